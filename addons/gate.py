@@ -1,0 +1,233 @@
+"""mitmproxy's hooks: a flow of a model host becomes an exchange, and whatever fails is blocked, never forwarded."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from dataclasses import dataclass
+from typing import Any, cast
+
+from mitmproxy import http
+
+from lockgate.addons.held import told
+from lockgate.addons.identify import agent_of, session_of
+from lockgate.addons.passage import Finished, Passage, set_body
+from lockgate.addons.record import client_of, record_side_call
+from lockgate.addons.reply import FAILED, StreamedReply, judge_whole
+from lockgate.addons.route import FAMILIES, Route, format_for
+from lockgate.addons.stream import OVERSIZE, REQUEST_LIMIT
+from lockgate.config import Config, Host
+from lockgate.errors import WireError
+from lockgate.exchange import Exchange, Outcome, Ports
+from lockgate.policies.pipeline import Pipeline, Refused
+from lockgate.policies.registry import Registry
+from lockgate.wire.codec import Format
+from lockgate.wire.encoding import decode_body
+
+log = logging.getLogger(__name__)
+
+DRAIN_SECONDS = 60.0
+"""How long the end of the proxy waits for shadow rules that still think about replies that have gone out."""
+
+
+@dataclass(frozen=True, slots=True)
+class Side:
+    """A flow of a model host that carries no conversation."""
+
+    host: str
+    provider: str
+    refused: str = ""
+
+
+class Gate:
+    """Asks the rules about every exchange, and tells the log."""
+
+    def __init__(self, config: Config, route: Route, registry: Registry, ports: Ports, finished: Finished) -> None:
+        self.config, self.route, self.registry, self.ports = config, route, registry, ports
+        self._finished = finished
+        self._passages: dict[str, Passage] = {}
+        self._sides: dict[str, Side] = {}
+        self._ending: set[asyncio.Task[None]] = set()
+
+    # Requests
+
+    def requestheaders(self, flow: http.HTTPFlow) -> None:
+        """Decide from its headers what a request is: an exchange, a side call, or none of Lockgate's business."""
+        found = self.route.model_host(flow)
+        if found is None:
+            if not self.route.refuse_other(flow):
+                _stream_through(flow)
+            return
+        asked, host = found
+        format = format_for(flow.request.method, flow.request.path)
+        words = format or FAMILIES[host.format]
+        if refusal := self._refusal(flow, asked, known=format is not None):
+            status, sentence = refusal
+            self._sides[flow.id] = Side(asked, host.format, sentence)
+            flow.response = refuse(words, sentence, status)
+        elif format is None:
+            self._sides[flow.id] = Side(asked, host.format)
+            self.route.send(flow, host)
+            _stream_through(flow)
+        else:
+            flow.metadata[REQUEST_LIMIT] = self.config.limits.request_bytes
+            flow.metadata[OVERSIZE] = lambda: self._oversize(flow, asked, host, format)
+
+    def _refusal(self, flow: http.HTTPFlow, asked: str, *, known: bool) -> tuple[int, str] | None:
+        """The status and sentence for what never passes, whatever the rules say."""
+        if flow.request.headers.get("upgrade", "").lower() == "websocket":
+            return 426, "Lockgate reads this host's HTTP replies only: use HTTPS with server-sent events."
+        if self.route.misdirected(flow, asked):
+            return 421, f"this connection is for {asked}, and the request names {flow.request.pretty_host}."
+        if not known and self.config.unknown_endpoint == "block":
+            path = flow.request.path.partition("?")[0]
+            return 400, f"Lockgate does not know {flow.request.method} {path}, and 'unknown_endpoint' is 'block'."
+        return None
+
+    def _oversize(self, flow: http.HTTPFlow, asked: str, host: Host, format: Format) -> http.Response:
+        limit = self.config.limits.request_bytes
+        sentence = f"the request is larger than Lockgate's limits.request_bytes, {limit} bytes."
+        self._sides[flow.id] = Side(asked, host.format, sentence)
+        return refuse(format, sentence, 400)
+
+    async def request(self, flow: http.HTTPFlow) -> None:
+        if flow.response or flow.id in self._sides or (found := self.route.model_host(flow)) is None:
+            return
+        asked, host = found
+        format = format_for(flow.request.method, flow.request.path)
+        assert format  # requestheaders made a side call of all else
+        try:
+            await self._begin(flow, asked, host, format)
+        except Refused as refusal:
+            self._answer(flow, format, refusal)
+        except WireError as error:
+            self._reject(flow, asked, host, format, f"Lockgate cannot read this request: {error}.")
+        except Exception as error:
+            log.error("a request to %s could not be checked: %s", asked, told(error))
+            self._reject(flow, asked, host, format, FAILED)
+
+    async def _begin(self, flow: http.HTTPFlow, asked: str, host: Host, format: Format) -> None:
+        limit = self.config.limits.request_bytes
+        body = decode_body(flow.request.raw_content or b"", flow.request.headers.get("content-encoding", ""), limit)
+        headers = flow.request.headers
+        x = Exchange(
+            provider=host.format, format=format.name, host=asked, endpoint=flow.request.path.partition("?")[0],
+            request=format.read_request(body), ports=self.ports, agent=agent_of(headers),
+            session_id=session_of(headers), client=client_of(flow),
+        )  # fmt: skip
+        await self.ports.log.ready()
+        passage = Passage(flow, x, format, Pipeline(self.registry.current, x), self.config.limits)
+        self._passages[flow.id] = passage
+        passage.begin()
+        await passage.judge_request()
+        self.route.send(flow, host)
+
+    def _answer(self, flow: http.HTTPFlow, format: Format, refusal: Refused) -> None:
+        """A rule refused the request: it is never sent."""
+        passage = self._passages[flow.id]
+        passage.refused = refusal
+        if refusal.shape in ("reply", "text"):
+            content_type, body = format.answer(passage.original, str(refusal))
+            flow.response = http.Response.make(200, body, {"content-type": content_type})
+        else:
+            flow.response = refuse(format, str(refusal), 400)
+
+    def _reject(self, flow: http.HTTPFlow, asked: str, host: Host, format: Format, sentence: str) -> None:
+        """The request could not be judged: it is never sent."""
+        flow.response = refuse(format, sentence, 400)
+        if passage := self._passages.get(flow.id):
+            passage.fault = sentence
+        else:
+            self._sides[flow.id] = Side(asked, host.format, sentence)
+
+    # Replies
+
+    def responseheaders(self, flow: http.HTTPFlow) -> None:
+        passage, response = self._passages.get(flow.id), flow.response
+        assert response
+        if passage is None:
+            response.stream = flow.id in self._sides or self.route.model_host(flow) is None
+        elif passage.refused or passage.fault:
+            pass  # an answer of Lockgate's own
+        elif response.status_code == 200 and _is_event_stream(response):
+            encoding = response.headers.get("content-encoding", "")
+            stream = StreamedReply(passage, encoding, self._end)
+            if encoding and not stream.verbatim:
+                del response.headers["content-encoding"]
+            response.stream = cast(Any, stream)  # more than mitmproxy's type: it may be awaited
+
+    async def response(self, flow: http.HTTPFlow) -> None:
+        if side := self._sides.pop(flow.id, None):
+            record_side_call(flow, self.ports.log, side.provider, side.host, side.refused)
+        elif (passage := self._passages.get(flow.id)) and not (flow.response and flow.response.stream):
+            if not (passage.refused or passage.fault):
+                await self._judge_whole(passage)
+            self._end(passage, None)
+
+    async def _judge_whole(self, passage: Passage) -> None:
+        flow = passage.flow
+        assert flow.response
+        if flow.response.status_code != 200:
+            passage.take_error()
+            return
+        try:
+            await judge_whole(passage, flow.response.headers.get("content-encoding", ""))
+        except Refused as refusal:
+            passage.refused = refusal
+            flow.response = refuse(passage.format, str(refusal), 400)
+        except WireError as error:
+            passage.fault = f"the reply cannot be read: {error}"
+            flow.response = refuse(passage.format, f"Lockgate cannot read the provider's reply: {error}.", 502)
+        except Exception as error:
+            log.error("exchange %s: the reply could not be checked: %s", passage.x.id, told(error))
+            passage.fault = FAILED
+            flow.response = refuse(passage.format, FAILED, 400)
+
+    def error(self, flow: http.HTTPFlow) -> None:
+        """The client left, or the provider did not answer, before a reply began; a stream tells its own end."""
+        message = flow.error.msg if flow.error else ""
+        if side := self._sides.pop(flow.id, None):
+            record_side_call(flow, self.ports.log, side.provider, side.host, side.refused)
+        elif (passage := self._passages.get(flow.id)) and not (flow.response and callable(flow.response.stream)):
+            passage.fault = passage.fault or message
+            self._end(passage, "cut" if flow.server_conn.error or flow.response else "gone")
+
+    # The end
+
+    def _end(self, passage: Passage, outcome: Outcome | None) -> None:
+        self._passages.pop(passage.flow.id, None)
+        task = asyncio.Task(passage.end(outcome, self._finished), loop=asyncio.get_running_loop(), eager_start=True)
+        self._ending.add(task)
+        task.add_done_callback(self._ended)
+
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        self._ending.discard(task)
+        if not task.cancelled() and (error := task.exception()):
+            log.error("the end of an exchange could not be told to the log: %s", told(error))
+
+    async def drain(self) -> None:
+        """Every exchange that was let in is told to the log before the proxy ends."""
+        for passage in list(self._passages.values()):
+            passage.fault = passage.fault or "the proxy stopped"
+            self._end(passage, "cut")
+        if self._ending:
+            await asyncio.wait(self._ending, timeout=DRAIN_SECONDS)
+
+
+def refuse(format: Format, sentence: str, status: int) -> http.Response:
+    """A refusal in the provider's error format."""
+    response = http.Response.make(status, b"", {"content-type": "application/json"})
+    set_body(response, format.error_body(sentence))
+    if status == 426:
+        response.headers["upgrade"], response.headers["connection"] = "HTTP/1.1", "upgrade, close"
+    return response
+
+
+def _is_event_stream(response: http.Response) -> bool:
+    return response.headers.get("content-type", "").partition(";")[0].strip().lower() == "text/event-stream"
+
+
+def _stream_through(flow: http.HTTPFlow) -> None:
+    """Pass a request on as it comes, where its length is known; the reply always."""
+    headers = flow.request.headers
+    flow.request.stream = "content-length" in headers or "transfer-encoding" in headers

@@ -1,0 +1,160 @@
+"""One exchange on its way: its request through the rules, its reply through the rules, and how it ended."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from time import perf_counter
+
+from mitmproxy import http
+
+from lockgate.addons.record import Recorder, client_of
+from lockgate.config import Limits
+from lockgate.errors import WireError
+from lockgate.events import MessageEnd, ReplyError, ToolCall
+from lockgate.exchange import Exchange, ExchangeRow, Outcome, Record
+from lockgate.policies.pipeline import Pipeline, Refused
+from lockgate.wire.codec import Format, Frame, Reply
+from lockgate.wire.document import dumps
+
+type Finished = Callable[[ExchangeRow, Exchange], None]
+"""Told when an exchange has ended, after its last record was put."""
+
+
+class Passage:
+    """What is known of one exchange while it lasts. It ends once, whichever way it ends."""
+
+    def __init__(self, flow: http.HTTPFlow, x: Exchange, format: Format, pipeline: Pipeline, limits: Limits) -> None:
+        self.reply_limit, self.keep_alive_seconds = limits.reply_bytes, limits.keep_alive_seconds
+        self.flow, self.x, self.format, self.pipeline = flow, x, format, pipeline
+        self.original = x.request
+        self.reply: Reply | None = None
+        self.refused: Refused | None = None
+        """The rule's refusal that ended it before or in the reply."""
+        self.fault = ""
+        self.complete = False
+        """Whether the reply's closing frames came."""
+        self.unread: bytes | None = None
+        """The body of a reply that is no message: an error of the provider's, or one that could not be read."""
+        self.sent: list[bytes] = []
+        """What the client was sent, kept where a rule could change it."""
+        self._stop_reason = ""
+        self._tool_calls = 0
+        self._recorder = Recorder(flow, x.ports.log, x.id, x.session_id, x.host)
+        self._began = perf_counter()
+        self._first_byte: float | None = None
+        self._ended = False
+
+    def begin(self) -> None:
+        """Tell the log that an exchange was let in, with its request as the client sent it."""
+        self.x.ports.log.put(
+            (self._row("open"), *self._recorder.request(self.x.request_comm_id, self.original.raw, to=self.x.host))
+        )
+
+    async def judge_request(self) -> None:
+        """Let the rules have the request, and put what goes to the provider into the flow. Raises Refused."""
+        self.x.request = await self.pipeline.request(self.original)
+        if self.x.request is self.original:
+            return
+        body = dumps(self.x.request.document)
+        set_body(self.flow.request, body)
+        self.x.ports.log.put(self._recorder.changed_request(body))
+
+    def start_reply(self, *, streamed: bool) -> Reply:
+        self.reply = self.format.reply(self.x.request, streamed=streamed, hold_calls=self.pipeline.holds_calls)
+        return self.reply
+
+    def note(self, frames: Sequence[Frame]) -> None:
+        """Keep what the row says of the reply that came."""
+        for frame in frames:
+            for event in frame.events:
+                match event:
+                    case ToolCall():
+                        self._tool_calls += 1
+                    case MessageEnd():
+                        self.complete = True
+                        self._stop_reason = event.stop_reason
+                    case ReplyError():
+                        self.complete = True
+                        self.fault = f"{event.kind}: {event.message}"
+                    case _:
+                        pass
+
+    def take_error(self) -> None:
+        """The provider answered with an error: it passes as it came."""
+        response = self.flow.response
+        assert response
+        self.fault = f"HTTP {response.status_code}"
+        self.unread = response.get_content(strict=False)
+
+    def first_byte(self) -> None:
+        """The reply's first byte goes to the client now."""
+        if self._first_byte is None:
+            self._first_byte = perf_counter()
+
+    async def end(self, outcome: Outcome | None, finished: Finished) -> None:
+        """Tell the log how it ended, after the shadow rules had their say. Only the first call counts."""
+        if self._ended:
+            return
+        self._ended = True
+        seconds = perf_counter() - self._began
+        await self.pipeline.close()
+        row = self._row(outcome or self._outcome(), seconds)
+        self.x.ports.log.put((row, *self._replies(), *self.x.decisions))
+        finished(row, self.x)
+
+    def _replies(self) -> Sequence[Record]:
+        if self.flow.response is None:
+            return ()
+        if self.reply is None and self.refused:
+            return self._recorder.refusal(self.flow.response.raw_content)
+        came = (self.reply.message() if self.reply else None) or self.unread
+        return self._recorder.reply(came, self._final() if self._changed else None)
+
+    def _final(self) -> bytes:
+        """The reply that the client got, as a document."""
+        if not (self.flow.response and self.flow.response.stream):
+            return (self.flow.response and self.flow.response.raw_content) or b""
+        reply = self.format.reply(self.x.request, streamed=True, hold_calls=False)
+        with suppress(WireError):  # a refusal may stand anywhere: what was said up to it counts
+            reply.receive_data(b"".join(self.sent))
+        return reply.message() or b""
+
+    @property
+    def _changed(self) -> bool:
+        return self.reply is not None and (self.reply.changed or self.refused is not None)
+
+    def _outcome(self) -> Outcome:
+        if self.refused:
+            return "refused" if self.reply is None else "blocked"
+        if self.fault:
+            return "error"
+        if any(decision.action == "blocked" and decision.mode == "enforce" for decision in self.x.decisions):
+            return "blocked"
+        return "changed" if self._changed or self.x.request is not self.original else "passed"
+
+    def _row(self, outcome: Outcome, seconds: float | None = None) -> ExchangeRow:
+        x, response = self.x, self.flow.response
+        acted = [d for d in x.decisions if d.mode == "enforce" and d.action != "forwarded"]
+        return ExchangeRow(
+            id=x.id, started_at=x.started_at, kind="model", provider=x.provider, host=x.host, endpoint=x.endpoint,
+            model=x.model, agent=x.agent, session_id=x.session_id, project=x.project, token=x.token,
+            client=client_of(self.flow), policy_set=x.policy_set, streamed=self.original.stream,
+            status=response.status_code if response else None, outcome=outcome, stop_reason=self._stop_reason,
+            usage=self.reply.usage if self.reply else None,
+            first_byte_ms=_ms(self._first_byte - self._began if self._first_byte else None), duration_ms=_ms(seconds),
+            tool_calls=self._tool_calls, blocked=sum(d.action == "blocked" for d in acted),
+            rules=tuple(dict.fromkeys(d.rule for d in acted)), error=self.fault,
+        )  # fmt: skip
+
+
+def set_body(message: http.Message, body: bytes) -> None:
+    """The body as it is, with no stale length or content encoding beside it."""
+    message.headers.pop("content-encoding", None)
+    message.headers.pop("transfer-encoding", None)
+    message.raw_content = body
+    message.headers["content-length"] = str(len(body))
+
+
+def _ms(seconds: float | None) -> float | None:
+    return None if seconds is None else round(seconds * 1000, 3)

@@ -1,0 +1,153 @@
+"""A reply on its way to the client: streamed frame by frame, or whole."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import AsyncIterator, Callable, Sequence
+
+from lockgate.addons.held import told
+from lockgate.addons.passage import Passage, set_body
+from lockgate.addons.stream import EndStream, Output
+from lockgate.errors import WireError
+from lockgate.exchange import Outcome
+from lockgate.policies.pipeline import Refused
+from lockgate.wire.codec import Frame, Reply
+from lockgate.wire.encoding import StreamDecoder, decode_body
+
+log = logging.getLogger(__name__)
+
+FAILED = "Lockgate could not check this reply, and what cannot be checked does not pass; its log says why."
+
+type Ended = Callable[[Passage, Outcome | None], None]
+
+
+class StreamedReply:
+    """The stream object of one reply (`ReplyStream` in stream.py): bytes of the provider in, bytes for the client out.
+
+    Where no rule can change the reply, bytes pass as they came, cut as they came, and are only read along. Else they
+    pass frame by frame; frames that no rule cares about take no detour through the rules.
+    """
+
+    def __init__(self, passage: Passage, encoding: str, ended: Ended) -> None:
+        self._passage, self._ended = passage, ended
+        self._reply: Reply = passage.start_reply(streamed=True)
+        self._decoder = StreamDecoder(encoding) if encoding else None
+        self._limit = passage.reply_limit
+        self._read_bytes = 0
+        self.keep_alive_seconds = passage.keep_alive_seconds
+        self.verbatim = not passage.pipeline.judges_reply
+        """Whether bytes pass as they came: then also in the content encoding that they came in."""
+
+    @property
+    def holding(self) -> bool:
+        return self._reply.holding
+
+    def keep_alive(self) -> bytes:
+        return self._reply.keep_alive()
+
+    def __call__(self, data: bytes) -> Output:
+        passage = self._passage
+        try:
+            frames = self._frames(data)
+        except WireError as error:
+            return self._unreadable(error, at_end=not data)
+        passage.note(frames)
+        passage.first_byte()
+        unseen = passage.pipeline.unseen
+        if not all(unseen(frame.events) for frame in frames):
+            return self._judged(frames, data)
+        if self.verbatim:
+            out: Output = data
+        else:
+            out = [self._emit(frame, frame.events) for frame in frames]
+        if not data:
+            self._ended(passage, None)
+        return out
+
+    def closed(self, reason: str, by_client: bool) -> None:
+        """The stream is over without its own end: the client left, or the provider broke off."""
+        passage = self._passage
+        if passage.complete and not self._reply.holding:
+            self._ended(passage, None)  # clients close as soon as they have read the closing frames
+        else:
+            passage.fault = passage.fault or reason
+            self._ended(passage, "gone" if by_client else "cut")
+
+    def _frames(self, data: bytes) -> Sequence[Frame]:
+        self._read_bytes += len(data)
+        if self._read_bytes > self._limit:
+            raise WireError(f"the reply is larger than limits.reply_bytes, {self._limit} bytes")
+        if self._decoder is None:
+            return self._reply.receive_data(data)
+        decoded = self._decoder.receive_data(data) if data else self._decoder.finish()
+        frames = self._reply.receive_data(decoded) if decoded else []
+        return frames if data else [*frames, *self._reply.receive_data(b"")]
+
+    def _emit(self, frame: Frame, out: Sequence[object]) -> bytes:
+        data = self._reply.emit(frame, out)  # pyright: ignore[reportArgumentType]
+        if data:
+            self._passage.sent.append(data)
+        return data
+
+    async def _judged(self, frames: Sequence[Frame], data: bytes) -> AsyncIterator[bytes]:
+        """What the rules let go on, as soon as they do."""
+        passage = self._passage
+        try:
+            for frame in frames:
+                out = await passage.pipeline.reply(frame.events)
+                if not self.verbatim:
+                    yield self._emit(frame, out)
+        except Refused as refusal:
+            passage.refused = refusal
+            yield self._refuse(str(refusal))
+            raise EndStream from refusal
+        except Exception as error:
+            log.error("exchange %s: the reply could not be checked: %s", passage.x.id, told(error))
+            passage.fault = told(error)
+            yield self._refuse(FAILED)
+            raise EndStream from error
+        if self.verbatim:
+            yield data
+        if not data:
+            self._ended(passage, None)
+
+    def _unreadable(self, error: WireError, *, at_end: bool) -> Output:
+        """A stream ends with its closing frames, or with an error that says why not: never with neither."""
+        passage = self._passage
+        passage.fault = str(error)
+        if at_end:
+            raise error  # aborts: a client takes up a cut reply again, and does not take it for a whole one
+        return self._last_words(f"Lockgate cannot read this reply: {error}.")
+
+    async def _last_words(self, sentence: str) -> AsyncIterator[bytes]:
+        yield self._refuse(sentence)
+        raise EndStream
+
+    def _refuse(self, sentence: str) -> bytes:
+        data = self._reply.refuse(sentence)
+        self._passage.sent.append(data)
+        self._ended(self._passage, None)
+        return data
+
+
+async def judge_whole(passage: Passage, encoding: str) -> None:
+    """Let the rules have a reply that came whole, and put what goes on into the flow.
+
+    Raises Refused, and WireError where the reply cannot be read.
+    """
+    response = passage.flow.response
+    assert response
+    body = decode_body(response.raw_content or b"", encoding, passage.reply_limit)
+    reply = passage.start_reply(streamed=False)
+    try:
+        frames = [*(reply.receive_data(body) if body else ()), *reply.receive_data(b"")]
+    except WireError:
+        passage.reply, passage.unread = None, body
+        raise
+    passage.note(frames)
+    passage.first_byte()
+    parts: list[bytes] = []
+    for frame in frames:
+        parts.append(reply.emit(frame, await passage.pipeline.reply(frame.events)))
+    if reply.changed:
+        set_body(response, b"".join(parts))

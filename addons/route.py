@@ -1,0 +1,139 @@
+"""Which hosts and paths carry model traffic; what is tunnelled, what is refused, and where exchanges are sent."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Sequence
+from fnmatch import fnmatchcase
+from pathlib import Path
+from typing import Any, cast
+from urllib.parse import unquote, urlsplit
+from weakref import WeakKeyDictionary
+
+from mitmproxy import connection, ctx, http, tls
+from OpenSSL import SSL
+
+from lockgate.config import Config, Host, is_address
+from lockgate.wire import anthropic, openai_chat, openai_responses
+from lockgate.wire.codec import Format
+
+ENDPOINTS: Sequence[tuple[tuple[str, ...], Format]] = (
+    (("messages",), anthropic.FORMAT),
+    (("chat", "completions"), openai_chat.FORMAT),
+    (("responses",), openai_responses.FORMAT),
+)
+"""The last segments of a path, and the format that is spoken there: hosts put what they like in front of them."""
+
+FAMILIES = {"anthropic": anthropic.FORMAT, "openai": openai_chat.FORMAT, "google": openai_chat.FORMAT}
+"""Whose words a refusal takes at an endpoint that is not known."""
+
+
+def format_for(method: str, path: str) -> Format | None:
+    """The wire format of an endpoint that carries exchanges; None for all else."""
+    if method != "POST":
+        return None
+    segments = segments_of(path)
+    return next((known for tail, known in ENDPOINTS if tuple(segments[-len(tail) :]) == tail), None)
+
+
+def segments_of(path: str) -> list[str]:
+    """The path as a server reads it: decoded, without its query, doubled slashes, dots and letter case."""
+    segments: list[str] = []
+    for segment in unquote(path.partition("?")[0].partition("#")[0]).split("/"):
+        if segment == "..":
+            del segments[-1:]
+        elif segment not in ("", "."):
+            segments.append(segment.lower())
+    return segments
+
+
+def allow_pattern(hosts: Iterable[str]) -> str:
+    """mitmproxy's `allow_hosts`: connections to other hosts are tunnelled, and no certificate is made for them."""
+    return rf"^(?:{'|'.join(re.escape(host) for host in hosts)})\.?(?::\d+)?$"
+
+
+def reachable(egress: str | Sequence[str], host: str) -> bool:
+    """Whether clients may reach a host that is not a model host."""
+    if egress == "open":
+        return True
+    return any(host == name or (name.startswith("*.") and fnmatchcase(host, name)) for name in egress)
+
+
+class Route:
+    """Knows, for each flow, the model host that the client asked for, and sends it where the configuration says."""
+
+    def __init__(self, config: Config) -> None:
+        self.config = config
+        self._asked: WeakKeyDictionary[connection.Client, str] = WeakKeyDictionary()
+        self._authorities: dict[tuple[str | None, int], Path] = {
+            (url.hostname, url.port or 443): host.upstream_ca
+            for host in config.hosts.values()
+            if host.upstream and host.upstream_ca and (url := urlsplit(host.upstream))
+        }
+
+    def http_connect(self, flow: http.HTTPFlow) -> None:
+        asked = _plain(flow.request.host)
+        self._asked[flow.client_conn] = asked
+        if not (self.config.host(asked) or reachable(self.config.egress, asked)):
+            flow.response = _not_reachable(asked)
+
+    def asked_host(self, flow: http.HTTPFlow) -> str:
+        """The host the client asked for: a model host, if its CONNECT, TLS name, address or Host header names one."""
+        names = (self._asked.get(flow.client_conn), flow.client_conn.sni, flow.request.host, flow.request.pretty_host)
+        given = [_plain(name) for name in names if name]
+        return next((name for name in given if self.config.host(name)), given[0] if given else "")
+
+    def model_host(self, flow: http.HTTPFlow) -> tuple[str, Host] | None:
+        """The model host of a flow, and what is known of it; None where the flow is not Lockgate's business."""
+        asked = self.asked_host(flow)
+        host = self.config.host(asked)
+        return (asked, host) if host else None
+
+    def refuse_other(self, flow: http.HTTPFlow) -> bool:
+        """Answer a plain request to a host out of bounds. Whether it was refused."""
+        asked = self.asked_host(flow)
+        if reachable(self.config.egress, asked):
+            return False
+        flow.response = _not_reachable(asked)
+        return True
+
+    def misdirected(self, flow: http.HTTPFlow, asked: str) -> bool:
+        """Whether the request names another host than its connection: the checks would be for the wrong one."""
+        named = _plain(flow.request.pretty_host)
+        connected = flow.client_conn in self._asked
+        return named != asked and (connected or self.config.host(named) is not None) and not is_address(named)
+
+    def send(self, flow: http.HTTPFlow, host: Host) -> None:
+        """Send the flow to its host's upstream, where it has one."""
+        if host.upstream is None:
+            return
+        url = urlsplit(host.upstream)
+        flow.request.scheme = url.scheme
+        flow.request.port = url.port or (443 if url.scheme == "https" else 80)
+        flow.request.host = url.hostname or ""
+        flow.request.path = url.path.rstrip("/") + flow.request.path
+
+    def tls_start_server(self, data: tls.TlsData) -> None:
+        """Trust an upstream's own authority, and only that, for connections to it."""
+        address = cast(connection.Server, data.conn).address
+        authority = self._authorities.get(address[:2]) if address else None
+        if authority is None:
+            return
+        addons: Any = ctx.master.addons
+        stock = addons.get("tlsconfig")
+        stock.tls_start_server(data)  # makes the connection's settings; only its trusted roots are replaced
+        context = SSL.Context(SSL.TLS_CLIENT_METHOD)
+        context.load_verify_locations(str(authority))
+        assert data.ssl_conn
+        data.ssl_conn.set_context(context)
+
+
+def _plain(name: str) -> str:
+    return name.lower().rstrip(".")
+
+
+def _not_reachable(host: str) -> http.Response:
+    sentence = (
+        f"Lockgate: the host {host} may not be reached; add it to 'egress' in the configuration if it should be.\n"
+    )
+    return http.Response.make(403, sentence, {"content-type": "text/plain; charset=utf-8"})

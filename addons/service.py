@@ -1,0 +1,141 @@
+"""The life of one proxy: what mitmproxy must be told, when the log opens and closes, when the rules are read again."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import signal
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import Any, Protocol
+
+from mitmproxy import ctx
+from mitmproxy.addonmanager import Loader
+
+from lockgate.addons.gate import Gate
+from lockgate.addons.route import Route, allow_pattern
+from lockgate.addons.stream import AwaitableStreams
+from lockgate.certs.store import limited
+from lockgate.config import Config
+from lockgate.errors import ConfigError, Error
+from lockgate.policies.registry import PolicySet, Registry
+
+log = logging.getLogger(__name__)
+
+WATCH_SECONDS = 1.0
+"""How soon a change of the configuration's files is seen."""
+
+
+class Closable(Protocol):
+    """What must be closed when the proxy ends, in this order after the gate."""
+
+    async def close(self) -> object: ...
+
+
+class Service:
+    """The one addon to load: it holds the others. A second one in the same mitmproxy says so and stops it."""
+
+    name = "lockgate"
+
+    def __init__(
+        self,
+        *,
+        config: Config,
+        gate: Gate,
+        route: Route,
+        registry: Registry,
+        read_rules: Callable[[], PolicySet],
+        watched: Callable[[], Sequence[Path]],
+        open_log: Callable[[], None],
+        closables: Sequence[Closable],
+    ) -> None:
+        self.config, self.registry = config, registry
+        self.gate = gate
+        self.addons = [AwaitableStreams(), route, gate, Settings(config)]
+        self._read_rules, self._watched, self._open_log = read_rules, watched, open_log
+        self._closables = closables
+        self._watch: asyncio.Task[None] | None = None
+
+    def load(self, loader: Loader) -> None:
+        self._open_log()
+
+    def running(self) -> None:
+        if unknown := list(ctx.options.deferred):
+            log.error("mitmproxy has no option %s: look for --set NAME=VALUE", ", ".join(unknown))
+        tlsconfig: Any = ctx.master.addons.get("tlsconfig")
+        tlsconfig.certstore = limited(tlsconfig.certstore)
+        self._watch = asyncio.create_task(self._watch_files())
+        with suppress(NotImplementedError, RuntimeError, ValueError):  # not the main thread, or a system without it
+            asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, self.reload)
+
+    def reload(self) -> None:
+        """Put the rules that the files hold now in force; those before stay where the files do not fit."""
+        try:
+            changed = self.registry.swap(self._read_rules())
+        except Error as error:
+            log.error("the rules stay as they were: %s", error)
+        else:
+            if changed:
+                log.warning("policy set %s is in force", self.registry.current.version)
+
+    async def done(self) -> None:
+        if self._watch:
+            self._watch.cancel()
+        await self.gate.drain()
+        for each in self._closables:
+            await each.close()
+
+    async def _watch_files(self) -> None:
+        seen = self._state()
+        while True:
+            await asyncio.sleep(WATCH_SECONDS)
+            if (now := self._state()) != seen:
+                seen = now
+                self.reload()
+
+    def _state(self) -> list[tuple[str, int, int]]:
+        """The files that rules come from, as they are now."""
+        states: list[tuple[str, int, int]] = []
+        for path in self._watched():
+            with suppress(OSError):
+                status = path.stat()
+                states.append((str(path), status.st_mtime_ns, status.st_size))
+        return states
+
+
+class Refusal:
+    """Loaded in place of a service that cannot be: says why, and ends mitmproxy, so that nothing passes unseen."""
+
+    def __init__(self, error: Error) -> None:
+        self._error = error
+
+    def load(self, loader: Loader) -> None:
+        log.error("%s", self._error)  # at its start, mitmproxy ends with exit code 1 when it sees this
+
+    def running(self) -> None:
+        ctx.master.shutdown()  # loaded later
+
+
+class Settings:
+    """What mitmproxy must be told, where nobody told it otherwise. Loaded last: then every option is known."""
+
+    def __init__(self, config: Config) -> None:
+        self._wanted = {
+            "confdir": str(config.ca),  # the authority's folder, in mitmproxy's own layout
+            "allow_hosts": [allow_pattern(config.hosts)],  # others are tunnelled
+            "connection_strategy": "lazy",  # nothing reaches a provider before the rules let it
+            "upstream_cert": False,  # a copied name could lie outside what the authority may sign
+            "stream_backlog": config.limits.stream_backlog_bytes,
+        }
+
+    def load(self, loader: Loader) -> None:
+        given = ctx.options
+        given.update(**{name: value for name, value in self._wanted.items() if not given.has_changed(name)})
+
+
+def refuse_second() -> None:
+    """Raise ConfigError where this mitmproxy has a Lockgate already: each exchange would be judged twice."""
+    addons = getattr(getattr(ctx, "master", None), "addons", None)
+    if addons is not None and addons.get(Service.name) is not None:
+        raise ConfigError("Lockgate is loaded already: load addons/control.py once, and not into `lockgate serve`")

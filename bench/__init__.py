@@ -1,0 +1,1 @@
+"""Benchmarks: what Lockgate costs, measured beside plain mitmdump in the same run."""

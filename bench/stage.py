@@ -1,0 +1,115 @@
+"""What a benchmark plays on: a provider, a client, plain mitmdump and Lockgate, in a folder that is thrown away."""
+
+from __future__ import annotations
+
+import json
+import sys
+import tempfile
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from lockgate.bench.certificates import make_provider_files
+from lockgate.bench.processes import Helper, Program, Proxy, clean_environment
+from lockgate.bench.traffic import HOST
+from lockgate.bench.usage import check_system, cores
+
+MITMDUMP = "import sys; from mitmproxy.tools.main import mitmdump; sys.exit(mitmdump())"
+LOCKGATE = "from lockgate.cli import main; main()"
+CERTIFICATE_FILE = "mitmproxy-ca-cert.pem"
+
+PLAIN_SCRIPT = """\
+def server_connect(data):
+    data.server.address = ("127.0.0.1", {port})
+
+def responseheaders(flow):
+    flow.response.stream = flow.response.headers.get("content-type", "").startswith("text/event-stream")
+"""
+"""Sends the client's CONNECT to the provider that Lockgate's `upstream` names, and streams replies that are streams."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stage:
+    """Everything that is measured, and with what."""
+
+    folder: Path
+    client: Helper
+    """Does one job at a time."""
+    provider_port: int
+    judge_port: int
+    provider_authority: Path
+    core: set[int]
+    """Where proxies run."""
+
+    @property
+    def plain(self) -> Program:
+        """mitmdump without output, sure of its upstream as Lockgate is."""
+        home = self._home("plain")
+        script = home / "plain.py"
+        script.write_text(PLAIN_SCRIPT.format(port=self.provider_port))
+        options = [
+            "-q", "--listen-host", "127.0.0.1", "--listen-port", "{port}", "-s", str(script),
+            "--set", f"confdir={home}", "--set", "connection_strategy=lazy",
+            "--set", f"ssl_verify_upstream_trusted_ca={self.provider_authority}",
+        ]  # fmt: skip
+        return self._program("plain", MITMDUMP, options, home / CERTIFICATE_FILE)
+
+    @property
+    def lockgate(self) -> Program:
+        """Lockgate as it comes: its default policy set, its log in SQLite."""
+        return self._lockgate("lockgate")
+
+    def judging(self, seconds: float) -> Program:
+        """Lockgate with a judge that takes so long for each tool call."""
+        url = f"http://127.0.0.1:{self.judge_port}/judge/{seconds}"
+        options = {"url": url, "model": "judge", "timeout_seconds": 600, "retries": 0}
+        rule = {"name": "review", "use": "judge", "deadline_seconds": 600, "with": options}
+        return self._lockgate(f"judging-{seconds:g}", rule)
+
+    @contextmanager
+    def both(self) -> Iterator[tuple[Proxy, Proxy]]:
+        """Plain mitmdump and Lockgate, side by side."""
+        with self.plain.running(self.core) as plain, self.lockgate.running(self.core) as lockgate:
+            yield plain, lockgate
+
+    def _lockgate(self, name: str, *rules: Any) -> Program:
+        home = self._home(name)
+        upstream = f"https://127.0.0.1:{self.provider_port}"
+        host = {"format": "anthropic", "upstream": upstream, "upstream_ca": str(self.provider_authority)}
+        document: dict[str, Any] = {"home": "home", "hosts": {HOST: host}} | ({"rules": rules} if rules else {})
+        (home / "lockgate.yaml").write_text(json.dumps(document))  # JSON is YAML
+        options = ["serve", "--config", str(home / "lockgate.yaml"), "--listen", "127.0.0.1:{port}"]
+        return self._program(name, LOCKGATE, options, home / "home" / "ca" / CERTIFICATE_FILE)
+
+    def _program(self, name: str, code: str, options: Sequence[str], authority: Path) -> Program:
+        command = [sys.executable, "-c", code, *options]
+        environment = clean_environment()
+        return Program(
+            name=name, command=command, authority=authority, folder=self.folder / name, environment=environment
+        )
+
+    def _home(self, name: str) -> Path:
+        home = self.folder / name
+        home.mkdir(exist_ok=True)
+        return home
+
+
+@contextmanager
+def staged() -> Iterator[Stage]:
+    """A stage with its helpers running. Raises BenchError on a system that cannot be measured."""
+    check_system()
+    core, others = cores()
+    with ExitStack() as stack:
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="lockgate-bench-")))
+        files = make_provider_files(folder)
+        provider = Helper("lockgate.bench.provider", str(files.server), on=others)
+        stack.callback(provider.close)
+        provider_port, judge_port = provider.hear()
+        client = Helper("lockgate.bench.client", on=others)
+        stack.callback(client.close)
+        yield Stage(
+            folder=folder, client=client, provider_port=provider_port, judge_port=judge_port,
+            provider_authority=files.authority, core=core,
+        )  # fmt: skip

@@ -1,0 +1,1 @@
+"""The authority that clients are asked to trust."""

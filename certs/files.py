@@ -1,0 +1,55 @@
+"""Files that another process may read at any time: each appears whole or not at all."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Generator
+from contextlib import contextmanager
+from pathlib import Path
+
+from lockgate.errors import ConfigError
+
+
+def replace(path: Path, data: bytes, *, mode: int = 0o600) -> None:
+    """Makes the file hold this data, and leaves it untouched where it already does."""
+    with writing(path):
+        if path.is_file() and path.read_bytes() == data:
+            return
+        with _staged(path, data, mode) as staged:
+            staged.replace(path)
+
+
+def create(path: Path, data: bytes) -> None:
+    """Makes the file with mode 0600 unless it exists: of several processes that try at once, one succeeds."""
+    with writing(path), _staged(path, data, 0o600) as staged:
+        try:
+            path.hardlink_to(staged)
+        except FileExistsError:
+            return
+
+
+@contextmanager
+def writing(path: Path) -> Generator[None, None, None]:
+    """Turns what the operating system refuses into a ConfigError that names the path."""
+    try:
+        yield
+    except OSError as error:
+        raise ConfigError(
+            f"cannot write {path}: {(error.strerror or str(error)).lower()}; "
+            f"make {path.parent} a folder that you own and may write to, or configure another"
+        ) from error
+
+
+@contextmanager
+def _staged(path: Path, data: bytes, mode: int) -> Generator[Path, None, None]:
+    descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}-")  # mkstemp makes it 0600
+    try:
+        with open(descriptor, "wb") as file:
+            file.write(data)
+            os.fchmod(descriptor, mode)
+            file.flush()
+            os.fsync(descriptor)
+        yield Path(name)
+    finally:
+        Path(name).unlink(missing_ok=True)

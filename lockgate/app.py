@@ -1,0 +1,68 @@
+"""Puts the parts together."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from lockgate.addons.gate import Gate
+from lockgate.addons.route import Route
+from lockgate.addons.service import Refusal, Service, refuse_second
+from lockgate.certs.ca import open_authority
+from lockgate.config import Config, Loaded, load
+from lockgate.errors import Error
+from lockgate.exchange import Exchange, ExchangeRow, Ports
+from lockgate.policies.registry import PolicySet, Registry, load_rules
+from lockgate.routing.models import HttpModels
+from lockgate.storage.log import SqlLog
+
+if TYPE_CHECKING:
+    from lockgate.addons.passage import Finished
+
+
+def build(loaded: Loaded, finished: Finished | None = None) -> Service:
+    """The proxy that a configuration describes, ready to be loaded into mitmproxy. Raises Error with a sentence."""
+    config = loaded.config
+    open_authority(config.ca, config.hosts)
+    policy_set = load_rules(config.rules)
+    log = SqlLog(config.database, queue_rows=config.limits.log_queue_rows)
+    models = HttpModels(log)
+    registry, route = Registry(policy_set), Route(config)
+    ports = Ports(log=log, models=models)
+    return Service(
+        config=config,
+        gate=Gate(config, route, registry, ports, finished or _nobody),
+        route=route,
+        registry=registry,
+        read_rules=_rules_of(loaded.file),
+        watched=lambda: _files_of(loaded.file, registry),
+        open_log=log.start,
+        closables=(models, log),
+    )
+
+
+def script_addons() -> list[object]:
+    """What addons/control.py loads: a service, or one that says why there is none."""
+    try:
+        refuse_second()
+        return [build(load())]
+    except Error as error:
+        return [Refusal(error)]
+
+
+def _rules_of(file: Path | None) -> Callable[[], PolicySet]:
+    return lambda: load_rules(load(file).config.rules)
+
+
+def _files_of(file: Path | None, registry: Registry) -> list[Path]:
+    """The configuration, and the files that its rules' policies come from."""
+    used = [rule.use.rpartition(":")[0] for rule in registry.current.rules if ".py:" in rule.use]
+    return [*([file] if file else []), *map(Path, used)]
+
+
+def _nobody(row: ExchangeRow, x: Exchange) -> None:
+    pass
+
+
+__all__ = ["Config", "build", "script_addons"]

@@ -1,0 +1,37 @@
+"""The command line."""
+
+from __future__ import annotations
+
+import sys
+
+from cyclopts import App
+
+from lockgate.errors import Error
+
+app = App(
+    name="lockgate",
+    help="A transparent control proxy for AI traffic.",
+    version_flags=["--version"],
+)
+# Named by path: a command imports what it needs when it is called. The help stands here for the same reason.
+app.command("lockgate.cli.run:run", help="Run a command, such as an AI agent, with its model traffic under control.")
+app.command("lockgate.cli.serve:serve", help="Run the proxy until it is stopped.")
+app.command("lockgate.cli.log:app", name="log", help="Read what the log remembers.")
+app.command("lockgate.cli.policy:app", name="policy", help="List, show, check and try policies.")
+app.command("lockgate.cli.cert:app", name="cert", help="Show, export and renew the certificate authority.")
+app.command("lockgate.cli.db:app", name="db", help="Look after the log's database.")
+app.command("lockgate.cli.config:app", name="config", help="Show the configuration in force.")
+app.command("lockgate.cli.serve:addon_path", help="Print the file to load with `mitmdump -s`.")
+app.command("lockgate.cli.bench:bench", help="Measure Lockgate against plain mitmdump.")
+
+
+def main() -> None:
+    """Ends with a sentence on standard error and exit code 2 where something does not fit."""
+    try:
+        sys.exit(app())
+    except Error as error:
+        print(f"lockgate: {error}", file=sys.stderr)
+        sys.exit(2)
+    except BrokenPipeError:
+        sys.stderr.close()  # whoever read the output has what it wanted: `lockgate log list | head`
+        sys.exit(0)

@@ -1,0 +1,177 @@
+"""`lockgate policy`: which policies there are, whether rules are right, and what they would do."""
+
+from __future__ import annotations
+
+import json
+import sys
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal
+
+from cyclopts import App, Parameter
+
+from lockgate.errors import ConfigError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from lockgate.config import RuleConfig
+    from lockgate.policies.describe import Description
+
+app = App(name="policy", help="List and explain policies, check rules, and try them on a request.")
+
+type Json = Annotated[bool, Parameter(name="--json", negative=(), help="Print JSON.")]
+
+
+@app.command(name="list")
+def list_(*, json_: Json = False) -> None:
+    """List the policies that a rule can use: built-in ones, and those of installed packages."""
+    from lockgate.policies.registry import discover
+
+    found = {name: _summary(name) for name in sorted(discover())}
+    if json_:
+        print(json.dumps(found, indent=2))
+        return
+    width = max(map(len, found))
+    for name, summary in found.items():
+        print(f"{name:<{width}}  {summary}")
+
+
+@app.command
+def show(name: str, *, json_: Json = False) -> None:
+    """Explain one policy: what it does, its options, and an example.
+
+    Parameters
+    ----------
+    name
+        A policy's name, or ./FILE.py:CLASS.
+    json_
+        Print JSON.
+    """
+    from lockgate.policies.describe import describe
+    from lockgate.policies.registry import load_policy
+
+    found = describe(name, load_policy(name))
+    if json_:
+        print(json.dumps(asdict(found), indent=2, ensure_ascii=False))
+    else:
+        _print_description(found)
+
+
+@app.command
+def check(file: Path) -> None:
+    """Check a configuration file and its rules; print a sentence for each thing that is wrong, and exit with 1 then.
+
+    Parameters
+    ----------
+    file
+        The file, with the rules under `rules:`.
+    """
+    try:
+        rules = _rules_in(file)
+    except ConfigError as error:
+        print(error, file=sys.stderr)
+        sys.exit(1)
+    errors = _errors(rules)
+    for error in errors:
+        print(f"{file}: {error}", file=sys.stderr)
+    if errors:
+        sys.exit(1)
+    shadow = sum(rule.mode == "shadow" for rule in rules)
+    print(f"{file}: {len(rules)} rules are right, {shadow} of them in shadow mode")
+
+
+@app.command(name="try")
+def try_(
+    file: Path,
+    *,
+    on: Path,
+    reply: Path | None = None,
+    format: Literal["anthropic", "openai-chat", "openai-responses"] | None = None,
+    json_: Json = False,
+) -> None:
+    """Run a file's rules over a request, and over a reply: say what each would do, and what would go on.
+
+    Parameters
+    ----------
+    file
+        The file, with the rules under `rules:`.
+    on
+        The body of a request, as JSON.
+    reply
+        The body of its reply: JSON, or server-sent events.
+    format
+        The wire format of both; otherwise it is seen from the request.
+    json_
+        Print JSON.
+    """
+    import asyncio
+
+    from lockgate.cli import trial
+    from lockgate.policies.registry import load_rules
+
+    policy_set = load_rules(_rules_in(file))
+    body, replied = _read(on), None if reply is None else _read(reply)
+    result = asyncio.run(trial.run(policy_set, body, replied, format))
+    if json_:
+        print(json.dumps(result, indent=2, ensure_ascii=False))
+    else:
+        trial.print_result(result)
+
+
+def _summary(name: str) -> str:
+    from lockgate.policies.describe import describe
+    from lockgate.policies.registry import load_policy
+
+    try:
+        return describe(name, load_policy(name)).summary
+    except ConfigError as error:
+        return f"cannot be used: {error}"
+
+
+def _print_description(found: Description) -> None:
+    print(f"{found.name}: {found.summary}\n")
+    if found.details:
+        print(f"{found.details}\n")
+    if found.options:
+        print("Options:")
+        for option in found.options:
+            default = f", by default {option.default}" if option.default else ", has to be given"
+            print(f"  {option.name} ({option.type}{default})\n      {option.description}")
+    else:
+        print("It takes no options.")
+    if found.example:
+        example = found.example.replace("\n", "\n    ")
+        with_ = f"\n    {example}" if example != "{}" else " {}"
+        print(f"\nExample:\n- name: my-{found.name}\n  use: {found.name}\n  with:{with_}")
+
+
+def _rules_in(file: Path) -> Sequence[RuleConfig]:
+    """The rules that a configuration file sets in force. Raises ConfigError."""
+    from lockgate.config import Config, read_file, validate
+    from lockgate.policies.registry import default_rules
+
+    if not file.is_file():
+        raise ConfigError(f"{file}: no such file")
+    rules = validate(Config, read_file(file), str(file)).rules
+    return default_rules() if rules is None else rules
+
+
+def _errors(rules: Sequence[RuleConfig]) -> list[str]:
+    """What is wrong with each rule by itself, and then with all of them together."""
+    from lockgate.policies.registry import load_rules
+
+    found: list[str] = []
+    for part in (*([rule] for rule in rules), rules):
+        try:
+            load_rules(part)
+        except ConfigError as error:
+            found.append(str(error))
+    return list(dict.fromkeys(found))
+
+
+def _read(file: Path) -> bytes:
+    try:
+        return file.read_bytes()
+    except OSError as error:
+        raise ConfigError(f"{file} cannot be read: {error.strerror}") from error

@@ -1,0 +1,145 @@
+"""`lockgate run -- COMMAND`: a command whose model traffic goes through a proxy of its own."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import signal
+import sys
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from logging.handlers import RotatingFileHandler
+from pathlib import Path
+from typing import Annotated
+
+from cyclopts import Parameter
+
+from lockgate.config import Config, Loaded, load
+from lockgate.errors import ConfigError
+from lockgate.exchange import Exchange, ExchangeRow
+
+FORWARDED = (signal.SIGTERM, signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2)
+"""Sent to this process alone, so they are passed on. What a terminal sends, the command gets by itself."""
+
+
+def run(
+    *command: Annotated[str, Parameter(allow_leading_hyphen=True)],
+    config: Path | None = None,
+) -> int:
+    """Run a command, such as an AI agent, with its model traffic under control.
+
+    Parameters
+    ----------
+    command
+        The command and its arguments, after `--`.
+    config
+        The configuration file; otherwise ./lockgate.yaml, else the user's own.
+    """
+    if not command:
+        raise ConfigError("no command was given: lockgate run -- COMMAND [ARGUMENT ...]")
+    loaded = load(config)
+    return asyncio.run(_run(command, loaded))
+
+
+class Summary:
+    """What passed while the command ran, for the closing lines."""
+
+    def __init__(self) -> None:
+        self.exchanges = self.tokens_in = self.tokens_out = 0
+        self.blocked: Counter[str] = Counter()
+
+    def add(self, row: ExchangeRow, x: Exchange) -> None:
+        self.exchanges += 1
+        if row.usage:
+            usage = row.usage
+            self.tokens_in += usage.input_tokens + usage.cache_read_tokens + usage.cache_write_tokens
+            self.tokens_out += usage.output_tokens
+        self.blocked.update(d.rule for d in x.decisions if d.action == "blocked" and d.mode == "enforce")
+
+    def text(self, config: Config) -> str:
+        if not self.exchanges:
+            return (
+                "lockgate: no exchange with a model passed. Does the command honour HTTPS_PROXY, and is its model host "
+                "in the configuration? `lockgate config show` lists the hosts.\n"
+            )
+        blocked = ", ".join(f"{count} by {rule}" for rule, count in self.blocked.most_common()) or "none"
+        return (
+            f"lockgate: {_count(self.exchanges, 'exchange')}, {self.tokens_in:,} tokens in, {self.tokens_out:,} out; "
+            f"blocked: {blocked}. More: lockgate log list\n"
+        )
+
+
+async def _run(command: Sequence[str], loaded: Loaded) -> int:
+    from lockgate.addons.master import running
+    from lockgate.app import build
+
+    config, summary = loaded.config, Summary()
+    log_to_file(config.home)
+    service = build(loaded, summary.add)
+    async with running(service) as port:
+        try:
+            code = await _run_child(command, _environment(config, f"http://127.0.0.1:{port}"))
+        except OSError as error:
+            print(f"lockgate: {command[0]}: {error.strerror or error}", file=sys.stderr)
+            return 127 if isinstance(error, FileNotFoundError) else 126
+    sys.stderr.write(summary.text(config))
+    return code
+
+
+def _environment(config: Config, proxy_url: str) -> Mapping[str, str]:
+    from lockgate.certs.ca import open_authority
+    from lockgate.certs.trust import bundle, client_environment
+
+    authority = open_authority(config.ca, config.hosts)
+    roots = bundle(authority, config.ca, os.environ)
+    return client_environment(proxy_url, authority, roots, os.environ, hosts=config.hosts).variables
+
+
+async def _run_child(command: Sequence[str], environment: Mapping[str, str]) -> int:
+    """The exit code, as a shell would tell it: 128 and the signal's number where a signal ended the command."""
+    child = await asyncio.create_subprocess_exec(*command, env=dict(environment))
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGINT, signal.SIGQUIT):
+        loop.add_signal_handler(number, _interrupt, child, number)
+    for number in FORWARDED:
+        loop.add_signal_handler(number, _send, child, number)
+    code = await child.wait()
+    return code if code >= 0 else 128 - code
+
+
+def _interrupt(child: asyncio.subprocess.Process, number: signal.Signals) -> None:
+    """A key pressed in the terminal reaches the command by itself; a signal from elsewhere does not."""
+    if not _from_terminal():
+        _send(child, number)
+
+
+def _from_terminal() -> bool:
+    try:
+        terminal = os.open("/dev/tty", os.O_RDONLY)
+    except OSError:
+        return False
+    try:
+        return os.tcgetpgrp(terminal) == os.getpgrp()
+    except OSError:
+        return False
+    finally:
+        os.close(terminal)
+
+
+def _send(child: asyncio.subprocess.Process, number: signal.Signals) -> None:
+    with suppress(ProcessLookupError):
+        child.send_signal(number)
+
+
+def log_to_file(home: Path) -> None:
+    """Every log line goes to a file in `home`, and none to the terminal that the command draws on."""
+    home.mkdir(parents=True, exist_ok=True, mode=0o700)
+    handler = RotatingFileHandler(home / "lockgate.log", maxBytes=5_000_000, backupCount=3, delay=True)
+    handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
+    logging.basicConfig(handlers=[handler], level=logging.WARNING, force=True)
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"

@@ -1,0 +1,157 @@
+"""Records of the log as people and programs read them: lines, tables and JSON. Nothing here reads the log.
+
+What clients, models and providers wrote is shown with its control characters spelled out, so that a log entry cannot
+play tricks on the terminal of whoever reads it.
+"""
+
+from __future__ import annotations
+
+import difflib
+import json
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict
+from datetime import datetime
+from typing import Any
+
+from rich.table import Table
+from rich.text import Text
+
+from lockgate.exchange import Comm, CommType, Decision, ExchangeRow
+from lockgate.storage.answers import ExchangeDetail
+
+SHORT_ID = 8
+"""The end of an id that lists show; it is enough to ask for the exchange."""
+CHANGES: tuple[tuple[str, CommType], ...] = (("request", "REQUEST"), ("reply", "RESPONSE"))
+COLOURS = {"+": "green", "-": "red", "@": "cyan"}
+OUTCOMES = {"blocked": "red", "refused": "red", "error": "red", "changed": "yellow", "cut": "yellow", "gone": "yellow"}
+
+_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
+
+
+def plain(text: str) -> str:
+    """The text with what would steer a terminal, or turn its lines round, spelled out."""
+    return _CONTROL.sub(lambda found: f"\\u{ord(found[0]):04x}", text.replace("\r\n", "\n"))
+
+
+def exchange_table(rows: Sequence[ExchangeRow]) -> Table:
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for name in ("time", "id", "provider", "model", "agent", "tokens", "outcome", "rules", "duration"):
+        table.add_column(name, no_wrap=True, justify="right" if name in ("tokens", "duration") else "left")
+    for row in rows:
+        outcome = Text(row.outcome, style=OUTCOMES.get(row.outcome, ""))
+        model = row.model or (row.endpoint if row.kind == "other" else "")
+        cells = (_time(row.started_at), row.id[-SHORT_ID:], row.provider, model, row.agent, _tokens(row))
+        rest = (", ".join(row.rules), _duration(row.duration_ms))
+        table.add_row(*(Text(plain(cell)) for cell in cells), outcome, *(Text(plain(cell)) for cell in rest))
+    return table
+
+
+def decision_table(decisions: Sequence[Decision]) -> Table:
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for name in ("rule", "mode", "looked at", "did", "score", "ms", "reason"):
+        table.add_column(name, overflow="fold")
+    for one in decisions:
+        score = "" if one.score is None else f"{one.score:.2f}"
+        cells = (one.rule, one.mode, one.subject, one.action, score, f"{one.milliseconds:.1f}", one.reason)
+        table.add_row(*(Text(plain(cell)) for cell in cells))
+    return table
+
+
+def facts(row: ExchangeRow) -> Iterator[tuple[str, str]]:
+    """What is known of an exchange, by name; what is not is left out."""
+    usage = row.usage
+    cached = (
+        f" ({usage.cache_read_tokens:,} read from and {usage.cache_write_tokens:,} written to the cache)"
+        if usage
+        else ""
+    )
+    named = {
+        "id": row.id,
+        "time": _time(row.started_at),
+        "model": f"{row.model} of {row.provider}" if row.model else row.provider,
+        "endpoint": f"{row.endpoint} at {row.host}",
+        "agent": row.agent,
+        "session": row.session_id,
+        "sent for": row.trigger,
+        "outcome": row.outcome + (f" by {', '.join(row.rules)}" if row.rules else ""),
+        "error": row.error,
+        "status": "" if row.status is None else str(row.status),
+        "stop reason": row.stop_reason,
+        "tokens": f"{_tokens(row)}{cached}" if usage else "",
+        "first byte": _duration(row.first_byte_ms),
+        "duration": _duration(row.duration_ms),
+        "policy set": row.policy_set,
+    }
+    yield from ((name, plain(value)) for name, value in named.items() if value)
+
+
+def as_json(detail: ExchangeDetail) -> dict[str, Any]:
+    """The whole exchange; bodies are documents, as they were sent."""
+    return {
+        "exchange": row_json(detail.exchange),
+        "comms": [{**_dated(comm), "content": document(comm.content)} for comm in detail.comms],
+        "relations": [_dated(one) for one in detail.relations],
+        "decisions": [
+            {**_dated(one), "given": document(one.given), "out": document(one.out)} for one in detail.decisions
+        ],
+        "related": [row_json(row) for row in detail.related],
+    }
+
+
+def row_json(row: ExchangeRow) -> dict[str, Any]:
+    return _dated(row)
+
+
+def document(content: bytes | None) -> Any:
+    """The document in a body, exact to the last digit; its text where it is none; None where there is nothing."""
+    if not content:
+        return None
+    try:
+        return json.loads(content)
+    except (ValueError, RecursionError):
+        return content.decode("utf-8", "replace")
+
+
+def changes(detail: ExchangeDetail) -> Iterator[tuple[str, Comm, Comm]]:
+    """The request and the reply, as far as they were changed: name, original, final."""
+    for name, type in CHANGES:
+        chain = detail.chain(type)
+        if len(chain) > 1:
+            yield name, chain[0], chain[-1]
+
+
+def diff(name: str, original: Comm, final: Comm) -> list[str]:
+    """A unified diff of two bodies as indented JSON; [] where only the spelling differs."""
+    before, after = _lines(original.content), _lines(final.content)
+    return list(difflib.unified_diff(before, after, f"{name} (original)", f"{name} (final)", lineterm=""))
+
+
+def coloured(lines: Sequence[str]) -> Text:
+    return Text("\n").join(Text(plain(line), style=COLOURS.get(line[:1], "")) for line in lines)
+
+
+def _lines(content: bytes | None) -> list[str]:
+    return json.dumps(document(content), indent=2, ensure_ascii=False).splitlines()
+
+
+def _dated(record: Any) -> dict[str, Any]:
+    values = asdict(record)
+    return {name: value.isoformat() if isinstance(value, datetime) else value for name, value in values.items()}
+
+
+def _time(moment: datetime) -> str:
+    return f"{moment.astimezone():%Y-%m-%d %H:%M:%S}"
+
+
+def _tokens(row: ExchangeRow) -> str:
+    if row.usage is None:
+        return ""
+    taken = row.usage.input_tokens + row.usage.cache_read_tokens + row.usage.cache_write_tokens
+    return f"{taken:,} in, {row.usage.output_tokens:,} out"
+
+
+def _duration(milliseconds: float | None) -> str:
+    if milliseconds is None:
+        return ""
+    return f"{milliseconds:.0f} ms" if milliseconds < 1000 else f"{milliseconds / 1000:.1f} s"

@@ -1,0 +1,313 @@
+"""What the operator decides: one YAML file, overridden by LOCKGATE_… variables, overridden by flags.
+
+The only reader of the environment. Relative paths in a file are relative to the file.
+"""
+
+from __future__ import annotations
+
+import difflib
+import ipaddress
+import os
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal, cast, get_args
+
+from platformdirs import user_config_path, user_data_path
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+
+from lockgate.errors import ConfigError
+
+FILE_NAME = "lockgate.yaml"
+MEGABYTE = 2**20
+
+
+class Section(BaseModel):
+    """A part of the configuration: it takes the keys it names and no other."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True, use_attribute_docstrings=True)
+
+
+class Host(Section):
+    """A host whose traffic is decrypted, because models answer there."""
+
+    format: Literal["anthropic", "openai", "google"]
+    """The family of wire formats that its endpoints speak."""
+    upstream: str | None = None
+    """The URL that exchanges for this host are really sent to."""
+    upstream_ca: Path | None = None
+    """A PEM file with the authority that signed the upstream's certificate, where the system does not know it."""
+
+    @field_validator("upstream")
+    @classmethod
+    def _is_url(cls, value: str | None) -> str | None:
+        if value is not None and not value.startswith(("https://", "http://")):
+            raise ValueError("an upstream is a URL: https://HOST[:PORT][/PATH]")
+        return value
+
+
+class RuleConfig(Section):
+    """A policy with its name, configuration, match and mode."""
+
+    name: str = Field(min_length=1)
+    use: str
+    """The policy: built in, from an entry point, or ./file.py:Class."""
+    match: dict[str, Any] = Field(default_factory=dict)
+    """Which exchanges and tools the rule looks at; all, where nothing is said."""
+    mode: Literal["enforce", "shadow"] = "enforce"
+    """`shadow` runs on a copy: only its decisions are recorded."""
+    on_error: Literal["block", "forward"] | None = None
+    """What happens when the policy fails or its deadline passes; each policy has its default."""
+    refusal: Literal["explain", "text", "reply", "error"] | None = None
+    """The shape of a refusal; by default `explain` for tools that run a command, else `text`; `error` for requests."""
+    deadline_seconds: float = Field(default=30.0, gt=0, le=3600)
+    sample: float = Field(default=1.0, ge=0, le=1)
+    """The share of exchanges that the rule looks at."""
+    options: dict[str, Any] = Field(default_factory=dict, alias="with")
+    """The policy's own configuration."""
+
+
+class Limits(Section):
+    """Bounds, counted on bytes read."""
+
+    request_bytes: int = Field(default=64 * MEGABYTE, gt=0)
+    """A model request above this is refused."""
+    reply_bytes: int = Field(default=64 * MEGABYTE, gt=0)
+    """A model reply above this is cut."""
+    stream_backlog_bytes: int = Field(default=MEGABYTE, gt=0)
+    """A stream that holds more than this is not read from upstream until it shrinks."""
+    keep_alive_seconds: float = Field(default=10.0, gt=0)
+    """A client that waits longer for a held reply gets a keep-alive of its own protocol."""
+    log_queue_rows: int = Field(default=10_000, gt=0)
+    """New exchanges wait while the log has more than this still to write."""
+
+
+BUILT_IN_HOSTS: Mapping[str, Host] = {
+    "api.anthropic.com": Host(format="anthropic"),
+    "api.openai.com": Host(format="openai"),
+    "chatgpt.com": Host(format="openai"),
+    "generativelanguage.googleapis.com": Host(format="google"),
+}
+
+
+class Config(Section):
+    """Every value that Lockgate can be told."""
+
+    listen: str = "127.0.0.1:8080"
+    """The address and port of `lockgate serve`; `lockgate run` takes a free port of the loopback address."""
+    home: Path = Field(default_factory=lambda: user_data_path("lockgate"))
+    """The folder for what Lockgate makes: the database, the authority, the log file."""
+    database: str = ""
+    """sqlite:///FILE or postgresql://USER@HOST/NAME; by default lockgate.db in `home`."""
+    ca: Path = Path()
+    """The folder of the certificate authority; by default `ca` in `home`."""
+    hosts: dict[str, Host] = Field(default_factory=dict)
+    """Model hosts: the built-in ones and those added here."""
+    egress: Literal["open"] | list[str] = "open"
+    """Other hosts that clients may reach: `open`, or a list of names, `*.` in front for their subdomains."""
+    rules: list[RuleConfig] | None = None
+    """The policy set, in order; by default the set that ships with Lockgate."""
+    unknown_endpoint: Literal["forward", "block"] = "forward"
+    """What happens to a model host's endpoint that Lockgate cannot read."""
+    limits: Limits = Limits()
+
+    @field_validator("listen")
+    @classmethod
+    def _is_address(cls, value: str) -> str:
+        host, colon, port = value.rpartition(":")
+        if not (colon and host and port.isdecimal() and int(port) < 65536):
+            raise ValueError("an address is HOST:PORT, such as 127.0.0.1:8080")
+        return value
+
+    @model_validator(mode="before")
+    @classmethod
+    def _complete(cls, values: dict[str, Any]) -> dict[str, Any]:
+        home = Path(values.get("home") or user_data_path("lockgate")).expanduser()
+        hosts: dict[str, Any] = {**BUILT_IN_HOSTS, **(values.get("hosts") or {})}
+        return {
+            **values,
+            "home": home,
+            "database": values.get("database") or f"sqlite:///{home / 'lockgate.db'}",
+            "ca": Path(values.get("ca") or home / "ca").expanduser(),
+            "hosts": {name.lower().rstrip("."): host for name, host in hosts.items()},
+        }
+
+    @property
+    def listen_host(self) -> str:
+        return self.listen.rpartition(":")[0].strip("[]")
+
+    @property
+    def listen_port(self) -> int:
+        return int(self.listen.rpartition(":")[2])
+
+    def host(self, name: str) -> Host | None:
+        """The model host of this name, if it is one."""
+        return self.hosts.get(name.lower().rstrip("."))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Loaded:
+    """A configuration, and where each of its values came from."""
+
+    config: Config
+    file: Path | None
+    origins: Mapping[str, str]
+
+
+def load_config(path: Path | None = None, flags: Mapping[str, Any] | None = None) -> Config:
+    """The configuration in force. Raises ConfigError with a sentence."""
+    return load(path, flags).config
+
+
+def load(path: Path | None = None, flags: Mapping[str, Any] | None = None) -> Loaded:
+    """The configuration and the origin of each of its values. Raises ConfigError with a sentence."""
+    file = find_file(path)
+    sources: list[tuple[str, Mapping[str, Any]]] = [
+        (str(file), read_file(file) if file else {}),
+        ("environment", read_environment()),
+        ("flag", {key: value for key, value in (flags or {}).items() if value is not None}),
+    ]
+    values: dict[str, Any] = {}
+    origins = dict.fromkeys(Config.model_fields, "default")
+    for origin, given in sources:
+        values.update(given)
+        origins.update(dict.fromkeys(given, origin))
+    return Loaded(config=validate(Config, values, str(file or "configuration")), file=file, origins=origins)
+
+
+def find_file(path: Path | None) -> Path | None:
+    """The file that a flag or LOCKGATE_CONFIG names, else the one in the working folder, else the user's own."""
+    if path is not None:
+        if not path.is_file():
+            raise ConfigError(f"configuration file {path}: no such file; name an existing one with --config")
+        return path
+    named = os.environ.get("LOCKGATE_CONFIG")
+    if named:
+        return find_file(Path(named).expanduser())
+    usual = (Path(FILE_NAME).absolute(), user_config_path("lockgate") / FILE_NAME)
+    return next((file for file in usual if file.is_file()), None)
+
+
+def read_file(file: Path) -> dict[str, Any]:
+    """The document in a YAML file, its paths made absolute."""
+    from ruamel.yaml import YAML
+    from ruamel.yaml.error import YAMLError
+
+    try:
+        document: Any = YAML(typ="safe", pure=True).load(file.read_text("utf-8"))  # pyright: ignore[reportUnknownMemberType]
+    except (YAMLError, UnicodeDecodeError, OSError) as error:
+        raise ConfigError(f"{file}: cannot be read as YAML: {' '.join(str(error).split())}") from error
+    if document is None:
+        return {}
+    if not isinstance(document, dict):
+        raise ConfigError(f"{file}: the top of the file has keys such as 'rules:'; this one is a {_kind(document)}")
+    return _resolve(cast(dict[str, Any], document), file.absolute().parent)
+
+
+def read_environment() -> dict[str, Any]:
+    """What LOCKGATE_… variables say; LOCKGATE_LIMITS__REQUEST_BYTES is `request_bytes` of `limits`."""
+    from pydantic_settings import BaseSettings, EnvSettingsSource, SettingsConfigDict  # 0.1 s
+
+    class Environment(BaseSettings):
+        """Names and shapes only: the values are checked with the rest."""
+
+        model_config = SettingsConfigDict(env_prefix="LOCKGATE_", env_nested_delimiter="__", extra="ignore")
+        listen: str = ""
+        home: str = ""
+        database: str = ""
+        ca: str = ""
+        hosts: dict[str, Any] = {}
+        egress: str | list[str] = ""
+        unknown_endpoint: str = ""
+        limits: dict[str, Any] = {}
+
+    return EnvSettingsSource(Environment)()
+
+
+def secret_from_environment(name: str) -> str:
+    """The value of a variable that the configuration names, such as a key. Raises ConfigError where it is not set."""
+    value = os.environ.get(name, "").strip()
+    if not value:
+        raise ConfigError(f"the environment variable {name} is not set; it holds a key that the configuration needs")
+    return value
+
+
+def _resolve(document: dict[str, Any], folder: Path) -> dict[str, Any]:
+    """Relative paths become absolute ones, seen from the folder of the file that named them."""
+    resolved = dict(document)
+    for key in ("home", "ca"):
+        if isinstance(value := document.get(key), str):
+            resolved[key] = str(folder / Path(value).expanduser())
+    database = document.get("database")
+    if isinstance(database, str) and database.startswith("sqlite:///") and not database.startswith("sqlite:////"):
+        resolved["database"] = f"sqlite:///{folder / database.removeprefix('sqlite:///')}"
+    if isinstance(hosts := document.get("hosts"), dict):
+        resolved["hosts"] = {name: _resolve_host(host, folder) for name, host in cast(dict[str, Any], hosts).items()}
+    if isinstance(rules := document.get("rules"), list):
+        resolved["rules"] = [_resolve_rule(rule, folder) for rule in cast(list[Any], rules)]
+    return resolved
+
+
+def _resolve_host(host: Any, folder: Path) -> Any:
+    if isinstance(host, dict) and isinstance(file := (given := cast(dict[str, Any], host)).get("upstream_ca"), str):
+        return {**given, "upstream_ca": folder / Path(file).expanduser()}
+    return cast(Any, host)
+
+
+def _resolve_rule(rule: Any, folder: Path) -> Any:
+    if isinstance(rule, dict) and ".py:" in str(use := (given := cast(dict[str, Any], rule)).get("use")):
+        file, _, name = str(use).rpartition(":")
+        return {**given, "use": f"{folder / Path(file).expanduser()}:{name}"}
+    return cast(Any, rule)
+
+
+def validate[Model: BaseModel](model: type[Model], values: Any, subject: str) -> Model:
+    """The values as `model`. Raises ConfigError whose sentence begins with `subject` and names each wrong key."""
+    try:
+        return model.model_validate(values)
+    except ValidationError as error:
+        raise ConfigError("; ".join(dict.fromkeys(_sentences(error, model, subject)))) from error
+
+
+def _sentences(error: ValidationError, model: type[BaseModel], subject: str) -> Iterator[str]:
+    for detail in error.errors(include_url=False, include_input=False):
+        where = ".".join(str(part) for part in detail["loc"] if not str(part).startswith(("literal[", "list[")))
+        if detail["type"] == "extra_forbidden":
+            known = _keys_at(model, detail["loc"][:-1])
+            close = difflib.get_close_matches(str(detail["loc"][-1]), known, 1)
+            meant = f" (did you mean '{close[0]}'?)" if close else ""
+            yield f"{subject}: unknown option '{where}'{meant}; it takes: {', '.join(known)}"
+        elif detail["type"] == "missing":
+            yield f"{subject}: the option '{where}' is missing"
+        else:
+            yield f"{subject}: {f"option '{where}': " if where else ''}{detail['msg'].removeprefix('Value error, ')}"
+
+
+def _keys_at(model: type[BaseModel], loc: tuple[int | str, ...]) -> list[str]:
+    """The keys that the section at `loc` takes."""
+    for part in loc:
+        field = model.model_fields.get(str(part))
+        inner = field and next(_models_in(field.annotation), None)
+        if inner is not None:
+            model = inner
+    return [field.alias or name for name, field in model.model_fields.items()]
+
+
+def _models_in(annotation: Any) -> Iterator[type[BaseModel]]:
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        yield annotation
+    for argument in get_args(annotation):
+        yield from _models_in(argument)
+
+
+def _kind(value: object) -> str:
+    return {"list": "list", "str": "text"}.get(type(value).__name__, type(value).__name__)
+
+
+def is_address(name: str) -> bool:
+    """Whether a host is named by its IP address."""
+    try:
+        ipaddress.ip_address(name.strip("[]"))
+    except ValueError:
+        return False
+    return True

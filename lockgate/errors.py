@@ -1,0 +1,23 @@
+"""What can go wrong, by whose fault it is. Each message is a sentence that names the thing and the remedy."""
+
+from __future__ import annotations
+
+
+class Error(Exception):
+    """Anything Lockgate raises on purpose."""
+
+
+class ConfigError(Error):
+    """The configuration, the policy set or the machine around it does not fit."""
+
+
+class WireError(Error):
+    """Bytes do not follow the wire format that their endpoint speaks."""
+
+
+class StorageError(Error):
+    """The database or the files beside it cannot be used."""
+
+
+class AccessError(Error):
+    """Whoever asks may not do this."""

@@ -1,0 +1,191 @@
+"""One request to a model and its reply, what is recorded of it, and the ports that inner floors call."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any, Literal, Protocol
+
+import uuid_utils
+
+from lockgate.events import Request, Usage
+
+type CommType = Literal["REQUEST", "RESPONSE"]
+type RelationType = Literal[
+    "request_response", "modified_to", "judged_by", "retry_of", "resample_of", "continues", "served_from_cache"
+]
+type Action = Literal["forwarded", "replaced", "dropped", "blocked", "held", "failed"]
+type Mode = Literal["enforce", "shadow"]
+type Outcome = Literal["open", "passed", "changed", "blocked", "refused", "error", "cut", "gone"]
+"""How an exchange ended: `passed` as it came, `changed` by a rule, `blocked` (a rule stopped some or all of it),
+`refused` (never sent), `error` (the provider said so), `cut` (the provider broke off), `gone` (the client left)."""
+
+
+def new_id() -> str:
+    """A UUIDv7 in its usual form: ids sort by the time they were made."""
+    return str(uuid_utils.uuid7())
+
+
+def now() -> datetime:
+    return datetime.now(UTC)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Comm:
+    """One recorded communication between two parties. `content` is JSON text; `headers` hold no credential."""
+
+    id: str
+    exchange_id: str
+    type: CommType
+    source: str
+    destination: str
+    endpoint: str
+    created_at: datetime
+    session_id: str = ""
+    arguments: Mapping[str, Any] = field(default_factory=dict[str, Any])
+    """The query string and, for requests of Lockgate's own, why and for what they were sent."""
+    content: bytes | None = None
+    headers: Sequence[tuple[str, str]] = ()
+    trigger: str = ""
+    """Why Lockgate itself sent it: "" for the client's own, "judge" …"""
+    status: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Relation:
+    """Joins two comms: `from_comm_id` came first."""
+
+    from_comm_id: str
+    to_comm_id: str
+    type: RelationType
+    detail: Mapping[str, Any] = field(default_factory=dict[str, Any])
+    id: str = field(default_factory=new_id)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Decision:
+    """What one rule did with one thing said."""
+
+    exchange_id: str
+    rule: str
+    policy: str
+    policy_set: str
+    """The version of the policy set in force."""
+    mode: Mode
+    subject: str
+    """What it looked at: "request", or the event's type in lower case: "toolcall", "textdelta" …"""
+    action: Action
+    given: bytes = b""
+    """What it was given, as JSON text."""
+    out: bytes = b""
+    """What went on instead, as JSON text; b"" where nothing changed."""
+    score: float | None = None
+    reason: str = ""
+    milliseconds: float = 0.0
+    created_at: datetime = field(default_factory=now)
+    id: str = field(default_factory=new_id)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ExchangeRow:
+    """The light row that lists show. It is written when the exchange begins and again, whole, when it ends."""
+
+    id: str
+    started_at: datetime
+    kind: Literal["model", "other"]
+    """`other`: an endpoint of a model host that carries no conversation."""
+    provider: str
+    host: str
+    endpoint: str
+    model: str = ""
+    agent: str = ""
+    session_id: str = ""
+    project: str = ""
+    token: str = ""
+    trigger: str = ""
+    client: str = ""
+    policy_set: str = ""
+    streamed: bool = False
+    status: int | None = None
+    outcome: Outcome = "open"
+    stop_reason: str = ""
+    usage: Usage | None = None
+    first_byte_ms: float | None = None
+    duration_ms: float | None = None
+    tool_calls: int = 0
+    blocked: int = 0
+    rules: tuple[str, ...] = ()
+    """The enforced rules that changed or blocked something."""
+    error: str = ""
+
+
+type Record = Comm | Relation | Decision | ExchangeRow
+
+
+class CommLog(Protocol):
+    """Remembers. `put` never waits; who begins an exchange awaits `ready` first, so that the log can slow it down."""
+
+    async def ready(self) -> None: ...
+    def put(self, records: Sequence[Record]) -> None: ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ask:
+    """A question of Lockgate's own to a model. `url` is the whole endpoint, `format` its wire format."""
+
+    url: str
+    format: Literal["anthropic", "openai"]
+    model: str
+    system: str
+    prompt: str
+    key: str = field(default="", repr=False)
+    max_tokens: int = 512
+    timeout_seconds: float = 20.0
+    retries: int = 1
+    schema: Mapping[str, Any] | None = None
+    """A JSON schema that the answer follows, where the model server can hold it to one."""
+    trigger: str = "judge"
+
+
+class Models(Protocol):
+    """Asks a model. Its calls are logged as comms, related to the exchange's request by `judged_by`."""
+
+    async def ask(self, ask: Ask, x: Exchange) -> str:
+        """The answer's text. Raises `lockgate.errors.Error` with a sentence when there is none in time."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ports:
+    """What policies may ask of the outside."""
+
+    log: CommLog
+    models: Models
+
+
+@dataclass(slots=True, kw_only=True)
+class Exchange:
+    """One request to a model and its reply, while it lasts. Policies read it; only the gate and pipeline write."""
+
+    provider: str
+    format: str
+    host: str
+    endpoint: str
+    request: Request
+    ports: Ports
+    id: str = field(default_factory=new_id)
+    request_comm_id: str = field(default_factory=new_id)
+    """The comm of the request as the client sent it."""
+    started_at: datetime = field(default_factory=now)
+    agent: str = ""
+    session_id: str = ""
+    project: str = ""
+    token: str = ""
+    client: str = ""
+    policy_set: str = ""
+    decisions: list[Decision] = field(default_factory=list[Decision])
+
+    @property
+    def model(self) -> str:
+        return self.request.model

@@ -1,0 +1,1 @@
+"""Where requests of Lockgate's own go."""

@@ -1,0 +1,215 @@
+"""Asks models on Lockgate's own behalf, and logs every call."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import ssl
+from dataclasses import dataclass, replace
+from datetime import datetime
+from time import perf_counter
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+
+import certifi
+
+from lockgate.errors import Error, WireError
+from lockgate.exchange import Ask, Comm, CommLog, Exchange, ExchangeRow, Relation, new_id, now
+from lockgate.routing.asking import NoAnswer, answer_text, request_document, request_headers, usage_of
+from lockgate.wire.document import dumps, loads
+
+if TYPE_CHECKING:
+    import httpx2
+
+SOURCE = "lockgate"
+CONNECTIONS = 100
+ANSWER_BYTES = 4 * 2**20
+"""A longer answer to a question of ours is none."""
+LONGEST_WAIT_SECONDS = 5.0
+"""Between attempts, whatever `retry-after` says: somebody waits for the answer."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Answer:
+    status: int
+    body: bytes
+    retry_after: str
+
+    @property
+    def may_do_later(self) -> bool:
+        return self.status == 429 or self.status >= 500
+
+
+class _Failed(NoAnswer):
+    """An attempt failed in a way that another may not."""
+
+    def __init__(self, sentence: str, retry_after: str = "") -> None:
+        super().__init__(sentence)
+        self.retry_after = retry_after
+
+
+class HttpModels:
+    """The port `Models` over HTTP: one client, bounded connections, no proxy of the environment, TLS verified."""
+
+    def __init__(self, log: CommLog, *, backoff_seconds: float = 0.5) -> None:
+        self._log, self._backoff_seconds = log, backoff_seconds
+        self._client: httpx2.AsyncClient | None = None
+
+    async def ask(self, ask: Ask, x: Exchange) -> str:
+        """The answer's text. Raises Error whose sentence names the host, never the key."""
+        await self._log.ready()
+        call = _Call(ask, x, self._log)
+        try:
+            text = await self._attempts(call)
+        except BaseException as error:
+            call.end(str(error) if isinstance(error, Error) else type(error).__name__)
+            raise
+        call.end("")
+        return text
+
+    async def close(self) -> None:
+        """Close the connections. A later question opens new ones."""
+        if self._client is not None:
+            client, self._client = self._client, None
+            await client.aclose()
+
+    async def _attempts(self, call: _Call) -> str:
+        for attempt in range(call.ask.retries + 1):
+            try:
+                return await self._attempt(call)
+            except _Failed as error:
+                if attempt == call.ask.retries:
+                    raise
+                await asyncio.sleep(self._wait_seconds(attempt, error.retry_after))
+        raise AssertionError("the last attempt returns or raises")
+
+    def _wait_seconds(self, attempt: int, retry_after: str) -> float:
+        asked = float(retry_after) if retry_after.isdecimal() else 0.0
+        usual = self._backoff_seconds * 2**attempt * random.uniform(0.5, 1.0)
+        return min(max(asked, usual), LONGEST_WAIT_SECONDS)
+
+    async def _attempt(self, call: _Call) -> str:
+        call.asked()
+        answer = await self._send(call)
+        call.answered(answer)
+        if answer.status != 200:
+            sentence = f"the model server {call.host} answered with status {answer.status}"
+            raise _Failed(sentence, answer.retry_after) if answer.may_do_later else NoAnswer(sentence)
+        try:
+            return answer_text(call.ask, answer.body)
+        except NoAnswer as error:
+            raise NoAnswer(f"the model server {call.host}: {error}") from error
+
+    async def _send(self, call: _Call) -> _Answer:
+        import httpx2  # 0.1 s, and only who has a judge needs it
+
+        if self._client is None:
+            limits = httpx2.Limits(max_connections=CONNECTIONS, max_keepalive_connections=CONNECTIONS)
+            self._client = httpx2.AsyncClient(
+                verify=_trust(), trust_env=False, limits=limits, timeout=None, follow_redirects=False
+            )
+        seconds = call.ask.timeout_seconds
+        try:
+            async with asyncio.timeout(seconds):
+                return await _post(self._client, call)
+        except TimeoutError as error:
+            raise _Failed(f"the model server {call.host} did not answer within {seconds:g} s") from error
+        except httpx2.HTTPError as error:
+            raise _Failed(f"the model server {call.host} cannot be reached: {type(error).__name__}") from error
+        except httpx2.InvalidURL as error:
+            raise NoAnswer(f"the URL of the model server {call.host} is not one that can be asked") from error
+
+
+async def _post(client: httpx2.AsyncClient, call: _Call) -> _Answer:
+    """Raises NoAnswer when the answer is too long."""
+    headers = request_headers(call.ask)
+    async with client.stream("POST", call.ask.url, content=call.body, headers=headers) as response:
+        body = bytearray()
+        async for piece in response.aiter_bytes():
+            body += piece
+            if len(body) > ANSWER_BYTES:
+                raise NoAnswer(f"the model server {call.host} answered with more than {ANSWER_BYTES} bytes")
+        return _Answer(response.status_code, bytes(body), response.headers.get("retry-after", ""))
+
+
+def _trust() -> ssl.SSLContext:
+    """The system's authorities, with those of SSL_CERT_FILE, and certifi's where a system has none."""
+    context = ssl.create_default_context()
+    context.load_verify_locations(certifi.where())
+    return context
+
+
+class _Call:
+    """One question and its attempts, as the log sees them. No header is logged: they hold the key."""
+
+    def __init__(self, ask: Ask, x: Exchange, log: CommLog) -> None:
+        self.ask, self._x, self._log = ask, x, log
+        self.body = dumps(request_document(ask))
+        url = urlsplit(ask.url)
+        self.host, self._endpoint = url.hostname or "", url.path or "/"
+        self._began = perf_counter()
+        self._request_id = ""
+        self._row = ExchangeRow(
+            id=new_id(),
+            started_at=now(),
+            kind="model",
+            provider=ask.format,
+            host=self.host,
+            endpoint=self._endpoint,
+            model=ask.model,
+            agent=SOURCE,
+            session_id=x.session_id,
+            project=x.project,
+            trigger=ask.trigger,
+        )
+
+    def asked(self) -> None:
+        """An attempt begins: the first is related to the exchange that it is about, a later one to the one before."""
+        before, self._request_id = self._request_id, new_id()
+        comm = self._comm(self._request_id, "REQUEST", self.body)
+        relation = (
+            Relation(from_comm_id=before, to_comm_id=self._request_id, type="retry_of")
+            if before
+            else Relation(from_comm_id=self._x.request_comm_id, to_comm_id=self._request_id, type="judged_by")
+        )
+        self._log.put([*([] if before else [self._row]), comm, relation])
+
+    def answered(self, answer: _Answer) -> None:
+        self._row = replace(self._row, status=answer.status, usage=usage_of(self.ask, answer.body))
+        comm = self._comm(new_id(), "RESPONSE", self._content(answer.body), answer.status)
+        relation = Relation(from_comm_id=self._request_id, to_comm_id=comm.id, type="request_response")
+        self._log.put([comm, relation])
+
+    def end(self, error: str) -> None:
+        """The question is answered, or, as `error` says, is not."""
+        milliseconds = round((perf_counter() - self._began) * 1000, 3)
+        outcome = "error" if error else "passed"
+        self._log.put([replace(self._row, outcome=outcome, error=error, duration_ms=milliseconds)])
+
+    def _content(self, body: bytes) -> bytes:
+        """The answer as JSON text, without the key: an error may repeat the one that it refuses."""
+        safe = body.replace(self.ask.key.encode(), b"[key]") if self.ask.key else body
+        try:
+            loads(safe)
+        except WireError:
+            return dumps(safe.decode("utf-8", "replace"))
+        return safe
+
+    def _comm(self, id: str, type: Any, content: bytes, status: int | None = None) -> Comm:
+        ours = type == "REQUEST"
+        about: dict[str, Any] = {"exchange_id": self._x.id} if ours else {}
+        created: datetime = now()
+        return Comm(
+            id=id,
+            exchange_id=self._row.id,
+            session_id=self._x.session_id,
+            type=type,
+            source=SOURCE if ours else self.host,
+            destination=self.host if ours else SOURCE,
+            endpoint=self._endpoint,
+            created_at=created,
+            arguments=about,
+            content=content,
+            trigger=self.ask.trigger,
+            status=status,
+        )

@@ -1,0 +1,91 @@
+"""The class every policy extends, and how it says no."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any, ClassVar, Literal
+
+from lockgate.config import Section
+from lockgate.errors import Error
+from lockgate.events import Event, Request, TextDelta, ToolCall
+from lockgate.exchange import Exchange
+
+type Refusal = Literal["explain", "text", "reply", "error"]
+
+
+class Blocked(Error):
+    """A policy refuses what it was asked about: the request, this one tool call, or the rest of the reply.
+
+    `sentence` is what the client is shown. `reason` is for the log and the reviewer only: telling a model why it was
+    stopped teaches it to get round. `score` is how suspicious the step was, 0 to 1, where a monitor said so.
+    """
+
+    def __init__(self, sentence: str, *, reason: str = "", score: float | None = None) -> None:
+        super().__init__(sentence)
+        self.sentence, self.reason, self.score = sentence, reason, score
+
+
+class NoOptions(Section):
+    """The policy takes no options."""
+
+
+class Policy:
+    """Decides what passes. A new instance serves each exchange, so attributes are its memory.
+
+    Every hook gives back what goes on: the event itself forwards it, another replaces it, nothing drops it.
+    A hook may await: this stream waits, others do not. Raise Blocked to refuse.
+    """
+
+    Options: ClassVar[type[Section]] = NoOptions
+    """The schema of what stands under `with:` in a rule."""
+    on_error: ClassVar[Literal["block", "forward"]] = "block"
+    """What happens, unless the rule says otherwise, when a hook fails or its deadline passes."""
+    refusal: ClassVar[Refusal | None] = None
+    """The shape of its refusals, unless the rule says otherwise; None lets the call's tool decide."""
+
+    def __init__(self, options: Any, shared: Any = None) -> None:
+        self.options, self.shared = options, shared
+        self.score: float | None = None
+        """Set by a hook: how suspicious it found what it was given. It is recorded with the decision."""
+        self.reason = ""
+        """Set by a hook: why, for the log only."""
+
+    @classmethod
+    def provision(cls, options: Any) -> Any:
+        """What all instances of one rule share, made once when the rule is loaded. Raises ConfigError."""
+        return None
+
+    async def on_request(self, request: Request, x: Exchange) -> Request:
+        return request
+
+    async def on_text(self, text: TextDelta, x: Exchange) -> Iterable[Event]:
+        return (text,)
+
+    async def on_tool_call(self, call: ToolCall, x: Exchange) -> Iterable[Event]:
+        return (call,)
+
+    async def on_event(self, event: Event, x: Exchange) -> Iterable[Event]:
+        """Every event of the reply; what is neither text nor a tool call is forwarded."""
+        match event:
+            case TextDelta():
+                return await self.on_text(event, x)
+            case ToolCall():
+                return await self.on_tool_call(event, x)
+            case _:
+                return (event,)
+
+    async def on_end(self, x: Exchange) -> Iterable[Event]:
+        """Called once, before the end of the message goes on: what is given back is added to the reply."""
+        return ()
+
+
+class Monitor(Policy):
+    """Only scores how suspicious a step is, 0 to 1; it never decides."""
+
+    async def score_call(self, call: ToolCall, x: Exchange) -> tuple[float, str]:
+        """The score of a tool call, and the reason for the log."""
+        raise NotImplementedError
+
+    async def on_tool_call(self, call: ToolCall, x: Exchange) -> Iterable[Event]:
+        self.score, self.reason = await self.score_call(call, x)
+        return (call,)

@@ -1,0 +1,134 @@
+"""The fold: what is said passes the rules in order, and what a rule emits passes the later ones."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from lockgate.errors import Error
+from lockgate.events import BlockEnd, Event, MessageEnd, Request, TextDelta, ToolCall
+from lockgate.exchange import Exchange
+from lockgate.policies.base import Blocked, Refusal
+from lockgate.policies.commands import runs_commands
+from lockgate.policies.notice import explained, notice
+from lockgate.policies.registry import PolicySet
+from lockgate.policies.run import Run
+from lockgate.policies.shadow import Shadow
+
+
+class Refused(Error):
+    """A rule ends the exchange: the request is not sent, or the rest of the reply does not pass."""
+
+    def __init__(self, rule: str, sentence: str, shape: Refusal) -> None:
+        super().__init__(notice(rule, sentence, None))
+        self.rule, self.shape = rule, shape
+
+
+class Pipeline:
+    """The rules in force for one exchange."""
+
+    def __init__(self, policy_set: PolicySet, x: Exchange) -> None:
+        x.policy_set = policy_set.version
+        runs = [Run(rule, x) for rule in policy_set.rules if rule.looks_at(x)]
+        self.x = x
+        self._settled: dict[int, Event] = {}
+        """Notices, by identity: what a refusal put in the place of a call is no call of the model's to judge."""
+        self._runs = [run for run in runs if run.rule.mode == "enforce"]
+        self._shadows = [Shadow(run) for run in runs if run.rule.mode == "shadow"]
+        self._texts = any(run.texts for run in runs)
+        self._others = any(run.others for run in runs)
+        self.judges_reply = any(run.replies for run in self._runs)
+        """Whether anything in the reply can be changed by a rule: then it must be readable."""
+        self.holds_calls = any(run.calls or run.others or run.ends for run in self._runs)
+        """Whether the reply waits, from its first tool call on, for every call's verdict."""
+        self.judges_request = any(run.requests for run in self._runs)
+
+    def unseen(self, events: tuple[Event, ...]) -> bool:
+        """Whether no rule cares: then they go on without being asked about. The usual case, and so it costs little."""
+        for event in events:
+            kind = type(event)
+            if kind is TextDelta:
+                if self._texts:
+                    return False
+            elif self._others or kind is ToolCall or kind is MessageEnd:
+                return False
+        return True
+
+    async def request(self, request: Request) -> Request:
+        """What goes to the provider. Raises Refused."""
+        for shadow in self._shadows:
+            shadow.request(request)
+        for run in self._runs:
+            if run.requests:
+                try:
+                    request = await run.request(request)
+                except Blocked as refusal:
+                    shape = run.rule.refusal or "error"
+                    raise Refused(run.rule.name, refusal.sentence, shape) from refusal
+        return request
+
+    async def reply(self, events: tuple[Event, ...]) -> Sequence[Event]:
+        """What goes on to the client; the same tuple where every event goes on as it is. Raises Refused."""
+        for shadow in self._shadows:
+            shadow.events(events)
+        out: list[Event] = []
+        for event in events:
+            if type(event) is MessageEnd:
+                out += await self._end()
+            out += await self._feed(event)
+        same = len(out) == len(events) and all(a is b for a, b in zip(out, events, strict=True))
+        return events if same else out
+
+    async def close(self) -> None:
+        """Wait until the shadow rules are done, each within its deadline."""
+        for shadow in self._shadows:
+            await shadow.close()
+
+    async def _end(self) -> list[Event]:
+        out: list[Event] = []
+        for i, run in enumerate(self._runs):
+            if run.ends:
+                try:
+                    added = await run.end()
+                except Blocked as refusal:
+                    raise Refused(run.rule.name, refusal.sentence, "error") from refusal
+                for event in added:
+                    out += await self._feed(event, i + 1)
+        return out
+
+    async def _feed(self, event: Event, start: int = 0) -> list[Event]:
+        events = [event]
+        for i in range(start, len(self._runs)):
+            run = self._runs[i]
+            passed: list[Event] = []
+            for given in events:
+                asked = run.cares(given) and id(given) not in self._settled
+                passed += await self._ask(i, run, given) if asked else (given,)
+            events = passed
+        return events
+
+    async def _ask(self, i: int, run: Run, given: Event) -> Sequence[Event]:
+        try:
+            out = await run.event(given)
+        except Blocked as refusal:
+            return await self._refuse(i, run, given, refusal)
+        if isinstance(given, ToolCall) and not out:
+            return await self._refuse(i, run, given, Blocked("the call was withheld"))
+        return out
+
+    async def _refuse(self, i: int, run: Run, given: Event, refusal: Blocked) -> Sequence[Event]:
+        """A refused call becomes a notice; anything else that is refused ends the reply."""
+        shape = run.rule.refusal
+        if not isinstance(given, ToolCall) or shape in ("error", "reply"):
+            raise Refused(run.rule.name, refusal.sentence, "error") from refusal
+        text = await self._later_text(notice(run.rule.name, refusal.sentence, given), given.block, i + 1)
+        as_text = shape == "text" or not runs_commands(given)
+        event = TextDelta(block=given.block, text=text) if as_text else explained(given, text)
+        self._settled[id(event)] = event
+        return (event,)
+
+    async def _later_text(self, text: str, block: int, start: int) -> str:
+        """A notice repeats arguments, so later rules for text see it whole; those for calls are done with it."""
+        parts: list[str] = []
+        for event in (TextDelta(block=block, text=text), BlockEnd(block=block)):
+            parts += [said.text for said in await self._feed(event, start) if isinstance(said, TextDelta)]
+        return "".join(parts)

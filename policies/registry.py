@@ -1,0 +1,162 @@
+"""Which policies there are, and which rules are in force."""
+
+from __future__ import annotations
+
+import hashlib
+import importlib
+import importlib.util
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from importlib.metadata import entry_points
+from pathlib import Path
+from types import ModuleType
+from typing import Any, Literal
+
+from lockgate.config import RuleConfig, read_file, validate
+from lockgate.errors import ConfigError
+from lockgate.exchange import Exchange
+from lockgate.policies.base import Policy, Refusal
+from lockgate.policies.match import Match, compile_match
+from lockgate.wire.document import dumps
+
+BUILT_IN = {
+    "noop": "lockgate.policies.noop:Noop",
+    "replace": "lockgate.policies.replace:Replace",
+    "tools": "lockgate.policies.tools:Tools",
+    "judge": "lockgate.policies.judge:Judge",
+    "refuse": "lockgate.policies.refuse:Refuse",
+}
+ENTRY_POINTS = "lockgate.policies"
+DEFAULT_RULES = Path(__file__).with_name("default.yaml")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rule:
+    """A policy with its name, configuration, match and mode."""
+
+    name: str
+    use: str
+    policy: type[Policy]
+    options: Any
+    shared: Any
+    match: Match
+    mode: Literal["enforce", "shadow"] = "enforce"
+    on_error: Literal["block", "forward"] = "block"
+    refusal: Refusal | None = None
+    deadline_seconds: float = 30.0
+    sample: float = 1.0
+
+    def looks_at(self, x: Exchange) -> bool:
+        """Whether the rule takes part in this exchange. The sample is drawn from the ids, so it can be repeated."""
+        return self.match.exchange(x) and (self.sample >= 1.0 or self._drawn(x))
+
+    def _drawn(self, x: Exchange) -> bool:
+        digest = hashlib.blake2b(f"{self.name}\0{x.id}".encode(), digest_size=8).digest()
+        return int.from_bytes(digest) / 2**64 < self.sample
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PolicySet:
+    """The ordered rules in force. `version` names their content: the same rules have the same version."""
+
+    rules: tuple[Rule, ...]
+    version: str
+
+
+class Registry:
+    """Holds the policy set and swaps it whole: an exchange keeps the rules it began with."""
+
+    def __init__(self, policy_set: PolicySet) -> None:
+        self.current = policy_set
+
+    def swap(self, policy_set: PolicySet) -> bool:
+        """Whether anything is different now."""
+        changed = policy_set.version != self.current.version
+        if changed:
+            self.current = policy_set
+        return changed
+
+
+def discover() -> dict[str, str]:
+    """Every policy that has a name, and where it is: "module:Class"."""
+    found = {point.name: point.value for point in entry_points(group=ENTRY_POINTS)}
+    return {**found, **BUILT_IN}
+
+
+def load_policy(use: str) -> type[Policy]:
+    """The class that a rule's `use` means. Raises ConfigError."""
+    known = discover()
+    target = known.get(use, use)
+    module_name, colon, class_name = target.rpartition(":")
+    if not colon:
+        raise ConfigError(f"unknown policy '{use}'; there are: {', '.join(sorted(known))}, or ./FILE.py:CLASS")
+    try:
+        module = _load_file(Path(module_name)) if module_name.endswith(".py") else importlib.import_module(module_name)
+    except Exception as error:
+        raise ConfigError(f"policy '{use}' cannot be imported: {type(error).__name__}: {error}") from error
+    policy = getattr(module, class_name, None)
+    if not (isinstance(policy, type) and issubclass(policy, Policy)):
+        raise ConfigError(f"policy '{use}': {module_name} has no class {class_name} that extends lockgate.Policy")
+    return policy
+
+
+def _load_file(path: Path) -> ModuleType:
+    if not path.is_file():
+        raise ConfigError(f"{path} does not exist")
+    name = f"lockgate_policy_{_digest(str(path.resolve()).encode())}_{path.stem}"
+    spec = importlib.util.spec_from_file_location(name, path)
+    assert spec
+    assert spec.loader
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module
+    spec.loader.exec_module(module)
+    return module
+
+
+def load_rules(configs: Sequence[RuleConfig] | None = None) -> PolicySet:
+    """The policy set that these rules make; the one that ships, where none are given. Raises ConfigError."""
+    given = default_rules() if configs is None else configs
+    names = [config.name for config in given]
+    if repeated := next((name for name in names if names.count(name) > 1), None):
+        raise ConfigError(f"rule '{repeated}': the name is used twice; a rule's name is its own")
+    content = dumps([config.model_dump(mode="json", by_alias=True) for config in given])
+    files = b"".join(_file_content(config.use) for config in given)
+    return PolicySet(rules=tuple(_rule(config) for config in given), version=_digest(content + files))
+
+
+def default_rules() -> list[RuleConfig]:
+    document = read_file(DEFAULT_RULES)
+    return [validate(RuleConfig, rule, str(DEFAULT_RULES)) for rule in document["rules"]]
+
+
+def _rule(config: RuleConfig) -> Rule:
+    subject = f"rule '{config.name}'"
+    try:
+        policy = load_policy(config.use)
+        options = validate(policy.Options, config.options, f"policy '{config.use}'")
+        shared = policy.provision(options)
+    except ConfigError as error:
+        raise ConfigError(f"{subject}: {error}") from error
+    return Rule(
+        name=config.name,
+        use=config.use,
+        policy=policy,
+        options=options,
+        shared=shared,
+        match=compile_match(config.match, subject),
+        mode=config.mode,
+        on_error=config.on_error or policy.on_error,
+        refusal=config.refusal or policy.refusal,
+        deadline_seconds=config.deadline_seconds,
+        sample=config.sample,
+    )
+
+
+def _file_content(use: str) -> bytes:
+    path = Path(use.rpartition(":")[0])
+    return path.read_bytes() if path.suffix == ".py" and path.is_file() else b""
+
+
+def _digest(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()[:12]

@@ -1,0 +1,156 @@
+"""One rule at work in one exchange: it is asked, within its deadline, and what it did is recorded."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Sequence
+from time import perf_counter
+
+from lockgate.events import Event, Request, TextDelta, ToolCall
+from lockgate.exchange import Action, Decision, Exchange
+from lockgate.policies.base import Blocked, Policy
+from lockgate.policies.registry import Rule
+from lockgate.wire.document import dumps
+
+FAILED = "this could not be checked, and what cannot be checked does not pass"
+"""What the client is shown when a rule fails; the fault itself goes to the log."""
+
+
+class Run:
+    """A rule with its policy's instance for this exchange. `cares` tells what it wants to see."""
+
+    def __init__(self, rule: Rule, x: Exchange) -> None:
+        self.rule, self.x = rule, x
+        self.policy = rule.policy(rule.options, rule.shared)
+        every = _overrides(rule.policy, "on_event")
+        self.requests = _overrides(rule.policy, "on_request") and not rule.match.per_tool
+        self.texts = (every or _overrides(rule.policy, "on_text")) and not rule.match.per_tool
+        self.calls = every or _overrides(rule.policy, "on_tool_call")
+        self.others = every and not rule.match.per_tool
+        self.ends = _overrides(rule.policy, "on_end") and not rule.match.per_tool
+
+    @property
+    def replies(self) -> bool:
+        """Whether it looks at anything in the reply."""
+        return self.texts or self.calls or self.others or self.ends
+
+    def cares(self, event: Event) -> bool:
+        match event:
+            case TextDelta():
+                return self.texts
+            case ToolCall(name=name):
+                return self.calls and self.rule.match.call(self.x, name)
+            case _:
+                return self.others
+
+    async def request(self, given: Request) -> Request:
+        """Raises Blocked."""
+        began = perf_counter()
+        try:
+            out = await self._ask(self.policy.on_request(given, self.x))
+        except Blocked as refusal:
+            self.record("request", "blocked", began, refusal=refusal)
+            raise
+        if out is None:
+            return given
+        if out is not given or self.policy.score is not None:
+            action: Action = "forwarded" if out is given else "replaced"
+            self.record("request", action, began, out=dumps(out.document) if out is not given else b"")
+        return out
+
+    async def event(self, given: Event) -> Sequence[Event]:
+        """Raises Blocked, after it was recorded."""
+        began = perf_counter()
+        try:
+            answer = await self._ask(self.policy.on_event(given, self.x))
+        except Blocked as refusal:
+            self.record(_subject(given), "blocked", began, given=event_json(given), refusal=refusal)
+            raise
+        if answer is None:
+            return (given,)
+        out = tuple(answer)
+        same = len(out) == 1 and out[0] is given
+        if not same or isinstance(given, ToolCall) or self.policy.score is not None:
+            action: Action = "forwarded" if same else "replaced" if out else "dropped"
+            self.record(_subject(given), action, began, given=event_json(given), out=b"" if same else events_json(out))
+        return out
+
+    async def end(self) -> Sequence[Event]:
+        """What the policy adds before the end of the message. Raises Blocked."""
+        began = perf_counter()
+        try:
+            out = tuple(await self._ask(self.policy.on_end(self.x)) or ())
+        except Blocked as refusal:
+            self.record("end", "blocked", began, refusal=refusal)
+            raise
+        if out:
+            self.record("end", "replaced", began, out=events_json(out))
+        return out
+
+    async def _ask[Answer](self, question: Awaitable[Answer]) -> Answer | None:
+        """The policy's answer; None where it failed and its rule forwards then. Raises Blocked."""
+        self.policy.score, self.policy.reason = None, ""
+        began = perf_counter()
+        try:
+            async with asyncio.timeout(self.rule.deadline_seconds):
+                return await question
+        except Blocked:
+            raise
+        except Exception as error:
+            reason = self._reason(error)
+            if self.rule.on_error == "block":
+                raise Blocked(FAILED, reason=reason, score=self.policy.score) from error
+            self.record("failure", "failed", began, refusal=Blocked(FAILED, reason=reason))
+            return None
+
+    def _reason(self, error: Exception) -> str:
+        if isinstance(error, TimeoutError):
+            return f"no verdict within {self.rule.deadline_seconds:g} s"
+        return f"{type(error).__name__}: {error}"
+
+    def record(
+        self,
+        subject: str,
+        action: Action,
+        began: float,
+        *,
+        given: bytes = b"",
+        out: bytes = b"",
+        refusal: Blocked | None = None,
+    ) -> None:
+        """Keep what the rule did with one thing, in the exchange."""
+        score = refusal.score if refusal and refusal.score is not None else self.policy.score
+        self.x.decisions.append(
+            Decision(
+                exchange_id=self.x.id,
+                rule=self.rule.name,
+                policy=self.rule.use,
+                policy_set=self.x.policy_set,
+                mode=self.rule.mode,
+                subject=subject,
+                action=action,
+                given=given,
+                out=out,
+                score=score,
+                reason=(refusal.reason or refusal.sentence) if refusal else self.policy.reason,
+                milliseconds=round((perf_counter() - began) * 1000, 3),
+            )
+        )
+
+
+def _overrides(policy: type[Policy], hook: str) -> bool:
+    return getattr(policy, hook) is not getattr(Policy, hook)
+
+
+def _subject(event: Event) -> str:
+    return type(event).__name__.lower()
+
+
+def event_json(event: Event) -> bytes:
+    """An event as JSON text, for the log."""
+    fields = {name: getattr(event, name) for name in event.__dataclass_fields__}
+    return dumps({"event": _subject(event), **{k: v for k, v in fields.items() if isinstance(v, str | int | bool)}})
+
+
+def events_json(events: Sequence[Event]) -> bytes:
+    return b"[%s]" % b",".join(map(event_json, events))

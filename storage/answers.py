@@ -1,0 +1,103 @@
+"""What is asked of the log, and what it answers, beside the records of `lockgate.exchange`. Values only."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, fields
+from datetime import datetime
+from typing import Literal
+
+from lockgate.events import Usage
+from lockgate.exchange import Action, Comm, CommType, Decision, ExchangeRow, Mode, Outcome, Relation
+
+USAGE_FIELDS = tuple(field.name for field in fields(Usage))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Filter:
+    """Which exchanges a list shows; None does not look. Times are aware; `since` is included, `until` is not."""
+
+    kind: Literal["model", "other"] | None = None
+    provider: str | None = None
+    model: str | None = None
+    agent: str | None = None
+    session_id: str | None = None
+    trigger: str | None = None
+    """"" is the clients' own exchanges, "judge" and the like are Lockgate's."""
+    outcome: Outcome | None = None
+    rule: str | None = None
+    """A rule that decided anything in the exchange, in shadow mode too."""
+    since: datetime | None = None
+    until: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ExchangeDetail:
+    """One exchange whole: its row, and each in the order they were made, its comms, relations and decisions."""
+
+    exchange: ExchangeRow
+    comms: tuple[Comm, ...]
+    relations: tuple[Relation, ...]
+    decisions: tuple[Decision, ...]
+    related: tuple[ExchangeRow, ...] = ()
+    """Other exchanges that a comm of this one is joined to, such as a judge's about it."""
+
+    def chain(self, type: CommType) -> tuple[Comm, ...]:
+        """The client's request, or the reply to it: as it came, and then as each change left it."""
+        known = {comm.id: comm for comm in self.comms if comm.type == type and not comm.trigger}
+        changes = {one.from_comm_id: one.to_comm_id for one in self.relations if one.type == "modified_to"}
+        changed = set(changes.values())
+        here = next((id for id in known if id not in changed), None)
+        chain: list[Comm] = []
+        while here is not None and here in known:
+            chain.append(known.pop(here))
+            here = changes.get(here)
+        return tuple(chain)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RuleCount:
+    """How often a rule did one thing other than forwarding."""
+
+    rule: str
+    mode: Mode
+    action: Action
+    count: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Summary:
+    """Some exchanges in numbers."""
+
+    exchanges: int = 0
+    """Conversations with a model that clients had; not Lockgate's own, and no side calls."""
+    side_calls: int = 0
+    own_calls: int = 0
+    """Those of Lockgate itself, such as a judge's."""
+    outcomes: tuple[tuple[Outcome, int], ...] = ()
+    """Of `exchanges`, the most frequent first."""
+    usage: Usage = field(default_factory=Usage)
+    """Tokens of all of them, Lockgate's own too."""
+    decisions: tuple[RuleCount, ...] = ()
+    """The most frequent first."""
+
+
+def add(parts: Sequence[Summary]) -> Summary:
+    """The numbers of all parts together."""
+    outcomes: dict[Outcome, int] = {}
+    decisions: dict[tuple[str, Mode, Action], int] = {}
+    for part in parts:
+        for outcome, count in part.outcomes:
+            outcomes[outcome] = outcomes.get(outcome, 0) + count
+        for one in part.decisions:
+            key = (one.rule, one.mode, one.action)
+            decisions[key] = decisions.get(key, 0) + one.count
+    counts = [RuleCount(rule=r, mode=m, action=a, count=count) for (r, m, a), count in decisions.items()]
+    return Summary(
+        exchanges=sum(part.exchanges for part in parts),
+        side_calls=sum(part.side_calls for part in parts),
+        own_calls=sum(part.own_calls for part in parts),
+        outcomes=tuple(sorted(outcomes.items(), key=lambda item: (-item[1], item[0]))),
+        usage=Usage(**{name: sum(getattr(part.usage, name) for part in parts) for name in USAGE_FIELDS}),
+        decisions=tuple(sorted(counts, key=lambda one: (-one.count, one.rule, one.mode, one.action))),
+    )

@@ -1,0 +1,102 @@
+"""Records to rows: one batch, one transaction, one statement per table. Runs on the log's own thread."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import fields
+from typing import Any, Self, cast
+
+from sqlalchemy import Insert, Table
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.exc import DBAPIError, IntegrityError, InterfaceError, InternalError, OperationalError
+
+from lockgate.exchange import Comm, Decision, ExchangeRow, Record, Relation
+from lockgate.storage.address import Address
+from lockgate.storage.answers import USAGE_FIELDS
+from lockgate.storage.engine import writer_engine
+from lockgate.storage.models import CommModel, DecisionModel, ExchangeModel, RelationModel
+
+type Row = dict[str, Any]
+
+_NO_USAGE: Row = dict.fromkeys(USAGE_FIELDS)
+
+
+class Writer:
+    """Writes batches to one database. Writing a record twice is the same as writing it once."""
+
+    def __init__(self, address: Address) -> None:
+        self._engine = writer_engine(address)
+        self._statements = [(kind, _insert(address, cast(Table, model.__table__)), row) for kind, model, row in _TABLES]
+
+    def write(self, records: Sequence[Record]) -> None:
+        """Write all or none. Raises what the driver raises; `is_outage` and `is_early` tell what that means."""
+        with self._engine.begin() as connection:
+            for kind, statement, to_row in self._statements:
+                # By id: an exchange that began and ended in one batch is one row, as it ended.
+                rows = {record.id: to_row(record) for record in records if type(record) is kind}
+                if rows:
+                    connection.execute(statement, list(rows.values()))
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self._engine.dispose()
+
+
+def is_outage(error: Exception) -> bool:
+    """Whether the database, not a record, is at fault: trying again later may help."""
+    if isinstance(error, OperationalError | InterfaceError | InternalError):
+        return True  # away, locked, full, read-only after a fail-over
+    state = getattr(error.orig, "sqlstate", None) if isinstance(error, DBAPIError) else None
+    return state is not None and state.startswith("42")  # PostgreSQL: a table or a right is missing
+
+
+def is_early(error: Exception) -> bool:
+    """Whether a record names one that is not there yet."""
+    return isinstance(error, IntegrityError)
+
+
+def _insert(address: Address, table: Table) -> Insert:
+    """Exchanges replace what was written when they began; all else is written once and never changes.
+
+    A commit whose answer was lost is tried again, so a row that is already there is no error.
+    """
+    statement = (sqlite.insert if address.kind == "sqlite" else postgresql.insert)(table)
+    if table is not ExchangeModel.__table__:
+        return statement.on_conflict_do_nothing()
+    changes = {column.name: statement.excluded[column.name] for column in table.columns if not column.primary_key}
+    return statement.on_conflict_do_update(index_elements=["id"], set_=changes)
+
+
+def _exchange_row(record: ExchangeRow) -> Row:
+    row = _fields(record)
+    usage = row.pop("usage")
+    return row | (_NO_USAGE if usage is None else {name: getattr(usage, name) for name in USAGE_FIELDS})
+
+
+def _comm_row(record: Comm) -> Row:
+    row = _fields(record)
+    row["arguments"] = dict(record.arguments)
+    row["headers"] = [list(pair) for pair in record.headers]
+    return row
+
+
+def _relation_row(record: Relation) -> Row:
+    row = _fields(record)
+    return row | {"relationship_type": row.pop("type"), "metadata": dict(row.pop("detail"))}
+
+
+def _fields(record: Record) -> Row:
+    return {name: getattr(record, name) for name in _FIELDS[type(record)]}
+
+
+_FIELDS = {kind: [field.name for field in fields(kind)] for kind in (ExchangeRow, Comm, Relation, Decision)}
+
+_TABLES: tuple[tuple[type[Record], Any, Callable[[Any], Row]], ...] = (
+    # What others point to comes first.
+    (ExchangeRow, ExchangeModel, _exchange_row),
+    (Comm, CommModel, _comm_row),
+    (Relation, RelationModel, _relation_row),
+    (Decision, DecisionModel, _fields),
+)

@@ -1,0 +1,134 @@
+"""Lockgate's whole gate between byte-level clients and a provider that the test steers, with a log kept in memory."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, Mapping, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+from lockgate.addons.gate import Gate
+from lockgate.addons.route import Route
+from lockgate.addons.service import Service
+from lockgate.config import Config, Host, RuleConfig
+from lockgate.exchange import Ask, Comm, Decision, Exchange, ExchangeRow, Ports, Record, Relation
+from lockgate.policies.registry import PolicySet, Registry, load_policy, load_rules
+from tests.upstream.byte_clients import H1Client, H2Client
+from tests.upstream.proxied import Changes, Http, Provider, Proxy, Tls, connect, running_provider, running_proxy
+
+ANTHROPIC, OPENAI = "api.anthropic.com", "api.openai.com"
+
+
+@dataclass(kw_only=True, eq=False)
+class Kept:
+    """A CommLog that keeps everything. `open` decides whether new exchanges may begin."""
+
+    records: list[Record] = field(default_factory=list[Record])
+    changes: Changes = field(default_factory=Changes)
+
+    async def ready(self) -> None:
+        pass
+
+    def put(self, records: Sequence[Record]) -> None:
+        self.records += records
+        self.changes.tell()
+
+    def of[Kind: Record](self, kind: type[Kind]) -> list[Kind]:
+        return [record for record in self.records if isinstance(record, kind)]
+
+    @property
+    def comms(self) -> list[Comm]:
+        return self.of(Comm)
+
+    @property
+    def relations(self) -> list[Relation]:
+        return self.of(Relation)
+
+    @property
+    def decisions(self) -> list[Decision]:
+        return self.of(Decision)
+
+    async def ended(self, count: int = 1) -> list[ExchangeRow]:
+        """The rows of the exchanges that ended, when there are so many."""
+        rows: list[ExchangeRow] = []
+
+        def there() -> bool:
+            rows[:] = [row for row in self.of(ExchangeRow) if row.outcome != "open"]
+            return len(rows) >= count
+
+        await self.changes.until(there)
+        return rows
+
+
+class NoModels:
+    async def ask(self, ask: Ask, x: Exchange) -> str:
+        raise AssertionError("no rule of this test asks a model")
+
+
+@dataclass(kw_only=True, eq=False)
+class Gated:
+    """A running gate. `rules` may be swapped while it runs."""
+
+    proxy: Proxy
+    provider: Provider
+    tls: Tls
+    http: Http
+    log: Kept
+    registry: Registry
+    finished: list[ExchangeRow]
+    clients: list[H1Client | H2Client] = field(default_factory=list[H1Client | H2Client])
+
+    async def client(self, host: str = ANTHROPIC, http: Http | None = None) -> H1Client | H2Client:
+        client = await connect(self.proxy, self.tls, http or self.http, 443, host)
+        client.host = host
+        self.clients.append(client)
+        return client
+
+
+def rules(*given: Mapping[str, Any]) -> PolicySet:
+    """A policy set of rules as a configuration file holds them."""
+    return load_rules([RuleConfig.model_validate(rule) for rule in given])
+
+
+@asynccontextmanager
+async def gated(
+    tls: Tls,
+    *given: Mapping[str, Any],
+    client: Http = "h1",
+    upstream: Http = "h1",
+    **settings: Any,
+) -> AsyncGenerator[Gated, None]:
+    """The gate with these rules; every model host is sent to the steered provider."""
+    async with AsyncExitStack() as stack:
+        provider = await stack.enter_async_context(running_provider(tls, upstream))
+        url = f"https://127.0.0.1:{provider.port}"
+        hosts = {
+            name: Host(format=family, upstream=url, upstream_ca=tls.provider_ca)
+            for name, family in ((ANTHROPIC, "anthropic"), (OPENAI, "openai"), ("chatgpt.com", "openai"))
+        }
+        config = Config.model_validate({"hosts": hosts, "home": tls.confdir.parent, "ca": tls.confdir, **settings})
+        log, finished = Kept(), list[ExchangeRow]()
+        registry, route = Registry(rules(*given)), Route(config)
+        ports = Ports(log=log, models=NoModels())
+        service = Service(
+            config=config, route=route, registry=registry, read_rules=lambda: registry.current, watched=lambda: [],
+            gate=Gate(config, route, registry, ports, lambda row, x: finished.append(row)), open_log=lambda: None,
+            closables=(),
+        )  # fmt: skip
+        proxy = await stack.enter_async_context(running_proxy(tls, service, _Offer(upstream)))
+        at = Gated(proxy=proxy, provider=provider, tls=tls, http=client, log=log, registry=registry, finished=finished)
+        stack.callback(lambda: [client.close() for client in at.clients])
+        yield at
+
+
+class _Offer:
+    """Speaks the given protocol to the provider, whatever the client speaks."""
+
+    def __init__(self, http: Http) -> None:
+        self._offer = (b"h2" if http == "h2" else b"http/1.1",)
+
+    def server_connect(self, data: Any) -> None:
+        data.server.alpn_offers = self._offer
+
+
+__all__ = ["ANTHROPIC", "OPENAI", "Gated", "Kept", "gated", "load_policy", "rules"]

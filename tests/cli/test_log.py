@@ -1,0 +1,171 @@
+"""`lockgate log` shows what passed, and makes and changes nothing."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from lockgate.cli.log import app
+from lockgate.errors import Error, StorageError
+from lockgate.exchange import Record, Relation
+from lockgate.storage.log import SqlLog
+from tests.storage.records import comm, decision, exchange_row
+
+ENDPOINT = "POST /v1/messages"
+REQUEST = {
+    "model": "claude-x",
+    "max_tokens": 9,
+    "tools": [{"name": "Bash", "input_schema": {"type": "object"}}],
+    "messages": [{"role": "user", "content": "Touch it\x1b[31m, please: Grüße"}],
+    "huge": 2**80,
+}
+TEXT = {"type": "text", "text": "Of course."}
+CALL = {"type": "tool_use", "id": "t1", "name": "Bash", "input": {"command": "touch marker"}}
+REPLY = {
+    **{"id": "m", "type": "message", "role": "assistant", "model": "claude-x", "content": [TEXT, CALL]},
+    **{"stop_reason": "tool_use", "stop_sequence": None, "usage": {"input_tokens": 1, "output_tokens": 2}},
+}
+FINAL = {**REPLY, "content": [TEXT, {"type": "text", "text": "Blocked by no-touch."}], "stop_reason": "end_turn"}
+
+
+@pytest.fixture(autouse=True)
+def database(sqlite_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("LOCKGATE_DATABASE", sqlite_url)
+    return sqlite_url
+
+
+@pytest.fixture
+def said(capsys: pytest.CaptureFixture[str]) -> Any:
+    """Runs `lockgate log …` and gives what it printed."""
+
+    def run(*words: str) -> str:
+        app(words, result_action="return_value", exit_on_error=False)
+        return capsys.readouterr().out
+
+    return run
+
+
+def remember(url: str, records: Sequence[Record]) -> None:
+    async def write() -> list[Record]:
+        log = SqlLog(url)
+        log.start()
+        log.put(records)
+        return await log.close()
+
+    assert asyncio.run(write()) == []
+
+
+def exchange(reply: Any = REPLY, final: Any = None) -> list[Record]:
+    row = exchange_row(endpoint=ENDPOINT)
+    asked = comm(row.id, content=json.dumps(REQUEST).encode())
+    came = comm(row.id, type="RESPONSE", content=json.dumps(reply).encode())
+    records: list[Record] = [row, asked, came, decision(row.id, action="blocked" if final else "forwarded")]
+    if final is None:
+        return records
+    changed = comm(row.id, type="RESPONSE", content=json.dumps(final).encode())
+    return [*records, changed, Relation(from_comm_id=came.id, to_comm_id=changed.id, type="modified_to")]
+
+
+def test_list_is_a_table_with_the_newest_last(database: str, said: Any) -> None:
+    rows = [exchange_row(model=f"model-{number}") for number in range(3)]
+    remember(database, rows)
+    head, *lines = said("list").splitlines()
+    assert head.split() == ["time", "id", "provider", "model", "agent", "tokens", "outcome", "rules", "duration"]
+    assert [line.split()[2:5] for line in lines] == [[row.id[-8:], "anthropic", row.model] for row in rows]
+    assert "80 in, 20 out" in lines[0]
+    assert "no-touch, mask" in lines[0]
+    assert lines[0].endswith("99 ms")
+
+
+def test_list_as_json_has_every_field_and_follows_limit_before_and_filters(database: str, said: Any) -> None:
+    rows = [exchange_row(outcome=outcome) for outcome in ("passed", "blocked", "passed")]
+    remember(database, rows)
+    (newest,) = json.loads(said("list", "--json", "--limit", "1"))
+    assert newest == {**asdict(rows[2]), "started_at": rows[2].started_at.isoformat(), "rules": list(rows[2].rules)}
+    assert [one["id"] for one in json.loads(said("list", "--json", "--before", rows[2].id))] == [
+        rows[0].id,
+        rows[1].id,
+    ]
+    assert [one["id"] for one in json.loads(said("list", "--json", "--outcome", "blocked"))] == [rows[1].id]
+    assert said("list", "--rule", "none") == "No exchange fits.\n"
+
+
+def test_list_shows_side_calls_only_when_asked(database: str, said: Any) -> None:
+    remember(database, [exchange_row(kind="other", model="", endpoint="GET /v1/models")])
+    assert said("list") == "No exchange yet.\n"
+    assert "GET /v1/models" in said("list", "--all")
+
+
+def test_show_tells_request_reply_and_decisions(database: str, said: Any) -> None:
+    records = exchange()
+    remember(database, records)
+    shown = said("show", records[0].id[-8:])
+    for part in ("claude-x of anthropic", "tools: Bash", "user: Touch it\\u001b[31m, please: Grüße", "Of course.",
+                 'call Bash {\n    "command": "touch marker"', "it touches"):  # fmt: skip
+        assert part in shown
+    assert "\x1b" not in shown
+    assert "log diff" not in shown
+
+
+def test_show_tells_the_reply_that_the_client_got(database: str, said: Any) -> None:
+    records = exchange(final=FINAL)
+    remember(database, records)
+    shown = said("show", records[0].id)
+    assert "Blocked by no-touch." in shown
+    assert "touch marker" not in shown
+    assert f"lockgate log diff {records[0].id[-8:]}" in shown
+
+
+def test_show_gives_a_reply_that_it_cannot_read_as_it_is(database: str, said: Any) -> None:
+    records = exchange(reply="Bad gateway\x1b[2J")
+    remember(database, records)
+    assert '"Bad gateway\\u001b[2J"' in said("show", records[0].id)
+
+
+def test_show_as_json_has_the_bodies_exactly(database: str, said: Any) -> None:
+    records = exchange(final=FINAL)
+    remember(database, records)
+    whole = json.loads(said("show", records[0].id, "--json"))
+    assert [one["content"] for one in whole["comms"]] == [REQUEST, REPLY, FINAL]
+    assert [one["type"] for one in whole["relations"]] == ["modified_to"]
+    assert whole["decisions"][0]["given"] == {"name": "Bash"}
+    assert whole["exchange"]["id"] == records[0].id
+
+
+def test_diff_shows_only_what_was_changed(database: str, said: Any) -> None:
+    records = exchange(final=FINAL)
+    remember(database, records)
+    lines = said("diff", records[0].id).splitlines()
+    assert lines[:2] == ["--- reply (original)", "+++ reply (final)"]
+    assert '-  "stop_reason": "tool_use",' in lines
+    assert '+  "stop_reason": "end_turn",' in lines
+    change = json.loads(said("diff", records[0].id, "--json"))
+    assert (list(change), change["reply"]["original"], change["reply"]["final"]) == (["reply"], REPLY, FINAL)
+    assert change["reply"]["diff"] == lines
+
+
+def test_diff_says_so_when_nothing_was_changed(database: str, said: Any) -> None:
+    records = exchange()
+    remember(database, records)
+    assert said("diff", records[0].id) == "Nothing was changed.\n"
+    assert json.loads(said("diff", records[0].id, "--json")) == {}
+
+
+def test_an_unknown_id_says_how_to_find_one(database: str, said: Any) -> None:
+    remember(database, exchange())
+    with pytest.raises(Error, match="no exchange has the id 'abcdef': `lockgate log list --all`"):
+        said("show", "abcdef")
+
+
+@pytest.mark.parametrize("words", [("list",), ("show", "abcdef"), ("diff", "abcdef")])
+def test_a_missing_database_is_named_and_not_made(words: tuple[str, ...], said: Any, tmp_path: Path) -> None:
+    with pytest.raises(StorageError, match=r"there is no log yet in .*lockgate\.db"):
+        said(*words)
+    assert list(tmp_path.iterdir()) == []

@@ -1,0 +1,211 @@
+"""`lockgate policy` lists, explains, checks and tries."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from lockgate.cli.policy import app
+from lockgate.cli.trial import format_of
+from lockgate.errors import ConfigError, WireError
+from lockgate.policies.registry import BUILT_IN
+
+NO_TOUCH = """
+rules:
+  - name: no-touch
+    use: tools
+    refusal: text
+    with: {deny: [{arguments: {command: '\\btouch\\b'}, sentence: No touching.}]}
+  - {name: watch, use: tools, mode: shadow, with: {default: deny}}
+  - {name: hide, use: replace, with: {secret: hunter2, instead: "***"}}
+  - {name: stop, use: refuse, with: {pattern: forbidden}}
+"""
+ASK = {"model": "claude-x", "max_tokens": 5, "messages": [{"role": "user", "content": "hi"}]}
+
+
+def run(*words: str) -> Any:
+    return app(words, result_action="return_value", exit_on_error=False)
+
+
+def written(folder: Path, name: str, content: Any) -> str:
+    file = folder / name
+    file.write_text(content if isinstance(content, str) else json.dumps(content))
+    return str(file)
+
+
+def tried(capsys: pytest.CaptureFixture[str], *words: str) -> Any:
+    run("try", *words, "--json")
+    return json.loads(capsys.readouterr().out)
+
+
+def test_list(capsys: pytest.CaptureFixture[str]):
+    run("list")
+    lines = capsys.readouterr().out.splitlines()
+    assert {line.split()[0] for line in lines} >= set(BUILT_IN)
+    run("list", "--json")
+    assert json.loads(capsys.readouterr().out)["noop"] == "Lets everything pass."
+
+
+@pytest.mark.parametrize("name", BUILT_IN)
+def test_show(name: str, capsys: pytest.CaptureFixture[str]):
+    run("show", name)
+    out = capsys.readouterr().out
+    assert out.startswith(f"{name}: ")
+    assert f"  use: {name}\n" in out
+    run("show", name, "--json")
+    assert json.loads(capsys.readouterr().out)["name"] == name
+
+
+def test_show_of_what_there_is_not():
+    with pytest.raises(ConfigError, match="unknown policy 'nothing'; there are: judge, noop"):
+        run("show", "nothing")
+
+
+def test_check_of_what_is_right(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+    file = written(tmp_path, "rules.yaml", NO_TOUCH)
+    run("check", file)
+    assert capsys.readouterr().out == f"{file}: 4 rules are right, 1 of them in shadow mode\n"
+
+
+def test_check_of_a_configuration_without_rules(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+    file = written(tmp_path, "lockgate.yaml", "listen: 127.0.0.1:8080\n")
+    run("check", file)
+    assert "rules are right" in capsys.readouterr().out
+
+
+WRONG = """
+rules:
+  - {name: a, use: replace, with: {secert: x}}
+  - {name: b, use: nothing}
+  - {name: b, use: noop}
+  - {name: c, use: tools, with: {deny: [{arguments: {x: 'a(b'}}]}}
+"""
+
+
+@pytest.mark.parametrize(
+    ("content", "sentences"),
+    [
+        (
+            WRONG,
+            [
+                "rule 'a': policy 'replace': unknown option 'secert' (did you mean 'secret'?)",
+                "rule 'b': unknown policy 'nothing'; there are: ",
+                "rule 'c': policy 'tools': option 'deny.0.arguments.x': the pattern 'a(b' is not RE2",
+                "rule 'b': the name is used twice",
+            ],
+        ),
+        ("rules: [{name: a}]", ["option 'rules.0.use' is missing"]),
+        ("ruels: []", ["unknown option 'ruels' (did you mean 'rules'?)"]),
+        ("- a\n", ["the top of the file has keys such as 'rules:'"]),
+        ("rules: [", ["cannot be read as YAML"]),
+    ],
+)
+def test_check_of_what_is_wrong(content: str, sentences: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+    file = written(tmp_path, "rules.yaml", content)
+    with pytest.raises(SystemExit) as ended:
+        run("check", file)
+    lines = capsys.readouterr().err.splitlines()
+    assert ended.value.code == 1
+    assert [sentence in line for sentence, line in zip(sentences, lines, strict=True)] == [True] * len(sentences)
+    assert all(line.startswith(file) for line in lines)
+
+
+def test_check_of_no_file(capsys: pytest.CaptureFixture[str]):
+    with pytest.raises(SystemExit):
+        run("check", "/nowhere/rules.yaml")
+    assert capsys.readouterr().err == "/nowhere/rules.yaml: no such file\n"
+
+
+@pytest.mark.parametrize(
+    ("said", "expected"),
+    [
+        ("hi", {"outcome": "passed"}),
+        (
+            "hunter2",
+            {"outcome": "changed", "document": {**ASK, "messages": [{"role": "user", "content": "***"}]}},
+        ),
+        (
+            "forbidden",
+            {
+                "outcome": "blocked",
+                "rule": "stop",
+                "sentence": "Blocked by the Lockgate rule stop: This is not allowed here.",
+            },
+        ),
+    ],
+)
+def test_try_on_a_request(said: str, expected: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+    asked = written(tmp_path, "request.json", {**ASK, "messages": [{"role": "user", "content": said}]})
+    result = tried(capsys, written(tmp_path, "rules.yaml", NO_TOUCH), "--on", asked)
+    assert (result["format"], result["request"], result["reply"]) == ("anthropic", expected, None)
+
+
+WHOLE = {
+    "id": "msg_1",
+    "type": "message",
+    "role": "assistant",
+    "model": "claude-x",
+    "content": [
+        {"type": "text", "text": "hunter2"},
+        {"type": "tool_use", "id": "t1", "name": "Bash", "input": {"command": "touch x"}},
+    ],
+    "stop_reason": "tool_use",
+    "stop_sequence": None,
+    "usage": {"input_tokens": 1, "output_tokens": 1},
+}
+
+
+def test_try_on_a_reply(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+    rules = written(tmp_path, "rules.yaml", NO_TOUCH)
+    asked, replied = written(tmp_path, "request.json", ASK), written(tmp_path, "reply.json", WHOLE)
+    result = tried(capsys, rules, "--on", asked, "--reply", replied)
+    out = json.loads(result["reply"]["body"])
+    assert (out["stop_reason"], out["content"][0]["text"]) == ("end_turn", "***")
+    assert "No touching." in out["content"][1]["text"]
+    decided = {(one["rule"], one["mode"], one["action"]) for one in result["decisions"]}
+    assert decided == {
+        ("no-touch", "enforce", "blocked"),
+        ("watch", "shadow", "blocked"),
+        ("hide", "enforce", "replaced"),
+    }
+    run("try", rules, "--on", asked, "--reply", replied)
+    words = capsys.readouterr().out
+    assert "rule no-touch blocked a tool call: No touching.\n" in words
+    assert "rule watch would have blocked a tool call" in words
+    assert "\nreply: goes on changed\n" in words
+
+
+def test_try_on_a_streamed_reply(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+    from lockgate.wire.anthropic import FORMAT
+
+    request = {**ASK, "stream": True}
+    body = FORMAT.answer(FORMAT.read_request(json.dumps(request).encode()), "a hunter2")[1].decode()
+    asked, replied = written(tmp_path, "request.json", request), written(tmp_path, "reply.sse", body)
+    result = tried(capsys, written(tmp_path, "rules.yaml", NO_TOUCH), "--on", asked, "--reply", replied)
+    assert result["reply"] == {"outcome": "changed", "body": body.replace("hunter2", "***")}
+
+
+def test_try_with_files_that_do_not_fit(tmp_path: Path):
+    rules, asked = written(tmp_path, "rules.yaml", NO_TOUCH), written(tmp_path, "request.json", ASK)
+    with pytest.raises(ConfigError, match=r"nothing\.json cannot be read: No such file"):
+        run("try", rules, "--on", str(tmp_path / "nothing.json"))
+    with pytest.raises(WireError, match="the reply cannot be read as anthropic"):
+        run("try", rules, "--on", asked, "--reply", written(tmp_path, "reply.json", "{}"))
+    with pytest.raises(WireError):
+        run("try", rules, "--on", written(tmp_path, "broken.json", "{"))
+
+
+@pytest.mark.parametrize(
+    ("document", "format"),
+    [
+        ({"model": "gpt-5", "input": "x"}, "openai-responses"),
+        ({"model": "gpt-5", "messages": []}, "openai-chat"),
+        ({"model": "claude-x", "messages": []}, "anthropic"),
+        ({"model": "other", "system": "x", "messages": []}, "anthropic"),
+    ],
+)
+def test_the_format_is_seen(document: Any, format: str):
+    assert format_of(json.dumps(document).encode()) == format
