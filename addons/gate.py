@@ -14,7 +14,7 @@ from lockgate.addons.identify import agent_of, session_of
 from lockgate.addons.passage import Finished, Passage, set_body
 from lockgate.addons.record import client_of, record_side_call
 from lockgate.addons.reply import FAILED, StreamedReply, judge_whole
-from lockgate.addons.route import FAMILIES, Route, format_for
+from lockgate.addons.route import Route
 from lockgate.addons.stream import OVERSIZE, REQUEST_LIMIT
 from lockgate.config import Config, Host
 from lockgate.errors import WireError
@@ -23,6 +23,7 @@ from lockgate.policies.pipeline import Pipeline, Refused
 from lockgate.policies.registry import Registry
 from lockgate.wire.codec import Format
 from lockgate.wire.encoding import decode_body
+from lockgate.wire.endpoints import FAMILIES, Endpoint, endpoint_for
 
 log = logging.getLogger(__name__)
 
@@ -59,19 +60,19 @@ class Gate:
                 _stream_through(flow)
             return
         asked, host = found
-        format = format_for(flow.request.method, flow.request.path)
-        words = format or FAMILIES[host.format]
-        if refusal := self._refusal(flow, asked, known=format is not None):
+        endpoint = endpoint_for(flow.request.method, flow.request.path)
+        words = endpoint.format if endpoint else FAMILIES[host.format]
+        if refusal := self._refusal(flow, asked, known=endpoint is not None):
             status, sentence = refusal
             self._sides[flow.id] = Side(asked, host.format, sentence)
             flow.response = refuse(words, sentence, status)
-        elif format is None:
+        elif endpoint is None:
             self._sides[flow.id] = Side(asked, host.format)
             self.route.send(flow, host)
             _stream_through(flow)
         else:
             flow.metadata[REQUEST_LIMIT] = self.config.limits.request_bytes
-            flow.metadata[OVERSIZE] = lambda: self._oversize(flow, asked, host, format)
+            flow.metadata[OVERSIZE] = lambda: self._oversize(flow, asked, host, words)
 
     def _refusal(self, flow: http.HTTPFlow, asked: str, *, known: bool) -> tuple[int, str] | None:
         """The status and sentence for what never passes, whatever the rules say."""
@@ -94,10 +95,11 @@ class Gate:
         if flow.response or flow.id in self._sides or (found := self.route.model_host(flow)) is None:
             return
         asked, host = found
-        format = format_for(flow.request.method, flow.request.path)
-        assert format  # requestheaders made a side call of all else
+        endpoint = endpoint_for(flow.request.method, flow.request.path)
+        assert endpoint  # requestheaders made a side call of all else
+        format = endpoint.format
         try:
-            await self._begin(flow, asked, host, format)
+            await self._begin(flow, asked, host, endpoint)
         except Refused as refusal:
             self._answer(flow, format, refusal)
         except WireError as error:
@@ -106,17 +108,17 @@ class Gate:
             log.error("a request to %s could not be checked: %s", asked, told(error))
             self._reject(flow, asked, host, format, FAILED)
 
-    async def _begin(self, flow: http.HTTPFlow, asked: str, host: Host, format: Format) -> None:
+    async def _begin(self, flow: http.HTTPFlow, asked: str, host: Host, endpoint: Endpoint) -> None:
         limit = self.config.limits.request_bytes
         body = decode_body(flow.request.raw_content or b"", flow.request.headers.get("content-encoding", ""), limit)
-        headers = flow.request.headers
+        headers, format = flow.request.headers, endpoint.format
         x = Exchange(
             provider=host.format, format=format.name, host=asked, endpoint=flow.request.path.partition("?")[0],
             request=format.read_request(body), ports=self.ports, agent=agent_of(headers),
             session_id=session_of(headers), client=client_of(flow),
         )  # fmt: skip
         await self.ports.log.ready()
-        passage = Passage(flow, x, format, Pipeline(self.registry.current, x), self.config.limits)
+        passage = Passage(flow, x, endpoint, Pipeline(self.registry.current, x), self.config.limits)
         self._passages[flow.id] = passage
         passage.begin()
         await passage.judge_request()
@@ -149,6 +151,8 @@ class Gate:
             response.stream = flow.id in self._sides or self.route.model_host(flow) is None
         elif passage.refused or passage.fault:
             pass  # an answer of Lockgate's own
+        elif not passage.converses:
+            response.stream = True
         elif response.status_code == 200 and _is_event_stream(response):
             encoding = response.headers.get("content-encoding", "")
             stream = StreamedReply(passage, encoding, self._end)
@@ -159,8 +163,8 @@ class Gate:
     async def response(self, flow: http.HTTPFlow) -> None:
         if side := self._sides.pop(flow.id, None):
             record_side_call(flow, self.ports.log, side.provider, side.host, side.refused)
-        elif (passage := self._passages.get(flow.id)) and not (flow.response and flow.response.stream):
-            if not (passage.refused or passage.fault):
+        elif (passage := self._passages.get(flow.id)) and not (flow.response and callable(flow.response.stream)):
+            if passage.converses and not (passage.refused or passage.fault):
                 await self._judge_whole(passage)
             self._end(passage, None)
 
@@ -177,7 +181,8 @@ class Gate:
             flow.response = refuse(passage.format, str(refusal), 400)
         except WireError as error:
             passage.fault = f"the reply cannot be read: {error}"
-            flow.response = refuse(passage.format, f"Lockgate cannot read the provider's reply: {error}.", 502)
+            if passage.pipeline.judges_reply:
+                flow.response = refuse(passage.format, f"Lockgate cannot read the provider's reply: {error}.", 502)
         except Exception as error:
             log.error("exchange %s: the reply could not be checked: %s", passage.x.id, told(error))
             passage.fault = FAILED

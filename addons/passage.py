@@ -14,8 +14,9 @@ from lockgate.errors import WireError
 from lockgate.events import MessageEnd, ReplyError, ToolCall
 from lockgate.exchange import Exchange, ExchangeRow, Outcome, Record
 from lockgate.policies.pipeline import Pipeline, Refused
-from lockgate.wire.codec import Format, Frame, Reply
+from lockgate.wire.codec import Frame, Reply
 from lockgate.wire.document import dumps
+from lockgate.wire.endpoints import Endpoint
 
 type Finished = Callable[[ExchangeRow, Exchange], None]
 """Told when an exchange has ended, after its last record was put."""
@@ -24,9 +25,12 @@ type Finished = Callable[[ExchangeRow, Exchange], None]
 class Passage:
     """What is known of one exchange while it lasts. It ends once, whichever way it ends."""
 
-    def __init__(self, flow: http.HTTPFlow, x: Exchange, format: Format, pipeline: Pipeline, limits: Limits) -> None:
+    def __init__(
+        self, flow: http.HTTPFlow, x: Exchange, endpoint: Endpoint, pipeline: Pipeline, limits: Limits
+    ) -> None:
         self.reply_limit, self.keep_alive_seconds = limits.reply_bytes, limits.keep_alive_seconds
-        self.flow, self.x, self.format, self.pipeline = flow, x, format, pipeline
+        self.flow, self.x, self.format, self.pipeline = flow, x, endpoint.format, pipeline
+        self.converses = endpoint.converses
         self.original = x.request
         self.reply: Reply | None = None
         self.refused: Refused | None = None
@@ -101,7 +105,8 @@ class Passage:
         await self.pipeline.close()
         row = self._row(outcome or self._outcome(), seconds)
         self.x.ports.log.put((row, *self._replies(), *self.x.decisions))
-        finished(row, self.x)
+        if self.converses:
+            finished(row, self.x)
 
     def _replies(self) -> Sequence[Record]:
         if self.flow.response is None:
@@ -137,7 +142,8 @@ class Passage:
         x, response = self.x, self.flow.response
         acted = [d for d in x.decisions if d.mode == "enforce" and d.action != "forwarded"]
         return ExchangeRow(
-            id=x.id, started_at=x.started_at, kind="model", provider=x.provider, host=x.host, endpoint=x.endpoint,
+            id=x.id, started_at=x.started_at, kind="model" if self.converses else "other",
+            provider=x.provider, host=x.host, endpoint=x.endpoint,
             model=x.model, agent=x.agent, session_id=x.session_id, project=x.project, token=x.token,
             client=client_of(self.flow), policy_set=x.policy_set, streamed=self.original.stream,
             status=response.status_code if response else None, outcome=outcome, stop_reason=self._stop_reason,

@@ -16,9 +16,13 @@ from lockgate.wire.encoding import StreamDecoder, decode_body
 
 log = logging.getLogger(__name__)
 
-FAILED = "Lockgate could not check this reply, and what cannot be checked does not pass; its log says why."
+FAILED = "Lockgate could not check this, and what cannot be checked does not pass; its log says why."
 
 type Ended = Callable[[Passage, Outcome | None], None]
+
+
+class _TooLong(WireError):
+    """The reply is longer than it may be, whoever wants to see it."""
 
 
 class StreamedReply:
@@ -37,6 +41,8 @@ class StreamedReply:
         self.keep_alive_seconds = passage.keep_alive_seconds
         self.verbatim = not passage.pipeline.judges_reply
         """Whether bytes pass as they came: then also in the content encoding that they came in."""
+        self._blind = False
+        """Whether the rest of a reply that no rule wants to see could not be read along."""
 
     @property
     def holding(self) -> bool:
@@ -50,13 +56,13 @@ class StreamedReply:
         try:
             frames = self._frames(data)
         except WireError as error:
-            return self._unreadable(error, at_end=not data)
+            return self._unreadable(error, data)
         passage.note(frames)
-        passage.first_byte()
         unseen = passage.pipeline.unseen
         if not all(unseen(frame.events) for frame in frames):
             return self._judged(frames, data)
         if self.verbatim:
+            passage.first_byte()
             out: Output = data
         else:
             out = [self._emit(frame, frame.events) for frame in frames]
@@ -76,7 +82,9 @@ class StreamedReply:
     def _frames(self, data: bytes) -> Sequence[Frame]:
         self._read_bytes += len(data)
         if self._read_bytes > self._limit:
-            raise WireError(f"the reply is larger than limits.reply_bytes, {self._limit} bytes")
+            raise _TooLong(f"the reply is larger than limits.reply_bytes, {self._limit} bytes")
+        if self._blind:
+            return ()
         if self._decoder is None:
             return self._reply.receive_data(data)
         decoded = self._decoder.receive_data(data) if data else self._decoder.finish()
@@ -86,6 +94,7 @@ class StreamedReply:
     def _emit(self, frame: Frame, out: Sequence[object]) -> bytes:
         data = self._reply.emit(frame, out)  # pyright: ignore[reportArgumentType]
         if data:
+            self._passage.first_byte()
             self._passage.sent.append(data)
         return data
 
@@ -111,12 +120,15 @@ class StreamedReply:
         if not data:
             self._ended(passage, None)
 
-    def _unreadable(self, error: WireError, *, at_end: bool) -> Output:
+    def _unreadable(self, error: WireError, data: bytes) -> Output:
         """A stream ends with its closing frames, or with an error that says why not: never with neither."""
         passage = self._passage
         passage.fault = str(error)
-        if at_end:
+        if not data:
             raise error  # aborts: a client takes up a cut reply again, and does not take it for a whole one
+        if self.verbatim and not isinstance(error, _TooLong):
+            self._blind = True  # no rule wants to see it, so it is the client's to make sense of
+            return data
         return self._last_words(f"Lockgate cannot read this reply: {error}.")
 
     async def _last_words(self, sentence: str) -> AsyncIterator[bytes]:
@@ -145,9 +157,9 @@ async def judge_whole(passage: Passage, encoding: str) -> None:
         passage.reply, passage.unread = None, body
         raise
     passage.note(frames)
-    passage.first_byte()
     parts: list[bytes] = []
     for frame in frames:
         parts.append(reply.emit(frame, await passage.pipeline.reply(frame.events)))
+    passage.first_byte()
     if reply.changed:
         set_body(response, b"".join(parts))

@@ -7,44 +7,13 @@ from collections.abc import Iterable, Sequence
 from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any, cast
-from urllib.parse import unquote, urlsplit
+from urllib.parse import urlsplit
 from weakref import WeakKeyDictionary
 
 from mitmproxy import connection, ctx, http, tls
 from OpenSSL import SSL
 
 from lockgate.config import Config, Host, is_address
-from lockgate.wire import anthropic, openai_chat, openai_responses
-from lockgate.wire.codec import Format
-
-ENDPOINTS: Sequence[tuple[tuple[str, ...], Format]] = (
-    (("messages",), anthropic.FORMAT),
-    (("chat", "completions"), openai_chat.FORMAT),
-    (("responses",), openai_responses.FORMAT),
-)
-"""The last segments of a path, and the format that is spoken there: hosts put what they like in front of them."""
-
-FAMILIES = {"anthropic": anthropic.FORMAT, "openai": openai_chat.FORMAT, "google": openai_chat.FORMAT}
-"""Whose words a refusal takes at an endpoint that is not known."""
-
-
-def format_for(method: str, path: str) -> Format | None:
-    """The wire format of an endpoint that carries exchanges; None for all else."""
-    if method != "POST":
-        return None
-    segments = segments_of(path)
-    return next((known for tail, known in ENDPOINTS if tuple(segments[-len(tail) :]) == tail), None)
-
-
-def segments_of(path: str) -> list[str]:
-    """The path as a server reads it: decoded, without its query, doubled slashes, dots and letter case."""
-    segments: list[str] = []
-    for segment in unquote(path.partition("?")[0].partition("#")[0]).split("/"):
-        if segment == "..":
-            del segments[-1:]
-        elif segment not in ("", "."):
-            segments.append(segment.lower())
-    return segments
 
 
 def allow_pattern(hosts: Iterable[str]) -> str:

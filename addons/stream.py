@@ -1,13 +1,13 @@
 """The awaitable stream: a reply may wait for a verdict while every other exchange runs on.
 
 mitmproxy calls `flow.response.stream` synchronously in its event loop. Here what it returns may also be awaited. This
-is the one file that leans on mitmproxy's layers; tests/addons/test_seam_names.py checks each name it leans on. It
-knows bytes only: no wire format, no policy, no deadline.
+file and request.py alone lean on mitmproxy's layers; tests/addons/test_seam_names.py checks each name they lean on.
+It knows bytes only: no wire format, no policy, no deadline.
 
 How: `AwaitableStreams.next_layer` makes each HTTP layer create `AwaitableHttpStream`. What a stream object returns at
-once takes mitmproxy's own way. What waits runs in an eager task, and only if that task really suspends, a blocking
-hook (`ReplyHeldHook`) pauses this one stream; its events queue meanwhile, and beyond `stream_backlog` bytes the
-upstream connection is not read.
+once leaves in the same turn of the loop, joined with what else the same read of upstream brought. What waits runs in
+an eager task, and only if that task really suspends, a blocking hook (`ReplyHeldHook`) pauses this one stream; its
+events queue meanwhile, and beyond `stream_backlog` bytes the upstream connection is not read.
 """
 
 # pyright: reportPrivateImportUsage=false, reportUnknownMemberType=false, reportUnknownVariableType=false

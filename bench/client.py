@@ -1,6 +1,6 @@
 """The load, as a process of its own: what agents would send through a proxy, and what they would notice.
 
-Started as `python -m lockgate.bench.client`; reads a job as a line of JSON, does it, and prints what it found as another.
+Started as `python -m lockgate.bench.client`; a job is a line of JSON, and what it found another.
 Every job connects through CONNECT and TLS, sends one small exchange on each connection, and only then measures.
 """
 
@@ -11,9 +11,10 @@ import gc
 import json
 import ssl
 import sys
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from itertools import pairwise
 from time import perf_counter
 from typing import Any
 
@@ -23,6 +24,8 @@ from lockgate.bench.usage import cpu_seconds, resident_bytes
 SETTLE_SECONDS = 0.3
 """The log writes up to this long after an exchange, and that belongs to its cost."""
 READ_BYTES = 65536
+JOB_SECONDS = 180.0
+"""No job takes so long, whatever the proxy does."""
 
 
 class Refused(Exception):
@@ -42,7 +45,7 @@ class Heard:
     @property
     def gaps(self) -> list[float]:
         times = [at for at, events in self.pieces if events]
-        return [after - before for before, after in zip(times, times[1:], strict=False)]
+        return [after - before for before, after in pairwise(times)]
 
 
 class Connection:
@@ -52,9 +55,9 @@ class Connection:
         self._reader, self._writer = reader, writer
 
     @classmethod
-    async def open(cls, port: int, context: ssl.SSLContext) -> Connection:
+    async def open(cls, port: int, target: str, context: ssl.SSLContext) -> Connection:
         reader, writer = await asyncio.open_connection("127.0.0.1", port)
-        writer.write(f"CONNECT {HOST}:443 HTTP/1.1\r\nhost: {HOST}:443\r\n\r\n".encode())
+        writer.write(f"CONNECT {target} HTTP/1.1\r\nhost: {target}\r\n\r\n".encode())
         connection = cls(reader, writer)
         await connection._head()
         await writer.start_tls(context, server_hostname=HOST)
@@ -108,10 +111,10 @@ class Connection:
 
 
 @asynccontextmanager
-async def connections(job: Any, count: int) -> AsyncIterator[Sequence[Connection]]:
+async def connections(job: Any, count: int) -> AsyncGenerator[Sequence[Connection], None]:
     """Connections that have each had an exchange."""
     context = ssl.create_default_context(cafile=job["ca"])
-    opened = [await Connection.open(job["port"], context) for _ in range(count)]
+    opened = [await Connection.open(job["port"], job["target"], context) for _ in range(count)]
     try:
         await asyncio.sleep(SETTLE_SECONDS)
         yield opened
@@ -198,8 +201,8 @@ def main() -> None:
     for line in sys.stdin:
         job = json.loads(line)
         try:
-            found = asyncio.run(JOBS[job["do"]](job))
-        except (Refused, OSError, asyncio.IncompleteReadError, AssertionError) as error:
+            found = asyncio.run(asyncio.wait_for(JOBS[job["do"]](job), JOB_SECONDS))
+        except (Refused, OSError, asyncio.IncompleteReadError, AssertionError) as error:  # a timeout is an OSError
             found = {"error": f"{type(error).__name__}: {error}"}
         gc.collect()
         print(json.dumps(found), flush=True)

@@ -8,7 +8,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Generator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -30,12 +30,13 @@ class Proxy:
     name: str
     port: int
     pid: int
+    target: str
     authority: Path
     start_seconds: float
 
     def job(self, do: str, **job: Any) -> dict[str, Any]:
         """A job for the load client, against this proxy."""
-        return {"do": do, "port": self.port, "pid": self.pid, "ca": str(self.authority), **job}
+        return {"do": do, "port": self.port, "pid": self.pid, "target": self.target, "ca": str(self.authority), **job}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,12 +45,14 @@ class Program:
 
     name: str
     command: Sequence[str]
+    target: str
+    """What a client names in its CONNECT."""
     authority: Path
     folder: Path
     environment: Mapping[str, str]
 
     @contextmanager
-    def running(self, on: set[int]) -> Iterator[Proxy]:
+    def running(self, on: set[int]) -> Generator[Proxy]:
         """The proxy from the moment it listens. Raises BenchError with its last words where it does not."""
         port = free_port()
         command = [part.replace("{port}", str(port)) for part in self.command]
@@ -65,8 +68,9 @@ class Program:
                 raise BenchError(f"{self.name} did not start to listen: {log.read_text()[-LOG_CHARS:]}")
             seconds = time.perf_counter() - began
             yield Proxy(
-                name=self.name, port=port, pid=process.pid, authority=self.authority, start_seconds=seconds
-            )
+                name=self.name, port=port, pid=process.pid, target=self.target, authority=self.authority,
+                start_seconds=seconds,
+            )  # fmt: skip
         finally:
             stop(process)
 
@@ -90,15 +94,20 @@ class Helper:
         """The next thing it says."""
         assert self._process.stdout
         line = self._process.stdout.readline()
-        found = json.loads(line) if line else {"error": "a helper process ended"}
-        if isinstance(found, dict) and "error" in found:
+        found: Any = json.loads(line) if line else {"error": "a helper process ended"}
+        if "error" in found:
             raise BenchError(f"the measurement failed: {found['error']}")
         return found
 
     def close(self) -> None:
+        assert self._process.stdin
+        assert self._process.stdout
         with suppress(BrokenPipeError):
-            self._process.communicate(timeout=STOP_SECONDS) if self._process.poll() is None else None
+            self._process.stdin.close()
+        with suppress(subprocess.TimeoutExpired):
+            self._process.wait(STOP_SECONDS)
         stop(self._process)
+        self._process.stdout.close()
 
 
 def stop(process: subprocess.Popen[Any]) -> None:

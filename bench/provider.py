@@ -12,7 +12,18 @@ import json
 import ssl
 import sys
 
-from lockgate.bench.traffic import LAST_CHUNK, STREAM_HEAD, Plan, call, chunk, closing, delta, opening, plan_of, whole_reply
+from lockgate.bench.traffic import (
+    LAST_CHUNK,
+    STREAM_HEAD,
+    Plan,
+    call,
+    chunk,
+    closing,
+    delta,
+    opening,
+    plan_of,
+    whole_reply,
+)
 
 JUDGE_PATH = "/judge/"
 VERDICT = whole_reply('{"score": 0, "reason": "it lists a folder"}')

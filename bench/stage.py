@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import sys
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,13 +21,10 @@ LOCKGATE = "from lockgate.cli import main; main()"
 CERTIFICATE_FILE = "mitmproxy-ca-cert.pem"
 
 PLAIN_SCRIPT = """\
-def server_connect(data):
-    data.server.address = ("127.0.0.1", {port})
-
 def responseheaders(flow):
     flow.response.stream = flow.response.headers.get("content-type", "").startswith("text/event-stream")
 """
-"""Sends the client's CONNECT to the provider that Lockgate's `upstream` names, and streams replies that are streams."""
+"""Streams what Lockgate streams, and nothing else, at the price of one hook."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,16 +42,17 @@ class Stage:
 
     @property
     def plain(self) -> Program:
-        """mitmdump without output, sure of its upstream as Lockgate is."""
+        """mitmdump without output. Its clients name the provider's address in CONNECT, so that it rewrites nothing."""
         home = self._home("plain")
         script = home / "plain.py"
-        script.write_text(PLAIN_SCRIPT.format(port=self.provider_port))
+        script.write_text(PLAIN_SCRIPT)
         options = [
             "-q", "--listen-host", "127.0.0.1", "--listen-port", "{port}", "-s", str(script),
             "--set", f"confdir={home}", "--set", "connection_strategy=lazy",
             "--set", f"ssl_verify_upstream_trusted_ca={self.provider_authority}",
         ]  # fmt: skip
-        return self._program("plain", MITMDUMP, options, home / CERTIFICATE_FILE)
+        target = f"127.0.0.1:{self.provider_port}"
+        return self._program("plain", MITMDUMP, options, target, home / CERTIFICATE_FILE)
 
     @property
     def lockgate(self) -> Program:
@@ -69,7 +67,7 @@ class Stage:
         return self._lockgate(f"judging-{seconds:g}", rule)
 
     @contextmanager
-    def both(self) -> Iterator[tuple[Proxy, Proxy]]:
+    def both(self) -> Generator[tuple[Proxy, Proxy]]:
         """Plain mitmdump and Lockgate, side by side."""
         with self.plain.running(self.core) as plain, self.lockgate.running(self.core) as lockgate:
             yield plain, lockgate
@@ -81,14 +79,14 @@ class Stage:
         document: dict[str, Any] = {"home": "home", "hosts": {HOST: host}} | ({"rules": rules} if rules else {})
         (home / "lockgate.yaml").write_text(json.dumps(document))  # JSON is YAML
         options = ["serve", "--config", str(home / "lockgate.yaml"), "--listen", "127.0.0.1:{port}"]
-        return self._program(name, LOCKGATE, options, home / "home" / "ca" / CERTIFICATE_FILE)
+        return self._program(name, LOCKGATE, options, f"{HOST}:443", home / "home" / "ca" / CERTIFICATE_FILE)
 
-    def _program(self, name: str, code: str, options: Sequence[str], authority: Path) -> Program:
+    def _program(self, name: str, code: str, options: Sequence[str], target: str, authority: Path) -> Program:
         command = [sys.executable, "-c", code, *options]
-        environment = clean_environment()
         return Program(
-            name=name, command=command, authority=authority, folder=self.folder / name, environment=environment
-        )
+            name=name, command=command, target=target, authority=authority, folder=self.folder / name,
+            environment=clean_environment(),
+        )  # fmt: skip
 
     def _home(self, name: str) -> Path:
         home = self.folder / name
@@ -97,7 +95,7 @@ class Stage:
 
 
 @contextmanager
-def staged() -> Iterator[Stage]:
+def staged() -> Generator[Stage]:
     """A stage with its helpers running. Raises BenchError on a system that cannot be measured."""
     check_system()
     core, others = cores()

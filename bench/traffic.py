@@ -28,22 +28,23 @@ class Plan:
 
 def request(plan: Plan) -> bytes:
     """A whole HTTP request; its body is about 1 KB."""
-    body = json.dumps(
+    body = _dumps(
         {
             "model": MODEL,
             "max_tokens": 1024,
             "stream": plan.reply != "whole",
-            "system": "You are a coding agent. You work in the user's repository with the tools that you are given. " * 4,
+            "system": "You are a coding agent. You work in the user's repository with the tools that you are given. "
+            * 4,
             "tools": [{"name": "Bash", "description": "Runs a command.", "input_schema": {"type": "object"}}],
             "messages": [{"role": "user", "content": "Look at the failing test, find the reason and repair it. " * 7}],
         }
-    ).encode()
+    )
     head = (
         f"POST /v1/messages?beta=true HTTP/1.1\r\nhost: {HOST}\r\ncontent-type: application/json\r\n"
         "accept: application/json\r\nuser-agent: claude-cli/2.1.0 (external, cli)\r\nx-api-key: sk-ant-benchmark\r\n"
         f"anthropic-version: 2023-06-01\r\ncontent-length: {len(body)}\r\n"
     ).encode()
-    return head + PLAN_HEADER + json.dumps(asdict(plan)).encode() + b"\r\n\r\n" + body
+    return head + PLAN_HEADER + _dumps(asdict(plan)) + b"\r\n\r\n" + body
 
 
 def plan_of(head: bytes) -> Plan:
@@ -55,7 +56,7 @@ def plan_of(head: bytes) -> Plan:
 def whole_reply(text: str = "The test compared a path with its resolved form; both are resolved now.") -> bytes:
     """An HTTP reply with a whole message."""
     content = [{"type": "text", "text": text}]
-    body = json.dumps(_message(content, "end_turn")).encode()
+    body = _dumps(_message(content, "end_turn"))
     return (
         b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\nrequest-id: req_benchmark\r\n"
         b"content-length: %d\r\n\r\n%s" % (len(body), body)
@@ -91,7 +92,7 @@ def closing(block: int = 0, reason: str = "end_turn") -> bytes:
 
 def call(number: int) -> bytes:
     """A tool call as the second block, and the end of the message."""
-    start = {"type": "tool_use", "id": f"toolu_{number}", "name": "Bash", "input": {}}
+    start: dict[str, Any] = {"type": "tool_use", "id": f"toolu_{number}", "name": "Bash", "input": {}}
     arguments = json.dumps({"command": f"ls -la build/{number}"})
     return (
         event({"type": "content_block_stop", "index": 0})
@@ -102,8 +103,11 @@ def call(number: int) -> bytes:
 
 
 def event(document: dict[str, Any]) -> bytes:
-    text = json.dumps(document, separators=(",", ":"))
-    return f"event: {document['type']}\ndata: {text}\n\n".encode()
+    return b"event: %s\ndata: %s\n\n" % (document["type"].encode(), _dumps(document))
+
+
+def _dumps(document: dict[str, Any]) -> bytes:
+    return json.dumps(document, separators=(",", ":")).encode()  # without spaces, as providers and agents write it
 
 
 def _delta(index: int, said: dict[str, Any]) -> dict[str, Any]:

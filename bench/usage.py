@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -41,7 +41,7 @@ def cores() -> tuple[set[int], set[int]]:
 
 
 @contextmanager
-def pinned(to: set[int]) -> Iterator[None]:
+def pinned(to: set[int]) -> Generator[None]:
     """What is started inside runs on these cores only."""
     before = os.sched_getaffinity(0)
     os.sched_setaffinity(0, to)

@@ -257,8 +257,20 @@ def _resolve_host(host: Any, folder: Path) -> Any:
 def _resolve_rule(rule: Any, folder: Path) -> Any:
     if isinstance(rule, dict) and ".py:" in str(use := (given := cast(dict[str, Any], rule)).get("use")):
         file, _, name = str(use).rpartition(":")
-        return {**given, "use": f"{folder / Path(file).expanduser()}:{name}"}
-    return cast(Any, rule)
+        rule = {**given, "use": f"{folder / Path(file).expanduser()}:{name}"}
+    return _resolve_options(rule, folder)
+
+
+def _resolve_options(rule: Any, folder: Path) -> Any:
+    """A policy's option whose name ends in `_file` is a path."""
+    if not (isinstance(rule, dict) and isinstance(options := (given := cast(dict[str, Any], rule)).get("with"), dict)):
+        return cast(Any, rule)
+    files = {
+        name: str(folder / Path(value).expanduser())
+        for name, value in cast(dict[str, Any], options).items()
+        if str(name).endswith("_file") and isinstance(value, str)
+    }
+    return {**given, "with": {**cast(dict[str, Any], options), **files}}
 
 
 def validate[Model: BaseModel](model: type[Model], values: Any, subject: str) -> Model:

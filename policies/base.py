@@ -10,6 +10,15 @@ from lockgate.errors import Error
 from lockgate.events import Event, Request, TextDelta, ToolCall
 from lockgate.exchange import Exchange
 
+SEEN_BY = {
+    "on_request": {"request"},
+    "on_text": {"text"},
+    "on_tool_call": {"call"},
+    "on_event": {"text", "call", "event"},
+    "on_end": {"end"},
+}
+"""What each hook is asked about; `event` is whatever is neither text nor a tool call."""
+
 type Refusal = Literal["explain", "text", "reply", "error"]
 
 
@@ -49,6 +58,14 @@ class Policy:
         """Set by a hook: how suspicious it found what it was given. It is recorded with the decision."""
         self.reason = ""
         """Set by a hook: why, for the log only."""
+        self.moved = False
+        """Set by a hook: what it gives back is what it was given, only later or in other pieces: nothing to record."""
+
+    @classmethod
+    def sees(cls, options: Any) -> frozenset[str]:
+        """What a rule with these options looks at: by default, what its hooks are for."""
+        own = (seen for hook, seen in SEEN_BY.items() if getattr(cls, hook) is not getattr(Policy, hook))
+        return frozenset[str]().union(*own)
 
     @classmethod
     def provision(cls, options: Any) -> Any:
@@ -77,6 +94,10 @@ class Policy:
     async def on_end(self, x: Exchange) -> Iterable[Event]:
         """Called once, before the end of the message goes on: what is given back is added to the reply."""
         return ()
+
+    def let_go(self, event: Event) -> Iterable[Event]:
+        """What goes on where a hook failed and the rule forwards: the event, after what was held back for it."""
+        return (event,)
 
 
 class Monitor(Policy):

@@ -38,7 +38,7 @@ class Pipeline:
         self._others = any(run.others for run in runs)
         self.judges_reply = any(run.replies for run in self._runs)
         """Whether anything in the reply can be changed by a rule: then it must be readable."""
-        self.holds_calls = any(run.calls or run.others or run.ends for run in self._runs)
+        self.holds_calls = any(run.calls or run.ends for run in self._runs)
         """Whether the reply waits, from its first tool call on, for every call's verdict."""
         self.judges_request = any(run.requests for run in self._runs)
 

@@ -8,10 +8,11 @@ from time import perf_counter
 
 from lockgate.events import Event, Request, TextDelta, ToolCall
 from lockgate.exchange import Action, Decision, Exchange
-from lockgate.policies.base import Blocked, Policy
+from lockgate.policies.base import SEEN_BY, Blocked
 from lockgate.policies.registry import Rule
 from lockgate.wire.document import dumps
 
+EVERYTHING = frozenset[str]().union(*SEEN_BY.values())
 FAILED = "this could not be checked, and what cannot be checked does not pass"
 """What the client is shown when a rule fails; the fault itself goes to the log."""
 
@@ -22,12 +23,9 @@ class Run:
     def __init__(self, rule: Rule, x: Exchange) -> None:
         self.rule, self.x = rule, x
         self.policy = rule.policy(rule.options, rule.shared)
-        every = _overrides(rule.policy, "on_event")
-        self.requests = _overrides(rule.policy, "on_request") and not rule.match.per_tool
-        self.texts = (every or _overrides(rule.policy, "on_text")) and not rule.match.per_tool
-        self.calls = every or _overrides(rule.policy, "on_tool_call")
-        self.others = every and not rule.match.per_tool
-        self.ends = _overrides(rule.policy, "on_end") and not rule.match.per_tool
+        sees = rule.policy.sees(rule.options) & ({"call"} if rule.match.per_tool else EVERYTHING)
+        self.requests, self.texts, self.calls = "request" in sees, "text" in sees, "call" in sees
+        self.others, self.ends = "event" in sees, "end" in sees
 
     @property
     def replies(self) -> bool:
@@ -67,8 +65,10 @@ class Run:
             self.record(_subject(given), "blocked", began, given=event_json(given), refusal=refusal)
             raise
         if answer is None:
-            return (given,)
+            return tuple(self.policy.let_go(given))
         out = tuple(answer)
+        if self.policy.moved:
+            return out
         same = len(out) == 1 and out[0] is given
         if not same or isinstance(given, ToolCall) or self.policy.score is not None:
             action: Action = "forwarded" if same else "replaced" if out else "dropped"
@@ -83,13 +83,13 @@ class Run:
         except Blocked as refusal:
             self.record("end", "blocked", began, refusal=refusal)
             raise
-        if out:
+        if out and not self.policy.moved:
             self.record("end", "replaced", began, out=events_json(out))
         return out
 
     async def _ask[Answer](self, question: Awaitable[Answer]) -> Answer | None:
         """The policy's answer; None where it failed and its rule forwards then. Raises Blocked."""
-        self.policy.score, self.policy.reason = None, ""
+        self.policy.score, self.policy.reason, self.policy.moved = None, "", False
         began = perf_counter()
         try:
             async with asyncio.timeout(self.rule.deadline_seconds):
@@ -136,10 +136,6 @@ class Run:
                 milliseconds=round((perf_counter() - began) * 1000, 3),
             )
         )
-
-
-def _overrides(policy: type[Policy], hook: str) -> bool:
-    return getattr(policy, hook) is not getattr(Policy, hook)
 
 
 def _subject(event: Event) -> str:

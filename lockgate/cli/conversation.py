@@ -5,13 +5,12 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 
-from lockgate.addons.route import format_for
 from lockgate.cli.shown import plain
 from lockgate.errors import WireError
 from lockgate.events import Event, Request, TextDelta, ThinkingDelta, ToolCall
 from lockgate.exchange import ExchangeRow
 from lockgate.storage.answers import ExchangeDetail
-from lockgate.wire.codec import Format
+from lockgate.wire.endpoints import Endpoint, endpoint_for
 
 SHOWN_CHARACTERS = 2_000
 """As much of the last message is shown; `--json` has all of it."""
@@ -19,12 +18,12 @@ SHOWN_CHARACTERS = 2_000
 
 def asked(detail: ExchangeDetail) -> Iterator[str]:
     """The request as the client sent it: how much, and its last message."""
-    chain, known = detail.chain("REQUEST"), _format(detail.exchange)
+    chain, known = detail.chain("REQUEST"), _endpoint(detail.exchange)
     if not chain or not chain[0].content or known is None:
         yield "not recorded, or of a kind that cannot be read"
         return
     try:
-        request = known.read_request(chain[0].content)
+        request = known.format.read_request(chain[0].content)
     except WireError as error:
         yield f"cannot be read: {error}"
         return
@@ -41,15 +40,15 @@ def _last_message(request: Request) -> str:
 
 def answered(detail: ExchangeDetail) -> Iterator[str]:
     """The reply as the client got it."""
-    chain, known = detail.chain("RESPONSE"), _format(detail.exchange)
+    chain, known = detail.chain("RESPONSE"), _endpoint(detail.exchange)
     request = next(iter(detail.chain("REQUEST")), None)
     if not chain or not chain[-1].content:
         yield "none"
         return
     try:
-        if known is None or request is None:
+        if known is None or not known.converses or request is None:
             raise WireError("of a kind that cannot be read")
-        reply = known.reply(known.read_request(request.content or b""), streamed=False, hold_calls=False)
+        reply = known.format.reply(known.format.read_request(request.content or b""), streamed=False, hold_calls=False)
         frames = [*reply.receive_data(chain[-1].content), *reply.receive_data(b"")]
     except WireError:
         yield from _indented(chain[-1].content[:SHOWN_CHARACTERS].decode("utf-8", "replace"))
@@ -81,6 +80,6 @@ def _indented(text: str) -> Iterator[str]:
     yield from plain(text).split("\n")
 
 
-def _format(row: ExchangeRow) -> Format | None:
-    method, _, path = row.endpoint.partition(" ")
-    return format_for(method, path)
+def _endpoint(row: ExchangeRow) -> Endpoint | None:
+    """Where the request went, which is how its format is known; the method may stand before the path."""
+    return endpoint_for("POST", row.endpoint.rpartition(" ")[2])

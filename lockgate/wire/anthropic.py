@@ -6,7 +6,7 @@ import secrets
 from collections.abc import Sequence
 from typing import Any
 
-from lockgate.events import Request
+from lockgate.events import Request, Usage
 from lockgate.wire.anthropic_message import Message, error_document
 from lockgate.wire.anthropic_read import MESSAGE_DELTA, StreamReader
 from lockgate.wire.anthropic_request import read_request

@@ -163,7 +163,7 @@ class StreamWriter:
         if same(frame.events, out):
             self._waiting[index] = frame
             # A provider refuses a conversation in which a text is empty, so its start waits for the first of it.
-            may_be_empty = (self.changed or self._hold_calls) and block.kind == "text" and not frame.events
+            may_be_empty = block.kind == "text" and not frame.events
             return b"" if may_be_empty else self._begin(index)
         start = frame.document["content_block"]
         if key := TEXT_KEYS.get(block.kind):
@@ -193,7 +193,7 @@ class StreamWriter:
         index = frame.document["index"]
         if _has(frame.events, ToolCall) and not same(frame.events, out):
             raise WireError("a tool call was changed after it was sent; it has to be held")
-        came_empty = index in self._waiting and not self.changed and not any(self._blocks[index].pieces)
+        came_empty = index in self._waiting and not self.changed and not any(self._block(frame.document).pieces)
         begun = self._begin(index) if came_empty else b""
         if index not in self._places:
             self._waiting.pop(index, None)  # it stayed empty, or was dropped

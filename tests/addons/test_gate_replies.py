@@ -238,3 +238,39 @@ async def test_a_reply_beyond_its_limit_is_cut_short_in_words(tls: Tls) -> None:
         assert b"limits.reply_bytes" in reply.body
         with pytest.raises(WireError):
             message_of(reply.body.partition(b"event: error")[0])
+
+
+async def test_what_no_rule_wants_to_see_may_be_unreadable(tls: Tls) -> None:
+    odd = b'event: content_block_delta\ndata: {"type": "content_block_delta", "index": "none"}\n\n'
+    async with gated(tls) as at:
+        reply = await (await at.client()).send(ASK, path=PATH)
+        await (await at.provider.next()).reply(START, odd, *end())
+        await reply.over()
+        assert reply.body == START + odd + b"".join(end())
+        page = await (await at.client()).send(WHOLE, path=PATH)
+        await (await at.provider.next()).reply(b"<html>", headers={"content-type": "text/html"})
+        await page.over()
+        assert (page.status, page.body) == (200, b"<html>")
+        rows = await at.log.ended(2)
+    assert [row.outcome for row in rows] == ["error", "error"]
+
+
+async def test_a_frame_that_cannot_be_read_ends_the_reply_where_a_rule_wants_to_see_it(tls: Tls) -> None:
+    odd = b'event: content_block_delta\ndata: {"type": "content_block_delta", "index": "none"}\n\n'
+    async with gated(tls, WAITS) as at:
+        reply = await (await at.client()).send(ASK, path=PATH)
+        served = await at.provider.next()
+        await served.start()
+        await served.send(START, odd)
+        await reply.over()
+        assert odd not in reply.body
+        assert b"event: error" in reply.body
+
+
+async def test_a_long_call_is_held_and_passes(tls: Tls) -> None:
+    given = stream(call(0, "x" * 3_000_000), stop="tool_use")
+    async with gated(tls, WAITS) as at:
+        reply = await (await at.client()).send(ASK, path=PATH)
+        await (await at.provider.next()).reply(given)
+        await reply.over()
+        assert reply.body == given

@@ -136,3 +136,15 @@ async def test_a_connect_to_an_address_is_known_by_its_tls_name(tls: Tls) -> Non
         await reply.over()
         assert reply.status == 400
         client.close()
+
+
+async def test_counting_tokens_shows_the_rules_its_request(tls: Tls) -> None:
+    async with gated(tls, OTHER_MODEL) as at:
+        reply = await (await at.client()).send(ASK, path="/v1/messages/count_tokens")
+        served = await at.provider.next()
+        assert json.loads(served.body)["model"] == "claude-other"
+        await served.reply(b'{"input_tokens": 5}', headers={"content-type": "application/json"})
+        await reply.over()
+        assert reply.body == b'{"input_tokens": 5}'
+        [row] = await at.log.ended()
+    assert row.kind == "other"

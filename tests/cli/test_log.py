@@ -17,7 +17,7 @@ from lockgate.exchange import Record, Relation
 from lockgate.storage.log import SqlLog
 from tests.storage.records import comm, decision, exchange_row
 
-ENDPOINT = "POST /v1/messages"
+ENDPOINT = "/v1/messages"
 REQUEST = {
     "model": "claude-x",
     "max_tokens": 9,
@@ -121,6 +121,54 @@ def test_show_tells_the_reply_that_the_client_got(database: str, said: Any) -> N
     assert "Blocked by no-touch." in shown
     assert "touch marker" not in shown
     assert f"lockgate log diff {records[0].id[-8:]}" in shown
+
+
+CHAT_CALL = {"id": "c", "type": "function", "function": {"name": "shell", "arguments": '{"command": "ls"}'}}
+CHAT = {
+    **{"id": "c", "object": "chat.completion", "created": 1, "model": "gpt"},
+    "choices": [
+        {
+            **{"index": 0, "finish_reason": "tool_calls"},
+            "message": {"role": "assistant", "content": "Sure.", "tool_calls": [CHAT_CALL]},
+        }
+    ],
+}
+RESPONSE = {
+    **{"id": "r", "object": "response", "status": "completed", "model": "gpt"},
+    "output": [
+        {
+            **{"id": "m", "type": "message", "role": "assistant", "status": "completed"},
+            "content": [{"type": "output_text", "text": "Sure.", "annotations": []}],
+        },
+        {
+            **{"id": "f", "type": "function_call", "call_id": "c", "status": "completed"},
+            **{"name": "shell", "arguments": '{"command": "ls"}'},
+        },
+    ],
+}
+
+
+@pytest.mark.parametrize(
+    ("endpoint", "request_", "reply"),
+    [
+        ("/v1/chat/completions", {"messages": [{"role": "user", "content": "List."}]}, CHAT),
+        ("POST /v1/responses", {"input": "List."}, RESPONSE),
+    ],
+)
+def test_show_reads_every_format(database: str, said: Any, endpoint: str, request_: Any, reply: Any) -> None:
+    row = exchange_row(endpoint=endpoint)
+    asked = comm(row.id, content=json.dumps({"model": "gpt", **request_}).encode())
+    remember(database, [row, asked, comm(row.id, type="RESPONSE", content=json.dumps(reply).encode())])
+    shown = said("show", row.id)
+    for part in ("user: List.", "\n  Sure.\n", 'call shell {\n    "command": "ls"\n'):
+        assert part in shown
+
+
+def test_show_gives_what_is_no_message_as_it_is(database: str, said: Any) -> None:
+    row = exchange_row(endpoint="/v1/messages/count_tokens")
+    records = [comm(row.id, content=b"{}"), comm(row.id, type="RESPONSE", content=b'{"input_tokens":7}')]
+    remember(database, [row, *records])
+    assert '  {"input_tokens":7}\n' in said("show", row.id)
 
 
 def test_show_gives_a_reply_that_it_cannot_read_as_it_is(database: str, said: Any) -> None:

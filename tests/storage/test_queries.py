@@ -98,7 +98,7 @@ ALIKE = "01980000-0000-7000-8000-"
         ("8000-0000aaaaaa22", f"{ALIKE}0000aaaaaa22"),
         ("019900", "01990000-0000-7000-8000-0000bbbbbb33"),
         ("abcdef", None),
-        (new_id(), None),
+        ("01990000-0000-7000-8000-0000ffffffff", None),
     ],
 )
 async def test_an_exchange_is_found_by_the_beginning_or_end_of_its_id(

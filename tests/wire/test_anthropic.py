@@ -103,10 +103,13 @@ def test_an_untouched_whole_reply_passes_byte_for_byte(name: str):
 @replies
 def test_frames_that_are_not_held_pass_at_once_one_by_one(name: str):
     blocks, stop = REPLIES[name]
-    reply = streamed(hold=False)
+    reply, waiting = streamed(hold=False), b""
     for raw in frames(*blocks, stop=stop):
         (given,) = reply.receive_data(raw)
-        assert reply.emit(given, given.events) == raw
+        sent = reply.emit(given, given.events)
+        starts_text = b"content_block_start" in raw and b'"type": "text"' in raw  # waits for what it says
+        assert sent == (b"" if starts_text or (waiting and b'"ping"' in raw) else waiting + raw)
+        waiting = b"" if sent else waiting + raw
 
 
 @hypothesis.given(cuts=st.lists(st.integers(min_value=1, max_value=4000)), hold=st.booleans())
@@ -255,9 +258,9 @@ def test_a_text_that_is_dropped_whole_leaves_no_empty_block(cut: int):
     reply = streamed()
     sent = b""
     for start in range(0, len(data), cut):
-        for frame in reply.receive_data(data[start : start + cut]):
-            out = tuple(event for event in frame.events if not (isinstance(event, TextDelta) and event.block == 0))
-            sent += reply.emit(frame, out if len(out) < len(frame.events) else frame.events)
+        for given in reply.receive_data(data[start : start + cut]):
+            out = tuple(event for event in given.events if not (isinstance(event, TextDelta) and event.block == 0))
+            sent += reply.emit(given, out if len(out) < len(given.events) else given.events)
     assert b"secret" not in sent
     assert [event.text for event in events_of(sent) if isinstance(event, TextDelta)] == ["b"]
     assert sent.count(b"content_block_start") == 2 * 1  # one block, named twice in its frame

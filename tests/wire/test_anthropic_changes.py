@@ -302,8 +302,8 @@ def test_a_changed_message_delta_keeps_its_other_fields():
     assert sent[-2]["usage"] == {"output_tokens": 89, "input_tokens": None}
 
 
-def test_text_dropped_from_the_first_frame_on_leaves_no_second_block():
+def test_text_dropped_from_the_first_frame_on_leaves_no_empty_block():
     sent = passed(streamed(), [stream(text("a"), text("b"), LS, stop="tool_use")], drop_text())
     kinds = [document["content_block"]["type"] for document in documents_of(sent) if "content_block" in document]
-    assert kinds == ["text", "tool_use"]
+    assert kinds == ["tool_use"]
     check_legal(sent)
