@@ -15,7 +15,7 @@ from lockgate.addons.passage import Finished, Passage, set_body
 from lockgate.addons.record import client_of, record_side_call
 from lockgate.addons.reply import FAILED, StreamedReply, judge_whole
 from lockgate.addons.route import Route
-from lockgate.addons.stream import OVERSIZE, REQUEST_LIMIT
+from lockgate.addons.stream import ANSWERS, Answers
 from lockgate.config import Config, Host
 from lockgate.errors import WireError
 from lockgate.exchange import Exchange, Outcome, Ports
@@ -70,9 +70,13 @@ class Gate:
             self._sides[flow.id] = Side(asked, host.format)
             self.route.send(flow, host)
             _stream_through(flow)
-        else:
-            flow.metadata[REQUEST_LIMIT] = self.config.limits.request_bytes
-            flow.metadata[OVERSIZE] = lambda: self._oversize(flow, asked, host, words)
+            return
+        flow.metadata[ANSWERS] = Answers(
+            request_bytes=self.config.limits.request_bytes,
+            reply_bytes=self.config.limits.reply_bytes,
+            oversize=lambda: self._oversize(flow, asked, host, words),
+            unanswered=lambda reason: refuse(words, f"Lockgate got no reply from {asked}: {reason}.", 502),
+        )
 
     def _refusal(self, flow: http.HTTPFlow, asked: str, *, known: bool) -> tuple[int, str] | None:
         """The status and sentence for what never passes, whatever the rules say."""

@@ -1,7 +1,7 @@
 """The awaitable stream: a reply may wait for a verdict while every other exchange runs on.
 
 mitmproxy calls `flow.response.stream` synchronously in its event loop. Here what it returns may also be awaited. This
-file and request.py alone lean on mitmproxy's layers; tests/addons/test_seam_names.py checks each name they lean on.
+file and answers.py alone lean on mitmproxy's layers; tests/addons/test_seam_names.py checks each name they lean on.
 It knows bytes only: no wire format, no policy, no deadline.
 
 How: `AwaitableStreams.next_layer` makes each HTTP layer create `AwaitableHttpStream`. What a stream object returns at
@@ -36,15 +36,15 @@ from mitmproxy.proxy.layers import http
 from mitmproxy.proxy.server_hooks import ServerConnectionHookData
 from mitmproxy.tls import TlsData
 
+from lockgate.addons.answers import ANSWERS, AnsweringHttpStream, Answers
 from lockgate.addons.held import EndStream, Held, Output, ReplyStream, told
 from lockgate.addons.pressure import GatedReader, UpstreamGate
-from lockgate.addons.request import OVERSIZE, REQUEST_LIMIT, RequestHttpStream
 from lockgate.addons.supported import check_mitmproxy
 from lockgate.errors import Error
 
 __all__ = [
-    "OVERSIZE",
-    "REQUEST_LIMIT",
+    "ANSWERS",
+    "Answers",
     "AwaitableStreams",
     "EndStream",
     "Output",
@@ -81,7 +81,7 @@ class _Flush(http.HttpEvent):
     """All that one read brought has been dealt with."""
 
 
-class AwaitableHttpStream(RequestHttpStream):
+class AwaitableHttpStream(AnsweringHttpStream):
     """One exchange on its way, whose reply may wait."""
 
     _reply: ReplyStream | None = None  # from the moment the reply's head goes out

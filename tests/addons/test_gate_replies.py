@@ -274,3 +274,25 @@ async def test_a_long_call_is_held_and_passes(tls: Tls) -> None:
         await (await at.provider.next()).reply(given)
         await reply.over()
         assert reply.body == given
+
+
+async def test_a_provider_that_gives_no_reply_is_told_in_its_own_format(tls: Tls) -> None:
+    async with gated(tls, WAITS) as at:
+        reply = await (await at.client()).send(ASK, path=PATH)
+        await (await at.provider.next()).cut()
+        await reply.over()
+        assert (reply.status, reply.complete) == (502, True)
+        assert "got no reply from api.anthropic.com" in json.loads(reply.body)["error"]["message"]
+        [row] = await at.log.ended()
+    assert (row.outcome, row.status) == ("cut", 502)
+
+
+async def test_a_whole_reply_beyond_its_limit_is_refused_in_words(tls: Tls) -> None:
+    async with gated(tls, limits={"reply_bytes": 1000}) as at:
+        reply = await (await at.client()).send(WHOLE, path=PATH)
+        served = await at.provider.next()
+        await served.start(200, JSON)
+        await served.send(b"x" * 1001)
+        await reply.over()
+        assert reply.status == 502
+        assert "larger than 1000 bytes" in json.loads(reply.body)["error"]["message"]

@@ -12,7 +12,7 @@ import pytest
 
 from lockgate.storage.answers import ExchangeDetail, Filter
 from lockgate.storage.queries import Queries
-from tests.clients.agents import Agent
+from tests.clients.agents import AGENTS, Agent
 from tests.clients.running import MARKER, Home, Ran, run
 from tests.upstream.provider import Provider
 from tests.upstream.tls import Authority
@@ -29,12 +29,14 @@ class Operator:
 
     def __init__(self, folder: Path, provider: Provider, authority: Authority) -> None:
         self.folder, self.provider, self.authority = folder, provider, authority
+        self.database = f"sqlite:///{folder / 'data' / 'lockgate.db'}"
 
     def configure(self, rules: Sequence[Mapping[str, Any]] | None) -> Path:
         upstream = {"upstream": self.provider.url, "upstream_ca": str(self.authority.ca_file)}
         families = dict(zip(HOSTS, ("anthropic", "openai", "openai"), strict=True))
         settings: dict[str, Any] = {
             "home": "data",
+            "database": self.database,
             "hosts": {host: {"format": families[host], **upstream} for host in HOSTS},
         }
         if rules is not None:
@@ -50,7 +52,7 @@ class Operator:
 
     async def exchanges(self) -> list[ExchangeDetail]:
         """What the log holds of the conversation, oldest first."""
-        async with Queries(f"sqlite:///{self.folder / 'data' / 'lockgate.db'}") as log:
+        async with Queries(self.database) as log:
             rows = await log.exchanges(where=Filter(kind="model"))
             found = [await log.exchange(row.id) for row in reversed(rows)]
         return [each for each in found if each]
@@ -93,3 +95,23 @@ async def test_a_denied_command_does_not_run_and_the_client_says_why(
     assert b"touch marker-file" in original
     assert b"no-touch" not in original
     assert b"no-touch" in final
+
+
+@pytest.mark.postgres
+@pytest.mark.parametrize("agent", [agent for agent in AGENTS if agent.name == "python-anthropic-stream"], indirect=True)
+async def test_the_log_may_be_a_postgresql_database(
+    agent: Agent, operator: Operator, home: Home, postgres_url: str
+) -> None:
+    operator.database = postgres_url
+    refused = await operator.run(agent, home, [NO_TOUCH])
+    assert refused.code == 2
+    assert "lockgate db upgrade" in refused.err
+    assert not (home.work / MARKER).exists()
+    file = str(operator.configure([NO_TOUCH]))
+    upgraded = await run([LOCKGATE, "db", "upgrade", "--config", file], agent.environment(home.folder), home.work)
+    assert upgraded.code == 0, upgraded.err
+    ran = await operator.run(agent, home, [NO_TOUCH])
+    assert ran.code == 0, ran.err
+    asked, told = await operator.exchanges()
+    assert (asked.exchange.outcome, told.exchange.outcome) == ("blocked", "passed")
+    assert [len(each.chain("RESPONSE")) for each in (asked, told)] == [2, 1]

@@ -1,8 +1,8 @@
-"""A request on its way to the provider: refused where its body is too long, framed where its protocol changes.
+"""Answers in the provider's words where mitmproxy would answer in its own: a body that is too long, counted on bytes
+read, and a provider that gives no reply. And an HTTP/2 request is framed for an HTTP/1 provider.
 
-Beside stream.py the only file that leans on mitmproxy's layers. The addon that knows the provider says the limit and
-the words of the refusal: it sets `flow.metadata[REQUEST_LIMIT]` and `flow.metadata[OVERSIZE]` in `requestheaders`.
-Counted are bytes read, not a header's word; upstream hears of no request that is refused.
+Beside stream.py the only file that leans on mitmproxy's layers. The addon that knows the provider puts an `Answers`
+into `flow.metadata[ANSWERS]` in its `requestheaders` hook. Upstream hears of no request that is refused.
 """
 
 # pyright: reportPrivateImportUsage=false, reportUnknownMemberType=false, reportUnknownVariableType=false
@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import cast
 
 from mitmproxy.flow import Error as FlowError
@@ -22,17 +23,28 @@ from mitmproxy.proxy.layers import http
 
 from lockgate.addons.held import told
 
-REQUEST_LIMIT = "lockgate_request_limit"  # int: bytes of request body that are taken
-OVERSIZE = "lockgate_oversize"  # () -> http.Response: refuses a longer one
+ANSWERS = "lockgate_answers"
 
 log = logging.getLogger(__name__)
 
 
-class RequestHttpStream(http.HttpStream):
-    """The request's side of one exchange."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answers:
+    """How many bytes are taken, and what is answered where there are more, or where there is no reply."""
 
-    _limit: int | None = None
-    _oversize: Callable[[], Response] | None = None
+    request_bytes: int
+    reply_bytes: int
+    """Of a reply that is not streamed."""
+    oversize: Callable[[], Response]
+    """Refuses a request that is longer."""
+    unanswered: Callable[[str], Response]
+    """Stands in for the reply that did not come, or not whole; given the reason."""
+
+
+class AnsweringHttpStream(http.HttpStream):
+    """One exchange, whose failures are told in the words of the addon that knows its provider."""
+
+    _answers: Answers | None = None
     _discarded = 0
 
     def state_wait_for_request_headers(self, event: http.RequestHeaders) -> CommandGenerator[None]:
@@ -54,26 +66,52 @@ class RequestHttpStream(http.HttpStream):
 
     def _is_announced_oversize(self) -> bool:
         # Taken out of the metadata: mitmproxy writes that to files, and a function cannot be written.
-        self._limit = self.flow.metadata.pop(REQUEST_LIMIT, None)
-        self._oversize = self.flow.metadata.pop(OVERSIZE, None)
+        self._answers = cast(Answers | None, self.flow.metadata.pop(ANSWERS, None))
         length = cast(str, self.flow.request.headers.get("content-length", ""))
-        return self._limit is not None and not self.flow.error and length.isdecimal() and int(length) > self._limit
+        if self._answers is None or self.flow.error or not length.isdecimal():
+            return False
+        return int(length) > self._answers.request_bytes
 
     def check_body_size(self, request: bool) -> CommandGenerator[bool]:
-        if not request or self._limit is None:
+        if self._answers is None:
             return (yield from super().check_body_size(request))
-        if len(self.request_body_buf) <= self._limit:
-            return False
-        yield from self._refuse()
-        return True
+        if request and len(self.request_body_buf) > self._answers.request_bytes:
+            yield from self._refuse()
+            return True
+        if not request and len(self.response_body_buf) > self._answers.reply_bytes:
+            reason = f"the reply is larger than {self._answers.reply_bytes} bytes"
+            cancel = http.RequestProtocolError(self.stream_id, reason, http.ErrorCode.CANCEL)
+            yield http.SendHttp(cancel, self.context.server)
+            yield from self._stand_in(reason)
+            return True
+        return False
+
+    def handle_protocol_error(
+        self, event: http.RequestProtocolError | http.ResponseProtocolError
+    ) -> CommandGenerator[None]:
+        untold = self.server_state in (self.state_wait_for_response_headers, self.state_consume_response_body)
+        if isinstance(event, http.ResponseProtocolError) and untold and self._answers and not self.flow.error:
+            yield from self._stand_in(event.message)
+        else:
+            yield from super().handle_protocol_error(event)
 
     def _refuse(self) -> CommandGenerator[None]:
-        response = self._refusal()
-        self.flow.response = response
-        self.flow.error = FlowError(f"request body exceeds {self._limit} bytes")
-        self.flow.live = False
+        assert self._answers
         self.request_body_buf.clear()
         self.client_state, self.server_state = self._state_discard, self.state_errored
+        reason = f"request body exceeds {self._answers.request_bytes} bytes"
+        yield from self._answer(self._made(self._answers.oversize, 413), reason)
+
+    def _stand_in(self, reason: str) -> CommandGenerator[None]:
+        assert self._answers
+        say = self._answers.unanswered
+        self.response_body_buf.clear()
+        self.client_state = self.server_state = self.state_errored
+        yield from self._answer(self._made(lambda: say(reason), 502), reason)
+        yield http.DropStream(self.stream_id)
+
+    def _answer(self, response: Response, reason: str) -> CommandGenerator[None]:
+        self.flow.response, self.flow.error, self.flow.live = response, FlowError(reason), False
         yield http.HttpErrorHook(self.flow)
         content = response.raw_content or b""
         yield http.SendHttp(http.ResponseHeaders(self.stream_id, response, not content), self.context.client)
@@ -81,19 +119,19 @@ class RequestHttpStream(http.HttpStream):
             yield http.SendHttp(http.ResponseData(self.stream_id, content), self.context.client)
         yield http.SendHttp(http.ResponseEndOfMessage(self.stream_id), self.context.client)
 
-    def _refusal(self) -> Response:
+    def _made(self, make: Callable[[], Response], status: int) -> Response:
         try:
-            return self._oversize() if self._oversize else Response.make(413)
+            return make()
         except Exception as error:
-            log.error("the refusal of an oversize request failed, a bare 413 is sent: %s", told(error))
-            return Response.make(413)
+            log.error("an answer of Lockgate's own failed, a bare %d is sent: %s", status, told(error))
+            return Response.make(status)
 
     def _state_discard(self, event: events.Event) -> CommandGenerator[None]:
         """Reads up to as much again to no end: most clients see the reply only when they have sent all they have."""
         if isinstance(event, http.RequestData):
             self._discarded += len(event.data)
             has_ended = any(isinstance(each, http.RequestEndOfMessage) for each in self._paused_event_queue)
-            if self._discarded > (self._limit or 0) and not has_ended:
+            if self._answers and self._discarded > self._answers.request_bytes and not has_ended:
                 code = http.ErrorCode.REQUEST_TOO_LARGE
                 yield http.SendHttp(http.ResponseProtocolError(self.stream_id, "", code), self.context.client)
                 self.client_state = self.state_errored

@@ -1,13 +1,16 @@
 from __future__ import annotations
 
+import socket
+
 import pytest
 from mitmproxy.http import HTTPFlow, Response
 
-from lockgate.addons.stream import OVERSIZE, REQUEST_LIMIT
+from lockgate.addons.stream import ANSWERS, Answers
 from tests.addons.streaming import Puts, through
 from tests.upstream.proxied import (
     Http,
     Tls,
+    connect,
     soon,
 )
 
@@ -23,14 +26,18 @@ async def test_a_request_from_http2_without_a_length_gets_one_for_http1(tls: Tls
 
 
 class Limits:
-    """Takes ten bytes of request body."""
+    """Takes ten bytes of request and twenty of reply."""
 
     def __init__(self) -> None:
         self.ends: list[str] = []
 
     def requestheaders(self, flow: HTTPFlow) -> None:
-        flow.metadata[REQUEST_LIMIT] = 10
-        flow.metadata[OVERSIZE] = lambda: Response.make(400, b"too long", {"content-type": "text/plain"})
+        flow.metadata[ANSWERS] = Answers(
+            request_bytes=10,
+            reply_bytes=20,
+            oversize=lambda: Response.make(400, b"too long", {"content-type": "text/plain"}),
+            unanswered=lambda reason: Response.make(502, f"no reply: {reason}", {"content-type": "text/plain"}),
+        )
 
     def request(self, flow: HTTPFlow) -> None:
         self.ends.append("request")
@@ -86,3 +93,53 @@ async def test_a_client_that_goes_on_sending_is_reset_on_http2(tls: Tls) -> None
         again = await user.send(b"1")
         await (await at.provider.next()).reply(b"ok")
         assert (await again.over()).body == b"ok"
+
+
+@pytest.mark.parametrize("client", ["h1", "h2"])
+@pytest.mark.parametrize("upstream", ["h1", "h2"])
+async def test_a_whole_reply_that_is_too_long_is_stood_in_for(tls: Tls, client: Http, upstream: Http) -> None:
+    limits = Limits()
+    async with through(tls, limits, client, upstream) as at:
+        reply = await (await at.client()).send(b"1")
+        served = await at.provider.next()
+        await served.start(200, {"content-type": "text/plain"})
+        await served.send(b"x" * 21)
+        await reply.over()
+        assert (reply.status, reply.complete) == (502, True)
+        assert reply.body == b"no reply: the reply is larger than 20 bytes"
+        await soon(served.gone.wait())
+        assert limits.ends == ["request", "the reply is larger than 20 bytes"]
+
+
+@pytest.mark.parametrize("client", ["h1", "h2"])
+@pytest.mark.parametrize("began", [False, True], ids=["before the head", "in the body"])
+async def test_a_provider_that_breaks_off_before_the_client_heard_of_it(tls: Tls, client: Http, began: bool) -> None:
+    async with through(tls, Limits(), client) as at:
+        user = await at.client()
+        reply = await user.send(b"1")
+        served = await at.provider.next()
+        if began:
+            await served.start(200, {"content-type": "text/plain", "content-length": "9"})
+            await served.send(b"x")
+        await served.cut()
+        await reply.over()
+        assert (reply.status, reply.complete) == (502, True)
+        assert reply.body.startswith(b"no reply: ")
+        again = await user.send(b"1")
+        await (await at.provider.next()).reply(b"ok")
+        assert (await again.over()).body == b"ok"
+
+
+async def test_a_provider_that_is_not_there(tls: Tls) -> None:
+    async with through(tls, Limits()) as at:
+        user = await connect(at.proxy, tls, "h1", free_port())
+        reply = await (await user.send(b"1")).over()
+        assert (reply.status, reply.complete) == (502, True)
+        assert reply.body.startswith(b"no reply: ")
+        user.close()
+
+
+def free_port() -> int:
+    """A port of the loopback on which nobody listens."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        return server.getsockname()[1]
