@@ -296,3 +296,41 @@ async def test_a_whole_reply_beyond_its_limit_is_refused_in_words(tls: Tls) -> N
         await reply.over()
         assert reply.status == 502
         assert "larger than 1000 bytes" in json.loads(reply.body)["error"]["message"]
+
+
+@pytest.mark.parametrize("on_error", ["block", "forward"])
+async def test_a_held_reply_has_a_deadline(tls: Tls, on_error: str) -> None:
+    given = stream(text(0, "so"), call(1, "wait"), stop="tool_use")
+    async with gated(tls, {**WAITS, "deadline_seconds": 0.01, "on_error": on_error, "refusal": "text"}) as at:
+        reply = await (await at.client()).send(ASK, path=PATH)
+        await (await at.provider.next()).reply(given)
+        await reply.over()
+        assert (reply.body == given) == (on_error == "forward")
+        if on_error == "block":
+            assert "could not be checked" in message_of(reply.body)["content"][1]["text"]
+        await at.log.ended()
+    assert any("no verdict within" in decision.reason for decision in at.log.decisions)
+
+
+@pytest.mark.parametrize("streamed", [True, False])
+async def test_arguments_that_are_no_json_are_blocked_by_a_rule_that_must_read_them(tls: Tls, streamed: bool) -> None:
+    broken = [
+        frame(type="content_block_start", index=0,
+              content_block={"type": "tool_use", "id": "toolu_1", "name": "Bash", "input": {}}),
+        frame(type="content_block_delta", index=0,
+              delta={"type": "input_json_delta", "partial_json": '{"command": "ls", "command": "touch x"}'}),
+        frame(type="content_block_stop", index=0),
+    ]  # fmt: skip
+    deny = {"name": "no-touch", "use": "tools", "with": {"deny": [{"tool": "*", "arguments": {"command": "touch"}}]}}
+    given = stream(broken, stop="tool_use")
+    async with gated(tls, deny) as at:
+        reply = await (await at.client()).send(ASK if streamed else WHOLE, path=PATH)
+        body = given if streamed else json.dumps(message_of(given)).encode()
+        await (await at.provider.next()).reply(body, headers=EVENT_STREAM if streamed else JSON)
+        await reply.over()
+        await at.log.ended()
+    if streamed:
+        assert message_of(reply.body)["stop_reason"] in ("end_turn", "tool_use")
+        assert b"no-touch" in reply.body
+    assert b'"touch x"' not in reply.body
+    assert [decision.action for decision in at.log.decisions] == ["blocked"]
