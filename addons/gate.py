@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, cast
 
 from mitmproxy import http
@@ -17,7 +17,7 @@ from lockgate.addons.reply import FAILED, StreamedReply, judge_whole
 from lockgate.addons.route import Route
 from lockgate.addons.stream import ANSWERS, Answers
 from lockgate.config import Config, Host
-from lockgate.errors import WireError
+from lockgate.errors import StorageError, WireError
 from lockgate.exchange import Exchange, Outcome, Ports
 from lockgate.policies.pipeline import Pipeline, Refused
 from lockgate.policies.registry import Registry
@@ -38,6 +38,8 @@ class Side:
     host: str
     provider: str
     refused: str = ""
+    recorded: bool = True
+    """False where the log itself is why the request was refused: it takes no more."""
 
 
 class Gate:
@@ -108,6 +110,11 @@ class Gate:
             self._answer(flow, format, refusal)
         except WireError as error:
             self._reject(flow, asked, host, format, f"Lockgate cannot read this request: {error}.")
+        except StorageError as error:
+            log.warning("a request to %s was refused: %s", asked, error)
+            self._reject(flow, asked, host, format, f"Lockgate lets nothing pass that it cannot record, and {error}.")
+            if side := self._sides.get(flow.id):
+                self._sides[flow.id] = replace(side, recorded=False)
         except Exception as error:
             log.error("a request to %s could not be checked: %s", asked, told(error))
             self._reject(flow, asked, host, format, FAILED)
@@ -166,7 +173,7 @@ class Gate:
 
     async def response(self, flow: http.HTTPFlow) -> None:
         if side := self._sides.pop(flow.id, None):
-            record_side_call(flow, self.ports.log, side.provider, side.host, side.refused)
+            self._record_side(flow, side)
         elif (passage := self._passages.get(flow.id)) and not (flow.response and callable(flow.response.stream)):
             if passage.converses and not (passage.refused or passage.fault):
                 await self._judge_whole(passage)
@@ -196,12 +203,16 @@ class Gate:
         """The client left, or the provider did not answer, before a reply began; a stream tells its own end."""
         message = flow.error.msg if flow.error else ""
         if side := self._sides.pop(flow.id, None):
-            record_side_call(flow, self.ports.log, side.provider, side.host, side.refused)
+            self._record_side(flow, side)
         elif (passage := self._passages.get(flow.id)) and not (flow.response and callable(flow.response.stream)):
             passage.fault = passage.fault or message
             self._end(passage, "cut" if flow.server_conn.error or flow.response else "gone")
 
     # The end
+
+    def _record_side(self, flow: http.HTTPFlow, side: Side) -> None:
+        if side.recorded:
+            record_side_call(flow, self.ports.log, side.provider, side.host, side.refused)
 
     def _end(self, passage: Passage, outcome: Outcome | None) -> None:
         self._passages.pop(passage.flow.id, None)

@@ -16,6 +16,7 @@ from lockgate.exchange import Exchange, ExchangeRow, Ports
 from lockgate.policies.registry import PolicySet, Registry, load_rules
 from lockgate.routing.models import HttpModels
 from lockgate.storage.log import SqlLog
+from lockgate.usage.prices import read_prices
 
 if TYPE_CHECKING:
     from lockgate.addons.passage import Finished
@@ -26,7 +27,17 @@ def build(loaded: Loaded, finished: Finished | None = None) -> Service:
     config = loaded.config
     open_authority(config.ca, config.hosts)
     policy_set = load_rules(config.rules)
-    log = SqlLog(config.database, queue_rows=config.limits.log_queue_rows)
+    if config.prices:
+        read_prices(config.prices)  # a mistake in it is said now, not by the log's thread
+    log = SqlLog(
+        config.database,
+        queue_rows=config.limits.log_queue_rows,
+        prices=config.prices,
+        spill=config.home / "spill",
+        spill_bytes=config.limits.spill_bytes,
+        spill_free_bytes=config.limits.spill_free_bytes,
+        refuse=config.log_full == "refuse",
+    )
     models = HttpModels(log)
     registry, route = Registry(policy_set), Route(config)
     ports = Ports(log=log, models=models)

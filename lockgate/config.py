@@ -79,7 +79,13 @@ class Limits(Section):
     keep_alive_seconds: float = Field(default=10.0, gt=0)
     """A client that waits longer for a held reply gets a keep-alive of its own protocol."""
     log_queue_rows: int = Field(default=10_000, gt=0)
-    """New exchanges wait while the log has more than this still to write."""
+    """New exchanges wait while the log has more than this in memory and still to write."""
+    spill_bytes: int = Field(default=1024 * MEGABYTE, gt=0)
+    """What the log cannot write, while its database is away, slow, locked or full, waits in files in `home` and is
+    written when the database is back, also after a restart. With more than this in them, the log is full: see
+    `log_full`. Exchanges that were let in are recorded all the same."""
+    spill_free_bytes: int = Field(default=64 * MEGABYTE, ge=0)
+    """With less than this free on the disk of those files, while they are needed, the log is full too."""
 
 
 BUILT_IN_HOSTS: Mapping[str, Host] = {
@@ -109,6 +115,11 @@ class Config(Section):
     """The policy set, in order; by default the set that ships with Lockgate."""
     unknown_endpoint: Literal["forward", "block"] = "forward"
     """What happens to a model host's endpoint that Lockgate cannot read."""
+    log_full: Literal["wait", "refuse"] = "wait"
+    """What happens to new exchanges while the log can take no more, so that nothing passes unrecorded: they wait until
+    it can, or they are refused."""
+    prices: Path | None = None
+    """A YAML file of token prices that go before the built-in ones."""
     limits: Limits = Limits()
 
     @field_validator("listen")
@@ -216,9 +227,11 @@ def read_environment() -> dict[str, Any]:
         home: str = ""
         database: str = ""
         ca: str = ""
+        prices: str = ""
         hosts: dict[str, Any] = {}
         egress: str | list[str] = ""
         unknown_endpoint: str = ""
+        log_full: str = ""
         limits: dict[str, Any] = {}
 
     return EnvSettingsSource(Environment)()
@@ -235,7 +248,7 @@ def secret_from_environment(name: str) -> str:
 def _resolve(document: dict[str, Any], folder: Path) -> dict[str, Any]:
     """Relative paths become absolute ones, seen from the folder of the file that named them."""
     resolved = dict(document)
-    for key in ("home", "ca"):
+    for key in ("home", "ca", "prices"):
         if isinstance(value := document.get(key), str):
             resolved[key] = str(folder / Path(value).expanduser())
     database = document.get("database")

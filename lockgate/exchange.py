@@ -21,6 +21,9 @@ type Outcome = Literal["open", "passed", "changed", "blocked", "refused", "error
 """How an exchange ended: `passed` as it came, `changed` by a rule, `blocked` (a rule stopped some or all of it),
 `refused` (never sent), `error` (the provider said so), `cut` (the provider broke off), `gone` (the client left)."""
 
+type CountedBy = Literal["provider", "tiktoken", "none"]
+"""Who counted the tokens: `tiktoken` is Lockgate's own count where the provider sent none."""
+
 
 def new_id() -> str:
     """A UUIDv7 in its usual form: ids sort by the time they were made."""
@@ -111,6 +114,9 @@ class ExchangeRow:
     outcome: Outcome = "open"
     stop_reason: str = ""
     usage: Usage | None = None
+    counted_by: CountedBy = "none"
+    cost_nano_usd: int | None = None
+    """List price in 1e-9 USD; None where no price is known. The log works it out."""
     first_byte_ms: float | None = None
     duration_ms: float | None = None
     tool_calls: int = 0

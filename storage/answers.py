@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from datetime import datetime
 from typing import Literal
 
 from lockgate.events import Usage
 from lockgate.exchange import Action, Comm, CommType, Decision, ExchangeRow, Mode, Outcome, Relation
+from lockgate.storage.words import Excerpt
 
 USAGE_FIELDS = tuple(field.name for field in fields(Usage))
 
@@ -22,13 +23,34 @@ class Filter:
     model: str | None = None
     agent: str | None = None
     session_id: str | None = None
+    project: str | None = None
     trigger: str | None = None
     """"" is the clients' own exchanges, "judge" and the like are Lockgate's."""
     outcome: Outcome | None = None
+    status: int | None = None
+    tool: str | None = None
+    """A tool that the model called, whether or not the call went through."""
     rule: str | None = None
     """A rule that decided anything in the exchange, in shadow mode too."""
+    action: Action | None = None
+    """What a rule did, or, with `rule`, what that rule did."""
+    label: str | None = None
+    """Of the exchange or its session."""
+    min_cost_nano_usd: int | None = None
+    min_tokens: int | None = None
+    """Of all four kinds together."""
     since: datetime | None = None
     until: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Joined:
+    """How a body that is stored in parts came back, as a comm's `content`. It is equal to what was sent, as JSON."""
+
+    as_sent: bool = False
+    """Whether these are the very bytes that were sent."""
+    damage: str = ""
+    """Why it did not come back, where the database was changed by others: a sentence."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,6 +63,8 @@ class ExchangeDetail:
     decisions: tuple[Decision, ...]
     related: tuple[ExchangeRow, ...] = ()
     """Other exchanges that a comm of this one is joined to, such as a judge's about it."""
+    joined: Mapping[str, Joined] = field(default_factory=dict[str, Joined])
+    """By the id of its comm, each body that is stored in parts; all others are stored whole."""
 
     def chain(self, type: CommType) -> tuple[Comm, ...]:
         """The client's request, or the reply to it: as it came, and then as each change left it."""
@@ -53,6 +77,57 @@ class ExchangeDetail:
             chain.append(known.pop(here))
             here = changes.get(here)
         return tuple(chain)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Note:
+    """What a person wrote about an exchange, or about its session."""
+
+    text: str
+    created_at: datetime
+    about: Literal["exchange", "session"] = "exchange"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Marks:
+    """What people left on an exchange and on its session. Labels are in alphabetical order."""
+
+    labels: tuple[str, ...] = ()
+    session_labels: tuple[str, ...] = ()
+    notes: tuple[Note, ...] = ()
+
+
+NO_MARKS = Marks()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Hit:
+    """A text that a search found. The higher the score, the better it fits; scores of two databases do not compare."""
+
+    exchange: ExchangeRow
+    comm_id: str
+    role: str
+    """user, tool, assistant, thinking or call."""
+    excerpt: Excerpt
+    score: float
+
+
+type CostBy = Literal["session", "model", "project", "agent", "provider", "day"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Cost:
+    """What some exchanges took. `key` is the session, the model … or the day in UTC as 2026-11-21."""
+
+    key: str
+    exchanges: int
+    usage: Usage
+    nano_usd: int
+    """Of those whose price is known."""
+    unpriced: int
+    """How many have tokens and no known price."""
+    estimated: int
+    """How many were counted by Lockgate."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

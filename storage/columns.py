@@ -3,11 +3,17 @@
 from __future__ import annotations
 
 import re
+import zlib
 from datetime import UTC, datetime
 from typing import Any
 
-from sqlalchemy import JSON, DateTime, Dialect, Text, TypeDecorator, Uuid
+from sqlalchemy import JSON, DateTime, Dialect, LargeBinary, Text, TypeDecorator, Uuid
 from sqlalchemy.dialects.postgresql import JSONB
+
+PACKED_BYTES = 200
+"""What is shorter hardly shrinks."""
+PACK_LEVEL = 3
+"""Half the time of the usual 6, and a few percent larger."""
 
 _ESCAPE = "\x1a"  # SUBSTITUTE: made for this, and in no text that people write
 _UNSTORABLE = re.compile(f"[\x00{_ESCAPE}\ud800-\udfff]")
@@ -62,6 +68,22 @@ class UtcTime(TypeDecorator[datetime]):
         if value is None:
             return None
         return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
+
+
+class PackedJson(TypeDecorator[bytes]):
+    """JSON text as bytes, compressed by zlib where that makes it smaller: JSON never begins as zlib does, with an x."""
+
+    impl = LargeBinary
+    cache_ok = True
+
+    def process_bind_param(self, value: bytes | None, dialect: Dialect) -> bytes | None:
+        if value is None or len(value) < PACKED_BYTES:
+            return value
+        packed = zlib.compress(value, PACK_LEVEL)
+        return packed if len(packed) < len(value) else value
+
+    def process_result_value(self, value: bytes | None, dialect: Dialect) -> bytes | None:
+        return zlib.decompress(value) if value is not None and value[:1] == b"x" else value
 
 
 def Id() -> Uuid[str]:

@@ -14,6 +14,10 @@ class Early:
         self._rows = rows
         self._held: list[Record] = []
 
+    @property
+    def records(self) -> tuple[Record, ...]:
+        return tuple(self._held)
+
     def hold(self, record: Record) -> Record | None:
         """Keep this one. Gives back the one that has to leave for it, if any."""
         self._held.append(record)

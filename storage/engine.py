@@ -13,8 +13,14 @@ from lockgate.wire.document import dumps, loads
 WRITER_BUSY_SECONDS = 1.0
 """How long SQLite waits for another process's lock before the writer says so and tries again."""
 READER_BUSY_SECONDS = 10.0
-CONNECT_SECONDS = 5
-"""A database host that is gone must not hold the writer for minutes."""
+PATIENCE = {
+    "connect_timeout": 5,
+    "tcp_user_timeout": 15_000,
+    "keepalives_idle": 10,
+    "keepalives_interval": 5,
+    "keepalives_count": 2,
+}
+"""A database host that is gone must not hold the writer for minutes. libpq's names; milliseconds in the second."""
 READER_CONNECTIONS = 4
 
 _PRAGMAS = (
@@ -27,7 +33,7 @@ def writer_engine(address: Address, *, busy_seconds: float = WRITER_BUSY_SECONDS
     """One connection, for one thread."""
     arguments: dict[str, Any] = {"pool_size": 1, "max_overflow": 0, **_common()}
     if address.kind == "postgresql":
-        arguments |= {"pool_pre_ping": True, "connect_args": _connect_timeout(address)}
+        arguments |= {"pool_pre_ping": True, "connect_args": _patience(address)}
         return create_engine(address.writer_url, **arguments)
     engine = create_engine(address.writer_url, connect_args={"timeout": busy_seconds}, **arguments)
     event.listen(engine, "connect", _set_pragmas)
@@ -36,14 +42,14 @@ def writer_engine(address: Address, *, busy_seconds: float = WRITER_BUSY_SECONDS
 
 def reader_engine(address: Address) -> AsyncEngine:
     """A few connections that never write; an SQLite file that does not exist is not made."""
-    connect = {"timeout": READER_BUSY_SECONDS} if address.kind == "sqlite" else _connect_timeout(address)
+    connect = {"timeout": READER_BUSY_SECONDS} if address.kind == "sqlite" else _patience(address)
     return create_async_engine(
         address.reader_url, pool_size=READER_CONNECTIONS, pool_pre_ping=True, connect_args=connect, **_common()
     )
 
 
-def _connect_timeout(address: Address) -> dict[str, Any]:
-    return {} if "connect_timeout=" in address.url else {"connect_timeout": CONNECT_SECONDS}
+def _patience(address: Address) -> dict[str, Any]:
+    return {name: value for name, value in PATIENCE.items() if f"{name}=" not in address.url}
 
 
 def _common() -> dict[str, Any]:

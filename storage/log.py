@@ -11,26 +11,24 @@ import threading
 import time
 from collections import deque
 from collections.abc import Sequence
+from hashlib import blake2b
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from lockgate.errors import StorageError
 from lockgate.exchange import Record
-from lockgate.storage.address import parse
+from lockgate.storage.address import Address, parse
 from lockgate.storage.backlog import Backlog
 from lockgate.storage.early import Early
+from lockgate.storage.feed import Feed
 from lockgate.storage.schema import require_current, upgrade
+from lockgate.storage.spill import Spill
 
 if TYPE_CHECKING:
     from lockgate.storage.writer import Writer
 
 logger = logging.getLogger("lockgate.log")
 
-BATCH_ROWS = 200
-BATCH_BYTES = 2_000_000
-GATHER_SECONDS = 0.05
-"""A batch is gathered this long: a statement costs as much as thirty of its rows, and nobody reads sooner."""
-BUSY_GATHER_SECONDS = 0.005
-"""The same with a full batch waiting: a breath for the event loop, which needs the interpreter too."""
 FIRST_RETRY_SECONDS = 0.1
 LAST_RETRY_SECONDS = 1.0
 EARLY_ROWS = 1_000
@@ -44,16 +42,38 @@ class SqlLog:
     """Implements `lockgate.exchange.CommLog` on SQLite and PostgreSQL.
 
     `put` expects what is pointed to before what points there (exchange, comm, relation or decision); what comes too
-    early waits in memory. While the database is away, locked or full, everything waits and is tried again.
+    early waits for it. While the database is away, slow, locked or full, everything waits and is tried again: on the
+    disk, in the folder `spill`, else in memory. A second after its `put`, a record survives `kill -9` of the process.
     """
 
-    def __init__(self, url: str, *, queue_rows: int = 10_000, queue_bytes: int = 256 * 2**20) -> None:
-        """Touches nothing yet. Raises ConfigError for a URL that is neither SQLite's nor PostgreSQL's."""
+    def __init__(
+        self,
+        url: str,
+        *,
+        queue_rows: int = 10_000,
+        queue_bytes: int = 256 * 2**20,
+        prices: Path | None = None,
+        spill: Path | None = None,
+        spill_bytes: int = 2**30,
+        spill_free_bytes: int = 0,
+        refuse: bool = False,
+    ) -> None:
+        """Touches nothing yet. Raises ConfigError for a URL that is neither SQLite's nor PostgreSQL's.
+
+        `prices` is a file that goes before the built-in ones. In `spill`, each database has a folder of its own;
+        `spill_bytes` and `spill_free_bytes` (left on the disk) bound what it lets new exchanges bring, and `refuse`
+        makes `ready` raise where it would wait for that.
+        """
         self._url = url
         self._address = parse(url)
-        self._backlog = Backlog(rows=queue_rows, size=queue_bytes)
+        self._prices = prices
+        self._backlog = Backlog(rows=queue_rows, size=queue_bytes, refuse=refuse)
+        self._spill = spill and Spill(
+            spill / _name(self._address), limit_bytes=spill_bytes, free_bytes=spill_free_bytes
+        )
+        self._feed = Feed(self._backlog, self._spill)
         self._early = Early(EARLY_ROWS)
-        self._in_hand: list[Record] = []
+        self._early_in_hand: list[Record] = []
         self._aside: deque[Record] = deque(maxlen=ASIDE_ROWS)
         self._closing = threading.Event()
         self._give_up = threading.Event()
@@ -72,15 +92,25 @@ class SqlLog:
             upgrade(self._url)
         else:
             require_current(self._address)
+        try:
+            self._feed.start()
+        except OSError as error:
+            raise StorageError(
+                f"what waits for the database cannot be kept in {error.filename}: {error.strerror}; make that folder"
+                " one that Lockgate can write to, or choose another `home`"
+            ) from error
         self._thread.start()
 
     @property
     def waiting_rows(self) -> int:
-        """How many records are not written yet."""
-        return self._backlog.rows
+        """How many records are not in the database yet; what an earlier run left counts 1 for each file."""
+        return self._feed.rows
 
     async def ready(self) -> None:
-        """Wait while too much is under way. Raises StorageError when nothing will ever be written again."""
+        """Wait while too much is under way. Raises StorageError when nothing will ever be written again.
+
+        Raises it also instead of waiting for a full spill, where the log was made so.
+        """
         await self._backlog.ready()
         if self._failure is not None:
             raise StorageError(f"the log has stopped: {self._failure}; restart Lockgate") from self._failure
@@ -92,18 +122,23 @@ class SqlLog:
         else:
             self._backlog.put(records)
 
-    async def close(self, drain_seconds: float = 30.0) -> list[Record]:
-        """Write what is left, then stop. Gives the records that could not be written; they are lost."""
+    async def close(self, drain_seconds: float = 10.0) -> list[Record]:
+        """Write what is left, then stop; what cannot be written in time waits in the spill for the next start.
+
+        Gives the records that are lost: those that no database takes, and those that could not even be spilled.
+        """
         self._closing.set()
-        self._backlog.finish()
+        self._feed.finish()
         await self._join(drain_seconds)
         if self._thread.is_alive():
             self._give_up.set()
             await self._join(STUCK_SECONDS)
         self._closed = True
         self._backlog.close()
-        left = [*self._in_hand, *self._early.take_all(), *self._backlog.take(2**62, 2**62)]
-        self._in_hand = []
+        left = await asyncio.to_thread(self._feed.close)
+        if self._spill is None:  # else they are there
+            left += [*self._early_in_hand, *self._early.take_all()]
+            self._early_in_hand = []
         if left:
             self._set_aside(left, f"there was no writing them within {drain_seconds:g} seconds")
         return list(self._aside)
@@ -127,7 +162,7 @@ class SqlLog:
         try:
             from lockgate.storage.writer import Writer
 
-            with Writer(self._address) as writer:
+            with Writer(self._address, self._prices) as writer:
                 self._write_all(writer)
         except Exception as error:
             logger.exception("the log has stopped; no new exchange is let in")
@@ -136,27 +171,20 @@ class SqlLog:
 
     def _write_all(self, writer: Writer) -> None:
         """Until the log is closing and nothing is left, or it was told to give up: then what is in hand stays there."""
-        while batch := self._next():
-            self._in_hand = self._early.joined(batch)
-            self._store(writer, self._in_hand)
+        while batch := self._feed.next():
+            joined = self._early.joined(batch)
+            self._early_in_hand = joined[len(batch) :]
+            self._store(writer, joined)
             if self._give_up.is_set():
                 return
-            self._in_hand = []
-            self._backlog.done(batch)
-        self._in_hand = self._early.take_all()
-        self._store(writer, self._in_hand, last=True)
+            self._early_in_hand = []
+            self._feed.hold(self._early.records)
+            self._feed.done()
+        self._early_in_hand = self._early.take_all()
+        self._store(writer, self._early_in_hand, last=True)
         if not self._give_up.is_set():
-            self._in_hand = []
-
-    def _next(self) -> list[Record]:
-        """The next batch, gathered for a moment; [] when the log is closing and all is written."""
-        while True:
-            self._backlog.wait()
-            full = self._backlog.rows >= BATCH_ROWS
-            self._closing.wait(BUSY_GATHER_SECONDS if full else GATHER_SECONDS)
-            batch = self._backlog.take(BATCH_ROWS, BATCH_BYTES)
-            if batch or self._closing.is_set():
-                return batch
+            self._early_in_hand = []
+            self._feed.hold(())
 
     def _store(self, writer: Writer, records: Sequence[Record], *, last: bool = False) -> None:
         """Write the batch; where one record is at fault, the others are written without it."""
@@ -200,8 +228,8 @@ class SqlLog:
             self._away_since = time.monotonic()
             cause = self._address.clean(_cause(error))
             logger.warning(
-                "the log cannot write to %s: %s; records wait in memory, and new exchanges once it is full",
-                *(self._address.shown, cause),
+                "the log cannot write to %s: %s; records wait in %s, and new exchanges once it is full",
+                *(self._address.shown, cause, self._spill.folder if self._spill else "memory"),
             )
 
     def _say_back(self) -> None:
@@ -214,3 +242,9 @@ class SqlLog:
 def _cause(error: Exception) -> str:
     """The driver's words without SQLAlchemy's, which repeat the statement and what it was to write."""
     return str(getattr(error, "orig", None) or error)
+
+
+def _name(address: Address) -> str:
+    """A folder's name for this database, whatever its password is today."""
+    place = str(address.path.absolute()) if address.kind == "sqlite" else address.shown
+    return f"{address.kind}-{blake2b(place.encode(), digest_size=6).hexdigest()}"

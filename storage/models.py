@@ -5,10 +5,12 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import JSON, BigInteger, Float, ForeignKey, Index, LargeBinary, MetaData, Text
+from sqlalchemy import JSON, BigInteger, Float, ForeignKey, Index, Integer, LargeBinary, MetaData, Text
+from sqlalchemy.dialects.postgresql import TSVECTOR
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
-from lockgate.storage.columns import AnyText, Id, Names, UtcTime
+from lockgate.storage.answers import USAGE_FIELDS
+from lockgate.storage.columns import AnyText, Id, Names, PackedJson, UtcTime
 
 type Word = str
 """Text that Lockgate itself or its operator wrote; a plain `str` may hold whatever a client or a provider sends."""
@@ -31,7 +33,7 @@ class ExchangeModel(Base):
     __tablename__ = "exchange"
 
     id: Mapped[str] = mapped_column(Id(), primary_key=True)
-    started_at: Mapped[datetime] = mapped_column(index=True)
+    started_at: Mapped[datetime]
     kind: Mapped[Word]
     provider: Mapped[Word]
     host: Mapped[Word]
@@ -52,6 +54,8 @@ class ExchangeModel(Base):
     output_tokens: Mapped[int | None] = mapped_column(BigInteger())
     cache_read_tokens: Mapped[int | None] = mapped_column(BigInteger())
     cache_write_tokens: Mapped[int | None] = mapped_column(BigInteger())
+    counted_by: Mapped[Word] = mapped_column(server_default="none")
+    cost_nano_usd: Mapped[int | None] = mapped_column(BigInteger())
     first_byte_ms: Mapped[float | None]
     duration_ms: Mapped[float | None]
     tool_calls: Mapped[int]
@@ -61,14 +65,61 @@ class ExchangeModel(Base):
 
     # Lists go by id, newest first: ids sort by time. Each filter has an index that ends in it.
     __table_args__ = (
-        Index(None, "kind", "id"),
-        Index(None, "session_id", "id"),
-        Index(None, "outcome", "id"),
+        # Tokens and cost stand in the index of the plain list, so that a least of them is looked for there.
+        Index("ix_exchange_kind_id", "kind", "id", "cost_nano_usd", *USAGE_FIELDS),
+        *(Index(None, column, "id") for column in ("session_id", "outcome")),
+        *(Index(None, column, "id") for column in ("provider", "model", "agent", "project", "status", "started_at")),
     )
 
 
+class MessageModel(Base):
+    """One thing said to or by a model, once for all who say it; see `lockgate.wire.conversation.Part`.
+
+    `content` is JSON text, and `size` its bytes, before they are compressed and without its blobs. `created_at` is
+    the first time it was said.
+    """
+
+    __tablename__ = "message"
+
+    hash: Mapped[bytes] = mapped_column(LargeBinary(), primary_key=True)
+    kind: Mapped[Word]
+    role: Mapped[str]
+    content: Mapped[bytes] = mapped_column(PackedJson())
+    blobs: Mapped[bytes | None] = mapped_column(LargeBinary())
+    size: Mapped[int] = mapped_column(BigInteger())
+    created_at: Mapped[datetime]
+
+
+class BlobModel(Base):
+    """A file that messages hold, decoded, under the SHA-256 of its bytes."""
+
+    __tablename__ = "blob"
+
+    hash: Mapped[bytes] = mapped_column(LargeBinary(), primary_key=True)
+    content: Mapped[bytes] = mapped_column(LargeBinary())
+
+
+class ThreadModel(Base):
+    """One message after all those before it, as git's commits are: `hash` is that of the parent and the message."""
+
+    __tablename__ = "thread"
+
+    hash: Mapped[bytes] = mapped_column(LargeBinary(), primary_key=True)
+    parent: Mapped[bytes | None] = mapped_column(LargeBinary(), ForeignKey("thread.hash"), index=True)
+    message: Mapped[bytes] = mapped_column(LargeBinary(), ForeignKey("message.hash"), index=True)
+    depth: Mapped[int]
+    """How many nodes there are before it."""
+
+    __table_args__ = ({"sqlite_with_rowid": False},)
+
+
 class CommModel(Base):
-    """One communication. `content` is JSON text as bytes, exactly as given: byte for byte, and nothing is parsed."""
+    """One communication. `content` is its body, byte for byte, and nothing is parsed.
+
+    A conversation has no `content` but its pieces: `thread` is the node of its last message, `preamble` that of its
+    last system prompt or tool; `envelope` and `form` are those of `lockgate.wire.conversation.Conversation`, and
+    `digest` is the SHA-256 of the bytes that were sent.
+    """
 
     __tablename__ = "comm"
 
@@ -85,6 +136,13 @@ class CommModel(Base):
     status: Mapped[int | None]
     created_at: Mapped[datetime]
     content: Mapped[bytes | None] = mapped_column(LargeBinary(), deferred=True)
+    thread: Mapped[bytes | None] = mapped_column(LargeBinary(), ForeignKey("thread.hash"), index=True)
+    preamble: Mapped[bytes | None] = mapped_column(LargeBinary(), ForeignKey("thread.hash"), index=True)
+    envelope: Mapped[bytes | None] = mapped_column(PackedJson(), deferred=True)
+    form: Mapped[bytes | None] = mapped_column(PackedJson(), deferred=True)
+    digest: Mapped[bytes | None] = mapped_column(LargeBinary())
+    reply_id: Mapped[str | None] = mapped_column(index=True)
+    """The provider's name of a reply, which a later request may give instead of what was said."""
 
 
 class RelationModel(Base):
@@ -119,4 +177,71 @@ class DecisionModel(Base):
     given: Mapped[bytes] = mapped_column(LargeBinary(), deferred=True)
     out: Mapped[bytes] = mapped_column(LargeBinary(), deferred=True)
 
-    __table_args__ = (Index(None, "rule", "exchange_id"),)
+    __table_args__ = (Index(None, "rule", "exchange_id"), Index(None, "action", "exchange_id"))
+
+
+class SaidModel(Base):
+    """A text that can be searched, or a piece of one: what is new in a request, and replies.
+
+    PostgreSQL's index of it is `words`; SQLite's is the table said_fts, which triggers keep.
+    """
+
+    __tablename__ = "said"
+
+    number: Mapped[int] = mapped_column(BigInteger().with_variant(Integer(), "sqlite"), primary_key=True)
+    comm_id: Mapped[str] = mapped_column(Id(), ForeignKey("comm.id", ondelete="CASCADE"))
+    exchange_id: Mapped[str] = mapped_column(Id(), index=True)
+    part: Mapped[int]
+    role: Mapped[Word]
+    text: Mapped[str]
+    words: Mapped[str | None] = mapped_column(Text().with_variant(TSVECTOR(), "postgresql"), deferred=True)
+
+    __table_args__ = (Index(None, "comm_id", "part", unique=True),)
+
+
+class ToolUseModel(Base):
+    """The tools that a model called in an exchange, and how often."""
+
+    __tablename__ = "tool_use"
+
+    name: Mapped[str] = mapped_column(primary_key=True)
+    exchange_id: Mapped[str] = mapped_column(
+        Id(), ForeignKey("exchange.id", ondelete="CASCADE"), primary_key=True, index=True
+    )
+    calls: Mapped[int]
+
+    __table_args__ = ({"sqlite_with_rowid": False},)
+
+
+class LabelModel(Base):
+    """A word that a person gave to an exchange or to a session."""
+
+    __tablename__ = "label"
+
+    id: Mapped[str] = mapped_column(Id(), primary_key=True)
+    name: Mapped[str] = mapped_column(index=True)
+    exchange_id: Mapped[str | None] = mapped_column(Id(), ForeignKey("exchange.id", ondelete="CASCADE"))
+    session_id: Mapped[str | None]
+    created_at: Mapped[datetime]
+
+    __table_args__ = (
+        Index(None, "exchange_id", "name", unique=True),
+        Index(None, "session_id", "name", unique=True),
+    )
+
+
+class NoteModel(Base):
+    """What a person wrote about an exchange or a session."""
+
+    __tablename__ = "note"
+
+    id: Mapped[str] = mapped_column(Id(), primary_key=True)
+    exchange_id: Mapped[str | None] = mapped_column(Id(), ForeignKey("exchange.id", ondelete="CASCADE"), index=True)
+    session_id: Mapped[str | None] = mapped_column(index=True)
+    text: Mapped[str]
+    created_at: Mapped[datetime]
+
+
+def is_modelled(name: str | None, type_: str, parents: object) -> bool:
+    """Whether Alembic compares what the database has by this name; full-text indexes are each database's own."""
+    return name != "ix_said_words" and not (type_ == "table" and (name or "").startswith("said_fts"))

@@ -6,7 +6,8 @@ Lists read only the light rows of `exchange`; bodies are read for one exchange a
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Sequence
+from dataclasses import replace
 from datetime import datetime
 from types import TracebackType
 from typing import Any, Self
@@ -19,13 +20,32 @@ from lockgate.events import Usage
 from lockgate.exchange import Comm, Decision, ExchangeRow, Relation
 from lockgate.storage import answers
 from lockgate.storage.address import parse
-from lockgate.storage.answers import USAGE_FIELDS, ExchangeDetail, Filter, RuleCount, Summary
+from lockgate.storage.answers import (
+    NO_MARKS,
+    USAGE_FIELDS,
+    Cost,
+    CostBy,
+    ExchangeDetail,
+    Filter,
+    Hit,
+    Marks,
+    Note,
+    RuleCount,
+    Summary,
+)
+from lockgate.storage.bodies import joined
 from lockgate.storage.engine import reader_engine
-from lockgate.storage.models import CommModel, DecisionModel, ExchangeModel, RelationModel
+from lockgate.storage.models import CommModel, DecisionModel, ExchangeModel, LabelModel, NoteModel, RelationModel
 from lockgate.storage.schema import cannot_open, require_current
+from lockgate.storage.searching import FEW_EXCHANGES, costing, searching
+from lockgate.storage.selecting import is_led, listing
+from lockgate.storage.threads import WHOLE
+from lockgate.storage.words import Term, excerpt, terms
 
 type Row = dict[str, Any]
 
+FIRST = "0" * 32
+"""Sorts before every id."""
 SHORTEST_ID = 6
 """Hexadecimal digits of an id that are enough to ask for it."""
 SHOWN_CANDIDATES = 8
@@ -47,6 +67,7 @@ class Queries:
     def __init__(self, url: str) -> None:
         self._address = parse(url)
         self._engine = reader_engine(self._address)
+        self._sqlite = self._address.kind == "sqlite"
 
     async def __aenter__(self) -> Self:
         require_current(self._address)
@@ -58,13 +79,63 @@ class Queries:
         await self._engine.dispose()
 
     async def exchanges(
-        self, *, limit: int = 50, before: str | None = None, where: Filter | None = None
+        self, *, limit: int = 50, before: str | None = None, after: str | None = None, where: Filter | None = None
     ) -> list[ExchangeRow]:
-        """The newest first, at most `limit`, older than the exchange whose whole id is `before`."""
-        query = select(*_EXCHANGE).where(*_conditions(where or Filter()))
-        if before is not None:
-            query = query.where(_EXCHANGE.id < _digits(before, shortest=32))
-        return [_exchange(row) for row in await self._rows(query.order_by(_EXCHANGE.id.desc()).limit(limit))]
+        """The newest first, at most `limit`, older than the exchange whose whole id is `before`.
+
+        With `after`, the oldest first, newer than the exchange with this whole id; `FIRST` begins with the first.
+        """
+        bounds = [None if id is None else _digits(id, shortest=32) for id in (before, after)]
+        query = listing(where or Filter(), before=bounds[0], after=bounds[1], limit=limit, sqlite=self._sqlite)
+        return [_exchange(row) for row in await self._rows(query)]
+
+    async def search(self, text: str, *, limit: int = 20, where: Filter | None = None) -> list[Hit]:
+        """The texts that hold every word of `text`, the best fit first, each with its exchange and its place.
+
+        Quotes keep words together, `begin*` finds all words that begin so. Replies are found, and what was new in
+        requests. The newest `searching.RANKED_HITS` are ranked. Raises Error where `text` has no word in it.
+        """
+        search = terms(text)
+        where = replace(where or Filter(), kind=None)  # only conversations say anything
+        among = await self._few(where) if self._sqlite else None
+        rows = await self._rows(searching(search, where, limit=limit, sqlite=self._sqlite, among=among))
+        return [_hit(row, search) for row in rows]
+
+    async def _few(self, where: Filter) -> list[str] | None:
+        """The ids of the exchanges that fit, if they are few and found by an index."""
+        if not is_led(where):
+            return None
+        query = listing(where, before=None, after=None, limit=FEW_EXCHANGES + 1, sqlite=self._sqlite)
+        ids = [row["id"] for row in await self._rows(query.with_only_columns(_EXCHANGE.id))]
+        return ids if len(ids) <= FEW_EXCHANGES else None
+
+    async def costs(self, by: CostBy, *, where: Filter | None = None) -> list[Cost]:
+        """Tokens and cost by session, model … the dearest first, or by day, the oldest first."""
+        rows = await self._rows(costing(by, where or Filter(), sqlite=self._sqlite))
+        return [_cost(row) for row in rows]
+
+    async def marks(self, rows: Collection[ExchangeRow]) -> dict[str, Marks]:
+        """Labels and notes of these exchanges and their sessions, by the exchange's id; only where there are any."""
+        ids, sessions = [row.id for row in rows], [row.session_id for row in rows if row.session_id]
+        labels, notes = [
+            [
+                *await self._about(model, model.exchange_id, ids),
+                *await self._about(model, model.session_id, sessions),
+            ]
+            for model in (LabelModel, NoteModel)
+        ]
+        marks = {row.id: _marks(row, labels, notes) for row in rows} if labels or notes else {}
+        return {id: one for id, one in marks.items() if one != NO_MARKS}
+
+    async def _about(self, model: type[LabelModel | NoteModel], column: Any, keys: Collection[str]) -> list[Row]:
+        query = select(*model.__table__.columns).order_by(model.id)
+        return [row for some in _some(keys) for row in await self._rows(query.where(column.in_(some)))]
+
+    async def find(self, id: str) -> ExchangeRow | None:
+        """The light row of the exchange that `exchange` would find."""
+        whole = await self._whole_id(id)
+        rows = await self._rows(select(*_EXCHANGE).where(_EXCHANGE.id == whole)) if whole else []
+        return _exchange(rows[0]) if rows else None
 
     async def exchange(self, id: str) -> ExchangeDetail | None:
         """The exchange with this id, or with the only id that begins or ends so; None when there is none.
@@ -85,12 +156,15 @@ class Queries:
         decisions = select(*_DECISION).where(_DECISION.exchange_id == whole)
         decisions = decisions.order_by(_DECISION.created_at, _DECISION.id)
         related = select(*_EXCHANGE).where(_EXCHANGE.id.in_(others)).order_by(_EXCHANGE.id)
+        comm_rows = await self._rows(comms)
+        bodies = {row["id"]: await joined(self._rows, row) for row in comm_rows if row["digest"] is not None}
         return ExchangeDetail(
             exchange=_exchange(exchange),
-            comms=tuple(_comm(row) for row in await self._rows(comms)),
+            comms=tuple(_comm(row, bodies.get(row["id"], (row["content"], None))[0]) for row in comm_rows),
             relations=tuple(_relation(row) for row in await self._rows(relations)),
             decisions=tuple(Decision(**row) for row in await self._rows(decisions)),
             related=tuple(_exchange(row) for row in await self._rows(related)),
+            joined={id: how for id, (_, how) in bodies.items()},
         )
 
     async def summary(self, *, since: datetime | None = None, ids: Collection[str] | None = None) -> Summary:
@@ -145,25 +219,18 @@ def _digits(id: str, *, shortest: int) -> str:
     return digits
 
 
-def _conditions(where: Filter) -> Iterator[ColumnElement[bool]]:
-    for name in ("kind", "provider", "model", "agent", "session_id", "trigger", "outcome"):
-        if (value := getattr(where, name)) is not None:
-            yield _EXCHANGE[name] == value
-    if where.rule is not None:
-        yield _EXCHANGE.id.in_(select(_DECISION.exchange_id).where(_DECISION.rule == where.rule))
-    if where.since is not None:
-        yield _EXCHANGE.started_at >= where.since
-    if where.until is not None:
-        yield _EXCHANGE.started_at < where.until
-
-
 def _selections(since: datetime | None, ids: Collection[str] | None) -> Iterator[ColumnElement[bool]]:
     if ids is None:
         yield _EXCHANGE.started_at >= since if since is not None else _EXCHANGE.id.is_not(None)
         return
+    for some in _some(ids):
+        yield _EXCHANGE.id.in_(some)
+
+
+def _some(ids: Collection[str]) -> Iterator[list[str]]:
     whole = sorted(set(ids))
     for start in range(0, len(whole), IDS_PER_QUERY):
-        yield _EXCHANGE.id.in_(whole[start : start + IDS_PER_QUERY])
+        yield whole[start : start + IDS_PER_QUERY]
 
 
 def _exchange(row: Row) -> ExchangeRow:
@@ -171,9 +238,37 @@ def _exchange(row: Row) -> ExchangeRow:
     return ExchangeRow(**row, usage=None if None in usage.values() else Usage(**usage))
 
 
-def _comm(row: Row) -> Comm:
-    headers = tuple((name, value) for name, value in row.pop("headers"))
-    return Comm(**row, headers=headers)
+def _hit(row: Row, search: tuple[Term, ...]) -> Hit:
+    comm_id, role, score = str(row.pop("comm_id")), row.pop("said_role"), float(row.pop("score"))
+    place = excerpt(row.pop("text"), search)
+    return Hit(exchange=_exchange(row), comm_id=comm_id, role=role, excerpt=place, score=score)
+
+
+def _cost(row: Row) -> Cost:
+    usage = Usage(**{name: int(row.pop(name)) for name in USAGE_FIELDS})
+    key = row.pop("key")
+    return Cost(key=key, usage=usage, **{name: int(value) for name, value in row.items()})
+
+
+def _marks(row: ExchangeRow, labels: Sequence[Row], notes: Sequence[Row]) -> Marks:
+    """Of all that was found, what is about this exchange and its session."""
+    ours = [one for one in labels if one["session_id"] == row.session_id and row.session_id]
+    return Marks(
+        labels=tuple(sorted(one["name"] for one in labels if one["exchange_id"] == row.id)),
+        session_labels=tuple(sorted(one["name"] for one in ours)),
+        notes=tuple(
+            Note(text=one["text"], created_at=one["created_at"], about="exchange" if one["exchange_id"] else "session")
+            for one in notes
+            if one["exchange_id"] == row.id or (row.session_id and one["session_id"] == row.session_id)
+        ),
+    )
+
+
+def _comm(row: Row, content: bytes | None) -> Comm:
+    values: Row = {name: value for name, value in row.items() if name not in WHOLE}
+    values["headers"] = tuple((name, value) for name, value in row["headers"])
+    values["content"] = content
+    return Comm(**values)
 
 
 def _relation(row: Row) -> Relation:

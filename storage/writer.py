@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import sqlite3
 from collections.abc import Callable, Sequence
 from dataclasses import fields
+from pathlib import Path
 from typing import Any, Self, cast
 
 from sqlalchemy import Insert, Table
@@ -14,7 +16,10 @@ from lockgate.exchange import Comm, Decision, ExchangeRow, Record, Relation
 from lockgate.storage.address import Address
 from lockgate.storage.answers import USAGE_FIELDS
 from lockgate.storage.engine import writer_engine
+from lockgate.storage.index import Index
+from lockgate.storage.meter import Meter
 from lockgate.storage.models import CommModel, DecisionModel, ExchangeModel, RelationModel
+from lockgate.storage.threads import Threads
 
 type Row = dict[str, Any]
 
@@ -24,18 +29,32 @@ _NO_USAGE: Row = dict.fromkeys(USAGE_FIELDS)
 class Writer:
     """Writes batches to one database. Writing a record twice is the same as writing it once."""
 
-    def __init__(self, address: Address) -> None:
+    def __init__(self, address: Address, prices: Path | None = None) -> None:
         self._engine = writer_engine(address)
+        self._meter, self._index, self._threads = Meter(prices), Index(address), Threads(address)
         self._statements = [(kind, _insert(address, cast(Table, model.__table__)), row) for kind, model, row in _TABLES]
 
     def write(self, records: Sequence[Record]) -> None:
         """Write all or none. Raises what the driver raises; `is_outage` and `is_early` tell what that means."""
+        records = self._meter.completed(records)
+        try:
+            self._write(records)
+        except IntegrityError:
+            if not self._threads.forget():
+                raise
+            self._write(records)
+        self._threads.committed()
+        self._meter.forget(records)
+
+    def _write(self, records: Sequence[Record]) -> None:
         with self._engine.begin() as connection:
+            bodies = self._threads.write(connection, (record for record in records if isinstance(record, Comm)))
             for kind, statement, to_row in self._statements:
                 # By id: an exchange that began and ended in one batch is one row, as it ended.
-                rows = {record.id: to_row(record) for record in records if type(record) is kind}
+                rows = {one.id: to_row(one) | bodies.get(one.id, {}) for one in records if type(one) is kind}
                 if rows:
                     connection.execute(statement, list(rows.values()))
+            self._index.write(connection, records)
 
     def __enter__(self) -> Self:
         return self
@@ -48,6 +67,8 @@ def is_outage(error: Exception) -> bool:
     """Whether the database, not a record, is at fault: trying again later may help."""
     if isinstance(error, OperationalError | InterfaceError | InternalError):
         return True  # away, locked, full, read-only after a fail-over
+    if isinstance(error, DBAPIError) and type(error.orig) is sqlite3.DatabaseError:
+        return True  # the file is damaged: what comes now is for the one that is restored
     state = getattr(error.orig, "sqlstate", None) if isinstance(error, DBAPIError) else None
     return state is not None and state.startswith("42")  # PostgreSQL: a table or a right is missing
 

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from lockgate.cli.shown import plain
 from lockgate.errors import WireError
 from lockgate.events import Event, Request, TextDelta, ThinkingDelta, ToolCall
-from lockgate.exchange import ExchangeRow
+from lockgate.exchange import Comm, ExchangeRow
 from lockgate.storage.answers import ExchangeDetail
 from lockgate.wire.endpoints import Endpoint, endpoint_for
 
@@ -19,6 +19,9 @@ SHOWN_CHARACTERS = 2_000
 def asked(detail: ExchangeDetail) -> Iterator[str]:
     """The request as the client sent it: how much, and its last message."""
     chain, known = detail.chain("REQUEST"), _endpoint(detail.exchange)
+    if chain and (damage := _damage(detail, chain[0])):
+        yield damage
+        return
     if not chain or not chain[0].content or known is None:
         yield "not recorded, or of a kind that cannot be read"
         return
@@ -28,6 +31,8 @@ def asked(detail: ExchangeDetail) -> Iterator[str]:
         yield f"cannot be read: {error}"
         return
     yield f"{len(chain[0].content):,} bytes, tools: {', '.join(request.tools) or 'none'}"
+    if how := detail.joined.get(chain[0].id):
+        yield f"stored once; bytes as sent: {'yes' if how.as_sent else 'no (equal as JSON)'}"
     yield from _indented(_last_message(request))
 
 
@@ -42,6 +47,9 @@ def answered(detail: ExchangeDetail) -> Iterator[str]:
     """The reply as the client got it."""
     chain, known = detail.chain("RESPONSE"), _endpoint(detail.exchange)
     request = next(iter(detail.chain("REQUEST")), None)
+    if chain and (damage := _damage(detail, chain[-1])):
+        yield damage
+        return
     if not chain or not chain[-1].content:
         yield "none"
         return
@@ -55,6 +63,12 @@ def answered(detail: ExchangeDetail) -> Iterator[str]:
         return
     for event in (event for frame in frames for event in frame.events):
         yield from _told(event)
+
+
+def _damage(detail: ExchangeDetail, comm: Comm) -> str:
+    """Why the body cannot be shown, if its parts in the log were changed."""
+    how = detail.joined.get(comm.id)
+    return f"damaged in the log: {how.damage}" if how and how.damage else ""
 
 
 def _told(event: Event) -> Iterator[str]:

@@ -9,8 +9,8 @@ from __future__ import annotations
 import difflib
 import json
 import re
-from collections.abc import Iterator, Sequence
-from dataclasses import asdict
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, replace
 from datetime import datetime
 from typing import Any
 
@@ -18,7 +18,8 @@ from rich.table import Table
 from rich.text import Text
 
 from lockgate.exchange import Comm, CommType, Decision, ExchangeRow
-from lockgate.storage.answers import ExchangeDetail
+from lockgate.storage.answers import ExchangeDetail, Marks
+from lockgate.usage.prices import dollars
 
 SHORT_ID = 8
 """The end of an id that lists show; it is enough to ask for the exchange."""
@@ -34,17 +35,35 @@ def plain(text: str) -> str:
     return _CONTROL.sub(lambda found: f"\\u{ord(found[0]):04x}", text.replace("\r\n", "\n"))
 
 
-def exchange_table(rows: Sequence[ExchangeRow]) -> Table:
+def one_line(text: str) -> str:
+    """The text as `plain` gives it, with its line breaks as spaces."""
+    return plain(text).replace("\n", " ").replace("\t", " ")
+
+
+def exchange_table(rows: Sequence[ExchangeRow], marks: Mapping[str, Marks] | None = None) -> Table:
+    """With a column for labels where there are any."""
+    marks = marks or {}
     table = Table(box=None, pad_edge=False, header_style="bold")
-    for name in ("time", "id", "provider", "model", "agent", "tokens", "outcome", "rules", "duration"):
-        table.add_column(name, no_wrap=True, justify="right" if name in ("tokens", "duration") else "left")
+    for name in ("time", "id", "provider", "model", "agent", "tokens", "cost", "outcome", "rules", "duration"):
+        table.add_column(name, no_wrap=True, justify="right" if name in ("tokens", "cost", "duration") else "left")
+    if marks:
+        table.add_column("labels")
     for row in rows:
         outcome = Text(row.outcome, style=OUTCOMES.get(row.outcome, ""))
         model = row.model or (row.endpoint if row.kind == "other" else "")
-        cells = (_time(row.started_at), row.id[-SHORT_ID:], row.provider, model, row.agent, _tokens(row))
-        rest = (", ".join(row.rules), _duration(row.duration_ms))
+        cost = "" if row.cost_nano_usd is None else dollars(row.cost_nano_usd)
+        cells = (time_of(row.started_at), row.id[-SHORT_ID:], row.provider, model, row.agent, _tokens(row), cost)
+        rest = (", ".join(row.rules), _duration(row.duration_ms), *([labels_of(marks.get(row.id))] if marks else []))
         table.add_row(*(Text(plain(cell)) for cell in cells), outcome, *(Text(plain(cell)) for cell in rest))
     return table
+
+
+def labels_of(marks: Marks | None) -> str:
+    """Labels of an exchange and, marked, of its session; a star stands for notes."""
+    if marks is None:
+        return ""
+    session = (f"{name} (session)" for name in marks.session_labels)
+    return ", ".join((*marks.labels, *session, *(["*"] if marks.notes else [])))
 
 
 def decision_table(decisions: Sequence[Decision]) -> Table:
@@ -58,7 +77,7 @@ def decision_table(decisions: Sequence[Decision]) -> Table:
     return table
 
 
-def facts(row: ExchangeRow) -> Iterator[tuple[str, str]]:
+def facts(row: ExchangeRow, marks: Marks | None = None) -> Iterator[tuple[str, str]]:
     """What is known of an exchange, by name; what is not is left out."""
     usage = row.usage
     cached = (
@@ -66,9 +85,10 @@ def facts(row: ExchangeRow) -> Iterator[tuple[str, str]]:
         if usage
         else ""
     )
+    counted = ", counted by Lockgate" if row.counted_by == "tiktoken" else ""
     named = {
         "id": row.id,
-        "time": _time(row.started_at),
+        "time": time_of(row.started_at),
         "model": f"{row.model} of {row.provider}" if row.model else row.provider,
         "endpoint": f"{row.endpoint} at {row.host}",
         "agent": row.agent,
@@ -78,19 +98,26 @@ def facts(row: ExchangeRow) -> Iterator[tuple[str, str]]:
         "error": row.error,
         "status": "" if row.status is None else str(row.status),
         "stop reason": row.stop_reason,
-        "tokens": f"{_tokens(row)}{cached}" if usage else "",
+        "tokens": f"{_tokens(row)}{cached}{counted}" if usage else "",
+        "cost": _cost(row),
         "first byte": _duration(row.first_byte_ms),
         "duration": _duration(row.duration_ms),
         "policy set": row.policy_set,
+        "labels": labels_of(marks and replace(marks, notes=())),
     }
     yield from ((name, plain(value)) for name, value in named.items() if value)
+    for note in marks.notes if marks else ():
+        about = "" if note.about == "exchange" else " about the session"
+        yield "note", f"{plain(note.text)} ({time_of(note.created_at)}{about})"
 
 
-def as_json(detail: ExchangeDetail) -> dict[str, Any]:
+def as_json(detail: ExchangeDetail, marks: Marks | None = None) -> dict[str, Any]:
     """The whole exchange; bodies are documents, as they were sent."""
     return {
-        "exchange": row_json(detail.exchange),
-        "comms": [{**_dated(comm), "content": document(comm.content)} for comm in detail.comms],
+        "exchange": row_json(detail.exchange, marks),
+        "comms": [
+            {**_dated(comm), "content": document(comm.content), "joined": _how(detail, comm)} for comm in detail.comms
+        ],
         "relations": [_dated(one) for one in detail.relations],
         "decisions": [
             {**_dated(one), "given": document(one.given), "out": document(one.out)} for one in detail.decisions
@@ -99,8 +126,19 @@ def as_json(detail: ExchangeDetail) -> dict[str, Any]:
     }
 
 
-def row_json(row: ExchangeRow) -> dict[str, Any]:
-    return _dated(row)
+def _how(detail: ExchangeDetail, comm: Comm) -> dict[str, Any] | None:
+    """How a body that is stored in parts came back; None for one that is stored whole."""
+    return asdict(detail.joined[comm.id]) if comm.id in detail.joined else None
+
+
+def row_json(row: ExchangeRow, marks: Marks | None = None) -> dict[str, Any]:
+    """With `labels` and `notes` where marks are given."""
+    return _dated(row) | (marks_json(marks) if marks else {})
+
+
+def marks_json(marks: Marks) -> dict[str, Any]:
+    notes = [_dated(note) for note in marks.notes]
+    return {"labels": list(marks.labels), "session_labels": list(marks.session_labels), "notes": notes}
 
 
 def document(content: bytes | None) -> Any:
@@ -140,8 +178,15 @@ def _dated(record: Any) -> dict[str, Any]:
     return {name: value.isoformat() if isinstance(value, datetime) else value for name, value in values.items()}
 
 
-def _time(moment: datetime) -> str:
+def time_of(moment: datetime) -> str:
+    """In the local zone, to the second."""
     return f"{moment.astimezone():%Y-%m-%d %H:%M:%S}"
+
+
+def _cost(row: ExchangeRow) -> str:
+    if row.cost_nano_usd is not None:
+        return dollars(row.cost_nano_usd)
+    return f"unknown: no price is known for {row.model} at {row.host}" if row.usage else ""
 
 
 def _tokens(row: ExchangeRow) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import Any, cast
 
 import orjson
@@ -123,3 +123,25 @@ def dumps(document: Any) -> bytes:
     """The document as JSON text in UTF-8, without white space; lone surrogates, NaN and huge integers are kept."""
     encoded = _encoded(document)
     return json.dumps(document, separators=(",", ":")).encode() if encoded is None else encoded
+
+
+def loads_exact(data: bytes | str) -> Any:
+    """The document, with no repeated key and every integer whole. Raises WireError."""
+    return _exact(data, _parse(data))
+
+
+def canonical(document: Any) -> bytes:
+    """JSON text that is the same for equal documents: keys are sorted. 1 and 1.0 are not equal here."""
+    try:
+        return orjson.dumps(document, option=orjson.OPT_SORT_KEYS)
+    except TypeError:
+        return json.dumps(document, separators=(",", ":"), sort_keys=True).encode()
+
+
+def spellings(document: Any) -> Iterator[bytes]:
+    """The document as clients write it, the likeliest first: without and with white space, in UTF-8 and in ASCII."""
+    yield dumps(document)
+    for separators in ((",", ":"), (", ", ": ")):
+        for ascii_only in (True, False):
+            text = json.dumps(document, separators=separators, ensure_ascii=ascii_only)
+            yield text.encode("utf-8", "surrogatepass")

@@ -2,7 +2,7 @@
 
 from alembic import context
 
-from lockgate.storage.models import Base
+from lockgate.storage.models import Base, is_modelled
 from lockgate.storage.schema import VERSION_TABLE
 
 
@@ -14,6 +14,7 @@ def main() -> None:
         connection=connection,
         target_metadata=Base.metadata,
         version_table=VERSION_TABLE,
+        include_name=is_modelled,
         transactional_ddl=True,
         render_as_batch=connection.dialect.name == "sqlite",  # SQLite changes a table by copying it
     )

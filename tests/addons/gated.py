@@ -11,6 +11,7 @@ from lockgate.addons.gate import Gate
 from lockgate.addons.route import Route
 from lockgate.addons.service import Service
 from lockgate.config import Config, Host, RuleConfig
+from lockgate.errors import StorageError
 from lockgate.exchange import Ask, Comm, Decision, Exchange, ExchangeRow, Ports, Record, Relation
 from lockgate.policies.registry import PolicySet, Registry, load_policy, load_rules
 from tests.upstream.byte_clients import H1Client, H2Client
@@ -21,13 +22,15 @@ ANTHROPIC, OPENAI = "api.anthropic.com", "api.openai.com"
 
 @dataclass(kw_only=True, eq=False)
 class Kept:
-    """A CommLog that keeps everything. `open` decides whether new exchanges may begin."""
+    """A CommLog that keeps everything. Where `full` says why, no new exchange may begin."""
 
+    full: str = ""
     records: list[Record] = field(default_factory=list[Record])
     changes: Changes = field(default_factory=Changes)
 
     async def ready(self) -> None:
-        pass
+        if self.full:
+            raise StorageError(self.full)
 
     def put(self, records: Sequence[Record]) -> None:
         self.records += records

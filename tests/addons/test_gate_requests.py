@@ -60,6 +60,23 @@ async def test_a_request_beyond_its_limit_is_refused_in_words(tls: Tls, client: 
     assert row.outcome == "refused"
 
 
+async def test_what_the_log_cannot_take_is_refused_in_words_and_leaves_no_more_for_it(tls: Tls) -> None:
+    async with gated(tls) as at:
+        at.log.full = "the log is full: the disk has no room"
+        client = await at.client()
+        reply = await client.send(ASK, path=PATH)
+        await reply.over()
+        assert reply.status == 400
+        assert "the log is full: the disk has no room" in json.loads(reply.body)["error"]["message"]
+        assert at.provider.connections == 0
+        at.log.full = ""
+        reply = await client.send(ASK, path=PATH)
+        await (await at.provider.next()).reply(stream(text(0, "so")))
+        await reply.over()
+        [row] = await at.log.ended()
+    assert row.outcome == "passed"
+
+
 async def test_a_compressed_bomb_is_refused(tls: Tls) -> None:
     async with gated(tls, limits={"request_bytes": 10_000}) as at:
         bomb = zstandard.ZstdCompressor().compress(b" " * 1_000_000)

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
+import sqlite3
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -77,7 +79,7 @@ def test_list_is_a_table_with_the_newest_last(database: str, said: Any) -> None:
     rows = [exchange_row(model=f"model-{number}") for number in range(3)]
     remember(database, rows)
     head, *lines = said("list").splitlines()
-    assert head.split() == ["time", "id", "provider", "model", "agent", "tokens", "outcome", "rules", "duration"]
+    assert " ".join(head.split()) == "time id provider model agent tokens cost outcome rules duration"
     assert [line.split()[2:5] for line in lines] == [[row.id[-8:], "anthropic", row.model] for row in rows]
     assert "80 in, 20 out" in lines[0]
     assert "no-touch, mask" in lines[0]
@@ -88,7 +90,8 @@ def test_list_as_json_has_every_field_and_follows_limit_before_and_filters(datab
     rows = [exchange_row(outcome=outcome) for outcome in ("passed", "blocked", "passed")]
     remember(database, rows)
     (newest,) = json.loads(said("list", "--json", "--limit", "1"))
-    assert newest == {**asdict(rows[2]), "started_at": rows[2].started_at.isoformat(), "rules": list(rows[2].rules)}
+    told = {**asdict(rows[2]), "started_at": rows[2].started_at.isoformat(), "rules": list(rows[2].rules)}
+    assert newest == {**told, "labels": [], "session_labels": [], "notes": []}
     assert [one["id"] for one in json.loads(said("list", "--json", "--before", rows[2].id))] == [
         rows[0].id,
         rows[1].id,
@@ -185,6 +188,28 @@ def test_show_as_json_has_the_bodies_exactly(database: str, said: Any) -> None:
     assert [one["type"] for one in whole["relations"]] == ["modified_to"]
     assert whole["decisions"][0]["given"] == {"name": "Bash"}
     assert whole["exchange"]["id"] == records[0].id
+
+
+@pytest.mark.parametrize(("indent", "told"), [(None, "bytes as sent: yes"), (2, "bytes as sent: no (equal as JSON)")])
+def test_show_tells_whether_the_bytes_are_those_that_were_sent(
+    database: str, said: Any, indent: int | None, told: str
+) -> None:
+    row = exchange_row(endpoint=ENDPOINT)
+    remember(database, [row, comm(row.id, content=json.dumps(REQUEST, indent=indent).encode())])
+    assert f"  stored once; {told}\n" in said("show", row.id)
+    [shown] = json.loads(said("show", row.id, "--json"))["comms"]
+    assert (shown["content"], shown["joined"]) == (REQUEST, {"as_sent": indent is None, "damage": ""})
+
+
+def test_show_tells_what_was_damaged_in_the_log(database: str, said: Any) -> None:
+    records = exchange()
+    remember(database, records)
+    with contextlib.closing(sqlite3.connect(database.removeprefix("sqlite:///"))) as other:
+        other.execute("UPDATE thread SET depth = 0, parent = hash")
+        other.commit()
+    shown = said("show", records[0].id)
+    assert shown.count("  damaged in the log: the thread's node ") == 2
+    assert "does not follow from its parent" in shown
 
 
 def test_diff_shows_only_what_was_changed(database: str, said: Any) -> None:

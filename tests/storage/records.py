@@ -20,7 +20,8 @@ def exchange_row(**changes: Any) -> ExchangeRow:
         **{"tool_calls": 2, "blocked": 1, "rules": ("no-touch", "mask"), "error": ""},
         "usage": Usage(input_tokens=10, output_tokens=20, cache_read_tokens=30, cache_write_tokens=40),
     }
-    return ExchangeRow(**(values | changes))
+    values |= changes
+    return ExchangeRow(**({"counted_by": "provider" if values["usage"] else "none"} | values))
 
 
 def comm(exchange_id: str, **changes: Any) -> Comm:

@@ -1,17 +1,11 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
-import logging
-import shutil
 import sqlite3
 import subprocess
 import sys
-import tempfile
-import threading
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable
 from pathlib import Path
-from typing import Any
 
 import psycopg
 import pytest
@@ -22,53 +16,8 @@ from lockgate.redaction import redact_headers
 from lockgate.storage import schema
 from lockgate.storage.address import parse
 from lockgate.storage.log import SqlLog
-from lockgate.storage.queries import Queries
-from tests import postgres
+from tests.storage.logs import OwnServer, Said, detail_of, ids_in, written
 from tests.storage.records import comm, decision, exchange_row, whole_exchange
-
-
-@pytest.fixture
-def start() -> Callable[..., SqlLog]:
-    """Makes the database and starts a log on it."""
-
-    def started(url: str, **options: Any) -> SqlLog:
-        schema.upgrade(url)
-        log = SqlLog(url, **options)
-        log.start()
-        return log
-
-    return started
-
-
-class Said(logging.Handler):
-    """What the log's logger said, and a way to wait for the next of it."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.messages: list[tuple[str, str]] = []
-        self._condition = threading.Condition()
-
-    def emit(self, record: logging.LogRecord) -> None:
-        with self._condition:
-            self.messages.append((record.levelname, record.getMessage()))
-            self._condition.notify_all()
-
-    async def wait_for(self, word: str) -> str:
-        return await asyncio.to_thread(self._wait_for, word)
-
-    def _wait_for(self, word: str) -> str:
-        with self._condition:
-            assert self._condition.wait_for(lambda: any(word in text for _, text in self.messages), timeout=60)
-            return next(text for _, text in self.messages if word in text)
-
-
-@pytest.fixture
-def said() -> Iterator[Said]:
-    handler = Said()
-    logger = logging.getLogger("lockgate.log")
-    logger.addHandler(handler)
-    yield handler
-    logger.removeHandler(handler)
 
 
 @pytest.fixture
@@ -76,46 +25,6 @@ async def sqlite_log(sqlite_url: str, start: Callable[..., SqlLog]) -> AsyncIter
     log = start(sqlite_url)
     yield log
     await log.close()
-
-
-class OwnServer:
-    """A PostgreSQL that one test may stop and start again, with the same data."""
-
-    def __init__(self, folder: Path) -> None:
-        self._folder = folder
-        self._binaries = postgres._binaries(folder)
-        postgres._initialise(self._binaries, folder)
-
-    @contextlib.contextmanager
-    def running(self) -> Iterator[str]:
-        server = postgres.Postgres(folder=self._folder)
-        with postgres._serving(self._binaries, self._folder):
-            yield server.url()
-            server.execute("CHECKPOINT")  # its settings are those of a server whose data need not survive
-
-
-@pytest.fixture
-def own_server() -> Iterator[OwnServer]:
-    folder = Path(tempfile.mkdtemp(prefix="lockgate-pg-"))
-    yield OwnServer(folder)
-    shutil.rmtree(folder)
-
-
-async def written(log: SqlLog) -> None:
-    """Returns when everything put so far is in the database."""
-    while log.waiting_rows:  # noqa: ASYNC110  (the log tells nobody: nothing but a test needs to know)
-        await asyncio.sleep(0.01)
-
-
-async def detail_of(url: str, id: str) -> Any:
-    async with Queries(url) as queries:
-        return await queries.exchange(id)
-
-
-async def ids_in(url: str) -> list[str]:
-    """The ids of all exchanges, oldest first."""
-    async with Queries(url) as queries:
-        return [row.id for row in reversed(await queries.exchanges(limit=100_000))]
 
 
 def test_it_is_what_exchanges_ask_for(sqlite_url: str) -> None:

@@ -1,0 +1,96 @@
+"""`lockgate log export`: exchanges as files that other programs read. One exchange is in memory at a time."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from collections.abc import AsyncIterator, Callable, Generator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal
+
+from cyclopts import Parameter
+
+from lockgate.cli.reading import ConfigFile, ask
+from lockgate.cli.which import Which
+from lockgate.errors import Error
+from lockgate.storage.answers import NO_MARKS, ExchangeDetail, Filter, Marks
+
+if TYPE_CHECKING:
+    from lockgate.storage.queries import Queries
+
+type Format = Literal["jsonl", "markdown", "har"]
+type Write = Callable[[str], object]
+
+PAGE = 100
+
+
+def export(
+    *,
+    format: Annotated[Format, Parameter(help="jsonl has everything; markdown is to be read; har is HTTP Archive 1.2.")],
+    output: Annotated[Path | None, Parameter(help="A new file; by default standard output.")] = None,
+    which: Which = Which(),  # noqa: B008  (frozen)
+    config: ConfigFile = None,
+) -> None:
+    """Write exchanges, the oldest first, with their bodies. Credentials never got into the log."""
+    where = which.filter()
+    with _opened(output) as write:
+        count = ask(config, lambda log: _write(log, where, format, write))
+    if output:
+        print(f"{count:,} exchange{'' if count == 1 else 's'} in {output}")
+
+
+async def _write(log: Queries, where: Filter, format: Format, write: Write) -> int:
+    head, between, foot, told = _shape(format)
+    count = 0
+    write(head)
+    async for detail, marks in _details(log, where):
+        write((between if count else "") + told(detail, marks))
+        count += 1
+    write(foot)
+    return count
+
+
+def _shape(format: Format) -> tuple[str, str, str, Callable[[ExchangeDetail, Marks], str]]:
+    """What comes first, between two exchanges, and last; and how one exchange is told."""
+    if format == "har":
+        from lockgate.cli import har
+
+        return har.HEAD, ",\n", har.FOOT, lambda detail, _: json.dumps(har.entry(detail))
+    if format == "markdown":
+        from lockgate.cli.markdown import Conversation
+
+        return "", "\n", "", Conversation().told
+    from lockgate.cli.shown import as_json
+
+    return "", "", "", lambda detail, marks: json.dumps(as_json(detail, marks)) + "\n"
+
+
+async def _details(log: Queries, where: Filter) -> AsyncIterator[tuple[ExchangeDetail, Marks]]:
+    """Page by page, so that what is written meanwhile is neither missed nor told twice."""
+    from lockgate.storage.queries import FIRST
+
+    after = FIRST
+    while rows := await log.exchanges(limit=PAGE, after=after, where=where):
+        marks = await log.marks(rows)
+        for row in rows:
+            if (detail := await log.exchange(row.id)) is not None:
+                yield detail, marks.get(row.id, NO_MARKS)
+        after = rows[-1].id
+
+
+@contextmanager
+def _opened(output: Path | None) -> Generator[Write]:
+    """A new file that only its owner reads: it holds whole conversations."""
+    if output is None:
+        yield sys.stdout.write
+        return
+    try:
+        descriptor = os.open(output, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600)
+    except FileExistsError as error:
+        raise Error(f"{output} exists already: give the name of a new file") from error
+    except OSError as error:
+        raise Error(f"{output} cannot be written: {error.strerror}") from error
+    with open(descriptor, "w", encoding="utf-8", errors="surrogatepass") as file:
+        yield file.write

@@ -1,0 +1,98 @@
+"""Which exchanges a command is about: the options that they all take, and how a time is written."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from decimal import Decimal, InvalidOperation
+from typing import TYPE_CHECKING, Annotated
+
+from cyclopts import Parameter
+
+from lockgate.errors import Error
+from lockgate.exchange import Action, Outcome, now
+
+if TYPE_CHECKING:
+    from lockgate.storage.answers import Filter
+
+_SPAN = re.compile(r"(\d+)\s*([smhdw])")
+_UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
+
+
+def _help(text: str) -> Parameter:
+    return Parameter(help=text)
+
+
+@Parameter(name="*")
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Which:
+    """What is not given is not looked at."""
+
+    since: Annotated[str | None, _help("From this time on: 2h, 7d, 2026-11-21 or 2026-11-21T09:30.")] = None
+    until: Annotated[str | None, _help("Until before this time.")] = None
+    provider: str | None = None
+    model: str | None = None
+    agent: str | None = None
+    project: str | None = None
+    session: str | None = None
+    tool: Annotated[str | None, _help("Those in which the model called this tool.")] = None
+    rule: Annotated[str | None, _help("Those in which this rule decided something.")] = None
+    action: Annotated[Action | None, _help("Those in which a rule, or the one given, did this.")] = None
+    outcome: Outcome | None = None
+    status: Annotated[int | None, _help("The HTTP status of the reply.")] = None
+    label: Annotated[str | None, _help("Those with this label, or in a session with it.")] = None
+    min_cost: Annotated[str | None, _help("Those that cost at least so many US dollars.")] = None
+    min_tokens: Annotated[int | None, _help("Those that took at least so many tokens.")] = None
+    all_: Annotated[
+        bool, Parameter(name="--all", negative=(), help="Also what carries no conversation, and Lockgate's own.")
+    ] = False
+
+    @property
+    def given(self) -> bool:
+        """Whether any exchange that is a conversation may be left out."""
+        return self != Which(all_=self.all_)
+
+    def filter(self) -> Filter:
+        """Raises Error for what is no time or no sum."""
+        from lockgate.storage.answers import Filter
+
+        return Filter(
+            kind=None if self.all_ else "model",
+            provider=self.provider,
+            model=self.model,
+            agent=self.agent,
+            project=self.project,
+            session_id=self.session,
+            outcome=self.outcome,
+            status=self.status,
+            tool=self.tool,
+            rule=self.rule,
+            action=self.action,
+            label=self.label,
+            min_cost_nano_usd=None if self.min_cost is None else nano_usd(self.min_cost),
+            min_tokens=self.min_tokens,
+            since=None if self.since is None else moment(self.since),
+            until=None if self.until is None else moment(self.until),
+        )
+
+
+def moment(text: str, at: datetime | None = None) -> datetime:
+    """A time, or so long before `at`, which is now: 90s, 30m, 2h, 7d, 1w. Without a zone it is the local time."""
+    if span := _SPAN.fullmatch(text.strip().lower()):
+        try:
+            return (at or now()) - timedelta(**{_UNITS[span[2]]: int(span[1])})
+        except OverflowError as error:
+            raise Error(f"{text!r} is longer ago than there are years") from error
+    try:
+        return datetime.fromisoformat(text.strip()).astimezone()
+    except (ValueError, OverflowError) as error:
+        raise Error(f"{text!r} is no time: give 30m, 2h, 7d, 2026-11-21 or 2026-11-21T09:30") from error
+
+
+def nano_usd(text: str) -> int:
+    """A sum in US dollars, `$` in front or not, in nano-dollars."""
+    try:
+        return int(Decimal(text.strip().removeprefix("$")) * 10**9)
+    except (InvalidOperation, ValueError, OverflowError) as error:
+        raise Error(f"{text!r} is no sum: give dollars, such as 0.25") from error

@@ -1,0 +1,107 @@
+"""Words: how texts are cut for the full-text index, how a search is read, and the place of a hit.
+
+Both databases find the same: a word is a run of letters and digits of any script, in any case; marks such as accents
+count; everything else, the underscore too, is a gap.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from lockgate.errors import Error
+
+PIECE_CHARACTERS = 20_000
+"""A longer text is indexed in pieces: PostgreSQL refuses a vector of more than a megabyte."""
+LONGEST_WORD = 200
+"""What is longer is no word but data: base64, for one."""
+MOST_PIECES = 100
+"""What comes after two million characters of one comm is kept, and not found by search."""
+CONTEXT_CHARACTERS = 80
+
+_WORD = re.compile(r"[^\W_]+")
+_TERM = re.compile(r'"([^"]*)"|(\S+)')
+
+
+@dataclass(frozen=True, slots=True)
+class Term:
+    """Words that stand next to each other. With `prefix`, the last is the beginning of a word."""
+
+    words: tuple[str, ...]
+    prefix: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Excerpt:
+    """The place of a hit in its text: what stands before, the hit itself, and what follows. `…` marks a cut."""
+
+    before: str
+    hit: str
+    after: str
+
+
+def pieces(text: str) -> Iterator[str]:
+    """The text in pieces, cut between words where it can be."""
+    start = 0
+    while len(text) - start > PIECE_CHARACTERS:
+        end = text.rfind(" ", start + PIECE_CHARACTERS // 2, start + PIECE_CHARACTERS) + 1 or start + PIECE_CHARACTERS
+        yield text[start:end]
+        start = end
+    yield text[start:]
+
+
+def words(text: str) -> str:
+    """The words of a text, with single spaces between."""
+    return " ".join(word for word in _WORD.findall(text) if len(word) <= LONGEST_WORD)
+
+
+def terms(search: str) -> tuple[Term, ...]:
+    """What is searched for: all of it has to be there. Quotes keep words together, a `*` ends a beginning.
+
+    Raises Error where there is no word in it.
+    """
+    found: list[Term] = []
+    for match in _TERM.finditer(search):
+        quoted, plain = match.groups()
+        given = quoted if quoted is not None else plain
+        if parts := tuple(_WORD.findall(given)):
+            found.append(Term(parts, prefix=given.endswith("*")))
+    if not found:
+        raise Error(f"{search!r} has no word in it to search for: give letters or digits")
+    return tuple(found)
+
+
+def fts5_query(search: tuple[Term, ...]) -> str:
+    """For SQLite."""
+    return " AND ".join('"' + " ".join(term.words) + '"' + (" *" if term.prefix else "") for term in search)
+
+
+def tsquery(search: tuple[Term, ...]) -> str:
+    """For PostgreSQL's to_tsquery."""
+    return " & ".join(
+        "(" + " <-> ".join(f"'{word}'" for word in term.words) + (":*" if term.prefix else "") + ")" for term in search
+    )
+
+
+def excerpt(text: str, search: tuple[Term, ...], context: int = CONTEXT_CHARACTERS) -> Excerpt:
+    """The first place of the rarest-looking term, which is the longest."""
+    for term in sorted(search, key=lambda term: -sum(map(len, term.words))):
+        if match := _pattern(term).search(text):
+            return _around(text, match.start(), match.end(), context)
+    return _around(text, 0, 0, context)
+
+
+def _pattern(term: Term) -> re.Pattern[str]:
+    inner = r"[\W_]+".join(map(re.escape, term.words))
+    end = "" if term.prefix else r"(?![^\W_])"
+    return re.compile(rf"(?<![^\W_]){inner}{end}", re.IGNORECASE)
+
+
+def _around(text: str, start: int, end: int, context: int) -> Excerpt:
+    first, last = max(0, start - context), min(len(text), end + context)
+    return Excerpt(
+        before=("…" if first else "") + text[first:start],
+        hit=text[start:end],
+        after=text[end:last] + ("…" if last < len(text) else ""),
+    )
