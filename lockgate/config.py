@@ -50,6 +50,7 @@ class RuleConfig(Section):
     """A policy with its name, configuration, match and mode."""
 
     name: str = Field(min_length=1)
+    """Shown to whoever is refused, and in the log."""
     use: str
     """The policy: built in, from an entry point, or ./file.py:Class."""
     match: dict[str, Any] = Field(default_factory=dict)
@@ -61,6 +62,7 @@ class RuleConfig(Section):
     refusal: Literal["explain", "text", "reply", "error"] | None = None
     """The shape of a refusal; by default `explain` for tools that run a command, else `text`; `error` for requests."""
     deadline_seconds: float = Field(default=30.0, gt=0, le=3600)
+    """How long the policy may think about one thing; then `on_error` decides."""
     sample: float = Field(default=1.0, ge=0, le=1)
     """The share of exchanges that the rule looks at."""
     options: dict[str, Any] = Field(default_factory=dict, alias="with")
@@ -110,6 +112,7 @@ class Config(Section):
     unknown_endpoint: Literal["forward", "block"] = "forward"
     """What happens to a model host's endpoint that Lockgate cannot read."""
     limits: Limits = Limits()
+    """Bounds, counted on bytes read."""
 
     @field_validator("listen")
     @classmethod

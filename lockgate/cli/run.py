@@ -8,7 +8,7 @@ import os
 import signal
 import sys
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from logging.handlers import RotatingFileHandler
 from pathlib import Path
@@ -99,12 +99,18 @@ def _environment(config: Config, proxy_url: str) -> Mapping[str, str]:
 
 async def _run_child(command: Sequence[str], environment: Mapping[str, str]) -> int:
     """The exit code, as a shell would tell it: 128 and the signal's number where a signal ended the command."""
-    child = await asyncio.create_subprocess_exec(*command, env=dict(environment))
     loop = asyncio.get_running_loop()
+    started: asyncio.Future[asyncio.subprocess.Process] = loop.create_future()
+
+    def pass_on(send: Callable[[asyncio.subprocess.Process, signal.Signals], None], number: signal.Signals) -> None:
+        started.add_done_callback(lambda child: send(child.result(), number))  # also what came before it ran
+
     for number in (signal.SIGINT, signal.SIGQUIT):
-        loop.add_signal_handler(number, _interrupt, child, number)
+        loop.add_signal_handler(number, pass_on, _interrupt, number)
     for number in FORWARDED:
-        loop.add_signal_handler(number, _send, child, number)
+        loop.add_signal_handler(number, pass_on, _send, number)
+    child = await asyncio.create_subprocess_exec(*command, env=dict(environment))
+    started.set_result(child)
     code = await child.wait()
     return code if code >= 0 else 128 - code
 

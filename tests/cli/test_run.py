@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import socket
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -47,8 +49,12 @@ def test_a_signal_reaches_the_command(tmp_path: Path, number: signal.Signals) ->
     running = start(["run", "--", "sh", "-c", script], tmp_path)
     assert running.stdout
     assert running.stdout.readline() == "ready\n"
-    running.send_signal(number)
-    out, err = running.communicate(timeout=30)
+    try:
+        running.send_signal(number)
+        out, err = running.communicate(timeout=30)
+    finally:
+        with suppress(ProcessLookupError):
+            os.killpg(running.pid, signal.SIGKILL)
     assert (running.returncode, out) == (3, "got\n"), err
 
 
