@@ -112,7 +112,7 @@ class Config(Section):
     unknown_endpoint: Literal["forward", "block"] = "forward"
     """What happens to a model host's endpoint that Lockgate cannot read."""
     limits: Limits = Limits()
-    """Bounds, counted on bytes read."""
+    """How much is taken, and held, and waited for."""
 
     @field_validator("listen")
     @classmethod
