@@ -9,6 +9,7 @@ from time import perf_counter
 from mitmproxy import http
 
 from lockgate.addons.record import Recorder, client_of
+from lockgate.addons.view import show
 from lockgate.config import Limits
 from lockgate.errors import WireError
 from lockgate.events import MessageEnd, ReplyError, ToolCall
@@ -105,6 +106,7 @@ class Passage:
         await self.pipeline.close()
         row = self._row(outcome or self._outcome(), seconds)
         self.x.ports.log.put((row, *self._replies(), *self.x.decisions))
+        show(self.flow, row)
         if self.converses:
             finished(row, self.x)
 

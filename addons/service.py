@@ -77,7 +77,7 @@ class Service:
             log.error("the rules stay as they were: %s", error)
         else:
             if changed:
-                log.warning("policy set %s is in force", self.registry.current.version)
+                log.warning("policy set %s is in force; other options need a new start", self.registry.current.version)
 
     async def done(self) -> None:
         if self._watch:

@@ -214,7 +214,9 @@ def read_environment() -> dict[str, Any]:
     class Environment(BaseSettings):
         """Names and shapes only: the values are checked with the rest."""
 
-        model_config = SettingsConfigDict(env_prefix="LOCKGATE_", env_nested_delimiter="__", extra="ignore")
+        model_config = SettingsConfigDict(
+            env_prefix="LOCKGATE_", env_nested_delimiter="__", env_ignore_empty=True, extra="ignore"
+        )
         listen: str = ""
         home: str = ""
         database: str = ""

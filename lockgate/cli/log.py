@@ -63,7 +63,8 @@ def list_(
     if json_:
         print(json.dumps([row_json(row) for row in rows], indent=2))
     elif rows:
-        _console().print(exchange_table(rows))
+        console = _console()
+        console.print(exchange_table(rows, console.width))
     else:
         print("No exchange fits." if any((provider, model, agent, session, outcome, rule)) else "No exchange yet.")
 
@@ -90,7 +91,7 @@ def show(id: Id, /, *, json_: Json = False, config: ConfigFile = None) -> None:
         console.print(shown.decision_table(detail.decisions))
     if detail.related:
         console.print("\nrelated", style="bold")
-        console.print(shown.exchange_table(detail.related))
+        console.print(shown.exchange_table(detail.related, console.width))
     if any(shown.changes(detail)):
         print(f"\nWhat was changed: lockgate log diff {detail.exchange.id[-shown.SHORT_ID :]}")
 

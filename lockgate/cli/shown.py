@@ -22,6 +22,11 @@ from lockgate.storage.answers import ExchangeDetail
 
 SHORT_ID = 8
 """The end of an id that lists show; it is enough to ask for the exchange."""
+WIDE = ("time", "id", "provider", "model", "agent", "tokens", "outcome", "rules", "duration")
+NARROW = ("time", "id", "model", "outcome", "rules", "duration")
+WIDE_COLUMNS = 115
+"""Below this, the wide list would cut its ids."""
+KEPT_WHOLE = {"time": 19, "id": SHORT_ID, "outcome": 7}
 CHANGES: tuple[tuple[str, CommType], ...] = (("request", "REQUEST"), ("reply", "RESPONSE"))
 COLOURS = {"+": "green", "-": "red", "@": "cyan"}
 OUTCOMES = {"blocked": "red", "refused": "red", "error": "red", "changed": "yellow", "cut": "yellow", "gone": "yellow"}
@@ -34,16 +39,27 @@ def plain(text: str) -> str:
     return _CONTROL.sub(lambda found: f"\\u{ord(found[0]):04x}", text.replace("\r\n", "\n"))
 
 
-def exchange_table(rows: Sequence[ExchangeRow]) -> Table:
+def exchange_table(rows: Sequence[ExchangeRow], columns: int) -> Table:
+    """A line for each exchange; on a terminal of few columns only what is looked for first."""
     table = Table(box=None, pad_edge=False, header_style="bold")
-    for name in ("time", "id", "provider", "model", "agent", "tokens", "outcome", "rules", "duration"):
-        table.add_column(name, no_wrap=True, justify="right" if name in ("tokens", "duration") else "left")
+    names = WIDE if columns >= WIDE_COLUMNS else NARROW
+    for name in names:
+        table.add_column(name, no_wrap=True, justify="right" if name in ("tokens", "duration") else "left",
+                         min_width=KEPT_WHOLE.get(name))  # fmt: skip
     for row in rows:
-        outcome = Text(row.outcome, style=OUTCOMES.get(row.outcome, ""))
-        model = row.model or (row.endpoint if row.kind == "other" else "")
-        cells = (_time(row.started_at), row.id[-SHORT_ID:], row.provider, model, row.agent, _tokens(row))
-        rest = (", ".join(row.rules), _duration(row.duration_ms))
-        table.add_row(*(Text(plain(cell)) for cell in cells), outcome, *(Text(plain(cell)) for cell in rest))
+        cells = {
+            "time": _time(row.started_at),
+            "id": row.id[-SHORT_ID:],
+            "provider": row.provider,
+            "model": row.model or (row.endpoint if row.kind == "other" else ""),
+            "agent": row.agent,
+            "tokens": _tokens(row),
+            "outcome": row.outcome,
+            "rules": ", ".join(row.rules),
+            "duration": _duration(row.duration_ms),
+        }
+        styles = {"outcome": OUTCOMES.get(row.outcome, "")}
+        table.add_row(*(Text(plain(cells[name]), style=styles.get(name, "")) for name in names))
     return table
 
 

@@ -67,6 +67,21 @@ def test_a_command_that_does_not_exist(tmp_path: Path) -> None:
     assert ran.stderr == "lockgate: no-such-command: No such file or directory\n"
 
 
+def test_codex_runs_without_its_background_server(tmp_path: Path) -> None:
+    codex = tmp_path / "codex"
+    codex.write_text('#!/bin/sh\n[ "$1" = --help ] && echo "  --no-daemon  run alone" || echo "$@"\n')
+    codex.chmod(0o755)
+    assert lockgate("run", "--", codex, "exec", "hi", folder=tmp_path).stdout == "--no-daemon exec hi\n"
+    assert lockgate("run", "--", codex, "--no-daemon", folder=tmp_path).stdout == "--no-daemon\n"
+    codex.write_text('#!/bin/sh\n[ "$1" = --help ] && echo usage || echo "$@"\n')
+    assert lockgate("run", "--", codex, "exec", "hi", folder=tmp_path).stdout == "exec hi\n"
+
+
+def test_an_option_that_does_not_exist(tmp_path: Path) -> None:
+    ran = lockgate("run", "--confg", "x", "--", "true", folder=tmp_path, code=2)
+    assert "unknown option --confg" in ran.stderr
+
+
 def test_no_command(tmp_path: Path) -> None:
     ran = lockgate("run", folder=tmp_path, code=2)
     assert "lockgate run -- COMMAND" in ran.stderr
