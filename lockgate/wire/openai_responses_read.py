@@ -13,7 +13,7 @@ from typing import Any, ClassVar, cast
 from lockgate.errors import WireError
 from lockgate.events import BlockEnd, Event, MessageEnd, MessageStart, ReplyError, Unknown, Usage
 from lockgate.wire.codec import Frame
-from lockgate.wire.document import dumps, loads
+from lockgate.wire.document import NotJson, dumps, loads
 from lockgate.wire.openai_responses_items import (
     BY_DELTA,
     BY_DONE,
@@ -82,7 +82,7 @@ class Reader:
         """One frame. Raises WireError for a known type of a wrong shape."""
         try:
             document = loads(data) if data else None
-        except WireError:
+        except NotJson:
             document = None
         if not isinstance(document, dict):
             return Frame(raw, _UNKNOWN, Piece("", {}))
