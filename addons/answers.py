@@ -21,9 +21,11 @@ from mitmproxy.proxy import events
 from mitmproxy.proxy.layer import CommandGenerator
 from mitmproxy.proxy.layers import http
 
-from lockgate.addons.held import told
+from lockgate.errors import told
 
 ANSWERS = "lockgate_answers"
+CLIENT_LEFT = "lockgate_client_left"
+"""In a flow's metadata when its client left before the end."""
 
 log = logging.getLogger(__name__)
 
@@ -89,6 +91,8 @@ class AnsweringHttpStream(http.HttpStream):
     def handle_protocol_error(
         self, event: http.RequestProtocolError | http.ResponseProtocolError
     ) -> CommandGenerator[None]:
+        if isinstance(event, http.RequestProtocolError):
+            self.flow.metadata[CLIENT_LEFT] = True
         untold = self.server_state in (self.state_wait_for_response_headers, self.state_consume_response_body)
         if isinstance(event, http.ResponseProtocolError) and untold and self._answers and not self.flow.error:
             yield from self._stand_in(event.message)

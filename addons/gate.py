@@ -9,15 +9,14 @@ from typing import Any, cast
 
 from mitmproxy import http
 
-from lockgate.addons.held import told
 from lockgate.addons.identify import agent_of, session_of
 from lockgate.addons.passage import Finished, Passage, set_body
 from lockgate.addons.record import client_of, record_side_call
 from lockgate.addons.reply import FAILED, StreamedReply, judge_whole
 from lockgate.addons.route import Route
-from lockgate.addons.stream import ANSWERS, Answers
+from lockgate.addons.stream import ANSWERS, CLIENT_LEFT, Answers
 from lockgate.config import Config, Host
-from lockgate.errors import StorageError, WireError
+from lockgate.errors import StorageError, WireError, told
 from lockgate.exchange import Exchange, Outcome, Ports
 from lockgate.policies.pipeline import Pipeline, Refused
 from lockgate.policies.registry import Registry
@@ -56,6 +55,12 @@ class Gate:
 
     def requestheaders(self, flow: http.HTTPFlow) -> None:
         """Decide from its headers what a request is: an exchange, a side call, or none of Lockgate's business."""
+        try:
+            self._sort(flow)
+        except Exception as error:  # mitmproxy would log it and go on
+            self._stop(flow, error)
+
+    def _sort(self, flow: http.HTTPFlow) -> None:
         found = self.route.model_host(flow)
         if found is None:
             if not self.route.refuse_other(flow):
@@ -63,8 +68,11 @@ class Gate:
             return
         asked, host = found
         endpoint = endpoint_for(flow.request.method, flow.request.path)
+        flow.request.stream = False  # whatever stream_large_bodies says
         words = endpoint.format if endpoint else FAMILIES[host.format]
-        if refusal := self._refusal(flow, asked, known=endpoint is not None):
+        refusal = self._refusal(flow, asked, known=endpoint is not None)
+        flow.request.headers.pop("upgrade", None)  # to what cannot be read; a proxy may leave it out
+        if refusal:
             status, sentence = refusal
             self._sides[flow.id] = Side(asked, host.format, sentence)
             flow.response = refuse(words, sentence, status)
@@ -82,7 +90,7 @@ class Gate:
 
     def _refusal(self, flow: http.HTTPFlow, asked: str, *, known: bool) -> tuple[int, str] | None:
         """The status and sentence for what never passes, whatever the rules say."""
-        if flow.request.headers.get("upgrade", "").lower() == "websocket":
+        if "websocket" in flow.request.headers.get("upgrade", "").lower():
             return 426, "Lockgate reads this host's HTTP replies only: use HTTPS with server-sent events."
         if self.route.misdirected(flow, asked):
             return 421, f"this connection is for {asked}, and the request names {flow.request.pretty_host}."
@@ -98,6 +106,18 @@ class Gate:
         return refuse(format, sentence, 400)
 
     async def request(self, flow: http.HTTPFlow) -> None:
+        try:
+            await self._request(flow)
+        except (Exception, asyncio.CancelledError) as error:  # mitmproxy would forward, or wait for ever
+            self._stop(flow, error)
+
+    def _stop(self, flow: http.HTTPFlow, error: BaseException) -> None:
+        log.error("a request could not be checked: %s", told(error))
+        flow.request.stream, flow.response = False, http.Response.make(500, FAILED)
+        if passage := self._passages.get(flow.id):
+            passage.fault = passage.fault or FAILED
+
+    async def _request(self, flow: http.HTTPFlow) -> None:
         if flow.response or flow.id in self._sides or (found := self.route.model_host(flow)) is None:
             return
         asked, host = found
@@ -132,6 +152,8 @@ class Gate:
         passage = Passage(flow, x, endpoint, Pipeline(self.registry.current, x), self.config.limits)
         self._passages[flow.id] = passage
         passage.begin()
+        if passage.pipeline.judges_reply and x.request.document.get("background"):
+            raise WireError("its reply would be fetched later, where no rule sees it; ask without 'background'")
         await passage.judge_request()
         self.route.send(flow, host)
 
@@ -158,13 +180,16 @@ class Gate:
     def responseheaders(self, flow: http.HTTPFlow) -> None:
         passage, response = self._passages.get(flow.id), flow.response
         assert response
+        if response.status_code == 101 and self.route.model_host(flow):
+            flow.kill()
+            return
         if passage is None:
             response.stream = flow.id in self._sides or self.route.model_host(flow) is None
         elif passage.refused or passage.fault:
             pass  # an answer of Lockgate's own
         elif not passage.converses:
             response.stream = True
-        elif response.status_code == 200 and _is_event_stream(response):
+        elif _is_success(response) and _is_event_stream(response, asked=passage.original.stream):
             encoding = response.headers.get("content-encoding", "")
             stream = StreamedReply(passage, encoding, self._end)
             if encoding and not stream.verbatim:
@@ -182,7 +207,7 @@ class Gate:
     async def _judge_whole(self, passage: Passage) -> None:
         flow = passage.flow
         assert flow.response
-        if flow.response.status_code != 200:
+        if not _is_success(flow.response):
             passage.take_error()
             return
         try:
@@ -194,19 +219,20 @@ class Gate:
             passage.fault = f"the reply cannot be read: {error}"
             if passage.pipeline.judges_reply:
                 flow.response = refuse(passage.format, f"Lockgate cannot read the provider's reply: {error}.", 502)
-        except Exception as error:
+        except (Exception, asyncio.CancelledError) as error:
             log.error("exchange %s: the reply could not be checked: %s", passage.x.id, told(error))
             passage.fault = FAILED
-            flow.response = refuse(passage.format, FAILED, 400)
+            if passage.pipeline.judges_reply:
+                flow.response = refuse(passage.format, FAILED, 400)
 
     def error(self, flow: http.HTTPFlow) -> None:
         """The client left, or the provider did not answer, before a reply began; a stream tells its own end."""
         message = flow.error.msg if flow.error else ""
         if side := self._sides.pop(flow.id, None):
             self._record_side(flow, side)
-        elif (passage := self._passages.get(flow.id)) and not (flow.response and callable(flow.response.stream)):
+        elif passage := self._passages.get(flow.id):
             passage.fault = passage.fault or message
-            self._end(passage, "cut" if flow.server_conn.error or flow.response else "gone")
+            self._end(passage, "gone" if flow.metadata.get(CLIENT_LEFT) else "cut")
 
     # The end
 
@@ -243,8 +269,16 @@ def refuse(format: Format, sentence: str, status: int) -> http.Response:
     return response
 
 
-def _is_event_stream(response: http.Response) -> bool:
-    return response.headers.get("content-type", "").partition(";")[0].strip().lower() == "text/event-stream"
+def _is_success(response: http.Response) -> bool:
+    """Whether clients read the body as a reply: every status that is no error."""
+    redirects = 300 <= response.status_code < 400 and "location" in response.headers
+    return response.status_code < 400 and response.status_code not in (204, 205, 304) and not redirects
+
+
+def _is_event_stream(response: http.Response, *, asked: bool) -> bool:
+    """Whether the reply is streamed: it says so, or says nothing of what it is where a stream was asked for."""
+    kind = response.headers.get("content-type", "").partition(";")[0].strip().lower()
+    return kind == "text/event-stream" or (asked and kind in ("", "text/plain", "application/octet-stream"))
 
 
 def _stream_through(flow: http.HTTPFlow) -> None:

@@ -6,11 +6,8 @@ Nothing here knows mitmproxy: bytes in, bytes out, one task.
 from __future__ import annotations
 
 import asyncio
-import traceback
 from collections.abc import AsyncIterable, Awaitable, Callable, Coroutine, Iterable
 from typing import Any, Protocol
-
-from lockgate.errors import Error
 
 MADE_BYTES = 64 * 1024  # what an async iterator may be ahead of the client
 
@@ -124,11 +121,3 @@ def _forget(task: asyncio.Task[None]) -> None:
     _abandoned.discard(task)
     if not task.cancelled():
         task.exception()  # retrieved, so that asyncio does not report it: nobody is left to hear it
-
-
-def told(error: BaseException) -> str:
-    """An error without what it may quote: Lockgate's own sentence, or the type and the place of any other."""
-    if isinstance(error, Error):
-        return str(error)
-    place = traceback.extract_tb(error.__traceback__)[-1:]
-    return " ".join([type(error).__name__, *(f"in {frame.filename}:{frame.lineno}" for frame in place)])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from time import perf_counter
@@ -9,14 +10,18 @@ from time import perf_counter
 from mitmproxy import http
 
 from lockgate.addons.record import Recorder, client_of
+from lockgate.addons.view import show
 from lockgate.config import Limits
-from lockgate.errors import WireError
+from lockgate.errors import WireError, told
 from lockgate.events import MessageEnd, ReplyError, ToolCall
 from lockgate.exchange import Exchange, ExchangeRow, Outcome, Record
 from lockgate.policies.pipeline import Pipeline, Refused
 from lockgate.wire.codec import Frame, Reply
 from lockgate.wire.document import dumps
+from lockgate.wire.encoding import decode_body
 from lockgate.wire.endpoints import Endpoint
+
+log = logging.getLogger(__name__)
 
 type Finished = Callable[[ExchangeRow, Exchange], None]
 """Told when an exchange has ended, after its last record was put."""
@@ -85,11 +90,16 @@ class Passage:
                         pass
 
     def take_error(self) -> None:
-        """The provider answered with an error: it passes as it came."""
+        """The provider answered with no reply, such as an error: it passes as it came."""
         response = self.flow.response
         assert response
-        self.fault = f"HTTP {response.status_code}"
-        self.unread = response.get_content(strict=False)
+        if response.status_code >= 400:
+            self.fault = f"HTTP {response.status_code}"
+        body = response.raw_content or b""
+        try:
+            self.unread = decode_body(body, response.headers.get("content-encoding", ""), self.reply_limit)
+        except WireError:
+            self.unread = body
 
     def first_byte(self) -> None:
         """The reply's first byte goes to the client now."""
@@ -102,9 +112,16 @@ class Passage:
             return
         self._ended = True
         seconds = perf_counter() - self._began
-        await self.pipeline.close()
+        replies: Sequence[Record] = ()
+        try:
+            await self.pipeline.close()
+            replies = self._replies()
+        except Exception as error:  # a row must not stay open for what went wrong in telling more
+            log.error("exchange %s: what passed cannot be told: %s", self.x.id, told(error))
+            self.fault = self.fault or told(error)
         row = self._row(outcome or self._outcome(), seconds)
-        self.x.ports.log.put((row, *self._replies(), *self.x.decisions))
+        self.x.ports.log.put((row, *replies, *self.x.decisions))
+        show(self.flow, row)
         if self.converses:
             finished(row, self.x)
 

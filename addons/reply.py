@@ -5,10 +5,9 @@ from __future__ import annotations
 import logging
 from collections.abc import AsyncIterator, Callable, Sequence
 
-from lockgate.addons.held import told
 from lockgate.addons.passage import Passage, set_body
 from lockgate.addons.stream import EndStream, Output
-from lockgate.errors import WireError
+from lockgate.errors import WireError, told
 from lockgate.exchange import Outcome
 from lockgate.policies.pipeline import Refused
 from lockgate.wire.codec import Frame, Reply
@@ -35,14 +34,18 @@ class StreamedReply:
     def __init__(self, passage: Passage, encoding: str, ended: Ended) -> None:
         self._passage, self._ended = passage, ended
         self._reply: Reply = passage.start_reply(streamed=True)
-        self._decoder = StreamDecoder(encoding) if encoding else None
+        self._blind = False
+        """Whether the rest of a reply that no rule wants to see could not be read along."""
+        self._broken: WireError | None = None
+        try:
+            self._decoder = StreamDecoder(encoding) if encoding else None
+        except WireError as error:
+            self._decoder, self._broken = None, error  # told with the first bytes
         self._limit = passage.reply_limit
         self._read_bytes = 0
         self.keep_alive_seconds = passage.keep_alive_seconds
         self.verbatim = not passage.pipeline.judges_reply
         """Whether bytes pass as they came: then also in the content encoding that they came in."""
-        self._blind = False
-        """Whether the rest of a reply that no rule wants to see could not be read along."""
 
     @property
     def holding(self) -> bool:
@@ -80,16 +83,22 @@ class StreamedReply:
             self._ended(passage, "gone" if by_client else "cut")
 
     def _frames(self, data: bytes) -> Sequence[Frame]:
-        self._read_bytes += len(data)
-        if self._read_bytes > self._limit:
-            raise _TooLong(f"the reply is larger than limits.reply_bytes, {self._limit} bytes")
+        self._count(len(data))
         if self._blind:
             return ()
+        if self._broken:
+            raise self._broken
         if self._decoder is None:
-            return self._reply.receive_data(data)
+            return read(self._reply, data)
         decoded = self._decoder.receive_data(data) if data else self._decoder.finish()
-        frames = self._reply.receive_data(decoded) if decoded else []
-        return frames if data else [*frames, *self._reply.receive_data(b"")]
+        self._count(max(0, len(decoded) - len(data)))
+        frames = read(self._reply, decoded) if decoded else ()
+        return frames if data else [*frames, *read(self._reply, b"")]
+
+    def _count(self, size: int) -> None:
+        self._read_bytes += size
+        if self._read_bytes > self._limit:
+            raise _TooLong(f"the reply is larger than limits.reply_bytes, {self._limit} bytes")
 
     def _emit(self, frame: Frame, out: Sequence[object]) -> bytes:
         data = self._reply.emit(frame, out)  # pyright: ignore[reportArgumentType]
@@ -152,7 +161,7 @@ async def judge_whole(passage: Passage, encoding: str) -> None:
     body = decode_body(response.raw_content or b"", encoding, passage.reply_limit)
     reply = passage.start_reply(streamed=False)
     try:
-        frames = [*(reply.receive_data(body) if body else ()), *reply.receive_data(b"")]
+        frames = [*(read(reply, body) if body else ()), *read(reply, b"")]
     except WireError:
         passage.reply, passage.unread = None, body
         raise
@@ -163,3 +172,13 @@ async def judge_whole(passage: Passage, encoding: str) -> None:
     passage.first_byte()
     if reply.changed:
         set_body(response, b"".join(parts))
+
+
+def read(reply: Reply, data: bytes) -> Sequence[Frame]:
+    """The frames that the bytes complete. Raises WireError, also where a codec meets what it did not think of."""
+    try:
+        return reply.receive_data(data)
+    except WireError:
+        raise
+    except Exception as error:
+        raise WireError(f"a shape that no reply has ({told(error)})") from error

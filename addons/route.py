@@ -48,7 +48,9 @@ class Route:
 
     def asked_host(self, flow: http.HTTPFlow) -> str:
         """The host the client asked for: a model host, if its CONNECT, TLS name, address or Host header names one."""
-        names = (self._asked.get(flow.client_conn), flow.client_conn.sni, flow.request.host, flow.request.pretty_host)
+        if (asked := self._asked.get(flow.client_conn)) and asked in self.config.hosts:
+            return asked
+        names = (asked, flow.client_conn.sni, flow.request.host, flow.request.pretty_host)
         given = [_plain(name) for name in names if name]
         return next((name for name in given if self.config.host(name)), given[0] if given else "")
 

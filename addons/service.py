@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import logging
 import signal
 from collections.abc import Callable, Sequence
@@ -13,12 +14,13 @@ from typing import Any, Protocol
 from mitmproxy import ctx
 from mitmproxy.addonmanager import Loader
 
+from lockgate.addons.dispatch import QuickAddonManager
 from lockgate.addons.gate import Gate
 from lockgate.addons.route import Route, allow_pattern
 from lockgate.addons.stream import AwaitableStreams
 from lockgate.certs.store import limited
 from lockgate.config import Config
-from lockgate.errors import ConfigError, Error
+from lockgate.errors import ConfigError, Error, told
 from lockgate.policies.registry import PolicySet, Registry
 
 log = logging.getLogger(__name__)
@@ -58,6 +60,7 @@ class Service:
         self._watch: asyncio.Task[None] | None = None
 
     def load(self, loader: Loader) -> None:
+        QuickAddonManager.take_over(ctx.master.addons)
         self._open_log()
 
     def running(self) -> None:
@@ -65,6 +68,7 @@ class Service:
             log.error("mitmproxy has no option %s: look for --set NAME=VALUE", ", ".join(unknown))
         tlsconfig: Any = ctx.master.addons.get("tlsconfig")
         tlsconfig.certstore = limited(tlsconfig.certstore)
+        gc.freeze()  # what is there now stays: a full collection would look through it, and stop every stream meanwhile
         self._watch = asyncio.create_task(self._watch_files())
         with suppress(NotImplementedError, RuntimeError, ValueError):  # not the main thread, or a system without it
             asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, self.reload)
@@ -73,11 +77,11 @@ class Service:
         """Put the rules that the files hold now in force; those before stay where the files do not fit."""
         try:
             changed = self.registry.swap(self._read_rules())
-        except Error as error:
-            log.error("the rules stay as they were: %s", error)
+        except Exception as error:  # a policy's own; whatever it is, the files are watched on
+            log.error("the rules stay as they were: %s", told(error))
         else:
             if changed:
-                log.warning("policy set %s is in force", self.registry.current.version)
+                log.warning("policy set %s is in force; other options need a new start", self.registry.current.version)
 
     async def done(self) -> None:
         if self._watch:
@@ -128,10 +132,15 @@ class Settings:
             "upstream_cert": False,  # a copied name could lie outside what the authority may sign
             "stream_backlog": config.limits.stream_backlog_bytes,
         }
+        self._forced = {
+            "rawtcp": False,  # what does not begin like HTTP would be passed on as bytes, unseen
+            "stream_large_bodies": None,  # a body would be sent on before the rules have seen it
+        }
 
     def load(self, loader: Loader) -> None:
         given = ctx.options
         given.update(**{name: value for name, value in self._wanted.items() if not given.has_changed(name)})
+        given.update(**self._forced)
 
 
 def refuse_second() -> None:

@@ -36,14 +36,15 @@ from mitmproxy.proxy.layers import http
 from mitmproxy.proxy.server_hooks import ServerConnectionHookData
 from mitmproxy.tls import TlsData
 
-from lockgate.addons.answers import ANSWERS, AnsweringHttpStream, Answers
-from lockgate.addons.held import EndStream, Held, Output, ReplyStream, told
+from lockgate.addons.answers import ANSWERS, CLIENT_LEFT, AnsweringHttpStream, Answers
+from lockgate.addons.held import EndStream, Held, Output, ReplyStream
 from lockgate.addons.pressure import GatedReader, UpstreamGate
 from lockgate.addons.supported import check_mitmproxy
-from lockgate.errors import Error
+from lockgate.errors import Error, told
 
 __all__ = [
     "ANSWERS",
+    "CLIENT_LEFT",
     "Answers",
     "AwaitableStreams",
     "EndStream",

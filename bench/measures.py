@@ -169,7 +169,7 @@ def start(stage: Stage, size: Size, rounds: int, step: Step) -> Sequence[Result]
 MEASURES: Mapping[str, Measure] = {
     "small": Measure(what="CPU of small exchanges", run=small, rounds=7),
     "events": Measure(what="CPU of streamed events", run=events, rounds=5),
-    "first-byte": Measure(what="the wait for the first byte", run=first_byte, rounds=5),
+    "first-byte": Measure(what="the wait for the first byte", run=first_byte, rounds=7),
     "judge": Measure(what="other streams while a judge thinks", run=judge, rounds=4),
     "held": Measure(what="memory of held streams", run=held, rounds=2, steps_per_round=1),
     "start": Measure(what="start-up", run=start, rounds=7),

@@ -50,6 +50,7 @@ class RuleConfig(Section):
     """A policy with its name, configuration, match and mode."""
 
     name: str = Field(min_length=1)
+    """Shown to whoever is refused, and in the log."""
     use: str
     """The policy: built in, from an entry point, or ./file.py:Class."""
     match: dict[str, Any] = Field(default_factory=dict)
@@ -61,6 +62,7 @@ class RuleConfig(Section):
     refusal: Literal["explain", "text", "reply", "error"] | None = None
     """The shape of a refusal; by default `explain` for tools that run a command, else `text`; `error` for requests."""
     deadline_seconds: float = Field(default=30.0, gt=0, le=3600)
+    """How long the policy may think about one thing; then `on_error` decides."""
     sample: float = Field(default=1.0, ge=0, le=1)
     """The share of exchanges that the rule looks at."""
     options: dict[str, Any] = Field(default_factory=dict, alias="with")
@@ -121,6 +123,7 @@ class Config(Section):
     prices: Path | None = None
     """A YAML file of token prices that go before the built-in ones."""
     limits: Limits = Limits()
+    """How much is taken, and held, and waited for."""
 
     @field_validator("listen")
     @classmethod
@@ -222,7 +225,9 @@ def read_environment() -> dict[str, Any]:
     class Environment(BaseSettings):
         """Names and shapes only: the values are checked with the rest."""
 
-        model_config = SettingsConfigDict(env_prefix="LOCKGATE_", env_nested_delimiter="__", extra="ignore")
+        model_config = SettingsConfigDict(
+            env_prefix="LOCKGATE_", env_nested_delimiter="__", env_ignore_empty=True, extra="ignore"
+        )
         listen: str = ""
         home: str = ""
         database: str = ""

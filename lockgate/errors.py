@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import traceback
+
 
 class Error(Exception):
     """Anything Lockgate raises on purpose."""
@@ -21,3 +23,11 @@ class StorageError(Error):
 
 class AccessError(Error):
     """Whoever asks may not do this."""
+
+
+def told(error: BaseException) -> str:
+    """An error without what it may quote: Lockgate's own sentence, or the type and the place of any other."""
+    if isinstance(error, Error):
+        return str(error)
+    place = traceback.extract_tb(error.__traceback__)[-1:]
+    return " ".join([type(error).__name__, *(f"in {frame.filename}:{frame.lineno}" for frame in place)])

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Iterable
+from functools import lru_cache
 
 _SECRET_NAME = re.compile(r"auth|cookie|credential|key|passw|secret|signature|token", re.IGNORECASE)
 _HARMLESS_NAME = re.compile(r"^:?authority$|ratelimit|^www-authenticate$|^proxy-authenticate$", re.IGNORECASE)
@@ -24,6 +25,7 @@ def redact_query(query: Iterable[tuple[str, str]]) -> list[tuple[str, str]]:
     return redact_headers(query)
 
 
+@lru_cache(maxsize=1024)
 def is_secret(name: str) -> bool:
     """Whether a header or parameter of this name carries a credential, judged by the words in its name."""
     return _SECRET_NAME.search(name) is not None and _HARMLESS_NAME.search(name) is None

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 
-from lockgate.errors import Error
+from lockgate.errors import Error, told
 from lockgate.events import BlockEnd, Event, MessageEnd, Request, TextDelta, ToolCall
 from lockgate.exchange import Exchange
 from lockgate.policies.base import Blocked, Refusal
 from lockgate.policies.commands import runs_commands
 from lockgate.policies.notice import explained, notice
-from lockgate.policies.registry import PolicySet
-from lockgate.policies.run import Run
+from lockgate.policies.registry import PolicySet, Rule
+from lockgate.policies.run import FAILED, Run
 from lockgate.policies.shadow import Shadow
+
+log = logging.getLogger(__name__)
 
 
 class Refused(Error):
@@ -28,8 +31,9 @@ class Pipeline:
 
     def __init__(self, policy_set: PolicySet, x: Exchange) -> None:
         x.policy_set = policy_set.version
-        runs = [Run(rule, x) for rule in policy_set.rules if rule.looks_at(x)]
         self.x = x
+        self._broken: Refused | None = None
+        runs = [run for rule in policy_set.rules if rule.looks_at(x) if (run := self._run(rule))]
         self._settled: dict[int, Event] = {}
         """Notices, by identity: what a refusal put in the place of a call is no call of the model's to judge."""
         self._runs = [run for run in runs if run.rule.mode == "enforce"]
@@ -41,6 +45,15 @@ class Pipeline:
         self.holds_calls = any(run.calls or run.ends for run in self._runs)
         """Whether the reply waits, from its first tool call on, for every call's verdict."""
         self.judges_request = any(run.requests for run in self._runs)
+
+    def _run(self, rule: Rule) -> Run | None:
+        try:
+            return Run(rule, self.x)
+        except Exception as error:
+            log.error("rule '%s' cannot be put to work: %s", rule.name, told(error))
+            if rule.mode == "enforce" and rule.on_error == "block":
+                self._broken = self._broken or Refused(rule.name, FAILED, "error")
+            return None
 
     def unseen(self, events: tuple[Event, ...]) -> bool:
         """Whether no rule cares: then they go on without being asked about. The usual case, and so it costs little."""
@@ -55,6 +68,8 @@ class Pipeline:
 
     async def request(self, request: Request) -> Request:
         """What goes to the provider. Raises Refused."""
+        if self._broken:
+            raise self._broken
         for shadow in self._shadows:
             shadow.request(request)
         for run in self._runs:

@@ -14,7 +14,7 @@ from types import ModuleType
 from typing import Any, Literal
 
 from lockgate.config import RuleConfig, read_file, validate
-from lockgate.errors import ConfigError
+from lockgate.errors import ConfigError, told
 from lockgate.exchange import Exchange
 from lockgate.policies.base import Policy, Refusal
 from lockgate.policies.match import Match, compile_match
@@ -136,8 +136,8 @@ def _rule(config: RuleConfig) -> Rule:
         policy = load_policy(config.use)
         options = validate(policy.Options, config.options, f"policy '{config.use}'")
         shared = policy.provision(options)
-    except ConfigError as error:
-        raise ConfigError(f"{subject}: {error}") from error
+    except Exception as error:
+        raise ConfigError(f"{subject}: {told(error)}") from error
     return Rule(
         name=config.name,
         use=config.use,

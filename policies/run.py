@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from time import perf_counter
+from typing import Any
 
+from lockgate.errors import told
 from lockgate.events import Event, Request, TextDelta, ToolCall
 from lockgate.exchange import Action, Decision, Exchange
 from lockgate.policies.base import SEEN_BY, Blocked
@@ -45,7 +47,7 @@ class Run:
         """Raises Blocked."""
         began = perf_counter()
         try:
-            out = await self._ask(self.policy.on_request(given, self.x))
+            out = await self._ask(lambda: self._new_request(given))
         except Blocked as refusal:
             self.record("request", "blocked", began, refusal=refusal)
             raise
@@ -60,13 +62,13 @@ class Run:
         """Raises Blocked, after it was recorded."""
         began = perf_counter()
         try:
-            answer = await self._ask(self.policy.on_event(given, self.x))
+            answer = await self._ask(lambda: self._new_events(given))
         except Blocked as refusal:
             self.record(_subject(given), "blocked", began, given=event_json(given), refusal=refusal)
             raise
         if answer is None:
             return tuple(self.policy.let_go(given))
-        out = tuple(answer)
+        out = answer
         if self.policy.moved:
             return out
         same = len(out) == 1 and out[0] is given
@@ -79,7 +81,7 @@ class Run:
         """What the policy adds before the end of the message. Raises Blocked."""
         began = perf_counter()
         try:
-            out = tuple(await self._ask(self.policy.on_end(self.x)) or ())
+            out = await self._ask(self._last_events) or ()
         except Blocked as refusal:
             self.record("end", "blocked", began, refusal=refusal)
             raise
@@ -87,26 +89,40 @@ class Run:
             self.record("end", "replaced", began, out=events_json(out))
         return out
 
-    async def _ask[Answer](self, question: Awaitable[Answer]) -> Answer | None:
+    async def _new_request(self, given: Request) -> Request:
+        out: Any = await self.policy.on_request(given, self.x)
+        if not isinstance(out, Request):
+            raise TypeError(f"on_request gave {type(out).__name__} instead of a request")
+        return out
+
+    async def _new_events(self, given: Event) -> Sequence[Event]:
+        return _checked(await self.policy.on_event(given, self.x))
+
+    async def _last_events(self) -> Sequence[Event]:
+        return _checked(await self.policy.on_end(self.x))
+
+    async def _ask[Answer](self, question: Callable[[], Awaitable[Answer]]) -> Answer | None:
         """The policy's answer; None where it failed and its rule forwards then. Raises Blocked."""
         self.policy.score, self.policy.reason, self.policy.moved = None, "", False
         began = perf_counter()
         try:
             async with asyncio.timeout(self.rule.deadline_seconds):
-                return await question
+                return await question()
         except Blocked:
             raise
-        except Exception as error:
+        except (Exception, asyncio.CancelledError) as error:
+            if isinstance(error, asyncio.CancelledError) and (task := asyncio.current_task()) and task.cancelling():
+                raise  # the client left, not the policy
             reason = self._reason(error)
             if self.rule.on_error == "block":
                 raise Blocked(FAILED, reason=reason, score=self.policy.score) from error
             self.record("failure", "failed", began, refusal=Blocked(FAILED, reason=reason))
             return None
 
-    def _reason(self, error: Exception) -> str:
+    def _reason(self, error: BaseException) -> str:
         if isinstance(error, TimeoutError):
             return f"no verdict within {self.rule.deadline_seconds:g} s"
-        return f"{type(error).__name__}: {error}"
+        return told(error)
 
     def record(
         self,
@@ -136,6 +152,14 @@ class Run:
                 milliseconds=round((perf_counter() - began) * 1000, 3),
             )
         )
+
+
+def _checked(answer: Iterable[Any]) -> Sequence[Event]:
+    out = tuple(answer)  # runs a generator here, where a failure is the rule's
+    for event in out:
+        if not isinstance(event, Event):
+            raise TypeError(f"a hook gave {type(event).__name__} instead of an event")
+    return out
 
 
 def _subject(event: Event) -> str:

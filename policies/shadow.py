@@ -5,9 +5,9 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import Coroutine
-from contextlib import suppress
 from typing import Any
 
+from lockgate.errors import told
 from lockgate.events import Event, MessageEnd, Request
 from lockgate.policies.base import Blocked
 from lockgate.policies.run import Run
@@ -53,8 +53,12 @@ class Shadow:
 
     async def _work(self) -> None:
         while self._waiting:
-            with suppress(Blocked):  # it was recorded, which is all that a shadow does
+            try:
                 await self._waiting.popleft()
+            except Blocked:
+                pass  # it was recorded, which is all that a shadow does
+            except Exception as error:
+                self.run.record("failure", "failed", 0.0, refusal=Blocked(told(error)))
 
     def _say_behind(self) -> None:
         if not self._behind:

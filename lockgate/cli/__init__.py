@@ -32,6 +32,8 @@ def main() -> None:
     except Error as error:
         print(f"lockgate: {error}", file=sys.stderr)
         sys.exit(2)
+    except KeyboardInterrupt:
+        sys.exit(130)
     except BrokenPipeError:
         sys.stderr.close()  # whoever read the output has what it wanted: `lockgate log list | head`
         sys.exit(0)

@@ -18,6 +18,9 @@ from lockgate.errors import ConfigError
 if TYPE_CHECKING:
     from lockgate.bench.result import Result
 
+FILE_COLUMNS = 130
+"""The width of the table where it goes to a file."""
+
 type Name = Literal["small", "events", "first-byte", "judge", "held", "start"]
 
 
@@ -107,6 +110,8 @@ def _show(results: Sequence[Result]) -> None:
         verdict = "[green]holds[/]" if result.holds else "[red]too much[/]"
         table.add_row(result.what, *sides, value, low, high, bound, verdict)
     console = Console()
+    if not console.is_terminal:
+        console = Console(width=FILE_COLUMNS)
     console.print(table)
     for result in results:
         if warning := result.notes.get("warning"):

@@ -33,5 +33,27 @@ def show(*, config: Path | None = None, json_: Annotated[bool, Parameter(name="-
         print(json.dumps({name: {"value": values[name], "origin": loaded.origins[name]} for name in values}, indent=2))
         return
     for name, value in values.items():
-        shown = value if isinstance(value, str) else json.dumps(value)
-        print(f"{name}: {shown}  # {loaded.origins[name]}")
+        print(
+            f"{name}:{_yaml(value)}  # {loaded.origins[name]}"
+            if _is_plain(value)
+            else f"{name}:  # {loaded.origins[name]}{_yaml(value)}"
+        )
+
+
+def _is_plain(value: Any) -> bool:
+    return not (isinstance(value, dict | list) and value)
+
+
+def _yaml(value: Any) -> str:
+    """The value as it would stand behind its key in a file."""
+    from io import StringIO
+
+    from ruamel.yaml import YAML
+
+    if _is_plain(value):
+        return f" {value if isinstance(value, str) else json.dumps(value)}"
+    text, writer = StringIO(), YAML(typ="safe", pure=True)
+    writer.default_flow_style = False
+    writer.sort_base_mapping_type_on_output = False  # pyright: ignore[reportAttributeAccessIssue]
+    writer.dump(value, text)  # pyright: ignore[reportUnknownMemberType]
+    return "".join(f"\n  {line}" for line in text.getvalue().splitlines())

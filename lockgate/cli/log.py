@@ -48,7 +48,8 @@ def list_(
     if json_:
         print(json.dumps([row_json(row, marks.get(row.id, NO_MARKS)) for row in rows], indent=2))
     elif rows:
-        console().print(exchange_table(rows, marks))
+        screen = console()
+        screen.print(exchange_table(rows, screen.width, marks))
     else:
         print("No exchange fits." if which.given else "No exchange yet.")
 
@@ -75,7 +76,7 @@ def show(id: Id, /, *, json_: Json = False, config: ConfigFile = None) -> None:
         screen.print(shown.decision_table(detail.decisions))
     if detail.related:
         screen.print("\nrelated", style="bold")
-        screen.print(shown.exchange_table(detail.related))
+        screen.print(shown.exchange_table(detail.related, screen.width))
     if any(shown.changes(detail)):
         print(f"\nWhat was changed: lockgate log diff {detail.exchange.id[-shown.SHORT_ID :]}")
 

@@ -38,7 +38,7 @@ def list_(*, json_: Json = False) -> None:
 
 
 @app.command
-def show(name: str, *, json_: Json = False) -> None:
+def show(name: str, /, *, json_: Json = False) -> None:
     """Explain one policy: what it does, its options, and an example.
 
     Parameters
@@ -59,7 +59,7 @@ def show(name: str, *, json_: Json = False) -> None:
 
 
 @app.command
-def check(file: Path) -> None:
+def check(file: Path, /) -> None:
     """Check a configuration file and its rules; print a sentence for each thing that is wrong, and exit with 1 then.
 
     Parameters
@@ -78,12 +78,14 @@ def check(file: Path) -> None:
     if errors:
         sys.exit(1)
     shadow = sum(rule.mode == "shadow" for rule in rules)
-    print(f"{file}: {len(rules)} rules are right, {shadow} of them in shadow mode")
+    counted = "1 rule is" if len(rules) == 1 else f"{len(rules)} rules are"
+    print(f"{file}: {counted} right, {shadow} of them in shadow mode")
 
 
 @app.command(name="try")
 def try_(
     file: Path,
+    /,
     *,
     on: Path,
     reply: Path | None = None,

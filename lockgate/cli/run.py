@@ -7,8 +7,9 @@ import logging
 import os
 import signal
 import sys
+from asyncio.subprocess import DEVNULL, PIPE
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from logging.handlers import RotatingFileHandler
 from pathlib import Path
@@ -39,6 +40,8 @@ def run(
     """
     if not command:
         raise ConfigError("no command was given: lockgate run -- COMMAND [ARGUMENT ...]")
+    if command[0].startswith("-"):
+        raise ConfigError(f"unknown option {command[0]}; options of Lockgate's stand before `--`, the command after it")
     loaded = load(config)
     return asyncio.run(_run(command, loaded))
 
@@ -58,16 +61,18 @@ class Summary:
             self.tokens_out += usage.output_tokens
         self.blocked.update(d.rule for d in x.decisions if d.action == "blocked" and d.mode == "enforce")
 
-    def text(self, config: Config) -> str:
+    def text(self, loaded: Loaded) -> str:
         if not self.exchanges:
             return (
-                "lockgate: no exchange with a model passed. Does the command honour HTTPS_PROXY, and is its model host "
-                "in the configuration? `lockgate config show` lists the hosts.\n"
+                "lockgate: no exchange with a model passed. If there should have been one: does the command honour "
+                "HTTPS_PROXY, is its model host in `lockgate config show`, and does it work by itself, not through a "
+                "background process that was started elsewhere?\n"
             )
         blocked = ", ".join(f"{count} by {rule}" for rule, count in self.blocked.most_common()) or "none"
+        config = "" if loaded.file is None or loaded.file.parent == Path.cwd() else f" --config {loaded.file}"
         return (
             f"lockgate: {_count(self.exchanges, 'exchange')}, {self.tokens_in:,} tokens in, {self.tokens_out:,} out; "
-            f"blocked: {blocked}. More: lockgate log list\n"
+            f"blocked: {blocked}. More: lockgate log list{config}\n"
         )
 
 
@@ -80,12 +85,25 @@ async def _run(command: Sequence[str], loaded: Loaded) -> int:
     service = build(loaded, summary.add)
     async with running(service) as port:
         try:
-            code = await _run_child(command, _environment(config, f"http://127.0.0.1:{port}"))
+            environment = _environment(config, f"http://127.0.0.1:{port}")
+            code = await _run_child(await _by_itself(command, environment), environment)
         except OSError as error:
             print(f"lockgate: {command[0]}: {error.strerror or error}", file=sys.stderr)
             return 127 if isinstance(error, FileNotFoundError) else 126
-    sys.stderr.write(summary.text(config))
+    with suppress(AttributeError, OSError):  # the caller may have closed it
+        sys.stderr.write(summary.text(loaded))
     return code
+
+
+async def _by_itself(command: Sequence[str], environment: Mapping[str, str]) -> Sequence[str]:
+    """Codex without its background server, which keeps the proxy of whoever started it, and outlives this one."""
+    if Path(command[0]).name != "codex" or "--no-daemon" in command:
+        return command
+    asked = await asyncio.create_subprocess_exec(
+        command[0], "--help", env=environment, stdin=DEVNULL, stdout=PIPE, stderr=DEVNULL
+    )
+    told, _ = await asked.communicate()
+    return [command[0], "--no-daemon", *command[1:]] if b"--no-daemon" in told else command  # older ones have none
 
 
 def _environment(config: Config, proxy_url: str) -> Mapping[str, str]:
@@ -99,12 +117,18 @@ def _environment(config: Config, proxy_url: str) -> Mapping[str, str]:
 
 async def _run_child(command: Sequence[str], environment: Mapping[str, str]) -> int:
     """The exit code, as a shell would tell it: 128 and the signal's number where a signal ended the command."""
-    child = await asyncio.create_subprocess_exec(*command, env=dict(environment))
     loop = asyncio.get_running_loop()
+    started: asyncio.Future[asyncio.subprocess.Process] = loop.create_future()
+
+    def pass_on(send: Callable[[asyncio.subprocess.Process, signal.Signals], None], number: signal.Signals) -> None:
+        started.add_done_callback(lambda child: send(child.result(), number))  # also what came before it ran
+
     for number in (signal.SIGINT, signal.SIGQUIT):
-        loop.add_signal_handler(number, _interrupt, child, number)
+        loop.add_signal_handler(number, pass_on, _interrupt, number)
     for number in FORWARDED:
-        loop.add_signal_handler(number, _send, child, number)
+        loop.add_signal_handler(number, pass_on, _send, number)
+    child = await asyncio.create_subprocess_exec(*command, env=dict(environment))
+    started.set_result(child)
     code = await child.wait()
     return code if code >= 0 else 128 - code
 

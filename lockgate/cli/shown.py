@@ -23,6 +23,11 @@ from lockgate.usage.prices import dollars
 
 SHORT_ID = 8
 """The end of an id that lists show; it is enough to ask for the exchange."""
+WIDE = ("time", "id", "provider", "model", "agent", "tokens", "cost", "outcome", "rules", "duration")
+NARROW = ("time", "id", "model", "outcome", "rules", "duration")
+WIDE_COLUMNS = 125
+"""Below this, the wide list would cut its ids."""
+KEPT_WHOLE = {"time": 19, "id": SHORT_ID, "outcome": 7}
 CHANGES: tuple[tuple[str, CommType], ...] = (("request", "REQUEST"), ("reply", "RESPONSE"))
 COLOURS = {"+": "green", "-": "red", "@": "cyan"}
 OUTCOMES = {"blocked": "red", "refused": "red", "error": "red", "changed": "yellow", "cut": "yellow", "gone": "yellow"}
@@ -40,21 +45,29 @@ def one_line(text: str) -> str:
     return plain(text).replace("\n", " ").replace("\t", " ")
 
 
-def exchange_table(rows: Sequence[ExchangeRow], marks: Mapping[str, Marks] | None = None) -> Table:
-    """With a column for labels where there are any."""
-    marks = marks or {}
+def exchange_table(rows: Sequence[ExchangeRow], columns: int, marks: Mapping[str, Marks] | None = None) -> Table:
+    """A line for each exchange, with its labels where there are any; few columns show what is looked for first."""
     table = Table(box=None, pad_edge=False, header_style="bold")
-    for name in ("time", "id", "provider", "model", "agent", "tokens", "cost", "outcome", "rules", "duration"):
-        table.add_column(name, no_wrap=True, justify="right" if name in ("tokens", "cost", "duration") else "left")
-    if marks:
-        table.add_column("labels")
+    names = (WIDE if columns >= WIDE_COLUMNS else NARROW) + (("labels",) if marks else ())
+    for name in names:
+        justify = "right" if name in ("tokens", "cost", "duration") else "left"
+        table.add_column(name, no_wrap=name != "labels", justify=justify, min_width=KEPT_WHOLE.get(name))
     for row in rows:
-        outcome = Text(row.outcome, style=OUTCOMES.get(row.outcome, ""))
-        model = row.model or (row.endpoint if row.kind == "other" else "")
-        cost = "" if row.cost_nano_usd is None else dollars(row.cost_nano_usd)
-        cells = (time_of(row.started_at), row.id[-SHORT_ID:], row.provider, model, row.agent, _tokens(row), cost)
-        rest = (", ".join(row.rules), _duration(row.duration_ms), *([labels_of(marks.get(row.id))] if marks else []))
-        table.add_row(*(Text(plain(cell)) for cell in cells), outcome, *(Text(plain(cell)) for cell in rest))
+        cells = {
+            "time": time_of(row.started_at),
+            "id": row.id[-SHORT_ID:],
+            "provider": row.provider,
+            "model": row.model or (row.endpoint if row.kind == "other" else ""),
+            "agent": row.agent,
+            "tokens": _tokens(row),
+            "cost": "" if row.cost_nano_usd is None else dollars(row.cost_nano_usd),
+            "outcome": row.outcome,
+            "rules": ", ".join(row.rules),
+            "duration": _duration(row.duration_ms),
+            "labels": labels_of((marks or {}).get(row.id)),
+        }
+        styles = {"outcome": OUTCOMES.get(row.outcome, "")}
+        table.add_row(*(Text(plain(cells[name]), style=styles.get(name, "")) for name in names))
     return table
 
 

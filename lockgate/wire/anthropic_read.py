@@ -24,7 +24,7 @@ START = "content_block_start"
 DELTA = "content_block_delta"
 STOP = "content_block_stop"
 MESSAGE_DELTA = "message_delta"
-_SAYS: dict[Any, str] = {"text_delta": "text", "thinking_delta": "thinking"}
+_SAYS: dict[str, str] = {"text_delta": "text", "thinking_delta": "thinking"}
 """Kinds of deltas that say something; the kind of their block and the key of what they say are one word."""
 
 
@@ -106,7 +106,7 @@ class StreamReader:
         index = self._index(document)
         block = self._open_block(index)
         delta = _object(document, "delta")
-        kind = delta.get("type")
+        kind = string(delta, "type", "a delta")
         if key := _SAYS.get(kind):
             if block.kind != key:
                 raise WireError(f"Anthropic: a {kind} in content block {index}, which is a {block.kind} block")

@@ -33,6 +33,10 @@ FAMILIES = {"anthropic": anthropic.FORMAT, "openai": openai_chat.FORMAT, "google
 """Whose words a refusal takes at an endpoint that is not known."""
 
 
+DECODINGS = 3
+"""A path may be encoded more than once, and a server decode it as often."""
+
+
 def endpoint_for(method: str, path: str) -> Endpoint | None:
     """The endpoint that carries a conversation; None for all else."""
     if method != "POST":
@@ -42,11 +46,15 @@ def endpoint_for(method: str, path: str) -> Endpoint | None:
 
 
 def segments_of(path: str) -> list[str]:
-    """The path as a server reads it: decoded, without its query, doubled slashes, dots and letter case."""
+    """The path as the most lenient server reads it: decoded, without query, parameters, blanks, dots and case."""
+    path = path.partition("?")[0].partition("#")[0]
+    for _ in range(DECODINGS):
+        path = unquote(path)
     segments: list[str] = []
-    for segment in unquote(path.partition("?")[0].partition("#")[0]).split("/"):
-        if segment == "..":
+    for segment in path.replace("\\", "/").split("/"):
+        name = "".join(filter(str.isprintable, segment.partition(";")[0].partition("?")[0])).strip().lower()
+        if name == "..":
             del segments[-1:]
-        elif segment not in ("", "."):
-            segments.append(segment.lower())
+        elif name not in ("", "."):
+            segments.append(name)
     return segments

@@ -122,6 +122,11 @@ def string(document: Mapping[str, Any], key: str) -> str:
     return value
 
 
+def word(document: Mapping[str, Any], key: str) -> str:
+    """The text at `key`, empty where there is none. Raises WireError for anything else."""
+    return "" if document.get(key) is None else string(document, key)
+
+
 def number(document: Mapping[str, Any], key: str) -> int:
     """The count at `key`. Raises WireError where there is none."""
     value = document.get(key)
@@ -147,8 +152,8 @@ def objects(document: Mapping[str, Any], key: str) -> list[Document]:
 
 
 def is_call(item: Document) -> bool:
-    """Whether the client is the one who runs it."""
-    kind = item.get("type")
+    """Whether the client is the one who runs it. Raises WireError where its type is no text."""
+    kind = word(item, "type")
     if kind == "tool_search_call":
         return item.get("execution") == "client"
     if kind == "shell_call":
@@ -202,19 +207,24 @@ def with_text(document: Document, key: str, text: str) -> Document:
 
 
 def usage_of(response: Mapping[str, Any]) -> Usage | None:
-    """The tokens as counted so far."""
+    """The tokens as counted so far; what is missing or no number is 0."""
     usage: Any = response.get("usage")
     if not isinstance(usage, dict):
         return None
     given = cast(Document, usage)
-    details = cast(Document, given.get("input_tokens_details") or {})
-    read, written = (int(details.get(key) or 0) for key in ("cached_tokens", "cache_write_tokens"))
+    details: Any = given.get("input_tokens_details")
+    read, written = _count(details, "cached_tokens"), _count(details, "cache_write_tokens")
     return Usage(
-        input_tokens=max(0, int(given.get("input_tokens") or 0) - read - written),
-        output_tokens=int(given.get("output_tokens") or 0),
+        input_tokens=max(0, _count(given, "input_tokens") - read - written),
+        output_tokens=_count(given, "output_tokens"),
         cache_read_tokens=read,
         cache_write_tokens=written,
     )
+
+
+def _count(counts: Any, key: str) -> int:
+    value: Any = cast(Document, counts).get(key) if isinstance(counts, dict) else None
+    return value if isinstance(value, int) else 0
 
 
 def new_id(kind: str) -> str:

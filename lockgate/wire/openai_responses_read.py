@@ -13,7 +13,7 @@ from typing import Any, ClassVar, cast
 from lockgate.errors import WireError
 from lockgate.events import BlockEnd, Event, MessageEnd, MessageStart, ReplyError, Unknown, Usage
 from lockgate.wire.codec import Frame
-from lockgate.wire.document import dumps, loads
+from lockgate.wire.document import NotJson, dumps, loads
 from lockgate.wire.openai_responses_items import (
     BY_DELTA,
     BY_DONE,
@@ -33,6 +33,7 @@ from lockgate.wire.openai_responses_items import (
     objects,
     string,
     usage_of,
+    word,
 )
 
 _UNKNOWN = (Unknown(),)
@@ -82,7 +83,7 @@ class Reader:
         """One frame. Raises WireError for a known type of a wrong shape."""
         try:
             document = loads(data) if data else None
-        except WireError:
+        except NotJson:
             document = None
         if not isinstance(document, dict):
             return Frame(raw, _UNKNOWN, Piece("", {}))
@@ -130,6 +131,7 @@ class Reader:
     def _new_item(self, index: int, document: Document) -> Item:
         if self.items and index <= self.items[-1].came:
             raise WireError(f"output_index {index} comes after {self.items[-1].came}")
+        word(document, "type"), word(document, "id")  # checked before it is kept
         item = self._by_index[index] = Item(index, document)
         self.items.append(item)
         return item
@@ -179,7 +181,7 @@ class Reader:
     def _read_part(self, piece: Piece) -> list[Event]:
         parts, place = PARTS[piece.type.rpartition(".")[0]]
         piece.item, part = self._item(piece.document), mapping(piece.document, "part")
-        kind = BY_PART.get((parts, part.get("type", "")))
+        kind = BY_PART.get((parts, word(part, "type")))
         if kind is None:
             return list(_UNKNOWN)
         piece.block = self._open(piece.item, kind, number(piece.document, place))
@@ -213,6 +215,7 @@ class Reader:
     def _finish(self, item: Item, document: Document, piece: Piece) -> list[Event]:
         if document.get("type") != item.document.get("type"):
             raise WireError(f"{piece.type}: a {item.document.get('type')} became a {document.get('type')}")
+        word(document, "id")  # checked before it is kept
         begun, item.document, item.done = item.document, document, True
         self._claim(item, piece)
         events = self._absorb(item, document, piece, last=True)
@@ -228,7 +231,7 @@ class Reader:
         events: list[Event] = []
         for parts in ("summary", "content"):
             for place, part in enumerate(objects(document, parts)):
-                kind = BY_PART.get((parts, part.get("type", "")))
+                kind = BY_PART.get((parts, word(part, "type")))
                 if kind is not None:
                     block = self._open(item, kind, place)
                     events += self._absorb_text(block, string(part, kind.text), piece, last=last)
@@ -271,11 +274,12 @@ class Reader:
 
     def _match(self, output: list[Document]) -> list[tuple[Document, Item]]:
         """Each repeated item with the one that was streamed: by its id, else by where it stands."""
-        named = {item.document.get("id"): item for item in self.items if item.document.get("id")}
-        left = [item for item in self.items if item.document.get("id") not in {one.get("id") for one in output}]
+        named = {name: item for item in self.items if (name := word(item.document, "id"))}
+        repeated = {word(document, "id") for document in output}
+        left = [item for item in self.items if word(item.document, "id") not in repeated]
         pairs: list[tuple[Document, Item]] = []
         for document in output:
-            item = named.pop(document.get("id"), None)
+            item = named.pop(word(document, "id"), None)
             if item is None and left and left[0].document.get("type") == document.get("type"):
                 item = left.pop(0)
             if item is None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from typing import Any
 
@@ -14,6 +15,7 @@ from lockgate.storage.address import Address
 
 def upgrade(address: Address, *, lock_key: int, lock_seconds: int) -> None:
     """Bring the database to the newest revision, alone: another upgrade waits, and then finds nothing to do."""
+    logging.getLogger("alembic").setLevel(logging.WARNING)  # it tells each step to whoever listens
     if address.kind == "sqlite":
         engine = _sqlite_engine(address, lock_seconds)
     else:

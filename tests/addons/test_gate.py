@@ -154,3 +154,18 @@ async def test_an_unknown_endpoint_passes_and_is_remembered(tls: Tls) -> None:
         assert (reply.status, reply.body) == (200, b"{}")
         [row] = await at.log.ended()
     assert (row.kind, row.outcome, row.endpoint) == ("other", "passed", "POST /api/event_logging/v2/batch")
+
+
+async def test_a_blocked_flow_is_marked_for_whoever_watches(tls: Tls) -> None:
+    class Watches:
+        seen: list[tuple[str, str]] = []  # noqa: RUF012
+
+        def update(self, flows: Any) -> None:
+            self.seen += [(flow.marked, flow.comment) for flow in flows]
+
+    async with gated(tls, NO_TOUCH) as at:
+        watches = Watches()
+        at.proxy.master.addons.add(watches)
+        await _blocked(at, True, call(1, "touch x"))
+        [row] = await at.log.ended()
+    assert (":no_entry:", f"blocked by no-touch: lockgate log show {row.id[-8:]}") in watches.seen

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 from mitmproxy import hooks
+from mitmproxy.addonmanager import AddonManager
 from mitmproxy.addons.next_layer import NextLayer
 from mitmproxy.addons.proxyserver import Proxyserver
 from mitmproxy.connection import Connection
@@ -45,6 +46,13 @@ SIGNATURES: list[tuple[Any, str]] = [
     (events.Wakeup, "(command)"),
     (NextLayer.next_layer, "(self, nextlayer)"),
     (server_hooks.ServerConnectionHookData, "(server, client)"),
+    (AddonManager.register, "(self, addon)"),
+    (AddonManager.remove, "(self, addon)"),
+    (AddonManager.clear, "(self)"),
+    (AddonManager.trigger, "(self, event)"),
+    (AddonManager.trigger_event, "(self, event)"),
+    (AddonManager.handle_lifecycle, "(self, event)"),
+    (AddonManager._iter_hooks, "(self, addon, event)"),
     (server.ConnectionIO, "(handler=None, reader=None, writer=None)"),
 ]
 

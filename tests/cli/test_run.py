@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import socket
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -47,8 +49,12 @@ def test_a_signal_reaches_the_command(tmp_path: Path, number: signal.Signals) ->
     running = start(["run", "--", "sh", "-c", script], tmp_path)
     assert running.stdout
     assert running.stdout.readline() == "ready\n"
-    running.send_signal(number)
-    out, err = running.communicate(timeout=30)
+    try:
+        running.send_signal(number)
+        out, err = running.communicate(timeout=30)
+    finally:
+        with suppress(ProcessLookupError):
+            os.killpg(running.pid, signal.SIGKILL)
     assert (running.returncode, out) == (3, "got\n"), err
 
 
@@ -59,6 +65,21 @@ def test_a_command_that_a_signal_ended_is_told_as_a_shell_would(tmp_path: Path) 
 def test_a_command_that_does_not_exist(tmp_path: Path) -> None:
     ran = lockgate("run", "--", "no-such-command", folder=tmp_path, code=127)
     assert ran.stderr == "lockgate: no-such-command: No such file or directory\n"
+
+
+def test_codex_runs_without_its_background_server(tmp_path: Path) -> None:
+    codex = tmp_path / "codex"
+    codex.write_text('#!/bin/sh\n[ "$1" = --help ] && echo "  --no-daemon  run alone" || echo "$@"\n')
+    codex.chmod(0o755)
+    assert lockgate("run", "--", codex, "exec", "hi", folder=tmp_path).stdout == "--no-daemon exec hi\n"
+    assert lockgate("run", "--", codex, "--no-daemon", folder=tmp_path).stdout == "--no-daemon\n"
+    codex.write_text('#!/bin/sh\n[ "$1" = --help ] && echo usage || echo "$@"\n')
+    assert lockgate("run", "--", codex, "exec", "hi", folder=tmp_path).stdout == "exec hi\n"
+
+
+def test_an_option_that_does_not_exist(tmp_path: Path) -> None:
+    ran = lockgate("run", "--confg", "x", "--", "true", folder=tmp_path, code=2)
+    assert "unknown option --confg" in ran.stderr
 
 
 def test_no_command(tmp_path: Path) -> None:

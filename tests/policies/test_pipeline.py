@@ -152,7 +152,9 @@ async def test_a_rule_that_fails_blocks_and_says_nothing_of_the_fault() -> None:
         await passed(pipeline_of(Crash, x=x), [TEXT])
     assert "sk-secret" not in str(caught.value)
     [decision] = x.decisions
-    assert (decision.action, decision.reason) == ("blocked", "KeyError: 'sk-secret'")
+    assert decision.action == "blocked"
+    assert decision.reason.startswith("KeyError in ")
+    assert "sk-secret" not in decision.reason
 
 
 async def test_a_call_that_cannot_be_judged_is_refused_alone() -> None:

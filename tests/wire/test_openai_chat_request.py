@@ -88,7 +88,7 @@ def test_every_text_can_be_replaced_where_it_stands() -> None:
         (b'{"messages": [], "stream": "yes"}', "'stream'"),
         (b'{"messages": [], "messages": []}', "repeated"),
         (b'{"messages": [], "model": "\xff"}', "not UTF-8"),
-        (b'{"messages": ' + b"[" * 5000, "not JSON"),
+        (b'{"messages": ' + b"[" * 5000, "not JSON|nested deeper"),
     ],
 )
 def test_what_is_no_request_is_refused_with_a_sentence(body: bytes, words: str) -> None:
