@@ -99,6 +99,11 @@ class AnsweringHttpStream(http.HttpStream):
         else:
             yield from super().handle_protocol_error(event)
 
+    def check_killed(self, emit_error_hook: bool) -> CommandGenerator[bool]:
+        if any(isinstance(each, http.RequestProtocolError) for each in self._paused_event_queue):
+            self.flow.metadata[CLIENT_LEFT] = True  # while a hook waited; stock tells it from here
+        return (yield from super().check_killed(emit_error_hook))
+
     def _refuse(self) -> CommandGenerator[None]:
         assert self._answers
         self.request_body_buf.clear()

@@ -17,6 +17,8 @@ log = logging.getLogger(__name__)
 
 FAILED = "Lockgate could not check this, and what cannot be checked does not pass; its log says why."
 
+_BLANKS = b"\xef\xbb\xbf \t\r\n"
+
 type Ended = Callable[[Passage, Outcome | None], None]
 
 
@@ -41,6 +43,8 @@ class StreamedReply:
             self._decoder = StreamDecoder(encoding) if encoding else None
         except WireError as error:
             self._decoder, self._broken = None, error  # told with the first bytes
+        self._begun = False
+        """Whether it was seen what the body begins with."""
         self._limit = passage.reply_limit
         self._read_bytes = 0
         self.keep_alive_seconds = passage.keep_alive_seconds
@@ -89,9 +93,11 @@ class StreamedReply:
         if self._broken:
             raise self._broken
         if self._decoder is None:
+            self._check_kind(data)
             return read(self._reply, data)
         decoded = self._decoder.receive_data(data) if data else self._decoder.finish()
         self._count(max(0, len(decoded) - len(data)))
+        self._check_kind(decoded)
         frames = read(self._reply, decoded) if decoded else ()
         return frames if data else [*frames, *read(self._reply, b"")]
 
@@ -99,6 +105,13 @@ class StreamedReply:
         self._read_bytes += size
         if self._read_bytes > self._limit:
             raise _TooLong(f"the reply is larger than limits.reply_bytes, {self._limit} bytes")
+
+    def _check_kind(self, data: bytes) -> None:
+        """Raise WireError for a document in the place of a stream: its lines would pass as events that say nothing."""
+        if not self._begun and (beginning := data.lstrip(_BLANKS)):
+            self._begun = True
+            if beginning.startswith((b"{", b"[", b"<")):
+                raise WireError("it is a document, and a stream of server-sent events was due")
 
     def _emit(self, frame: Frame, out: Sequence[object]) -> bytes:
         data = self._reply.emit(frame, out)  # pyright: ignore[reportArgumentType]

@@ -131,7 +131,8 @@ class Reader:
     def _new_item(self, index: int, document: Document) -> Item:
         if self.items and index <= self.items[-1].came:
             raise WireError(f"output_index {index} comes after {self.items[-1].came}")
-        word(document, "type"), word(document, "id")  # checked before it is kept
+        for key in ("type", "id"):
+            word(document, key)  # checked before it is kept
         item = self._by_index[index] = Item(index, document)
         self.items.append(item)
         return item
@@ -213,8 +214,7 @@ class Reader:
         return self._finish(item, document, piece)
 
     def _finish(self, item: Item, document: Document, piece: Piece) -> list[Event]:
-        if document.get("type") != item.document.get("type"):
-            raise WireError(f"{piece.type}: a {item.document.get('type')} became a {document.get('type')}")
+        _check_type(item, document, piece)
         word(document, "id")  # checked before it is kept
         begun, item.document, item.done = item.document, document, True
         self._claim(item, piece)
@@ -264,7 +264,10 @@ class Reader:
             if not item.done:
                 events += self._finish(item, document, piece)
                 continue
+            _check_type(item, document, piece)
             events += self._absorb(item, document, piece, last=True)
+            if item.call is None and is_call(document):
+                raise WireError(f"{piece.type}: a {document.get('type')} comes again as the client's to run")
             if item.call is not None and call_of(document, item.call.block) != item.call:
                 item.torn, piece.fast = True, False
         for item in self.items:
@@ -320,6 +323,12 @@ class Reader:
         if not response.get("output"):
             response = {**response, "output": [_came(item) for item in self.items]}
         return dumps(response)
+
+
+def _check_type(item: Item, document: Document, piece: Piece) -> None:
+    """Raise WireError where an item comes again as another kind: what was said of it would not be what it is."""
+    if document.get("type") != item.document.get("type"):
+        raise WireError(f"{piece.type}: a {item.document.get('type')} became a {document.get('type')}")
 
 
 def _end(block: Block) -> list[Event]:

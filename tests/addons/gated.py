@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ssl
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
@@ -14,10 +15,12 @@ from lockgate.config import Config, Host, RuleConfig
 from lockgate.errors import StorageError
 from lockgate.exchange import Ask, Comm, Decision, Exchange, ExchangeRow, Ports, Record, Relation
 from lockgate.policies.registry import PolicySet, Registry, load_policy, load_rules
-from tests.upstream.byte_clients import H1Client, H2Client
+from tests.upstream.byte_clients import H1Client, H2Client, tunnel
 from tests.upstream.proxied import Changes, Http, Provider, Proxy, Tls, connect, running_provider, running_proxy
 
 ANTHROPIC, OPENAI = "api.anthropic.com", "api.openai.com"
+DIRECT = {"localhost": Host(format="anthropic")}
+"""A model host without an upstream: whatever the gate forgot to send elsewhere reaches the provider all the same."""
 
 
 @dataclass(kw_only=True, eq=False)
@@ -79,13 +82,31 @@ class Gated:
     log: Kept
     registry: Registry
     finished: list[ExchangeRow]
+    gate: Gate
     clients: list[H1Client | H2Client] = field(default_factory=list[H1Client | H2Client])
 
     async def client(self, host: str = ANTHROPIC, http: Http | None = None) -> H1Client | H2Client:
-        client = await connect(self.proxy, self.tls, http or self.http, 443, host)
+        client = await connect(self.proxy, self.tls, http or self.http, self._port(host), host)
         client.host = host
         self.clients.append(client)
         return client
+
+    async def bare_client(self, host: str, alpn: Sequence[str]) -> H1Client:
+        """A client that offers these protocols, or none, and whose bytes the test writes itself."""
+        context = ssl.create_default_context(cafile=self.tls.proxy_ca)
+        if alpn:
+            context.set_alpn_protocols(alpn)
+        client = H1Client(*await tunnel(self.proxy.port, host, self._port(host), context), host)
+        self.clients.append(client)
+        return client
+
+    def _port(self, host: str) -> int:
+        return self.provider.port if host in DIRECT else 443
+
+    @property
+    def under_way(self) -> int:
+        """How many exchanges the gate still keeps in mind."""
+        return len(self.gate._passages)  # pyright: ignore[reportPrivateUsage]
 
 
 def rules(*given: Mapping[str, Any]) -> PolicySet:
@@ -99,9 +120,10 @@ async def gated(
     *given: Mapping[str, Any],
     client: Http = "h1",
     upstream: Http = "h1",
+    addons: Sequence[object] = (),
     **settings: Any,
 ) -> AsyncGenerator[Gated, None]:
-    """The gate with these rules; every model host is sent to the steered provider."""
+    """The gate with these rules, and addons after it; every model host is sent to the steered provider."""
     async with AsyncExitStack() as stack:
         provider = await stack.enter_async_context(running_provider(tls, upstream))
         url = f"https://127.0.0.1:{provider.port}"
@@ -112,14 +134,16 @@ async def gated(
         config = Config.model_validate({"hosts": hosts, "home": tls.confdir.parent, "ca": tls.confdir, **settings})
         log, finished = Kept(), list[ExchangeRow]()
         registry, route = Registry(rules(*given)), Route(config)
-        ports = Ports(log=log, models=NoModels())
+        gate = Gate(config, route, registry, Ports(log=log, models=NoModels()), lambda row, x: finished.append(row))
         service = Service(
             config=config, route=route, registry=registry, read_rules=lambda: registry.current, watched=lambda: [],
-            gate=Gate(config, route, registry, ports, lambda row, x: finished.append(row)), open_log=lambda: None,
-            closables=(),
+            gate=gate, open_log=lambda: None, closables=(),
         )  # fmt: skip
-        proxy = await stack.enter_async_context(running_proxy(tls, service, _Offer(upstream)))
-        at = Gated(proxy=proxy, provider=provider, tls=tls, http=client, log=log, registry=registry, finished=finished)
+        proxy = await stack.enter_async_context(running_proxy(tls, service, _Offer(upstream), *addons))
+        at = Gated(
+            proxy=proxy, provider=provider, tls=tls, http=client, log=log, registry=registry, finished=finished,
+            gate=gate,
+        )  # fmt: skip
         stack.callback(lambda: [client.close() for client in at.clients])
         yield at
 
@@ -134,4 +158,4 @@ class _Offer:
         data.server.alpn_offers = self._offer
 
 
-__all__ = ["ANTHROPIC", "OPENAI", "Gated", "Kept", "gated", "load_policy", "rules"]
+__all__ = ["ANTHROPIC", "DIRECT", "OPENAI", "Gated", "Kept", "gated", "load_policy", "rules"]

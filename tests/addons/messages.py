@@ -11,6 +11,8 @@ ASK = json.dumps({
     "model": "claude-x", "max_tokens": 100, "stream": True, "messages": [{"role": "user", "content": "hi"}],
     "tools": [{"name": "Bash", "input_schema": {"type": "object"}}],
 }).encode()  # fmt: skip
+WHOLE = json.dumps(json.loads(ASK) | {"stream": False}).encode()
+"""The same request, for a reply that comes whole."""
 PATH = "/v1/messages"
 
 

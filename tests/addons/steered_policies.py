@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterable
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from lockgate.events import NEW_BLOCK, Event, Request, TextDelta, ToolCall
 from lockgate.exchange import Exchange
@@ -54,3 +54,79 @@ class OtherModel(Policy):
 
     async def on_request(self, request: Request, x: Exchange) -> Request:
         return request.with_values({("model",): "claude-other"})
+
+
+class ForgetsToReturn(Policy):
+    """Has no return statement where it means to forward."""
+
+    async def on_tool_call(self, call: ToolCall, x: Exchange) -> Any:
+        pass
+
+
+class GivesWords(Policy):
+    """Gives back what is no event."""
+
+    async def on_tool_call(self, call: ToolCall, x: Exchange) -> Any:
+        return ("go on",)
+
+
+class BreaksOffGiving(Policy):
+    """Gives a generator, which fails only when it is read."""
+
+    async def on_tool_call(self, call: ToolCall, x: Exchange) -> Iterable[Event]:
+        def given() -> Iterable[Event]:
+            yield call
+            raise ZeroDivisionError("sk-secret")
+
+        return given()
+
+
+class Cancels(Policy):
+    """Cancels itself, as a task group in it might."""
+
+    async def on_tool_call(self, call: ToolCall, x: Exchange) -> Iterable[Event]:
+        raise asyncio.CancelledError
+
+
+class IsNotAsync(Policy):
+    """Fails before there is anything to await."""
+
+    def on_tool_call(self, call: ToolCall, x: Exchange) -> Any:
+        raise ZeroDivisionError("sk-secret")
+
+
+class ForgetsTheRequest(Policy):
+    async def on_request(self, request: Request, x: Exchange) -> Any:
+        pass
+
+
+class GivesADocument(Policy):
+    async def on_request(self, request: Request, x: Exchange) -> Any:
+        return request.document
+
+
+class CancelsTheRequest(Policy):
+    async def on_request(self, request: Request, x: Exchange) -> Request:
+        raise asyncio.CancelledError
+
+
+class FailsAtBirth(Policy):
+    """Cannot be made."""
+
+    def __init__(self, options: Any, shared: Any = None) -> None:
+        super().__init__(options, shared)
+        raise ZeroDivisionError("sk-secret")
+
+    async def on_tool_call(self, call: ToolCall, x: Exchange) -> Iterable[Event]:
+        return (call,)
+
+
+class FailsToProvision(Policy):
+    """Cannot be loaded, with an error of its own kind."""
+
+    asked: ClassVar[asyncio.Event]
+
+    @classmethod
+    def provision(cls, options: Any) -> Any:
+        cls.asked.set()
+        raise ZeroDivisionError("sk-secret")

@@ -27,6 +27,7 @@ SIGNATURES: list[tuple[Any, str]] = [
     (http.HttpStream.start_response_stream, "(self)"),
     (http.HttpStream.make_server_connection, "(self)"),
     (http.HttpStream.check_body_size, "(self, request)"),
+    (http.HttpStream.check_killed, "(self, emit_error_hook)"),
     (http.HttpStream.handle_protocol_error, "(self, event)"),
     (http.HttpStream.send_response, "(self, already_streamed=False)"),
     (http.HttpLayer.make_stream, "(self, stream_id)"),
