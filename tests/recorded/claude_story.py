@@ -43,7 +43,7 @@ class Play:
     async def run(self, prompt: str, *options: str) -> list[dict[str, Any]]:
         command = [str(install.claude_binary()), "-p", "--dangerously-skip-permissions"]
         ran = await self.stage.act([*command, "--output-format", "stream-json", "--verbose", *options, prompt])
-        told = [json.loads(line) for line in ran.out.splitlines()]
+        told = [json.loads(line) for line in ran.out.split("\n") if line]
         self.session = self.session or told[0]["session_id"]
         return told
 
@@ -71,7 +71,7 @@ class Play:
                         old_string="sum(discount(price(name), percent) * count for name, count in self.lines.items())",
                         new_string="discount(sum(price(name) * count for name, count in self.lines.items()), percent)"),
                         think=70),
-                    say(call("Read", file_path=f"{PROJECT}/receipt.png"), "", think=20),
+                    say(call("Read", file_path=f"{PROJECT}/receipt.png"), think=20),
                     say("The receipt is as expected.", shell("cat missing.txt"), shell("python3 -c 'print(1/0)'")),
                     say("Neither matters here.", call("Write", file_path=f"{PROJECT}/NOTES.md",
                         content=f"# Notes\n\n{self.lines.words(300)}\n"), think=25),
@@ -97,7 +97,7 @@ class Play:
         steps = [
             say(f"Step {step}. {self.lines.words(40)}", shell(f"python3 -c 'print(\"step {step}\", {step} * 7)'"),
                 think=50 if step % 2 else 0)
-            for step in range(1, 9)
+            for step in range(1, 13)
         ]  # fmt: skip
         long = say("The whole list, for the record.", shell("python3 -c 'print(*range(2000))'"), think=15)
         self.stage.expect(
@@ -107,11 +107,11 @@ class Play:
                     Failure(529, "Overloaded", "overloaded_error", headers={"retry-after": "0"}),
                     *steps[4:],
                     long,
-                    say("All eight steps are done.", think=20),
+                    say("All twelve steps are done.", think=20),
                 ]
             }
         )
-        await self.run("Go through the eight steps of the checklist.", "--continue")
+        await self.run("Go through the twelve steps of the checklist.", "--continue")
 
     async def fork(self) -> None:
         say = self.lines.reply

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import platform
 import random
+import re
 import shutil
-import socket
 import struct
 import zlib
 from collections import deque
@@ -27,14 +27,16 @@ from tests.recorded.lines import PROJECT_FILES
 from tests.recorded.recordings import Recording, Run
 from tests.recorded.taping import Tape
 from tests.upstream.received import Received
-from tests.upstream.script import Answer, Failure
+from tests.upstream.script import Answer, Failure, Script
 from tests.upstream.side_calls import side_answer
 from tests.upstream.tls import PROVIDER_NAMES, Authority
 
 FOLDER = Path("/tmp/dev")
 """No folder of a person's or of a test's: its name stands in every request."""
 HOME, PROJECT = FOLDER / "home", FOLDER / "project"
-KERNEL = "6.12.0"
+KERNEL = b"6.12.0"
+_SYSTEM = re.compile(rb"\([A-Z][A-Za-z ]+ [\d.]+; (?=\w+\) )")
+"""The distribution, as Codex's user agent names it: `(Debian 12.0.0; x86_64) `."""
 
 type Casting = Callable[[Received], str]
 """The role of a request that carries a conversation."""
@@ -50,7 +52,7 @@ class Stage:
     proxy: dict[str, str] = field(default_factory=dict[str, str])
     runs: list[Run] = field(default_factory=list[Run])
     roles: dict[int, str] = field(default_factory=dict[int, str])
-    lines: dict[str, deque[Answer]] = field(default_factory=dict[str, deque[Answer]])
+    lines: dict[str, deque[Answer | Script]] = field(default_factory=dict[str, deque[Answer | Script]])
     faults: list[str] = field(default_factory=list[str])
     tape: Tape = field(init=False)
 
@@ -58,7 +60,8 @@ class Stage:
         role = self.casting(received)
         self.roles[received.number] = role
         if left := self.lines.get(role):
-            return left.popleft()
+            line = left.popleft()
+            return line(received) if callable(line) else line
         self.faults.append(f"no line for {role} in request {received.number}")
         return Failure(400, self.faults[-1], "invalid_request_error")  # no client asks again
 
@@ -70,7 +73,7 @@ class Stage:
         self.tape.run = name
         self.runs.append(Run(name=name, kind=kind, of=of))
 
-    def expect(self, lines: Mapping[str, Sequence[Answer]]) -> None:
+    def expect(self, lines: Mapping[str, Sequence[Answer | Script]]) -> None:
         for role, answers in lines.items():
             self.lines[role] = deque(answers)
 
@@ -141,7 +144,5 @@ def neutral_path() -> dict[str, str]:
 
 
 def neutral(body: bytes) -> bytes:
-    """What is known of this machine, in neutral words."""
-    for own, other in ((platform.release(), KERNEL), (socket.gethostname(), "dev")):
-        body = body.replace(own.encode(), other.encode())
-    return body
+    """What clients tell of this machine, in neutral words; its paths and users are neutral by themselves."""
+    return _SYSTEM.sub(b"(Ubuntu 24.4.0; ", body).replace(platform.release().encode(), KERNEL)
