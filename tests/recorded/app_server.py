@@ -1,4 +1,4 @@
-"""Codex's app server over its standard input and output: what its editors' extensions speak, and a person's commands do."""
+"""Codex's app server, over its standard input and output: what editors' extensions speak to it."""
 
 from __future__ import annotations
 

@@ -6,12 +6,13 @@ import json
 from typing import Any
 
 from tests.clients import install
-from tests.clients.agents import claude
+from tests.clients.agents import ANTHROPIC_KEY, claude
 from tests.recorded.lines import Lines, call, shell
 from tests.recorded.recordings import Recording
-from tests.recorded.stage import PROJECT, Stage, neutral_path, staged
+from tests.recorded.stage import HOME, PROJECT, Stage, neutral_path, staged
+from tests.recorded.terminal import Terminal
 from tests.upstream.received import Received
-from tests.upstream.script import Failure, Usage
+from tests.upstream.script import Failure, Reply, Text, Usage
 
 VERSION = "2.1.330"
 FULL = Usage(input=985_000, cached=984_000, output=300)
@@ -25,7 +26,7 @@ def casting(received: Received) -> str:
         return f"agent:{_task(received)}"
     if kind != "auxiliary":
         return kind
-    return "title" if "title" in json.dumps(received.document.get("system", "")) else "probe"
+    return "title" if "naming a coding session" in json.dumps(received.document.get("system", "")) else "other"
 
 
 def _task(received: Received) -> str:
@@ -120,7 +121,8 @@ class Play:
             {
                 "main": [
                     say("In this copy I try decimals.", shell("grep -n discount shop/*.py"), think=40),
-                    say(call("Read", file_path=f"{PROJECT}/shop/prices.py"), call("Read", file_path=f"{PROJECT}/NOTES.md")),
+                    say(call("Read", file_path=f"{PROJECT}/shop/prices.py"),
+                        call("Read", file_path=f"{PROJECT}/NOTES.md")),
                     say("Decimals would be slower and no more exact here.", think=30),
                 ]
             }
@@ -128,7 +130,7 @@ class Play:
         await self.run("Try decimals instead.", "--resume", self.session, "--fork-session")
 
     async def third(self) -> None:
-        """Goes on beside the fork, with an agent in the background whose end the client tells by itself."""
+        """Goes on beside the fork."""
         say = self.lines.reply
         self.stage.open("third", "resume", of="second")
         steps = [say(shell(f"sed -n {step}p README.md"), think=25) for step in range(1, 6)]
@@ -136,12 +138,14 @@ class Play:
         await self.run("Check the README line by line.", "--resume", self.session)
 
     async def background(self) -> None:
+        """A sub-agent in the background, whose end the client tells by itself."""
         say = self.lines.reply
         self.stage.open("background", "resume", of="third")
         self.stage.expect(
             {
                 "main": [
-                    say("It watches while I answer.", _agent("watch", "Run the tests.", run_in_background=True), think=10),
+                    say("It watches while I answer.",
+                        _agent("watch", "Run the tests.", run_in_background=True), think=10),
                     say("The tests run in the background."),
                     say("The watcher says that they pass.", think=15),
                 ],
@@ -196,10 +200,53 @@ class Play:
         self.stage.expect({"main": [say("A file, then.", shell("echo file"), think=20), say("One file is enough.")]})
         await self.run("Make it a file.", "--resume", self.session, "--resume-session-at", kept)
 
+    async def interactive(self) -> None:
+        """A person at a terminal begins another conversation, which the client gives a title of its own accord."""
+        say = self.lines.reply
+        self.stage.open("interactive", "start")
+        self.stage.expect(
+            {
+                "title": [Reply([Text('{"title":"Shop folder"}')])],
+                "main": [
+                    say("I look.", shell("ls"), think=10),
+                    say("It holds a small shop.", think=10),
+                    say("You are welcome."),
+                ],
+            }
+        )
+        _spare_questions()
+        environment = {**self.stage.environment, **self.stage.proxy}
+        del environment["CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC"]  # else there are no titles
+        command = [str(install.claude_binary()), "--dangerously-skip-permissions"]
+        async with Terminal.started(command, environment, PROJECT) as terminal:
+            await terminal.until(lambda: b"permissions" in terminal.drawn)
+            await terminal.says("What is in this folder?")
+            await terminal.until(lambda: len(self.stage.lines["main"]) == 1 and self.stage.is_quiet)
+            await terminal.until(lambda: b"small" in terminal.drawn)
+            await terminal.says("Thank you!")
+            await terminal.until(lambda: not any(self.stage.lines.values()) and self.stage.is_quiet)
+        self.stage.over(terminal.drawn.decode(errors="replace")[-2000:])
+
     def _summary(self, aim: str) -> str:
         """As the client's request asks for it: a part for the model itself, then what is kept."""
         analysis = f"<analysis>\n{self.lines.words(80)}\n</analysis>"
-        return f"{analysis}\n\n<summary>\n1. Primary Request and Intent:\n   {aim}\n\n{self.lines.words(200)}\n</summary>"
+        kept = f"1. Primary Request and Intent:\n   {aim}\n\n{self.lines.words(200)}"
+        return f"{analysis}\n\n<summary>\n{kept}\n</summary>"
+
+
+def _spare_questions() -> None:
+    """Answers beforehand what the client asks a person at its first start."""
+    key = ANTHROPIC_KEY["ANTHROPIC_API_KEY"]
+    file = HOME / ".claude.json"
+    known = json.loads(file.read_text())
+    answers: dict[str, Any] = {
+        "hasCompletedOnboarding": True,
+        "bypassPermissionsModeAccepted": True,
+        "customApiKeyResponses": {"approved": [key[-20:]], "rejected": []},
+        "projects": {str(PROJECT): {"hasTrustDialogAccepted": True}},
+    }
+    file.write_text(json.dumps(known | answers))
+    (HOME / ".claude" / "settings.json").write_text(json.dumps({"skipDangerousModePermissionPrompt": True}))
 
 
 def _agent(name: str, prompt: str, **options: Any) -> Any:
@@ -221,4 +268,5 @@ async def record() -> Recording:
         await play.compact()
         await play.fourth()
         await play.rewind()
+        await play.interactive()
         return stage.recording("Claude Code", VERSION)

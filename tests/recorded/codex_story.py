@@ -64,7 +64,7 @@ class Play:
     async def first(self) -> None:
         say = self.lines.reply
         self.stage.open("first", "start")
-        edit = "sed -i 's/self.lines\\[name\\] = count/self.lines[name] = self.lines.get(name, 0) + count/' shop/cart.py"
+        edit = "sed -i 's/\\[name\\] = count/[name] = self.lines.get(name, 0) + count/' shop/cart.py"
         self.stage.expect(
             {
                 "main": [

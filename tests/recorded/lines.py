@@ -9,10 +9,11 @@ from typing import Any
 
 from tests.upstream.script import Call, Part, Reply, ShellCall, Text, Thinking, Usage
 
-_WORDS = (
+_SAYING = (
     "the price list total discount rounding test function module cart currency table returns raises expects value "
     "before after because so that we should check whether it also handles an empty order and what happens when"
-).split()
+)
+_WORDS = _SAYING.split()
 
 
 class Lines:
@@ -87,7 +88,7 @@ class Cart:
         return sum(discount(price(name), percent) * count for name, count in self.lines.items())
 ''',
     "tests/__init__.py": "",
-    "tests/test_cart.py": '''import unittest
+    "tests/test_cart.py": """import unittest
 
 from shop.cart import Cart
 
@@ -105,6 +106,6 @@ class CartTest(unittest.TestCase):
 
 if __name__ == "__main__":
     unittest.main()
-''',
+""",
     "README.md": "# Shop\n\nPrices, a cart, and tests: `python3 -m unittest`.\n\nÜber 1.000 Bestellungen · 注文 · 🍵\n",
 }

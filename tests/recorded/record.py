@@ -1,4 +1,4 @@
-"""Records the sessions anew: `python -m tests.recorded.record [claude] [codex]`. It takes about a minute, and ends itself."""
+"""Records the sessions anew: `python -m tests.recorded.record [claude] [codex]`. It takes about a minute."""
 
 from __future__ import annotations
 

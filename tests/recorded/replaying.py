@@ -1,9 +1,13 @@
 """A recorded session once more: as records for the log's writer, or through a real proxy. No real client is needed.
 
-    for exchange in load("claude").exchanges:        # what a proxy would tell the log, exchange by exchange
+What a proxy would tell the log, exchange by exchange:
+
+    for exchange in load("claude").exchanges:
         writer.write(records(exchange))
 
-    async with replayer(folder, database) as proxy:  # a real Lockgate, with a provider behind it that knows the replies
+A real Lockgate, with a provider behind it that knows the replies:
+
+    async with replayer(folder, tls, database) as proxy:
         await proxy.replay(load("claude").exchanges)
 """
 

@@ -80,7 +80,13 @@ class Stage:
     def over(self, said: str) -> None:
         """Fails where lines were left unsaid."""
         unsaid = [f"{len(left)} lines for {role} were not said" for role, left in self.lines.items() if left]
-        assert not unsaid + self.faults, f"{self.client}, run {self.tape.run}: {'; '.join(unsaid + self.faults)}: {said}"
+        wrong = "; ".join(unsaid + self.faults)
+        assert not wrong, f"{self.client}, run {self.tape.run}: {wrong}: {said}"
+
+    @property
+    def is_quiet(self) -> bool:
+        """Whether every reply has ended."""
+        return self.tape.endings.keys() == self.tape.taped.keys()
 
     async def act(self, command: Sequence[str]) -> Ran:
         """Runs the client to its end; all lines have to be said."""
@@ -103,7 +109,7 @@ class Stage:
 @asynccontextmanager
 async def staged(client: str, casting: Casting, environment: Callable[[Path], dict[str, str]]) -> AsyncGenerator[Stage]:
     """Builds the folder and takes it away again. Raises FileExistsError where there is one already."""
-    FOLDER.mkdir()
+    FOLDER.mkdir()  # noqa: ASYNC240
     try:
         _build_project()
         authority = Authority.make(FOLDER)
@@ -134,8 +140,11 @@ def _picture() -> bytes:
     rows = b"".join(b"\0" + chance.randbytes(width) for _ in range(width))
     head = struct.pack(">IIBBBBB", width, width, 8, 0, 0, 0, 0)
     chunks = ((b"IHDR", head), (b"IDAT", zlib.compress(rows)), (b"IEND", b""))
-    packed = (struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data)) for kind, data in chunks)
-    return b"\x89PNG\r\n\x1a\n" + b"".join(packed)
+    return b"\x89PNG\r\n\x1a\n" + b"".join(_chunk(kind, data) for kind, data in chunks)
+
+
+def _chunk(kind: bytes, data: bytes) -> bytes:
+    return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
 
 
 def neutral_path() -> dict[str, str]:

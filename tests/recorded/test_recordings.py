@@ -150,7 +150,8 @@ def test_claudes_sub_agents_belong_to_the_session_and_run_side_by_side() -> None
     assert {said_session(one) for one in agents} == {first_session(recording)}
     assert {said_session(one) for one in recording.of("main", "fork")}.isdisjoint({first_session(recording)})
     survey, review = (
-        [one.number for one in agents if recording.roles[one.number] == f"agent:{name}"] for name in ("survey", "review")
+        [one.number for one in agents if recording.roles[one.number] == f"agent:{name}"]
+        for name in ("survey", "review")
     )
     assert min(survey) < max(review)
     assert min(review) < max(survey)
@@ -161,6 +162,15 @@ def test_claude_asks_again_what_was_refused_for_the_moment() -> None:
     [refused] = [one for one in recording.of("main") if one.status == 529]
     again = recording.exchanges[refused.number]
     assert (again.status, again.request_body) == (200, refused.request_body)
+
+
+def test_claude_asks_for_titles_beside_the_conversation() -> None:
+    recording = load("claude")
+    titles = recording.of("title")
+    assert {one.header("x-claude-code-request-class") for one in titles} == {"auxiliary"}
+    assert not any(one.request.get("tools") for one in titles)
+    [session] = {said_session(one) for one in (*titles, *recording.of("main", "interactive"))}
+    assert session != first_session(recording)
 
 
 def test_claude_sends_a_picture() -> None:

@@ -55,7 +55,9 @@ def check(detail: ExchangeDetail, exchange: Exchange) -> bool:
     return same
 
 
-async def test_the_log_gives_back_what_was_sent(database_url: str, recording: Recording, record_property: Record) -> None:
+async def test_the_log_gives_back_what_was_sent(
+    database_url: str, recording: Recording, record_property: Record
+) -> None:
     ids, _ = written(database_url, recording)
     same = 0
     async with Queries(database_url) as log:
