@@ -187,7 +187,7 @@ class Play:
             found = await server.ask("thread/resume", threadId=self.session)
             kept = found["thread"]["turns"][-2]["id"]
             copy = await server.ask("thread/fork", threadId=self.session, lastTurnId=kept)
-            words = [{"type": "text", "text": "Make it a file.", "text_elements": []}]
+            words: list[Any] = [{"type": "text", "text": "Make it a file.", "text_elements": []}]
             options: dict[str, Any] = {"approvalPolicy": "never", "sandboxPolicy": {"type": "dangerFullAccess"}}
             await server.ask("turn/start", threadId=copy["thread"]["id"], input=words, **options)
             await server.told("turn/completed")

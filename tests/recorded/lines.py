@@ -23,12 +23,12 @@ class Lines:
         self._chance = random.Random(seed)
         self._context = 14_000
 
-    def reply(self, *parts: Part | str, think: int = 0, **options: Any) -> Reply:
+    def reply(self, *parts: Part | str, think: int = 0, usage: Usage | None = None) -> Reply:
         """A reply, with a signed thought of about so many words before it; a bare string is Text."""
         said: list[Part] = [Text(part) if isinstance(part, str) else part for part in parts]
         if think:
             said.insert(0, self.thought(think))
-        return Reply(said, **({"usage": self._usage()} | options))
+        return Reply(said, usage=usage or self._usage())
 
     def thought(self, words: int) -> Thinking:
         """Its signature is of the length that the service's are: it holds the thought itself, encrypted."""

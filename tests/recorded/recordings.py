@@ -115,7 +115,7 @@ def load(name: str) -> Recording:
 def store(name: str, recording: Recording) -> None:
     """Writes both files."""
     lines = b"".join(_line(exchange) for exchange in recording.exchanges)
-    options = zstandard.ZstdCompressionParameters.from_level(
+    options: Any = zstandard.ZstdCompressionParameters.from_level(  # pyright: ignore[reportUnknownMemberType]
         19, window_log=WINDOW_LOG, enable_ldm=True, source_size=len(lines)
     )
     (FOLDER / f"{name}.jsonl.zst").write_bytes(zstandard.ZstdCompressor(compression_params=options).compress(lines))
@@ -156,7 +156,7 @@ def _packed(value: Any) -> Any:
 def _exchange(values: dict[str, Any]) -> Exchange:
     for name in ("request_body", "response_body"):
         body = values[name]
-        values[name] = base64.b64decode(body["base64"]) if isinstance(body, dict) else body.encode()
+        values[name] = body.encode() if isinstance(body, str) else base64.b64decode(body["base64"])
     for name in ("request_headers", "response_headers"):
         values[name] = _headers(values[name])
     return Exchange(**values)

@@ -51,6 +51,12 @@ def reply_of(exchange: Exchange) -> Reply | None:
     return reply
 
 
+def said(exchange: Exchange) -> bytes:
+    """The reply as the JSON text that a whole reply would be; the body as it came where it is no conversation's."""
+    reply = reply_of(exchange)
+    return exchange.response_body if reply is None else reply.message() or b""
+
+
 def records(exchange: Exchange, *, id: str | None = None) -> list[Record]:
     """What a proxy that changes nothing tells the log of it: the row as it ends, and both comms, joined."""
     endpoint, reply = endpoint_for(exchange.method, exchange.path), reply_of(exchange)
@@ -74,8 +80,7 @@ def records(exchange: Exchange, *, id: str | None = None) -> list[Record]:
         duration_ms=exchange.ended_ms - exchange.asked_ms,
     )
     asked = _comm(exchange, row, "REQUEST", exchange.request_body if converses else None)
-    came = (reply.message() if reply else exchange.response_body) if converses else None
-    answered = _comm(exchange, row, "RESPONSE", came)
+    answered = _comm(exchange, row, "RESPONSE", said(exchange) if converses else None)
     return [row, asked, answered, Relation(from_comm_id=asked.id, to_comm_id=answered.id, type="request_response")]
 
 

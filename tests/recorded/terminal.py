@@ -34,10 +34,9 @@ class Terminal:
         """The client is killed when the block ends."""
         master, slave = pty.openpty()
         fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", ROWS, COLUMNS, 0, 0))
-        ends = {"stdin": slave, "stdout": slave, "stderr": slave}
         variables = {**environment, "TERM": "xterm-256color"}
         process = await asyncio.create_subprocess_exec(
-            *command, **ends, env=variables, cwd=work, start_new_session=True
+            *command, stdin=slave, stdout=slave, stderr=slave, env=variables, cwd=work, start_new_session=True
         )
         os.close(slave)
         terminal = cls(master)

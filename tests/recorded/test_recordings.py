@@ -14,7 +14,7 @@ from tests.clients import install
 from tests.clients.agents import ANTHROPIC_KEY, OPENAI_KEY
 from tests.recorded import claude_story, codex_story
 from tests.recorded.recordings import FOLDER, NAMES, Exchange, Recording, load
-from tests.recorded.replaying import reply_of
+from tests.recorded.replaying import reply_of, said
 
 type Json = dict[str, Any]
 
@@ -25,8 +25,7 @@ STRANGE_PATHS = re.compile(rb"(?<![\w.:/~-])/(?:root/(?!task)|(?:home|Users|work
 
 def whole(exchange: Exchange) -> Json:
     """The reply as one document."""
-    reply = reply_of(exchange)
-    return json.loads((reply and reply.message()) or b"{}")
+    return json.loads(said(exchange))
 
 
 def turns(recording: Recording, session: str) -> list[Exchange]:
