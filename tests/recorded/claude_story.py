@@ -79,18 +79,25 @@ class Play:
                     say(shell("python3 -c \"print('naïve café 注文 🍵 \\u2028 \\x7f')\"")),
                     say("Done: `add` now counts, and the discount is taken once.", think=35),
                 ],
-                "agent:survey": [
-                    say("I look for money.", shell("grep -rn cents shop")),
-                    say(call("Read", file_path=f"{path}/prices.py")),
-                    say("Money is computed in `prices.discount` and `Cart.total`."),
-                ],
-                "agent:review": [
-                    say(call("Read", file_path=f"{path}/cart.py"), think=20),
-                    say("`add` replaces the count, and a discount is rounded per piece.", think=45),
-                ],
+                **self._helpers(),
             }
         )  # fmt: skip
         await self.run("Adding tea twice to the cart counts it once. Find out why and fix it, please.")
+
+    def _helpers(self) -> dict[str, list[Reply]]:
+        """What the two sub-agents say that look around at the same time."""
+        say, path = self.lines.reply, f"{PROJECT}/shop"
+        return {
+            "agent:survey": [
+                say("I look for money.", shell("grep -rn cents shop")),
+                say(call("Read", file_path=f"{path}/prices.py")),
+                say("Money is computed in `prices.discount` and `Cart.total`."),
+            ],
+            "agent:review": [
+                say(call("Read", file_path=f"{path}/cart.py"), think=20),
+                say("`add` replaces the count, and a discount is rounded per piece.", think=45),
+            ],
+        }
 
     async def second(self) -> None:
         say = self.lines.reply
