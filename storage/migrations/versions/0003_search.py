@@ -13,6 +13,11 @@ FILTERED = ("provider", "model", "agent", "project", "status", "started_at")
 TOKENS = ("input_tokens", "output_tokens", "cache_read_tokens", "cache_write_tokens")
 FTS5 = "CREATE VIRTUAL TABLE said_fts USING fts5 (text, content='', tokenize='unicode61 remove_diacritics 0')"
 
+SMALL = (  # PostgreSQL compresses only rows of more than 2 KB, unless it is told otherwise
+    "ALTER TABLE said ALTER COLUMN words SET STORAGE MAIN",
+    "ALTER TABLE said SET (toast_tuple_target = 128)",
+)
+
 
 def upgrade() -> None:
     op.add_column("exchange", sa.Column("counted_by", sa.Text(), nullable=False, server_default="none"))
@@ -75,7 +80,13 @@ def _create_said() -> None:
     if op.get_context().dialect.name == "sqlite":
         op.execute(FTS5)
     else:
-        op.create_index("ix_said_words", "said", ["words"], postgresql_using="gin")
+        for statement in SMALL:
+            op.execute(statement)
+        op.create_index(
+            *("ix_said_words", "said", ["words"]),
+            postgresql_using="gin",
+            postgresql_with={"gin_pending_list_limit": 64},
+        )
 
 
 def _create_about(table: str, content: str) -> None:
