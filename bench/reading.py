@@ -15,7 +15,7 @@ import statistics
 import sys
 import time
 import zlib
-from collections.abc import Awaitable, Callable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -67,7 +67,7 @@ class Kind:
     """What is asked, of which tables."""
 
     what: str
-    tables: dict[str, Sequence[str]]
+    tables: Mapping[str, Sequence[str]]
     rows: Callable[[int, random.Random, Sequence[str]], Sequence[Row]]
     """Of one number, one for each table."""
     questions: Callable[[int], dict[str, tuple[str, Filter]]]

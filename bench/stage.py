@@ -18,7 +18,7 @@ from lockgate.bench.usage import check_system, cores
 
 MITMDUMP = "import sys; from mitmproxy.tools.main import mitmdump; sys.exit(mitmdump())"
 LOCKGATE = "from lockgate.cli import main; main()"
-UNLOGGED = "from lockgate.bench.unlogged import run; run()"
+UNLOGGED = "from lockgate.bench.unlogged import forget; forget(); from lockgate.cli import main; main()"
 CERTIFICATE_FILE = "mitmproxy-ca-cert.pem"
 
 PLAIN_SCRIPT = """\

@@ -1,8 +1,8 @@
 """What a long session costs in the log: `python -m lockgate.bench.storing URL [TURNS]`, into an empty database.
 
-A session of `lockgate.bench.sessions` is written turn by turn, as the log's thread does it, with headers such as Claude
-Code and its provider send. Bytes are those of the database, indexes and all, less those of an empty one; raw is what the
-bodies alone would take if each were kept whole. CPU is the writing thread's, for an exchange.
+A session of `lockgate.bench.sessions` is written turn by turn, as the log's thread does it, with headers such as
+Claude Code and its provider send. Bytes are those of the database, indexes and all, less those of an empty one; raw is
+what the bodies alone would take if each were kept whole. CPU is the writing thread's, for an exchange.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ LATE = (250, 300)
 """The turns whose growth is compared, of 300; of fewer in proportion."""
 ENDPOINT = "POST /v1/messages"
 ASKING = (
-    ("host", "api.anthropic.com"), ("content-length", "{length}"), ("connection", "keep-alive"), ("accept", "application/json"),
+    ("host", "api.anthropic.com"), ("content-length", "{length}"), ("accept", "application/json"),
     ("user-agent", "claude-cli/2.1.330 (external, cli)"), ("content-type", "application/json"),
     ("anthropic-version", "2023-06-01"), ("anthropic-dangerous-direct-browser-access", "true"), ("x-app", "cli"),
     ("anthropic-beta", "claude-code-20250219,interleaved-thinking-2025-05-14,context-management-2025-06-27"),

@@ -1,4 +1,4 @@
-"""Lockgate without its log, to tell what the log costs: `run` is the command line with nothing else changed.
+"""Lockgate without its log, to tell what the log costs: nothing else is changed.
 
 There is no such configuration: a proxy that forgets what passed is none.
 """
@@ -9,7 +9,6 @@ from collections.abc import Sequence
 from typing import Any
 
 from lockgate import app
-from lockgate.cli import main
 from lockgate.exchange import Record
 
 
@@ -28,6 +27,6 @@ class NoLog:
         return []
 
 
-def run() -> None:
+def forget() -> None:
+    """From now on, a proxy that is built has no log."""
     app.SqlLog = NoLog  # pyright: ignore[reportAttributeAccessIssue]
-    main()

@@ -38,7 +38,8 @@ class Headings:
 
     def write(self, connection: Connection, headers: Sequence[Pairs]) -> list[Row]:
         """For each list what stands in its comm's row: `heading` and `headers`. It is known after `committed`."""
-        self._new, rows = {}, []
+        rows: list[Row] = []
+        self._new = {}
         found = [self._stored(one, rows) for one in headers]
         if rows:
             connection.execute(self._insert, sorted(rows, key=lambda row: row["hash"]))

@@ -280,7 +280,8 @@ def _marks(row: ExchangeRow, labels: Sequence[Row], notes: Sequence[Row]) -> Mar
 
 def _comm(row: Row, content: bytes | None) -> Comm:
     values: Row = {name: value for name, value in row.items() if name not in (*WHOLE, "heading", "names")}
-    return Comm(**values | {"headers": headings.whole(row["names"], row["headers"]), "content": content})
+    values |= {"headers": headings.whole(row["names"], row["headers"]), "content": content}
+    return Comm(**values)
 
 
 def _relation(row: Row) -> Relation:
