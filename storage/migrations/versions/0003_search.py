@@ -13,11 +13,6 @@ FILTERED = ("provider", "model", "agent", "project", "status", "started_at")
 TOKENS = ("input_tokens", "output_tokens", "cache_read_tokens", "cache_write_tokens")
 FTS5 = "CREATE VIRTUAL TABLE said_fts USING fts5 (text, content='', tokenize='unicode61 remove_diacritics 0')"
 
-SMALL = (  # PostgreSQL compresses only rows of more than 2 KB, unless it is told otherwise
-    "ALTER TABLE said ALTER COLUMN words SET STORAGE MAIN",
-    "ALTER TABLE said SET (toast_tuple_target = 128)",
-)
-
 
 def upgrade() -> None:
     op.add_column("exchange", sa.Column("counted_by", sa.Text(), nullable=False, server_default="none"))
@@ -80,12 +75,11 @@ def _create_said() -> None:
     if op.get_context().dialect.name == "sqlite":
         op.execute(FTS5)
     else:
-        for statement in SMALL:
-            op.execute(statement)
+        few = {"gin_pending_list_limit": 64}  # kB: by itself it would leave 4 MB of new words unsorted
         op.create_index(
             *("ix_said_words", "said", ["words"]),
             postgresql_using="gin",
-            postgresql_with={"gin_pending_list_limit": 64},
+            postgresql_with=few,
         )
 
 
