@@ -17,7 +17,6 @@ from lockgate.bench.result import Result, absolutes, ratios
 from lockgate.bench.stage import Stage
 from lockgate.bench.usage import BenchError, pinned
 
-REPLY_EVENTS = 200
 BOUND_MS = 500.0
 
 
@@ -111,7 +110,7 @@ def cpu(stage: Stage, size: Size, rounds: int, step: Step) -> Sequence[Result]:
 
     def cost(proxy: Proxy) -> float:
         seeds[proxy.name] += 1
-        job: dict[str, Any] = {"events": REPLY_EVENTS, "gap_seconds": GAP_SECONDS, "seed": seeds[proxy.name]}
+        job: dict[str, Any] = {"events": size.reply_events, "gap_seconds": GAP_SECONDS, "seed": seeds[proxy.name]}
         found = stage.client.ask(proxy.job("turns", count=size.logged_turns, **job))
         step()
         requests.append(found["request_bytes"])
@@ -119,7 +118,11 @@ def cpu(stage: Stage, size: Size, rounds: int, step: Step) -> Sequence[Result]:
 
     with stage.unlogged.running(stage.core) as unlogged, stage.lockgate.running(stage.core) as lockgate:
         off, on = alternate(warmed(stage, unlogged, lockgate), rounds, cost)
-    notes = {"turns_per_round": size.logged_turns, "events_per_reply": REPLY_EVENTS, "request_bytes": max(requests)}
+    notes = {
+        "turns_per_round": size.logged_turns,
+        "events_per_reply": size.reply_events,
+        "request_bytes": max(requests),
+    }
     return [ratios(off, on, unit="ms", **told("log-cpu", "an agent's turn, log off and on", 1.15, notes))]
 
 

@@ -43,12 +43,13 @@ class Size:
     long_session_turns: int = 1_500
     sessions: int = 8
     logged_turns: int = 40
+    reply_events: int = 200
     stored_rows: int = 1_000_000
 
 
 QUICK = Size(
     exchanges=60, events=100, streams=2, first_byte_times=2, judge_seconds=1.0, held=30, hold_seconds=1.0,
-    session_turns=30, long_session_turns=30, sessions=2, logged_turns=5, stored_rows=1_000,
+    session_turns=30, long_session_turns=30, sessions=2, logged_turns=5, reply_events=20, stored_rows=1_000,
 )  # fmt: skip
 
 
