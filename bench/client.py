@@ -18,6 +18,7 @@ from itertools import pairwise
 from time import perf_counter
 from typing import Any
 
+from lockgate.bench.sessions import session
 from lockgate.bench.traffic import DELTA, HOST, LAST_CHUNK, Plan, request
 from lockgate.bench.usage import cpu_seconds, resident_bytes
 
@@ -70,9 +71,9 @@ class Connection:
         head = (await self._head()).lower()
         return await self._reader.readexactly(int(head.partition(b"content-length:")[2].partition(b"\r\n")[0]))
 
-    async def stream(self, plan: Plan) -> Heard:
+    async def stream(self, plan: Plan, body: bytes = b"") -> Heard:
         """A streamed reply to its end."""
-        return await self.finish(await self.begin(plan))
+        return await self.finish(await self.begin(plan, body))
 
     async def finish(self, heard: Heard) -> Heard:
         """The rest of a reply that has begun."""
@@ -83,9 +84,9 @@ class Connection:
             raise Refused(f"a stream ended with {heard.text!r}")
         return heard
 
-    async def begin(self, plan: Plan) -> Heard:
+    async def begin(self, plan: Plan, body: bytes = b"") -> Heard:
         """A streamed reply up to the first bytes of its body."""
-        asked = request(plan)
+        asked = request(plan, body)
         heard = Heard(perf_counter())
         self._writer.write(asked)
         await self._head()
@@ -181,6 +182,21 @@ async def first_bytes(job: Any) -> dict[str, Any]:
     return {"waits": waits}
 
 
+async def turns(job: Any) -> dict[str, Any]:
+    """An agent's turns, one after the other: the request grows, and the reply is streamed."""
+    plan = Plan(reply="events", events=job["events"], gap_seconds=job["gap_seconds"])
+    warm, *bodies = [body for body, _ in session(job["count"] + 1, seed=job["seed"])]
+    async with connections(job, 1) as (connection,):
+        await connection.stream(plan, warm)
+        await asyncio.sleep(SETTLE_SECONDS)
+        cpu = cpu_seconds(job["pid"])
+        for body in bodies:
+            await connection.stream(plan, body)
+        await asyncio.sleep(SETTLE_SECONDS)
+        size = sum(map(len, bodies)) // len(bodies)
+        return {"count": len(bodies), "cpu_seconds": cpu_seconds(job["pid"]) - cpu, "request_bytes": size}
+
+
 async def hold(job: Any) -> dict[str, Any]:
     """Streams that are all held at once: the memory that the proxy needs for them."""
     async with connections(job, job["count"]) as opened:
@@ -197,7 +213,7 @@ async def hold(job: Any) -> dict[str, Any]:
         return found
 
 
-JOBS = {job.__name__: job for job in (exchanges, streams, side_by_side, first_bytes, hold)}
+JOBS = {job.__name__: job for job in (exchanges, streams, side_by_side, first_bytes, turns, hold)}
 
 
 def main() -> None:

@@ -5,7 +5,7 @@ A `step` is called as often as `steps` says, for a progress bar.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Mapping, Sequence
+from collections.abc import Callable, Generator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from statistics import median
@@ -39,9 +39,18 @@ class Size:
     judge_seconds: float = 5.0
     held: int = HELD_STREAMS
     hold_seconds: float = 5.0
+    session_turns: int = 300
+    long_session_turns: int = 1_500
+    sessions: int = 8
+    logged_turns: int = 40
+    reply_events: int = 200
+    stored_rows: int = 1_000_000
 
 
-QUICK = Size(exchanges=60, events=100, streams=2, first_byte_times=2, judge_seconds=1.0, held=30, hold_seconds=1.0)
+QUICK = Size(
+    exchanges=60, events=100, streams=2, first_byte_times=2, judge_seconds=1.0, held=30, hold_seconds=1.0,
+    session_turns=30, long_session_turns=30, sessions=2, logged_turns=5, reply_events=20, stored_rows=1_000,
+)  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,9 +72,9 @@ def small(stage: Stage, size: Size, rounds: int, step: Step) -> Sequence[Result]
         return found["cpu_seconds"] / found["count"] * 1e6
 
     with _warm(stage) as proxies:
-        plain, lockgate = _alternate(proxies, rounds, cost)
+        plain, lockgate = alternate(proxies, rounds, cost)
     notes = {"exchanges_per_round": size.exchanges}
-    about = _about("small", "small exchange, CPU", 1.35, notes)
+    about = told("small", "small exchange, CPU", 1.35, notes)
     return [ratios(plain, lockgate, unit="us", **about)]
 
 
@@ -81,14 +90,14 @@ def events(stage: Stage, size: Size, rounds: int, step: Step) -> Sequence[Result
         return found["cpu_seconds"] / found["events"] * 1e6
 
     with _warm(stage) as proxies:
-        plain, lockgate = _alternate(proxies, rounds, cost)
+        plain, lockgate = alternate(proxies, rounds, cost)
     notes: dict[str, Any] = {
         "streams": size.streams, "events_per_stream": size.events, "gap_ms": GAP_SECONDS * 1e3,
         "share_of_events_that_came_alone": min(alone),
     }  # fmt: skip
     if min(alone) < LEAST_ALONE:
         notes["warning"] = "the machine was too busy: events came several at once, so this says little"
-    return [ratios(plain, lockgate, unit="us", **_about("events", "streamed event, CPU", 1.6, notes))]
+    return [ratios(plain, lockgate, unit="us", **told("events", "streamed event, CPU", 1.6, notes))]
 
 
 def first_byte(stage: Stage, size: Size, rounds: int, step: Step) -> Sequence[Result]:
@@ -103,13 +112,13 @@ def first_byte(stage: Stage, size: Size, rounds: int, step: Step) -> Sequence[Re
         return [seconds * 1e3 for seconds in found["waits"]]
 
     with _warm(stage) as proxies:
-        plain, lockgate = _alternate(proxies, rounds, waits)
+        plain, lockgate = alternate(proxies, rounds, waits)
     notes = {"streams_at_once": AT_ONCE, "streams_per_round": AT_ONCE * size.first_byte_times}
     medians = [[median(each) for each in side] for side in (plain, lockgate)]
     lasts = [[percentile(each, 99) for each in side] for side in (plain, lockgate)]
     return [
-        differences(*medians, unit="ms", **_about("first-byte", "first byte, median", 3.0, notes)),
-        differences(*lasts, unit="ms", **_about("first-byte-p99", "first byte, p99", 15.0, notes)),
+        differences(*medians, unit="ms", **told("first-byte", "first byte, median", 3.0, notes)),
+        differences(*lasts, unit="ms", **told("first-byte-p99", "first byte, p99", 15.0, notes)),
     ]
 
 
@@ -139,7 +148,7 @@ def judge(stage: Stage, size: Size, rounds: int, step: Step) -> Sequence[Result]
         "judge_seconds": size.judge_seconds, "streams": 8, "gap_ms": JUDGE_GAP_SECONDS * 1e3,
         "cpu_seconds_at_rest": spent[0], "cpu_seconds_judged": spent[1],
     }  # fmt: skip
-    about = _about("judge", "gaps while a judge thinks, p99", 10.0, notes)
+    about = told("judge", "gaps while a judge thinks, p99", 10.0, notes)
     return [increases(*gaps, unit="ms", **about)]
 
 
@@ -154,7 +163,7 @@ def held(stage: Stage, size: Size, rounds: int, step: Step) -> Sequence[Result]:
         raise BenchError(f"of {size.held} streams only {min(each['held'] for each in found)} were held")
     before = [each["before_bytes"] / 1e6 for each in found]
     notes = {"streams": size.held, "megabytes_before_they_were_held": before}
-    about = _about("held", f"{size.held} streams held, memory", 250.0, notes)
+    about = told("held", f"{size.held} streams held, memory", 250.0, notes)
     return [absolutes([each["bytes"] / 1e6 for each in found], unit="MB", **about)]
 
 
@@ -168,30 +177,25 @@ def start(stage: Stage, size: Size, rounds: int, step: Step) -> Sequence[Result]
 
     for program in ("plain", "lockgate"):
         seconds(program)
-    plain, lockgate = _alternate(("plain", "lockgate"), rounds, seconds)
-    return [ratios(plain, lockgate, unit="s", **_about("start", "start until it listens", 1.5, {}))]
-
-
-MEASURES: Mapping[str, Measure] = {
-    "small": Measure(what="CPU of small exchanges", run=small, rounds=7),
-    "events": Measure(what="CPU of streamed events", run=events, rounds=5),
-    "first-byte": Measure(what="the wait for the first byte", run=first_byte, rounds=7),
-    "judge": Measure(what="other streams while a judge thinks", run=judge, rounds=12, steps_per_round=1),
-    "held": Measure(what="memory of held streams", run=held, rounds=2, steps_per_round=1),
-    "start": Measure(what="start-up", run=start, rounds=7),
-}
+    plain, lockgate = alternate(("plain", "lockgate"), rounds, seconds)
+    return [ratios(plain, lockgate, unit="s", **told("start", "start until it listens", 1.5, {}))]
 
 
 @contextmanager
 def _warm(stage: Stage) -> Generator[tuple[Proxy, Proxy]]:
     """Both proxies, each after a few exchanges: what they import or make only once is not measured."""
     with stage.both() as proxies:
-        for proxy in proxies:
-            stage.client.ask(proxy.job("exchanges", count=WARM_EXCHANGES, warm=WARM_EXCHANGES))
-        yield proxies
+        yield warmed(stage, *proxies)
 
 
-def _alternate[Side, Found](
+def warmed(stage: Stage, one: Proxy, other: Proxy) -> tuple[Proxy, Proxy]:
+    """Both, each after a few exchanges."""
+    for proxy in (one, other):
+        stage.client.ask(proxy.job("exchanges", count=WARM_EXCHANGES, warm=WARM_EXCHANGES))
+    return one, other
+
+
+def alternate[Side, Found](
     sides: tuple[Side, Side], rounds: int, measured: Callable[[Side], Found]
 ) -> tuple[list[Found], list[Found]]:
     """A B A B …: what disturbs the machine for a while disturbs both."""
@@ -199,5 +203,15 @@ def _alternate[Side, Found](
     return [a for a, _ in pairs], [b for _, b in pairs]
 
 
-def _about(name: str, what: str, bound: float, notes: dict[str, Any]) -> dict[str, Any]:
+def told(name: str, what: str, bound: float, notes: dict[str, Any]) -> dict[str, Any]:
     return {"name": name, "what": what, "bound": bound, "notes": notes}
+
+
+PROXY_MEASURES = {
+    "small": Measure(what="CPU of small exchanges", run=small, rounds=7),
+    "events": Measure(what="CPU of streamed events", run=events, rounds=5),
+    "first-byte": Measure(what="the wait for the first byte", run=first_byte, rounds=7),
+    "judge": Measure(what="other streams while a judge thinks", run=judge, rounds=12, steps_per_round=1),
+    "held": Measure(what="memory of held streams", run=held, rounds=2, steps_per_round=1),
+    "start": Measure(what="start-up", run=start, rounds=7),
+}

@@ -1,25 +1,34 @@
-"""How long lists and searches take over a large log: `python -m lockgate.bench.reading URL [ROWS]`.
+"""How long lists and searches take over a large log: `python -m lockgate.bench.reading URL list|search [ROWS]`.
 
-The rows are made here, straight into an empty database: one exchange, tool, decision and text each. Times are the
-median and the worst of some runs of the public queries, after one that warms up.
+The rows are made here, straight into an empty database: for lists an exchange with a tool and a decision each, for
+searches an exchange with a message each, whose text is indexed. Times are the median and the worst of some runs of the
+public queries, after one that warms up.
 """
 
 from __future__ import annotations
 
 import asyncio
+import json
 import random
 import sqlite3
 import statistics
 import sys
 import time
-from collections.abc import Awaitable, Callable, Iterator, Sequence
+import zlib
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import closing
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from functools import partial
+from hashlib import sha256
 from typing import Any
 
 from lockgate.storage.address import Address, parse
 from lockgate.storage.answers import Filter
+from lockgate.storage.columns import PACK_LEVEL
+from lockgate.storage.index import digest_of
 from lockgate.storage.queries import Queries
+from lockgate.storage.said import Said
 from lockgate.storage.schema import upgrade
 
 type Row = tuple[Any, ...]
@@ -43,28 +52,44 @@ DECISION = (
     *("id", "exchange_id", "rule", "policy", "policy_set", "mode", "subject", "action", "score", "reason"),
     *("milliseconds", "created_at", "given", "out"),
 )
-TABLES = {
-    "exchange": EXCHANGE,
-    "tool_use": ("name", "exchange_id", "calls"),
-    "decision": DECISION,
-    "said": ("comm_id", "exchange_id", "part", "role", "text"),
-}
+COMM = (
+    *("id", "exchange_id", "session_id", "type", "source", "destination", "endpoint", "arguments", "headers"),
+    *("trigger", "created_at"),
+)
+MESSAGE = ("hash", "kind", "role", "content", "size", "created_at")
+SAID = ("number", "exchange_id", "comm_id", "message", "part", "digest", "text")
+LISTED_TABLES = {"exchange": EXCHANGE, "tool_use": ("name", "exchange_id", "calls"), "decision": DECISION}
+SEARCHED_TABLES = {"exchange": EXCHANGE, "comm": COMM, "message": MESSAGE, "said": SAID}
 
 
-def make(url: str, count: int) -> None:
-    """An empty database with `count` exchanges."""
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """What is asked, of which tables."""
+
+    what: str
+    tables: Mapping[str, Sequence[str]]
+    rows: Callable[[int, random.Random, Sequence[str]], Sequence[Row]]
+    """Of one number, one for each table."""
+    questions: Callable[[int], dict[str, tuple[str, Filter]]]
+    """Each with what is searched for, by the number of rows; "" lists."""
+
+
+def make(url: str, count: int, kind: Kind) -> float:
+    """An empty database with `count` exchanges; gives the seconds that it took."""
+    began = time.perf_counter()
     address = parse(url)
     upgrade(url)
-    (_fill_sqlite if address.kind == "sqlite" else _fill_postgres)(address, _chunks(count))
+    (_fill_sqlite if address.kind == "sqlite" else _fill_postgres)(address, kind, _chunks(count, kind))
+    return time.perf_counter() - began
 
 
-def _chunks(count: int) -> Iterator[dict[str, list[Row]]]:
+def _chunks(count: int, kind: Kind) -> Iterator[dict[str, list[Row]]]:
     chance = random.Random(7)
     phrases = [" ".join(_words(chance, 20)) for _ in range(20_000)]
     for first in range(0, count, CHUNK):
-        chunk: dict[str, list[Row]] = {name: [] for name in TABLES}
+        chunk: dict[str, list[Row]] = {name: [] for name in kind.tables}
         for number in range(first, min(first + CHUNK, count)):
-            for name, row in zip(TABLES, _rows(number, chance, phrases), strict=True):
+            for name, row in zip(kind.tables, kind.rows(number, chance, phrases), strict=True):
                 chunk[name].append(row)
         yield chunk
 
@@ -74,38 +99,60 @@ def _words(chance: random.Random, count: int) -> list[str]:
     return [f"word{int(1.0003 ** (chance.random() * 36_000))}" for _ in range(count)]
 
 
-def _rows(number: int, chance: random.Random, phrases: Sequence[str]) -> tuple[Row, Row, Row, Row]:
+def _is_rare(number: int) -> bool:
+    return number % RARE == RARE // 2
+
+
+def _exchange(number: int) -> Row:
     moment = START + number * APART
-    id, other = _id(moment, number, 8), _id(moment, number, 9)
-    rare = number % RARE == RARE // 2
-    model = "rare-model" if rare else MODELS[number % 7 % 4]
-    exchange = (
-        *(id, moment, "model", "anthropic", "api.anthropic.com", "POST /v1/messages", model, "claude-code"),
+    model = "rare-model" if _is_rare(number) else MODELS[number % 7 % 4]
+    return (
+        *(_id(number, 8), moment, "model", "anthropic", "api.anthropic.com", "POST /v1/messages", model, "claude-code"),
         *(f"session-{number // 300}", f"project-{number % 13}", "", "", "127.0.0.1", "v1", True, 200),
         *("blocked" if number % 50 == 0 else "passed", "tool_use", 1200, 300, 40_000, 900, "provider"),
-        *(9_000_000_000 if rare else number % 50_000_000, 800.5, 2500.25, 1, 0, "[]", ""),
+        *(9_000_000_000 if _is_rare(number) else number % 50_000_000, 800.5, 2500.25, 1, 0, "[]", ""),
     )
-    tool = ("rare_tool" if rare else TOOLS[number % 11 % 6], id, 1)
+
+
+def _listed(number: int, chance: random.Random, phrases: Sequence[str]) -> Sequence[Row]:
+    id, rare = _id(number, 8), _is_rare(number)
     decision = (
-        *(other, id, "rare-rule" if rare else "no-touch", "tools", "v1", "enforce", "toolcall"),
-        *("blocked" if number % 50 == 0 else "forwarded", None, "", 0.1, moment, b"{}", b""),
+        *(_id(number, 9), id, "rare-rule" if rare else "no-touch", "tools", "v1", "enforce", "toolcall"),
+        *("blocked" if number % 50 == 0 else "forwarded", None, "", 0.1, START + number * APART, b"{}", b""),
     )
-    text = " ".join((*chance.choices(phrases, k=3), "needle" if rare else "hay", "often" if number % 2 else ""))
-    return exchange, tool, decision, (other, id, 0, "assistant", text)
+    return _exchange(number), ("rare_tool" if rare else TOOLS[number % 11 % 6], id, 1), decision
 
 
-def _id(moment: datetime, number: int, variant: int) -> str:
+def _searched(number: int, chance: random.Random, phrases: Sequence[str]) -> Sequence[Row]:
+    id, comm_id, moment = _id(number, 8), _id(number, 9), START + number * APART
+    rare = "needle" if _is_rare(number) else "hay"
+    text = " ".join((*chance.choices(phrases, k=3), rare, "often" if number % 2 else "seldom"))
+    content = json.dumps({"role": "user", "content": [{"type": "text", "text": text}]}).encode()
+    hash = sha256(content + b"%d" % number).digest()  # nothing that is measured looks whether it is the right one
+    comm = (comm_id, id, "", "REQUEST", "client", "anthropic", "POST /v1/messages", "{}", "[]", "", moment)
+    message = (hash, "message", "user", zlib.compress(content, PACK_LEVEL), len(content), moment)
+    said = (number + 1, id, comm_id, hash, 0, digest_of(Said(role="user", text=text)), text)
+    return _exchange(number), comm, message, said
+
+
+def _id(number: int, variant: int) -> str:
+    moment = START + number * APART
     return f"{int(moment.timestamp() * 1000):012x}7000{variant}{number:015x}"
 
 
-def _fill_sqlite(address: Address, chunks: Iterator[dict[str, list[Row]]]) -> None:
+def _fill_sqlite(address: Address, kind: Kind, chunks: Iterator[dict[str, list[Row]]]) -> None:
     with closing(sqlite3.connect(address.path)) as connection:
         connection.execute("PRAGMA synchronous = OFF")
         for chunk in chunks:
             for name, rows in chunk.items():
-                places = ", ".join("?" * len(TABLES[name]))
+                columns = kind.tables[name]
+                if name == "said":
+                    words = [(row[0], row[-1]) for row in rows]
+                    connection.executemany("INSERT INTO said_fts (rowid, text) VALUES (?, ?)", words)
+                    columns, rows = columns[:-1], [row[:-1] for row in rows]
+                places = ", ".join("?" * len(columns))
                 plain = [tuple(_plain(value) for value in row) for row in rows]
-                connection.executemany(f"INSERT INTO {name} ({', '.join(TABLES[name])}) VALUES ({places})", plain)
+                connection.executemany(f"INSERT INTO {name} ({', '.join(columns)}) VALUES ({places})", plain)
             connection.commit()
 
 
@@ -113,87 +160,106 @@ def _plain(value: Any) -> Any:
     return f"{value:%Y-%m-%d %H:%M:%S.%f}" if isinstance(value, datetime) else value
 
 
-def _fill_postgres(address: Address, chunks: Iterator[dict[str, list[Row]]]) -> None:
+def _fill_postgres(address: Address, kind: Kind, chunks: Iterator[dict[str, list[Row]]]) -> None:
     import psycopg
 
+    kept = ", ".join(SAID[:-1])
     with psycopg.connect(address.libpq_url) as connection:
-        connection.execute("SET session_replication_role = replica")  # no comms are made, which texts belong to
         connection.execute("DROP INDEX ix_said_words")
+        connection.execute("CREATE TEMP TABLE heard (LIKE said)")
+        connection.execute("ALTER TABLE heard ADD text text")
         for chunk in chunks:
             for name, rows in chunk.items():
-                command = f"COPY {name} ({', '.join(TABLES[name])}) FROM STDIN"
-                with connection.cursor().copy(command.encode()) as copy:
+                into = "heard" if name == "said" else name
+                with connection.cursor().copy(
+                    f"COPY {into} ({', '.join(kind.tables[name])}) FROM STDIN".encode()
+                ) as copy:
                     for row in rows:
                         copy.write_row(row)
-        connection.execute("UPDATE said SET words = to_tsvector('simple', text)")
+            words = "to_tsvector('simple', text)"
+            connection.execute(f"INSERT INTO said ({kept}, words) SELECT {kept}, {words} FROM heard".encode())
+            connection.execute("TRUNCATE heard")
         connection.execute("SET maintenance_work_mem = '512MB'")
         connection.execute("CREATE INDEX ix_said_words ON said USING gin (words)")
     with psycopg.connect(address.libpq_url, autocommit=True) as connection:
         connection.execute("VACUUM ANALYZE")
 
 
-LISTS = {
-    "all": Filter(kind="model"),
-    "--session": Filter(kind="model", session_id="session-1700"),
-    "--outcome blocked": Filter(kind="model", outcome="blocked"),
-    "--model, frequent": Filter(kind="model", model="gpt-5"),
-    "--model, rare": Filter(kind="model", model="rare-model"),
-    "--tool, frequent": Filter(kind="model", tool="Bash"),
-    "--tool, rare": Filter(kind="model", tool="rare_tool"),
-    "--rule, frequent": Filter(kind="model", rule="no-touch"),
-    "--rule, rare": Filter(kind="model", rule="rare-rule"),
-    "--rule --action": Filter(kind="model", rule="no-touch", action="blocked"),
-    "--tool --model, no such": Filter(kind="model", tool="Bash", model="rare-model"),
-    "--since, the last hour": Filter(kind="model", since=START + 999_820 * APART),
-    "--since, all but the first": Filter(kind="model", since=START + APART),
-    "--until, the first hour": Filter(kind="model", until=START + 180 * APART),
-    "--min-cost, rare": Filter(kind="model", min_cost_nano_usd=5_000_000_000),
-    "--min-tokens, none": Filter(kind="model", min_tokens=10**9),
-    "--status 500, none": Filter(kind="model", status=500),
-    "--label, none": Filter(kind="model", label="none"),
-}
-SEARCHES = {
-    "a rare word": ("needle", Filter()),
-    "a word of every second text": ("often", Filter()),
-    "two words": ("often word5000", Filter()),
-    "a phrase": ('"hay often"', Filter()),
-    "a beginning": ("word777*", Filter()),
-    "a frequent word, in a rare model": ("often", Filter(model="rare-model")),
-    "a frequent word, in the last hour": ("often", Filter(since=START + 999_820 * APART)),
-}
+def _lists(count: int) -> dict[str, tuple[str, Filter]]:
+    return {name: ("", where) for name, where in _filters(count).items()}
 
 
-async def measure(url: str) -> Sequence[tuple[str, int, float, float]]:
+def _filters(count: int) -> dict[str, Filter]:
+    return {
+        "all": Filter(kind="model"),
+        "--session": Filter(kind="model", session_id="session-1700"),
+        "--outcome blocked": Filter(kind="model", outcome="blocked"),
+        "--model, frequent": Filter(kind="model", model="gpt-5"),
+        "--model, rare": Filter(kind="model", model="rare-model"),
+        "--tool, frequent": Filter(kind="model", tool="Bash"),
+        "--tool, rare": Filter(kind="model", tool="rare_tool"),
+        "--rule, frequent": Filter(kind="model", rule="no-touch"),
+        "--rule, rare": Filter(kind="model", rule="rare-rule"),
+        "--rule --action": Filter(kind="model", rule="no-touch", action="blocked"),
+        "--tool --model, no such": Filter(kind="model", tool="Bash", model="rare-model"),
+        "--since, the last hour": Filter(kind="model", since=START + (count - 180) * APART),
+        "--since, all but the first": Filter(kind="model", since=START + APART),
+        "--until, the first hour": Filter(kind="model", until=START + 180 * APART),
+        "--min-cost, rare": Filter(kind="model", min_cost_nano_usd=5_000_000_000),
+        "--min-tokens, none": Filter(kind="model", min_tokens=10**9),
+        "--status 500, none": Filter(kind="model", status=500),
+        "--label, none": Filter(kind="model", label="none"),
+    }
+
+
+def _searches(count: int) -> dict[str, tuple[str, Filter]]:
+    return {
+        "a rare word": ("needle", Filter()),
+        "a word of every second text": ("often", Filter()),
+        "two words": ("often word5000", Filter()),
+        "a phrase": ('"hay often"', Filter()),
+        "a beginning": ("word777*", Filter()),
+        "a frequent word, in a rare model": ("often", Filter(model="rare-model")),
+        "a phrase in no text": ('"often hay"', Filter()),
+        "a frequent word, in the last hour": ("often", Filter(since=START + (count - 180) * APART)),
+    }
+
+
+LISTED = Kind("list", LISTED_TABLES, _listed, _lists)
+SEARCHED = Kind("search", SEARCHED_TABLES, _searched, _searches)
+
+
+async def measure(url: str, count: int, kind: Kind) -> Sequence[tuple[str, int, float, float]]:
     """For each question: how many it found, and the median and worst milliseconds."""
     async with Queries(url) as log:
-        lists = [await _timed(f"list {name}", log.exchanges, limit=50, where=where) for name, where in LISTS.items()]
-        searches = [
-            await _timed(f"search {name}", log.search, text=text, limit=20, where=where)
-            for name, (text, where) in SEARCHES.items()
+        return [
+            await _timed(
+                f"{kind.what} {name}",
+                partial(log.search, text, limit=20, where=where)
+                if text
+                else partial(log.exchanges, limit=50, where=where),
+            )
+            for name, (text, where) in kind.questions(count).items()
         ]
-    return lists + searches
 
 
-async def _timed(
-    name: str, ask: Callable[..., Awaitable[Sequence[Any]]], **asked: Any
-) -> tuple[str, int, float, float]:
-    found = await ask(**asked)
+async def _timed(name: str, ask: Callable[[], Awaitable[Sequence[Any]]]) -> tuple[str, int, float, float]:
+    found = await ask()
     times: list[float] = []
     for _ in range(RUNS):
         began = time.perf_counter()
-        await ask(**asked)
+        await ask()
         times.append((time.perf_counter() - began) * 1000)
     return name, len(found), statistics.median(times), max(times)
 
 
-def main(url: str, count: int = 1_000_000) -> None:
-    began = time.perf_counter()
-    make(url, count)
-    print(f"{count:,} exchanges in {parse(url).shown}, made in {time.perf_counter() - began:.0f} s")
+def main(url: str, what: str, count: int = 1_000_000) -> None:
+    kind = {"list": LISTED, "search": SEARCHED}[what]
+    print(f"{count:,} exchanges in {parse(url).shown}, made in {make(url, count, kind):.0f} s")
     print("| question | found | median ms | worst ms |\n|---|---|---|---|")
-    for name, found, median, worst in asyncio.run(measure(url)):
+    for name, found, median, worst in asyncio.run(measure(url, count, kind)):
         print(f"| {name} | {found} | {median:.1f} | {worst:.1f} |")
 
 
 if __name__ == "__main__":
-    main(sys.argv[1], *map(int, sys.argv[2:]))
+    main(sys.argv[1], sys.argv[2], *map(int, sys.argv[3:]))

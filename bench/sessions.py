@@ -1,7 +1,8 @@
-"""A coding agent's long session as its requests and replies, of realistic size, always the same. Nothing here does I/O.
+"""A coding agent's long session as its requests and replies, of realistic size, the same for one Python.
 
-Sizes follow Claude Code: a system prompt of about 12 KB, 25 tools of about 50 KB, per turn a signed thought, a
-sentence, a tool call and its result; every tenth turn a person says something. `cache_control` moves on every turn.
+Sizes follow Claude Code: a system prompt of about 13 KB, 25 tools of about 50 KB, per turn a signed thought, a
+sentence, a tool call and its result of 0.5 to 20 KB; every tenth turn a person says something. `cache_control` moves on
+every turn. All texts are cut from Python's own library.
 """
 
 from __future__ import annotations
@@ -9,7 +10,10 @@ from __future__ import annotations
 import base64
 import json
 import random
+from collections import deque
 from collections.abc import Iterator
+from functools import cache
+from pathlib import Path
 from typing import Any
 
 from lockgate.bench.traffic import MODEL
@@ -19,15 +23,29 @@ type Json = dict[str, Any]
 TURNS = 300
 PROMPT_EVERY = 10
 CACHE = {"cache_control": {"type": "ephemeral"}}
-_SAYING = (
-    "the test reads path file value error returns module config when not import self assert session stream line with "
-    "for def class none true index chunk request reply handler timeout buffer event user tool result"
-)
-_WORDS = _SAYING.split()
+_PACKAGES = ("asyncio", "email", "http", "importlib", "json", "logging", "unittest")
+
+
+@cache
+def _corpus() -> str:
+    """Real text: what an agent reads and writes is mostly source code, with its comments."""
+    folder = Path(json.__file__).parents[1]
+    return "".join(file.read_text() for name in _PACKAGES for file in sorted((folder / name).glob("*.py")))
 
 
 def session(turns: int = TURNS, *, seed: int = 1) -> Iterator[tuple[bytes, bytes]]:
     """The body of each request, and of the whole reply to it."""
+    for request, reply in _documents(turns, seed):
+        yield _dumps(request), _dumps(reply)
+
+
+def last_turn(turns: int, *, seed: int = 1) -> tuple[bytes, bytes]:
+    """The last request and its reply, in much less time than all of them take."""
+    ((request, reply),) = deque(_documents(turns, seed), maxlen=1)
+    return _dumps(request), _dumps(reply)
+
+
+def _documents(turns: int, seed: int) -> Iterator[tuple[Json, Json]]:
     chance = random.Random(seed)
     system, tools = _system(chance), [_tool(chance, number) for number in range(25)]
     messages: list[Json] = []
@@ -41,7 +59,7 @@ def session(turns: int = TURNS, *, seed: int = 1) -> Iterator[tuple[bytes, bytes
         reply = _reply(chance, turn)
         last_reply = f" cc_prev_req=req_{chance.getrandbits(96):024x}"
         messages.append({"role": "assistant", "content": reply["content"]})
-        yield _dumps(head | rest), _dumps(reply)
+        yield head | rest, reply
 
 
 _METADATA = {"user_id": json.dumps({"device_id": "d" * 64, "account_uuid": "", "session_id": "s" * 36})}
@@ -60,7 +78,7 @@ def _with_breakpoints(messages: list[Json]) -> list[Json]:
 def _said(chance: random.Random, turn: int) -> Json:
     if turn % PROMPT_EVERY == 0:
         return {"role": "user", "content": _text(chance, 300)}
-    result = {"tool_use_id": _call_id(turn - 1), "type": "tool_result", "content": _text(chance, _size(chance, 1800))}
+    result = {"tool_use_id": _call_id(turn - 1), "type": "tool_result", "content": _text(chance, _result_size(chance))}
     return {"role": "user", "content": [result]}
 
 
@@ -98,9 +116,14 @@ def _size(chance: random.Random, usual: int) -> int:
     return min(20 * usual, max(20, int(chance.lognormvariate(0, 0.8) * usual)))
 
 
+def _result_size(chance: random.Random) -> int:
+    return max(500, min(20_000, _size(chance, 1800)))
+
+
 def _text(chance: random.Random, characters: int) -> str:
-    words = chance.choices(_WORDS, k=characters // 6 + 1)
-    return " ".join(word if at % 12 else word + "\n" for at, word in enumerate(words, 1))[:characters]
+    corpus = _corpus()
+    start = chance.randrange(len(corpus) - characters)
+    return corpus[start : start + characters]
 
 
 def _dumps(document: Json) -> bytes:

@@ -18,6 +18,7 @@ from lockgate.bench.usage import check_system, cores
 
 MITMDUMP = "import sys; from mitmproxy.tools.main import mitmdump; sys.exit(mitmdump())"
 LOCKGATE = "from lockgate.cli import main; main()"
+UNLOGGED = "from lockgate.bench.unlogged import forget; forget(); from lockgate.cli import main; main()"
 CERTIFICATE_FILE = "mitmproxy-ca-cert.pem"
 
 PLAIN_SCRIPT = """\
@@ -59,6 +60,11 @@ class Stage:
         """Lockgate as it comes: its default policy set, its log in SQLite."""
         return self._lockgate("lockgate")
 
+    @property
+    def unlogged(self) -> Program:
+        """The same without a log."""
+        return self._lockgate("unlogged", code=UNLOGGED)
+
     def judging(self, seconds: float, name: str = "judging") -> Program:
         """Lockgate with a judge that takes so long for each tool call; the name tells two that run at once apart."""
         url = f"http://127.0.0.1:{self.judge_port}/judge/{seconds}"
@@ -72,14 +78,14 @@ class Stage:
         with self.plain.running(self.core) as plain, self.lockgate.running(self.core) as lockgate:
             yield plain, lockgate
 
-    def _lockgate(self, name: str, *rules: Any) -> Program:
+    def _lockgate(self, name: str, *rules: Any, code: str = LOCKGATE) -> Program:
         home = self._home(name)
         upstream = f"https://127.0.0.1:{self.provider_port}"
         host = {"format": "anthropic", "upstream": upstream, "upstream_ca": str(self.provider_authority)}
         document: dict[str, Any] = {"home": "home", "hosts": {HOST: host}} | ({"rules": rules} if rules else {})
         (home / "lockgate.yaml").write_text(json.dumps(document))  # JSON is YAML
         options = ["serve", "--config", str(home / "lockgate.yaml"), "--listen", "127.0.0.1:{port}"]
-        return self._program(name, LOCKGATE, options, f"{HOST}:443", home / "home" / "ca" / CERTIFICATE_FILE)
+        return self._program(name, code, options, f"{HOST}:443", home / "home" / "ca" / CERTIFICATE_FILE)
 
     def _program(self, name: str, code: str, options: Sequence[str], target: str, authority: Path) -> Program:
         command = [sys.executable, "-c", code, *options]

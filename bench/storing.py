@@ -1,8 +1,8 @@
 """What a long session costs in the log: `python -m lockgate.bench.storing URL [TURNS]`, into an empty database.
 
-A session of `lockgate.bench.sessions` is written turn by turn, as the log's thread does it, with headers such as Claude
-Code and its provider send. Bytes are those of the database; raw is what the bodies alone would take if each were kept
-whole. CPU is the writing thread's.
+A session of `lockgate.bench.sessions` is written turn by turn, as the log's thread does it, with headers such as
+Claude Code and its provider send. Bytes are those of the database, indexes and all, less those of an empty one; raw is
+what the bodies alone would take if each were kept whole. CPU is the writing thread's, for an exchange.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import sys
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import closing
-from itertools import pairwise
+from statistics import median
 from typing import Any
 
 import psycopg
@@ -24,10 +24,12 @@ from lockgate.storage.address import Address, parse
 from lockgate.storage.schema import upgrade
 from lockgate.storage.writer import Writer
 
-WINDOWS = 10
+EARLY = (10, 60)
+LATE = (250, 300)
+"""The turns whose growth is compared, of 300; of fewer in proportion."""
 ENDPOINT = "POST /v1/messages"
 ASKING = (
-    ("host", "api.anthropic.com"), ("connection", "keep-alive"), ("accept", "application/json"),
+    ("host", "api.anthropic.com"), ("content-length", "{length}"), ("accept", "application/json"),
     ("user-agent", "claude-cli/2.1.330 (external, cli)"), ("content-type", "application/json"),
     ("anthropic-version", "2023-06-01"), ("anthropic-dangerous-direct-browser-access", "true"), ("x-app", "cli"),
     ("anthropic-beta", "claude-code-20250219,interleaved-thinking-2025-05-14,context-management-2025-06-27"),
@@ -39,33 +41,44 @@ ASKING = (
 ANSWERING = (
     ("content-type", "text/event-stream; charset=utf-8"), ("connection", "keep-alive"), ("cache-control", "no-cache"),
     ("anthropic-organization-id", "0" * 36), ("server", "cloudflare"), ("x-robots-tag", "none"), ("via", "1.1 google"),
-    *((f"anthropic-ratelimit-{what}-{name}", "2026-11-21T09:30:00Z" if name == "reset" else "400000")
+    *((f"anthropic-ratelimit-{what}-{name}", "2026-11-21T09:30:00Z" if name == "reset" else "{left}")
       for what in ("requests", "tokens", "input-tokens", "output-tokens") for name in ("limit", "remaining", "reset")),
-    ("cf-cache-status", "DYNAMIC"), ("strict-transport-security", "max-age=31536000; includeSubDomains; preload"),
+    ("cf-cache-status", "DYNAMIC"), ("date", "Sat, 21 Nov 2026 09:{minute:02}:00 GMT"), ("cf-ray", "{number:016x}-FRA"),
+    ("request-id", "req_{number:024d}"), ("strict-transport-security", "max-age=31536000; includeSubDomains; preload"),
 )  # fmt: skip
 
 
 def measure(url: str, turns: int = TURNS) -> dict[str, Any]:
-    """The figures, in bytes and milliseconds; growth is a turn's, on average, in each tenth of the session."""
+    """Bytes and milliseconds. Growth is that of the database for each byte that the transcript grew."""
     upgrade(url)
     address, bodies = parse(url), list(session(turns))
-    sizes, seconds = [database_bytes(address)], 0.0
+    transcript = [len(request) + len(reply) for request, reply in bodies]
+    marks = {turn * turns // TURNS for turn in (*EARLY, *LATE)}
+    sizes, seconds = {0: database_bytes(address)}, list[float]()
     with Writer(address) as writer:
         for number, (request, reply) in enumerate(bodies, 1):
-            for records in _exchange(number, request, reply):
-                start = time.thread_time()
+            start = time.thread_time()
+            for records in exchange(number, request, reply):
                 writer.write(records)
-                seconds += time.thread_time() - start
-            if number % (turns // WINDOWS) == 0:
-                sizes.append(database_bytes(address))
-    transcript = sum(map(len, bodies[-1]))
+            seconds.append(time.thread_time() - start)
+            if number in marks:
+                sizes[number] = database_bytes(address)
+
+    def growth(window: tuple[int, int]) -> float:
+        first, last = (turn * turns // TURNS for turn in window)
+        return (sizes[last] - sizes[first]) / (transcript[last - 1] - transcript[first - 1])
+
     return {
-        "transcript_bytes": transcript,
-        "database_bytes": sizes[-1],
-        "times_transcript": (sizes[-1] - sizes[0]) / transcript,
-        "raw_bytes": sum(len(request) + len(reply) for request, reply in bodies),
-        "growth_per_turn_bytes": [(b - a) // (turns // WINDOWS) for a, b in pairwise(sizes)],
-        "cpu_per_exchange_ms": seconds / turns * 1e3,
+        "transcript_bytes": transcript[-1],
+        "database_bytes": sizes[turns] - sizes[0],
+        "raw_bytes": sum(transcript),
+        "early_growth": growth(EARLY),
+        "late_growth": growth(LATE),
+        "last_bytes_per_turn": (sizes[turns] - sizes[LATE[0] * turns // TURNS])
+        * TURNS
+        // (turns * (LATE[1] - LATE[0])),
+        "last_raw_bytes_per_turn": transcript[-1],
+        "cpu_ms": {"median": median(seconds) * 1e3, "most_after_first": max(seconds[1:]) * 1e3},
         "tables": _table_bytes(address),
     }
 
@@ -95,15 +108,17 @@ def _ask(address: Address, sqlite: str, postgres: str) -> Sequence[Any]:
         return server.execute(postgres.encode()).fetchall()
 
 
-def _exchange(number: int, request: bytes, reply: bytes) -> Iterator[Sequence[Record]]:
+def exchange(number: int, request: bytes, reply: bytes, session: str = "0" * 36) -> Iterator[Sequence[Record]]:
     """As the proxy puts it: when it begins, and when it ends."""
     row: dict[str, Any] = {
         "id": new_id(), "started_at": now(), "kind": "model", "provider": "anthropic", "host": "api.anthropic.com",
-        "endpoint": ENDPOINT, "model": "claude-sonnet-4-5", "agent": "claude-code", "session_id": "0" * 36,
+        "endpoint": ENDPOINT, "model": "claude-sonnet-4-5", "agent": "claude-code", "session_id": session,
     }  # fmt: skip
-    asked = _comm(row["id"], "REQUEST", request, ASKING)
+    values = {"length": len(request), "number": number, "left": 400_000 - 997 * number, "minute": number % 60}
+    asking, answering = ([(name, value.format(**values)) for name, value in headers] for headers in (ASKING, ANSWERING))
+    asked = _comm(row["id"], "REQUEST", request, asking)
     yield [ExchangeRow(**row), asked]
-    answered = _comm(row["id"], "RESPONSE", reply, (*ANSWERING, ("request-id", f"req_{number:024d}")))
+    answered = _comm(row["id"], "RESPONSE", reply, answering)
     usage = Usage(input_tokens=3, output_tokens=210, cache_read_tokens=20_000 + 700 * number, cache_write_tokens=700)
     yield [
         answered,

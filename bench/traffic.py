@@ -26,9 +26,9 @@ class Plan:
     """Makes the arguments of a tool call its own, so that no verdict is reused."""
 
 
-def request(plan: Plan) -> bytes:
-    """A whole HTTP request; its body is about 1 KB."""
-    body = _dumps(
+def request(plan: Plan, body: bytes = b"") -> bytes:
+    """A whole HTTP request; without a body of its own, that is about 1 KB."""
+    body = body or _dumps(
         {
             "model": MODEL,
             "max_tokens": 1024,

@@ -107,7 +107,7 @@ class Hit:
     exchange: ExchangeRow
     comm_id: str
     role: str
-    """user, tool, assistant, thinking or call."""
+    """user, tool, assistant, thinking or call; "" without an excerpt where others changed what was said."""
     excerpt: Excerpt
     score: float
 

@@ -73,23 +73,24 @@ async def _parts(ask: Ask, node: bytes | None, count: int) -> tuple[Part, ...]:
     if len(nodes) < count:
         missing = nodes[0]["parent"] if nodes else node
         raise Damaged(f"the thread's node {missing.hex() if missing else 'before its first'} is missing")
-    wanted = {row["message"] for row in nodes}
-    messages = {row["hash"]: _part(row) for row in await _rows(ask, _MESSAGE.values(), _MESSAGE.hash, wanted)}
+    known: dict[bytes, Part] = {}
     for row in nodes:
-        if (part := messages.get(row["message"])) is None:
-            raise Damaged(f"the message {row['message'].hex()} is missing")
-        if node_hash(row["parent"], part) != row["hash"]:
-            raise Damaged(f"the thread's node {row['hash'].hex()} does not follow from its parent and its message")
-    return tuple(messages[row["message"]] for row in nodes)
+        if (part := known.get(row["message"])) is None:
+            part = known[row["message"]] = _part(row)
+        if node_hash(row["parent"], part) != row["node"]:
+            raise Damaged(f"the thread's node {row['node'].hex()} does not follow from its parent and its message")
+    return tuple(known[row["message"]] for row in nodes)
 
 
 def _chain(node: bytes, count: int) -> Select[*tuple[Any, ...]]:
-    """At most `count` nodes, however they are joined, the first one first."""
-    columns = (_THREAD.hash, _THREAD.parent, _THREAD.message)
+    """At most `count` nodes with their messages, however they are joined, the first one first."""
+    columns = (_THREAD.hash.label("node"), _THREAD.parent, _THREAD.message)
     chain = select(*columns, literal(1).label("step")).where(_THREAD.hash == node).cte("chain", recursive=True)
     before = select(*columns, chain.c.step + 1).where(_THREAD.hash == chain.c.parent, chain.c.step < count)
     chain = chain.union_all(before)
-    return select(chain.c.hash, chain.c.parent, chain.c.message).order_by(chain.c.step.desc())
+    said = (_MESSAGE.hash, _MESSAGE.kind, _MESSAGE.role, _MESSAGE.content, _MESSAGE.blobs)
+    query = select(chain.c.node, chain.c.parent, chain.c.message, *said)
+    return query.outerjoin(MessageModel, _MESSAGE.hash == chain.c.message).order_by(chain.c.step.desc())
 
 
 async def _rows(
@@ -104,6 +105,8 @@ async def _rows(
 
 def _part(row: Row) -> Part:
     blobs = row["blobs"] or b""
+    if row["hash"] is None:
+        raise Damaged(f"the message {row['message'].hex()} is missing")
     if part_hash(row["kind"], loads_exact(row["content"]), blobs) != row["hash"]:
         raise Damaged(f"the message {row['hash'].hex()} was changed")
     return Part(kind=row["kind"], role=row["role"], hash=row["hash"], content=row["content"], blobs=blobs)

@@ -113,8 +113,19 @@ class ThreadModel(Base):
     __table_args__ = ({"sqlite_with_rowid": False},)
 
 
+class HeadingModel(Base):
+    """A list of headers that many comms have, but for a few values; JSON text under its hash."""
+
+    __tablename__ = "heading"
+
+    hash: Mapped[bytes] = mapped_column(LargeBinary(), primary_key=True)
+    content: Mapped[bytes] = mapped_column(PackedJson())
+
+
 class CommModel(Base):
     """One communication. `content` is its body, byte for byte, and nothing is parsed.
+
+    `headers` are whole, or, with a `heading`, the places and values where they differ from it.
 
     A conversation has no `content` but its pieces: `thread` is the node of its last message, `preamble` that of its
     last system prompt or tool; `envelope` and `form` are those of `lockgate.wire.conversation.Conversation`, and
@@ -131,7 +142,7 @@ class CommModel(Base):
     destination: Mapped[Word]
     endpoint: Mapped[str]
     arguments: Mapped[dict[str, Any]] = mapped_column(JSON())
-    headers: Mapped[list[list[str]]] = mapped_column(JSON())
+    headers: Mapped[list[list[Any]]] = mapped_column(JSON())
     trigger: Mapped[Word]
     status: Mapped[int | None]
     created_at: Mapped[datetime]
@@ -141,6 +152,7 @@ class CommModel(Base):
     envelope: Mapped[bytes | None] = mapped_column(PackedJson(), deferred=True)
     form: Mapped[bytes | None] = mapped_column(PackedJson(), deferred=True)
     digest: Mapped[bytes | None] = mapped_column(LargeBinary())
+    heading: Mapped[bytes | None] = mapped_column(LargeBinary(), ForeignKey("heading.hash"))
     reply_id: Mapped[str | None] = mapped_column(index=True)
     """The provider's name of a reply, which a later request may give instead of what was said."""
 
@@ -183,20 +195,26 @@ class DecisionModel(Base):
 class SaidModel(Base):
     """A text that can be searched, or a piece of one: what is new in a request, and replies.
 
-    PostgreSQL's index of it is `words`; SQLite's is the table said_fts, which triggers keep.
+    The text itself stands where it was said: in `message`, else in the comm's body. PostgreSQL's index of it is
+    `words`; SQLite's is the table said_fts, which keeps no text either.
     """
 
     __tablename__ = "said"
 
     number: Mapped[int] = mapped_column(BigInteger().with_variant(Integer(), "sqlite"), primary_key=True)
-    comm_id: Mapped[str] = mapped_column(Id(), ForeignKey("comm.id", ondelete="CASCADE"))
-    exchange_id: Mapped[str] = mapped_column(Id(), index=True)
+    exchange_id: Mapped[str] = mapped_column(Id(), ForeignKey("exchange.id", ondelete="CASCADE"))
+    comm_id: Mapped[str] = mapped_column(Id())
+    message: Mapped[bytes | None] = mapped_column(LargeBinary())
     part: Mapped[int]
-    role: Mapped[Word]
-    text: Mapped[str]
+    """Which piece of the message's texts, or of the comm's, it is."""
+    digest: Mapped[bytes] = mapped_column(LargeBinary())
+    """Of the text and its role: what an exchange says twice, as where a rule changed only some of it, is found once."""
     words: Mapped[str | None] = mapped_column(Text().with_variant(TSVECTOR(), "postgresql"), deferred=True)
 
-    __table_args__ = (Index(None, "comm_id", "part", unique=True),)
+    __table_args__ = (
+        Index(None, "exchange_id", "digest", unique=True),
+        {"sqlite_autoincrement": True},  # a number that was deleted may still stand in said_fts
+    )
 
 
 class ToolUseModel(Base):

@@ -18,7 +18,7 @@ from sqlalchemy.exc import DBAPIError
 from lockgate.errors import Error
 from lockgate.events import Usage
 from lockgate.exchange import Comm, Decision, ExchangeRow, Relation
-from lockgate.storage import answers
+from lockgate.storage import answers, headings
 from lockgate.storage.address import parse
 from lockgate.storage.answers import (
     NO_MARKS,
@@ -35,7 +35,17 @@ from lockgate.storage.answers import (
 )
 from lockgate.storage.bodies import joined
 from lockgate.storage.engine import reader_engine
-from lockgate.storage.models import CommModel, DecisionModel, ExchangeModel, LabelModel, NoteModel, RelationModel
+from lockgate.storage.models import (
+    CommModel,
+    DecisionModel,
+    ExchangeModel,
+    HeadingModel,
+    LabelModel,
+    NoteModel,
+    RelationModel,
+)
+from lockgate.storage.places import texts_at
+from lockgate.storage.said import Said
 from lockgate.storage.schema import cannot_open, require_current
 from lockgate.storage.searching import FEW_EXCHANGES, costing, searching
 from lockgate.storage.selecting import is_led, listing
@@ -99,7 +109,8 @@ class Queries:
         where = replace(where or Filter(), kind=None)  # only conversations say anything
         among = await self._few(where) if self._sqlite else None
         rows = await self._rows(searching(search, where, limit=limit, sqlite=self._sqlite, among=among))
-        return [_hit(row, search) for row in rows]
+        said = await texts_at(self._rows, rows)
+        return [_hit(row, one, search) for row, one in zip(rows, said, strict=True)]
 
     async def _few(self, where: Filter) -> list[str] | None:
         """The ids of the exchanges that fit, if they are few and found by an index."""
@@ -151,7 +162,8 @@ class Queries:
         ends = select(_RELATION.to_comm_id).where(leaving).union(select(_RELATION.from_comm_id).where(coming))
         others = select(_COMM.exchange_id).where(_COMM.id.in_(ends), _COMM.exchange_id != whole)
         (exchange,) = await self._rows(select(*_EXCHANGE).where(_EXCHANGE.id == whole))
-        comms = select(*_COMM).where(_COMM.exchange_id == whole).order_by(_COMM.created_at, _COMM.id)
+        comms = select(*_COMM, HeadingModel.content.label("names")).outerjoin(HeadingModel)
+        comms = comms.where(_COMM.exchange_id == whole).order_by(_COMM.created_at, _COMM.id)
         relations = select(*_RELATION).where(or_(leaving, coming)).order_by(_RELATION.id)
         decisions = select(*_DECISION).where(_DECISION.exchange_id == whole)
         decisions = decisions.order_by(_DECISION.created_at, _DECISION.id)
@@ -238,10 +250,12 @@ def _exchange(row: Row) -> ExchangeRow:
     return ExchangeRow(**row, usage=None if None in usage.values() else Usage(**usage))
 
 
-def _hit(row: Row, search: tuple[Term, ...]) -> Hit:
-    comm_id, role, score = str(row.pop("comm_id")), row.pop("said_role"), float(row.pop("score"))
-    place = excerpt(row.pop("text"), search)
-    return Hit(exchange=_exchange(row), comm_id=comm_id, role=role, excerpt=place, score=score)
+def _hit(row: Row, said: Said | None, search: tuple[Term, ...]) -> Hit:
+    comm_id, score = str(row.pop("comm_id")), float(row.pop("score"))
+    for name in ("message", "part", "digest"):
+        del row[name]
+    role, text = (said.role, said.text) if said else ("", "")
+    return Hit(exchange=_exchange(row), comm_id=comm_id, role=role, excerpt=excerpt(text, search), score=score)
 
 
 def _cost(row: Row) -> Cost:
@@ -265,9 +279,8 @@ def _marks(row: ExchangeRow, labels: Sequence[Row], notes: Sequence[Row]) -> Mar
 
 
 def _comm(row: Row, content: bytes | None) -> Comm:
-    values: Row = {name: value for name, value in row.items() if name not in WHOLE}
-    values["headers"] = tuple((name, value) for name, value in row["headers"])
-    values["content"] = content
+    values: Row = {name: value for name, value in row.items() if name not in (*WHOLE, "heading", "names")}
+    values |= {"headers": headings.whole(row["names"], row["headers"]), "content": content}
     return Comm(**values)
 
 

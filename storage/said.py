@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any, cast
 
 from lockgate.errors import WireError
 from lockgate.events import Event, Request, TextDelta, ThinkingDelta, ToolCall
 from lockgate.exchange import Comm
+from lockgate.wire.codec import Format
+from lockgate.wire.conversation import MESSAGES, Conversation, Part, split
 from lockgate.wire.document import dumps, loads
 from lockgate.wire.endpoints import Endpoint, endpoint_for
 
 SPOKEN_ROLES = ("user", "tool")
 """Whose texts in a request are new: the model's own passed here as replies, and instructions repeat every turn."""
-_MODELS_OWN = ("reasoning", "compaction", "item_reference")
-"""Items of the Responses API that are the model's, beside its messages and calls."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -24,6 +24,8 @@ class Said:
 
     role: str
     text: str
+    message: bytes | None = None
+    """The hash of the message that says it, in a request; a reply's texts are those of its whole body."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,16 +44,28 @@ def texts_of(comm: Comm) -> tuple[Said, ...]:
     return spoken(comm).texts
 
 
-def spoken(comm: Comm) -> Spoken:
-    """Nothing for what is no message of a conversation. Raises WireError for what its codec cannot read."""
+def spoken(comm: Comm, conversation: Conversation | None = None) -> Spoken:
+    """Nothing for what is no message of a conversation. Raises WireError for what its codec cannot read.
+
+    `conversation` is a request's body where somebody has taken it apart already.
+    """
     known = endpoint_of(comm.endpoint)
     if not comm.content or known is None or not known.converses:
         return NOTHING
     if comm.type == "REQUEST":
-        return Spoken(texts=tuple(_new_in(known, comm.content)))
+        apart = conversation or split(known.format.name, comm.content)
+        return Spoken(texts=tuple(_new_in(known.format, apart)) if apart else ())
     events = _events(known, comm.content)
     tools = tuple(event.name for event in events if isinstance(event, ToolCall))
     return Spoken(texts=tuple(_told(events)), tools=tools)
+
+
+def said_in(format: Format, hash: bytes, content: bytes) -> Iterator[Said]:
+    """What one message of a request says, by its hash and its content as they are stored. Raises WireError."""
+    request = format.read_request(dumps({"model": "", MESSAGES[format.name]: [loads(content)]}))
+    for spot in request.texts():
+        if spot.role in SPOKEN_ROLES and spot.text:
+            yield Said(role=spot.role, text=spot.text, message=hash)
 
 
 def request_texts(endpoint: str, content: bytes) -> Iterable[str]:
@@ -65,36 +79,15 @@ def endpoint_of(endpoint: str) -> Endpoint | None:
     return endpoint_for("POST", endpoint.rpartition(" ")[2])
 
 
-def _new_in(known: Endpoint, content: bytes) -> Iterator[Said]:
-    """What users and tools said after the model spoke last. Only that much is read as the codec reads it."""
-    document = loads(content)
-    if not isinstance(document, dict):
-        raise WireError("not a JSON object")
-    asked = cast(dict[str, Any], document)
-    key = "messages" if "messages" in asked else "input"
-    messages = asked.get(key)
-    if isinstance(messages, list):
-        listed = cast(list[Any], messages)
-        messages = listed[_after_model(listed) :]
-    if not messages:
-        return
-    request = known.format.read_request(dumps({"model": asked.get("model"), key: messages}))
-    for spot in request.texts():
-        if spot.role in SPOKEN_ROLES and spot.text:
-            yield Said(role=spot.role, text=spot.text)
-
-
-def _after_model(messages: Sequence[Any]) -> int:
-    """The place after what the model said last."""
-    return next((at + 1 for at in reversed(range(len(messages))) if _is_models(messages[at])), 0)
-
-
-def _is_models(message: Any) -> bool:
-    if not isinstance(message, dict):
-        return False
-    item = cast(dict[str, Any], message)
-    kind = str(item.get("type", ""))
-    return item.get("role") == "assistant" or kind.endswith("_call") or kind in _MODELS_OWN
+def _new_in(format: Format, conversation: Conversation) -> Iterator[Said]:
+    """What users and tools said after the model spoke last. Only that much is read."""
+    new: list[Part] = []
+    for part in reversed(conversation.messages):
+        if part.role == "assistant":
+            break
+        new.append(part)
+    for part in reversed(new):
+        yield from said_in(format, part.hash, part.content)
 
 
 def _events(known: Endpoint, content: bytes) -> list[Event]:

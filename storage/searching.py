@@ -29,14 +29,14 @@ _KEYS["session"] = _EXCHANGE.session_id
 def searching(
     search: tuple[Term, ...], where: Filter, *, limit: int, sqlite: bool, among: Sequence[str] | None = None
 ) -> Select[*tuple[Any, ...]]:
-    """The best first: each row has an exchange's columns, and `comm_id`, `said_role`, `text` and `score` of the hit.
+    """The best first: each row has an exchange's columns, and `comm_id`, `message`, `part`, `digest` and `score`.
 
     `among` are the ids of all exchanges that fit, where they are few: SQLite then looks at their texts only.
     """
     hits = _fts5_hits(search, where, among) if sqlite else _tsvector_hits(search, where)
     best = select(hits.c.number, hits.c.score).order_by(hits.c.score.desc(), hits.c.number.desc()).limit(limit)
     chosen = best.cte("best")
-    shown = (_SAID.comm_id, _SAID.role.label("said_role"), _SAID.text, chosen.c.score)
+    shown = (_SAID.comm_id, _SAID.message, _SAID.part, _SAID.digest, chosen.c.score)
     query = select(*_EXCHANGE, *shown).where(_SAID.number == chosen.c.number, _EXCHANGE.id == _SAID.exchange_id)
     return query.order_by(chosen.c.score.desc(), chosen.c.number.desc())
 

@@ -8,8 +8,7 @@ comes after them.
 from __future__ import annotations
 
 import logging
-from collections import OrderedDict
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, cast
 
 from sqlalchemy import Connection, Insert, Select, Table, select
@@ -18,10 +17,13 @@ from sqlalchemy.dialects import postgresql, sqlite
 from lockgate.exchange import Comm
 from lockgate.storage.address import Address
 from lockgate.storage.models import BlobModel, CommModel, MessageModel, ThreadModel
+from lockgate.storage.recent import Recent
 from lockgate.wire.conversation import Conversation, Part, node_hash, split, split_reply
 from lockgate.wire.endpoints import endpoint_for
+from lockgate.wire.repeats import Repeats
 
 type Row = dict[str, Any]
+type Take = Callable[[str, bytes], Conversation | None]
 type Place = tuple[bytes | None, int]
 """The node of a conversation's last message, and how many there are up to it."""
 
@@ -58,6 +60,9 @@ class Threads:
         self._known = Recent[bytes, None](KNOWN_HASHES)
         self._requests = Recent[str, Place](OPEN_EXCHANGES)
         self._replies = Recent[str, Place](OPEN_EXCHANGES)
+        self._repeats = Repeats()
+        self.apart: dict[str, Conversation] = {}
+        """By the id of its comm, each body in parts that is being written."""
 
     def write(self, connection: Connection, comms: Iterable[Comm]) -> dict[str, Row]:
         """Write the parts, and give for each comm by its id what stands in its row: `content` or where its parts are.
@@ -65,6 +70,7 @@ class Threads:
         What is written counts as known only after `committed`.
         """
         self._new = ({}, {}, {})
+        self.apart = {}
         found = {comm.id: self._stored(connection, comm) for comm in comms}
         for insert, new in zip(self._inserts, self._new, strict=True):
             if new:  # always in one order, so that two proxies never wait for each other
@@ -90,10 +96,16 @@ class Threads:
         place, conversation = self._taken_apart(connection, comm)
         if conversation is None:
             return {"content": comm.content, **WHOLE}
+        try:
+            thread = self._chain(comm, place, conversation.messages)
+        except LookupError:  # what it repeats is not known to be in the database any more
+            place, conversation = self._taken_apart(connection, comm, take=split)
+            assert conversation
+            thread = self._chain(comm, place, conversation.messages)
+        self.apart[comm.id] = conversation
         for hash, content in conversation.blobs.items():
             if hash not in self._known:
                 self._new[0][hash] = {"hash": hash, "content": content}
-        thread = self._chain(comm, place, conversation.messages)
         preamble, _ = self._chain(comm, NOWHERE, conversation.preamble)
         if asked and comm.exchange_id not in self._requests:
             self._requests[comm.exchange_id] = thread
@@ -109,13 +121,15 @@ class Threads:
             "reply_id": None if asked else conversation.id or None,
         }
 
-    def _taken_apart(self, connection: Connection, comm: Comm) -> tuple[Place, Conversation | None]:
+    def _taken_apart(
+        self, connection: Connection, comm: Comm, take: Take | None = None
+    ) -> tuple[Place, Conversation | None]:
         """The conversation, and what it follows; None for a body that is kept whole."""
         endpoint = endpoint_for("POST", comm.endpoint.rpartition(" ")[2])
         if endpoint is None or not comm.content:
             return NOWHERE, None
         if comm.type == "REQUEST":
-            conversation = _apart(split, endpoint.format.name, comm)
+            conversation = _apart(take or self._repeats.split, endpoint.format.name, comm)
             follows = conversation and conversation.follows
             return (self._replied(connection, follows) if follows else NOWHERE), conversation
         if not endpoint.converses or (place := self._asked(connection, comm.exchange_id)) is None:
@@ -136,17 +150,25 @@ class Threads:
         return _place(connection, _PLACES.where(_COMM.reply_id == id).order_by(_COMM.id.desc())) or NOWHERE
 
     def _chain(self, comm: Comm, place: Place, parts: Sequence[Part]) -> Place:
-        """The rows of the nodes after this place that are new, and where the chain ends."""
+        """The rows of the nodes after this place that are new, and where the chain ends.
+
+        Raises LookupError where a part is new and its content was left out.
+        """
         start, depth = place
         nodes: list[Any] = [start]
         for part in parts:
             nodes.append(node_hash(nodes[-1], part))
+        new: list[tuple[Row, Part]] = []
         for at in range(len(parts) - 1, -1, -1):
             node, part = nodes[at + 1], parts[at]
             if node in self._known or node in self._new[2]:
                 break  # and so is all before it
+            if not part.content:
+                raise LookupError
+            new.append(({"hash": node, "parent": nodes[at], "message": part.hash, "depth": depth + at}, part))
+        for row, part in new:
             self._add_message(comm, part)
-            self._new[2][node] = {"hash": node, "parent": nodes[at], "message": part.hash, "depth": depth + at}
+            self._new[2][row["hash"]] = row
         return nodes[-1], depth + len(parts)
 
     def _add_message(self, comm: Comm, part: Part) -> None:
@@ -168,40 +190,9 @@ def _place(connection: Connection, query: Select[*tuple[Any, ...]]) -> Place | N
     return None if row is None else (row.thread, 0 if row.depth is None else row.depth + 1)
 
 
-def _apart(take: Callable[[str, bytes], Conversation | None], format: str, comm: Comm) -> Conversation | None:
+def _apart(take: Take, format: str, comm: Comm) -> Conversation | None:
     try:
         return take(format, comm.content or b"")
     except Exception as error:  # whatever a body does to us, it is not lost for it
         logger.warning("the body of Comm %s is kept whole: taking it apart failed: %s", comm.id, type(error).__name__)
         return None
-
-
-class Recent[K, V]:
-    """The last so many, by when they were last asked for."""
-
-    def __init__(self, limit: int) -> None:
-        self._limit = limit
-        self._kept: OrderedDict[K, V] = OrderedDict()
-
-    def __len__(self) -> int:
-        return len(self._kept)
-
-    def __iter__(self) -> Iterator[K]:
-        return iter(self._kept)
-
-    def __contains__(self, key: K) -> bool:
-        if key in self._kept:
-            self._kept.move_to_end(key)
-            return True
-        return False
-
-    def __setitem__(self, key: K, value: V) -> None:
-        self._kept[key] = value
-        if len(self._kept) > self._limit:
-            self._kept.popitem(last=False)
-
-    def get(self, key: K) -> V | None:
-        return self._kept[key] if key in self else None
-
-    def clear(self) -> None:
-        self._kept.clear()

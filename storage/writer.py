@@ -8,7 +8,7 @@ from dataclasses import fields
 from pathlib import Path
 from typing import Any, Self, cast
 
-from sqlalchemy import Insert, Table
+from sqlalchemy import Insert, Table, case
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import DBAPIError, IntegrityError, InterfaceError, InternalError, OperationalError
 
@@ -16,6 +16,7 @@ from lockgate.exchange import Comm, Decision, ExchangeRow, Record, Relation
 from lockgate.storage.address import Address
 from lockgate.storage.answers import USAGE_FIELDS
 from lockgate.storage.engine import writer_engine
+from lockgate.storage.headings import Headings
 from lockgate.storage.index import Index
 from lockgate.storage.meter import Meter
 from lockgate.storage.models import CommModel, DecisionModel, ExchangeModel, RelationModel
@@ -31,7 +32,8 @@ class Writer:
 
     def __init__(self, address: Address, prices: Path | None = None) -> None:
         self._engine = writer_engine(address)
-        self._meter, self._index, self._threads = Meter(prices), Index(address), Threads(address)
+        self._meter, self._index = Meter(prices), Index(address)
+        self._threads, self._headings = Threads(address), Headings(address)
         self._statements = [(kind, _insert(address, cast(Table, model.__table__)), row) for kind, model, row in _TABLES]
 
     def write(self, records: Sequence[Record]) -> None:
@@ -40,21 +42,26 @@ class Writer:
         try:
             self._write(records)
         except IntegrityError:
-            if not self._threads.forget():
+            if not (self._threads.forget() | self._headings.forget()):
                 raise
             self._write(records)
         self._threads.committed()
+        self._headings.committed()
         self._meter.forget(records)
 
     def _write(self, records: Sequence[Record]) -> None:
         with self._engine.begin() as connection:
-            bodies = self._threads.write(connection, (record for record in records if isinstance(record, Comm)))
+            comms = [record for record in records if isinstance(record, Comm)]
+            bodies = self._threads.write(connection, comms)
+            headings = self._headings.write(connection, [comm.headers for comm in comms])
+            for comm, heading in zip(comms, headings, strict=True):
+                bodies[comm.id] |= heading
             for kind, statement, to_row in self._statements:
                 # By id: an exchange that began and ended in one batch is one row, as it ended.
                 rows = {one.id: to_row(one) | bodies.get(one.id, {}) for one in records if type(one) is kind}
                 if rows:
                     connection.execute(statement, list(rows.values()))
-            self._index.write(connection, records)
+            self._index.write(connection, records, self._threads.apart)
 
     def __enter__(self) -> Self:
         return self
@@ -87,6 +94,10 @@ def _insert(address: Address, table: Table) -> Insert:
     if table is not ExchangeModel.__table__:
         return statement.on_conflict_do_nothing()
     changes = {column.name: statement.excluded[column.name] for column in table.columns if not column.primary_key}
+    # What a row took stays where the same one comes again, after what it was counted from is forgotten.
+    kept = (table.c.counted_by, *(table.c[name] for name in (*USAGE_FIELDS, "cost_nano_usd")))
+    uncounted = statement.excluded.counted_by == "none"
+    changes |= {column.name: case((uncounted, column), else_=changes[column.name]) for column in kept}
     return statement.on_conflict_do_update(index_elements=["id"], set_=changes)
 
 
@@ -98,9 +109,7 @@ def _exchange_row(record: ExchangeRow) -> Row:
 
 def _comm_row(record: Comm) -> Row:
     row = _fields(record)
-    row["arguments"] = dict(record.arguments)
-    row["headers"] = [list(pair) for pair in record.headers]
-    return row
+    return row | {"arguments": dict(record.arguments)}
 
 
 def _relation_row(record: Relation) -> Row:

@@ -21,7 +21,10 @@ if TYPE_CHECKING:
 FILE_COLUMNS = 130
 """The width of the table where it goes to a file."""
 
-type Name = Literal["small", "events", "first-byte", "judge", "held", "start"]
+type Name = Literal[
+    "small", "events", "first-byte", "judge", "held", "start",
+    "log-size", "log-rate", "log-open", "log-list", "log-search", "log-cpu",
+]  # fmt: skip
 
 
 def bench(
@@ -31,10 +34,10 @@ def bench(
     quick: Annotated[bool, Parameter(negative=())] = False,
     json_: Annotated[bool, Parameter(name="--json", negative=())] = False,
 ) -> None:
-    """Measure what Lockgate costs beside plain mitmdump: CPU, waiting, memory, start-up.
+    """Measure what Lockgate costs beside plain mitmdump: CPU, waiting, memory, start-up; and what its log costs.
 
-    Everything runs on this machine and is ended afterwards: a provider, the clients, both proxies. It takes about
-    five minutes; other programs that run meanwhile make the figures worse.
+    Everything runs on this machine and is ended afterwards: a provider, the clients, both proxies, databases. It takes
+    about half an hour, most of it to fill databases; other programs that run meanwhile make the figures worse.
 
     Parameters
     ----------
@@ -47,7 +50,7 @@ def bench(
     json_
         Print JSON.
     """
-    from lockgate.bench.measures import MEASURES
+    from lockgate.bench.catalog import MEASURES
 
     if rounds is not None and not 1 <= rounds <= 100:
         raise ConfigError("--rounds takes a number from 1 to 100")
@@ -67,7 +70,8 @@ def _end(number: int, frame: object) -> None:
 
 
 def _measured(counts: dict[str, int], *, quick: bool) -> Sequence[Result]:
-    from lockgate.bench.measures import MEASURES, QUICK, Size
+    from lockgate.bench.catalog import MEASURES
+    from lockgate.bench.measures import QUICK, Size
     from lockgate.bench.stage import staged
 
     results: list[Result] = []

@@ -14,7 +14,8 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from itertools import takewhile
 from typing import Any, Literal, cast
 
 from lockgate.errors import WireError
@@ -22,6 +23,7 @@ from lockgate.wire.blobs import Blobs, may_hold_blobs, put_blobs, take_blobs
 from lockgate.wire.document import canonical, dumps, loads_exact, loads_object, spellings
 from lockgate.wire.spelling import (
     CACHE_CONTROL,
+    Mark,
     PlainTexts,
     put_cache_mark,
     put_plain_texts,
@@ -48,7 +50,8 @@ _PREAMBLE: Mapping[str, tuple[tuple[str, Kind], ...]] = {
     "openai-responses": (("instructions", "system"), ("tools", "tools")),
 }
 """Where a format has its system prompt and its tools. A provider may repeat them in its reply."""
-_MESSAGES: Mapping[str, str] = {"anthropic": "messages", "openai-chat": "messages", "openai-responses": "input"}
+MESSAGES: Mapping[str, str] = {"anthropic": "messages", "openai-chat": "messages", "openai-responses": "input"}
+"""Where a format has its messages."""
 _WRAPS: Mapping[str, tuple[Json, str]] = {
     "system": ({"type": "text"}, "text"),
     "instructions": ({"type": "text"}, "text"),
@@ -57,6 +60,8 @@ _WRAPS: Mapping[str, tuple[Json, str]] = {
 """Where a text may stand for a list, the one element that it stands for."""
 _CACHE_CONTROL = CACHE_CONTROL.encode()
 _PLAIN_TEXTS = ("anthropic", "openai-chat")
+_MODELS_OWN = ("reasoning", "compaction", "item_reference")
+"""Items of the Responses API that are the model's, beside its messages and calls."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,6 +75,29 @@ class Part:
     content: bytes
     blobs: bytes = b""
     """Where the files stand that are kept apart, in JSON: see `lockgate.wire.blobs`."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Taken:
+    """A message that was taken out of a body, with its volatile markers."""
+
+    part: Part
+    text: bytes
+    """As it was sent, where the body was written as we write JSON."""
+    marks: Sequence[Mark] = ()
+    plain: tuple[str, bool] | None = None
+    """For a lone text, the message's role, and whether it was a string."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Apart:
+    """A body in parts, and what it takes to go on from there with one that repeats it."""
+
+    conversation: Conversation
+    taken: Sequence[Taken]
+    """All its messages."""
+    start: int
+    """Where in the body the first message begins; 0 where that is not known."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -111,13 +139,19 @@ def part_hash(kind: str, message: Any, blobs: bytes) -> bytes:
 
 def split(format: str, body: bytes) -> Conversation | None:
     """A request in parts; None for what is no conversation in this format, by its wire name."""
+    apart = split_after((), format, body)
+    return None if apart is None else replace(apart.conversation, digest=hashlib.sha256(body).digest())
+
+
+def split_after(before: Sequence[Taken], format: str, body: bytes) -> Apart | None:
+    """A request whose first messages, `before`, were left out of `body`, in parts; without its digest."""
 
     def take(document: Json, taker: _Taker) -> bool:
         for key, kind in _PREAMBLE[format]:
             taker.list_at(document, key, kind)
-        return taker.list_at(document, _MESSAGES[format], "message")
+        return taker.list_at(document, MESSAGES[format], "message")
 
-    return _split(format, body, take)
+    return _split(format, body, take, before)
 
 
 def split_reply(format: str, body: bytes) -> Conversation | None:
@@ -132,29 +166,43 @@ def split_reply(format: str, body: bytes) -> Conversation | None:
             taker.list_at(document, key, kind)
         return taker.list_at(document, "output", "message")
 
-    return _split(format, body, take)
+    apart = _split(format, body, take)
+    return None if apart is None else replace(apart.conversation, digest=hashlib.sha256(body).digest())
 
 
-def _split(format: str, body: bytes, take: Callable[[Json, _Taker], bool]) -> Conversation | None:
-    if format not in _MESSAGES:
+def _split(
+    format: str, body: bytes, take: Callable[[Json, _Taker], bool], before: Sequence[Taken] = ()
+) -> Apart | None:
+    if format not in MESSAGES:
         return None
     try:
         document = loads_object(body)
     except WireError:
         return None
-    taker = _Taker(format, body)
+    start = _start(document, MESSAGES[format], body)
+    taker = _Taker(format, body, before)
     if not take(document, taker):
         return None
-    return Conversation(
+    conversation = Conversation(
         preamble=tuple(part for part in taker.parts if part.kind != "message"),
         messages=tuple(part for part in taker.parts if part.kind == "message"),
         envelope=dumps(document),
         form=dumps(taker.form()),
         blobs=taker.blobs,
-        digest=hashlib.sha256(body).digest(),
+        digest=b"",
         id=_name_in(document, "id"),
         follows=_name_in(document, "previous_response_id"),
     )
+    return Apart(conversation=conversation, taken=taker.taken, start=start)
+
+
+def _start(document: Json, key: str, body: bytes) -> int:
+    """Where the first element of the list under this key begins, in a body that is written as we write JSON; else 0."""
+    if not isinstance(document.get(key), list):
+        return 0
+    before = dumps({name: document[name] for name in takewhile(lambda name: name != key, document)})
+    head = before[:-1] + (b"," if len(before) > 2 else b"") + dumps(key) + b":["
+    return len(head) if body.startswith(head) else 0
 
 
 def _name_in(document: Json, key: str) -> str:
@@ -165,9 +213,12 @@ def _name_in(document: Json, key: str) -> str:
 class _Taker:
     """Takes parts out of a document, and remembers how to undo it. The preamble is taken before the messages."""
 
-    def __init__(self, format: str, body: bytes) -> None:
+    def __init__(self, format: str, body: bytes, before: Sequence[Taken] = ()) -> None:
         self.parts: list[Part] = []
+        self.taken: list[Taken] = []
+        """The messages."""
         self.blobs: Blobs = {}
+        self._before = before
         self._format = format
         # One look at the whole body spares a look at each of its parts.
         self._cache_marks = _CACHE_CONTROL in body
@@ -208,35 +259,37 @@ class _Taker:
                 return False
 
     def _take(self, document: Json, key: str, kind: Kind, shape: Shape, values: Sequence[Any]) -> None:
-        self._slots.append((key, shape, len(values)))
+        before = self._before if kind == "message" else ()
+        self._slots.append((key, shape, len(before) + len(values)))
         document[key] = None
+        for taken in before:
+            self._add(taken)
         for value in values:
-            self._add(kind, value)
+            self._add(self._taken(kind, value))
 
-    def _add(self, kind: Kind, value: Any) -> None:
+    def _add(self, taken: Taken) -> None:
         number = len(self.parts)
-        if kind == "system" and number == 0:
+        self._marks += [(number, *mark) for mark in taken.marks]
+        if taken.plain:
+            self._plain.add(number, *taken.plain)
+        self.parts.append(taken.part)
+        if taken.part.kind == "message":
+            self.taken.append(taken)
+
+    def _taken(self, kind: Kind, value: Any) -> Taken:
+        """Take out of the value, in place, its files and what changes while it says the same."""
+        if kind == "system" and not self.parts:
             self._line = take_billing_line(value)
-        content = dumps(value)
-        if self._respelled(kind, number, value, content):
-            content = dumps(value)
+        text = dumps(value)
+        marks = take_cache_marks(value) if self._cache_marks and _CACHE_CONTROL in text else ()
+        plain = take_plain_text(value) if kind == "message" and self._format in _PLAIN_TEXTS else None
+        content = dumps(value) if marks or (plain and plain[1]) else text
         blobs = b""
         if self._files and may_hold_blobs(self._format, content) and (blobs := take_blobs(value, self.blobs)):
             content = dumps(value)
         hash = part_hash(kind, value, blobs)
-        self.parts.append(Part(kind=kind, role=_role_of(kind, value), hash=hash, content=content, blobs=blobs))
-
-    def _respelled(self, kind: Kind, number: int, value: Any, content: bytes) -> bool:
-        """Take out, in place, what changes while the message stays the same; tells whether anything was."""
-        changed = False
-        if self._cache_marks and _CACHE_CONTROL in content:
-            marks = take_cache_marks(number, value)
-            self._marks += marks
-            changed = bool(marks)
-        if kind == "message" and self._format in _PLAIN_TEXTS and (found := take_plain_text(value)) is not None:
-            self._plain.add(number, *found)
-            changed |= found[1]
-        return changed
+        part = Part(kind=kind, role=_role_of(kind, value), hash=hash, content=content, blobs=blobs)
+        return Taken(part=part, text=text, marks=marks, plain=plain)
 
     def form(self) -> Json:
         marks = {"cache": self._marks, "line": self._line, "plain": self._plain.document()}
@@ -301,7 +354,7 @@ def _role_of(kind: Kind, value: Any) -> str:
             return role[:ROLE_CHARACTERS]
         case {"type": str(type)} if type.endswith("_output"):
             return "tool"
-        case {"type": str(type)} if type == "reasoning" or type.endswith("_call"):
+        case {"type": str(type)} if type in _MODELS_OWN or type.endswith("_call"):
             return "assistant"
         case _:
             return ""

@@ -18,8 +18,8 @@ from typing import Any, cast
 from lockgate.events import Path
 
 type Json = dict[str, Any]
-type Mark = tuple[int, Path, int, Any]
-"""A `cache_control`: the number of the message, the object in it, the place among its keys, the value."""
+type Mark = tuple[Path, int, Any]
+"""A `cache_control`: the object in the message, the place among its keys, the value."""
 
 CACHE_CONTROL = "cache_control"
 BILLING_LINE = "x-anthropic-billing-header:"
@@ -28,12 +28,12 @@ _INNER = ("content", "source")
 looked into."""
 
 
-def take_cache_marks(number: int, message: Any) -> list[Mark]:
+def take_cache_marks(message: Any) -> list[Mark]:
     """Take every `cache_control` out of the message, in place."""
     marks: list[Mark] = []
     for path, block in list(_blocks((), message)):
         if _is_flat(block.get(CACHE_CONTROL)):
-            marks.append((number, path, list(block).index(CACHE_CONTROL), block.pop(CACHE_CONTROL)))
+            marks.append((path, list(block).index(CACHE_CONTROL), block.pop(CACHE_CONTROL)))
     return marks
 
 

@@ -6,9 +6,13 @@ from typing import Any
 
 import pytest
 
+from lockgate.events import Usage
 from lockgate.exchange import ExchangeRow, Record
-from lockgate.storage import meter
+from lockgate.storage import meter, schema
+from lockgate.storage.address import parse
 from lockgate.storage.meter import Meter
+from lockgate.storage.queries import Queries
+from lockgate.storage.writer import Writer
 from tests.storage.records import comm, exchange_row
 
 ENDPOINT = "POST /v1/chat/completions"
@@ -104,3 +108,16 @@ def test_ones_own_prices_count(tmp_path: Path) -> None:
     )
     assert only_row(Meter(file).completed([exchange_row()])).cost_nano_usd == 100_000
     assert only_row(Meter().completed([exchange_row()])).cost_nano_usd is None
+
+
+async def test_a_count_stays_when_its_exchange_is_written_again(database_url: str) -> None:
+    """As a spill that is read twice does it, by a writer that never saw the request."""
+    schema.upgrade(database_url)
+    row = uncounted()
+    for batch in ([row, request_of(row), reply_of(row)], [row]):
+        with Writer(parse(database_url)) as writer:
+            writer.write(batch)
+    async with Queries(database_url) as queries:
+        (found,) = await queries.exchanges()
+    assert (found.usage, found.counted_by) == (Usage(input_tokens=2, output_tokens=3), "tiktoken")
+    assert found.cost_nano_usd == 2 * 1_250 + 3 * 10_000

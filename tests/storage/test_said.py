@@ -96,7 +96,7 @@ def test_what_is_no_message_says_nothing(endpoint: str, content: bytes | None) -
 
 def test_what_cannot_be_read_is_a_wire_error() -> None:
     with pytest.raises(WireError):
-        texts_of(comm("x", endpoint=ANTHROPIC, content=b'"\xff'))
+        texts_of(comm("x", type="RESPONSE", endpoint=ANTHROPIC, content=b'"\xff'))
 
 
 def test_all_texts_of_a_request_are_counted() -> None:

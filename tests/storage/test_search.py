@@ -1,7 +1,9 @@
 from __future__ import annotations
 
 import json
+import sqlite3
 from collections.abc import AsyncIterator, Sequence
+from contextlib import closing
 from datetime import timedelta
 from typing import Any
 
@@ -11,9 +13,12 @@ from lockgate.errors import Error
 from lockgate.events import Usage
 from lockgate.exchange import Record, Relation
 from lockgate.storage import schema
+from lockgate.storage.address import parse
 from lockgate.storage.answers import Cost, Excerpt, Filter, Hit
+from lockgate.storage.engine import writer_engine
 from lockgate.storage.log import SqlLog
 from lockgate.storage.notes import Notes
+from lockgate.storage.places import unindex
 from lockgate.storage.queries import FIRST, Queries
 from lockgate.storage.words import PIECE_CHARACTERS
 from tests.storage.records import START, comm, decision, exchange_row
@@ -188,6 +193,41 @@ async def test_what_is_deleted_is_not_found(queries: Queries, database_url: str)
     execute(database_url, *_pragmas(database_url), f"DELETE FROM exchange WHERE id = '{id}'")
     assert [hit.exchange for hit in await queries.search("needle")] == [kept[0]]
     assert await queries.exchanges(where=Filter(tool="Bash")) == [kept[0]]
+
+
+async def test_a_changed_reply_that_is_written_again_alone_is_found_once(queries: Queries, database_url: str) -> None:
+    row = exchange_row(endpoint=ENDPOINT)
+    came, final = (
+        comm(row.id, type="RESPONSE", endpoint=ENDPOINT, content=reply(text("kept pin"), text(words)))
+        for words in ("one", "other")
+    )
+    modified = Relation(from_comm_id=came.id, to_comm_id=final.id, type="modified_to")
+    for records in ([row, came, final, modified], [final, modified], [came], [row]):
+        await remember(database_url, records)
+    for word in ("kept", "one", "other"):
+        assert len(await queries.search(word)) == 1
+
+
+async def test_what_is_taken_out_of_the_index_leaves_no_word_there(queries: Queries, database_url: str) -> None:
+    gone, kept = exchange("needle straw", text("pin"), call("Bash", command="pin")), exchange("needle", text("pin"))
+    await remember(database_url, [*gone, *kept])
+    engine = writer_engine(parse(database_url))
+    with engine.begin() as connection:
+        unindex(connection, [gone[0].id])
+    engine.dispose()
+    assert [hit.exchange for hit in await queries.search("needle")] == [kept[0]]
+    assert await queries.search("straw") == []
+    if database_url.startswith("sqlite"):
+        with closing(sqlite3.connect(parse(database_url).path)) as connection:
+            connection.execute("CREATE VIRTUAL TABLE temp.word USING fts5vocab('main', 'said_fts', 'row')")
+            assert connection.execute("SELECT term, cnt FROM word ORDER BY 1").fetchall() == [("needle", 1), ("pin", 1)]
+
+
+async def test_what_others_changed_is_found_and_not_shown(queries: Queries, database_url: str) -> None:
+    await remember(database_url, exchange("needle", text("pin")))
+    execute(database_url, "UPDATE message SET content = (SELECT content FROM message WHERE role = 'assistant')")
+    (hit,) = await queries.search("needle")
+    assert (hit.role, hit.excerpt) == ("", Excerpt(before="", hit="", after=""))
 
 
 def _pragmas(url: str) -> tuple[str, ...]:

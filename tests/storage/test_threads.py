@@ -28,7 +28,8 @@ from lockgate.storage.engine import writer_engine
 from lockgate.storage.log import SqlLog
 from lockgate.storage.migrations import run
 from lockgate.storage.queries import Queries
-from lockgate.storage.threads import Recent, Threads
+from lockgate.storage.recent import Recent
+from lockgate.storage.threads import Threads
 from lockgate.storage.writer import Writer
 from tests.storage.records import comm, exchange_row
 

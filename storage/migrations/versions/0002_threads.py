@@ -1,4 +1,4 @@
-"""Messages once: message, thread and blob, and on comm what a request is beside its messages."""
+"""Messages once: message, thread and blob, and on comm what a request is beside its messages; headers once: heading."""
 
 from __future__ import annotations
 
@@ -48,6 +48,14 @@ def upgrade() -> None:
         op.create_index(f"ix_comm_{column}", "comm", [column])
     for column in PIECES:
         op.add_column("comm", sa.Column(column, sa.LargeBinary()))
+    op.create_table(
+        "heading",
+        _hash("hash"),
+        sa.Column("content", sa.LargeBinary(), nullable=False),
+        sa.PrimaryKeyConstraint("hash", name="pk_heading"),
+    )
+    key = _points_to("heading", "fk_comm_heading")
+    op.add_column("comm", sa.Column("heading", sa.LargeBinary(), key), inline_references=True)
     op.add_column("comm", sa.Column("reply_id", sa.Text()))
     op.create_index("ix_comm_reply_id", "comm", ["reply_id"])
 
@@ -57,9 +65,9 @@ def downgrade() -> None:
     for column in (*NODES, "reply_id"):
         op.drop_index(f"ix_comm_{column}", "comm")
     with op.batch_alter_table("comm") as table:
-        for column in (*PIECES, *NODES, "reply_id"):
+        for column in (*PIECES, *NODES, "heading", "reply_id"):
             table.drop_column(column)
-    for name in ("thread", "blob", "message"):
+    for name in ("thread", "blob", "message", "heading"):
         op.drop_table(name)
 
 

@@ -1,0 +1,8 @@
+"""Every benchmark by its name."""
+
+from __future__ import annotations
+
+from lockgate.bench.logs import LOG_MEASURES
+from lockgate.bench.measures import PROXY_MEASURES
+
+MEASURES = {**PROXY_MEASURES, **LOG_MEASURES}
