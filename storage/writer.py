@@ -8,12 +8,13 @@ from dataclasses import fields
 from pathlib import Path
 from typing import Any, Self, cast
 
-from sqlalchemy import Insert, Table
+from sqlalchemy import Engine, Insert, Table
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import DBAPIError, IntegrityError, InterfaceError, InternalError, OperationalError
 
 from lockgate.exchange import Comm, Decision, ExchangeRow, Record, Relation
 from lockgate.storage.address import Address
+from lockgate.storage.alone import keep_collectors_out
 from lockgate.storage.answers import USAGE_FIELDS
 from lockgate.storage.engine import writer_engine
 from lockgate.storage.index import Index
@@ -42,12 +43,14 @@ class Writer:
         except IntegrityError:
             if not self._threads.forget():
                 raise
-            self._write(records)
+            self._write(records, again=True)
         self._threads.committed()
         self._meter.forget(records)
 
-    def _write(self, records: Sequence[Record]) -> None:
+    def _write(self, records: Sequence[Record], *, again: bool = False) -> None:
         with self._engine.begin() as connection:
+            if again:
+                keep_collectors_out(connection)
             bodies = self._threads.write(connection, (record for record in records if isinstance(record, Comm)))
             for kind, statement, to_row in self._statements:
                 # By id: an exchange that began and ended in one batch is one row, as it ended.
@@ -55,6 +58,11 @@ class Writer:
                 if rows:
                     connection.execute(statement, list(rows.values()))
             self._index.write(connection, records)
+
+    @property
+    def engine(self) -> Engine:
+        """For who asks on the writer's own thread."""
+        return self._engine
 
     def __enter__(self) -> Self:
         return self
