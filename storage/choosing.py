@@ -45,8 +45,8 @@ class Choice:
         return latest if moment is None else min(moment, latest)
 
     def conditions(self, until: datetime) -> list[ColumnElement[bool]]:
-        over = or_(_EXCHANGE.c.outcome != "open", self.at - SURELY_OVER > _BEGAN)
-        return [until > _BEGAN, over, ~_labelled(_LABEL.c.name.in_(self.names))]
+        over = or_(_EXCHANGE.c.outcome != "open", _EXCHANGE.c.started_at < self.at - SURELY_OVER)
+        return [_EXCHANGE.c.started_at < until, over, ~_labelled(_LABEL.c.name.in_(self.names))]
 
     def oldest(self, until: datetime, after: tuple[datetime, str] | None, count: int) -> Select[datetime, str]:
         """When each began, and its id: both of the last one are the next `after`."""
@@ -54,7 +54,8 @@ class Choice:
         if after is None:
             return query
         began, id = after
-        return query.where(began <= _BEGAN, or_(began < _BEGAN, and_(began == _BEGAN, id < _ID)))
+        column = _EXCHANGE.c.started_at
+        return query.where(column >= began, or_(column > began, and_(column == began, _EXCHANGE.c.id > id)))
 
     def still(self, ids: Sequence[str]) -> Select[str]:
         """Those of these that may go now, held against whoever is about to use them."""
@@ -64,9 +65,11 @@ class Choice:
     def kept(self, connection: Connection, until: datetime) -> dict[str, int]:
         """By label, how many exchanges stay for it that began before then."""
         counted = select(_LABEL.c.name, func.count(_ID.distinct())).where(
-            or_(_LABEL.c.exchange_id == _ID, _of_session()), _LABEL.c.name.in_(self.names), until > _BEGAN
+            or_(_LABEL.c.exchange_id == _ID, _of_session()),
+            _LABEL.c.name.in_(self.names),
+            _EXCHANGE.c.started_at < until,
         )
-        return {name: count for name, count in connection.execute(counted.group_by(_LABEL.c.name))}
+        return {row[0]: row[1] for row in connection.execute(counted.group_by(_LABEL.c.name))}
 
 
 def with_own(connection: Connection, ids: Sequence[str]) -> list[str]:

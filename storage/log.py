@@ -70,7 +70,7 @@ class SqlLog:
         self._prices = prices
         self._backlog = Backlog(rows=queue_rows, size=queue_bytes, refuse=refuse)
         self._spill = spill and Spill(
-            spill / spill_folder(self._address), limit_bytes=spill_bytes, free_bytes=spill_free_bytes
+            spill_folder(spill, self._address), limit_bytes=spill_bytes, free_bytes=spill_free_bytes
         )
         self._feed = Feed(self._backlog, self._spill)
         self._early = Early(EARLY_ROWS)
@@ -261,7 +261,7 @@ def _cause(error: Exception) -> str:
     return str(getattr(error, "orig", None) or error)
 
 
-def spill_folder(address: Address) -> str:
-    """A folder's name for this database, whatever its password is today."""
+def spill_folder(spill: Path, address: Address) -> Path:
+    """The folder for this database, whatever its password is today."""
     place = str(address.path.absolute()) if address.kind == "sqlite" else address.shown
-    return f"{address.kind}-{blake2b(place.encode(), digest_size=6).hexdigest()}"
+    return spill / f"{address.kind}-{blake2b(place.encode(), digest_size=6).hexdigest()}"

@@ -70,9 +70,8 @@ class Sink:
     """Writes one file."""
 
     def __init__(self, target: Any) -> None:
-        self._out: BinaryIO = zstandard.ZstdCompressor(level=LEVEL, write_checksum=True).stream_writer(
-            target, closefd=False
-        )
+        compressor = zstandard.ZstdCompressor(level=LEVEL, write_checksum=True)
+        self._out: BinaryIO = compressor.stream_writer(target, closefd=False)
         self._hash = hashlib.sha256()
         self.rows: dict[str, int] = {}
 

@@ -25,7 +25,7 @@ class Waiting:
 
 def look(spill: Path, address: Address) -> Waiting:
     """Files that a proxy writes and removes meanwhile are counted as they are found."""
-    found = Waiting(folder=spill / spill_folder(address))
+    found = Waiting(folder=spill_folder(spill, address))
     for path in sorted(found.folder.glob("*")) if found.folder.is_dir() else ():
         if path.suffix == ".damaged":
             found.damaged.append(f"{path} holds records that could not be read")

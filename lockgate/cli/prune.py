@@ -101,7 +101,8 @@ def _told(done: Pruned, plan: Plan, dry_run: bool) -> Iterator[str]:
         yield f"{count:,} kept by the label {label}"
     for path in done.archives:
         yield f"archived in {path}"
-    yield f"the log had {size(done.bytes_before)}, and {'would have' if dry_run else 'has'} {about}{size(done.bytes_after)}"
+    has = "would have" if dry_run else "has"
+    yield f"the log had {size(done.bytes_before)}, and {has} {about}{size(done.bytes_after)}"
     if done.reusable_bytes:
         yield (
             f"{size(done.reusable_bytes)} of the file are free for what comes next: it was made by a Lockgate whose"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import random
 import threading
 from collections.abc import Sequence
@@ -227,7 +228,8 @@ async def test_an_archive_is_safe_before_anything_goes_and_brings_it_back(
 ) -> None:
     folder, image = tmp_path / "kept", {"type": "image", "source": {"type": "base64", "data": IMAGE}}
     exchanges = [aged(exchange(*turn), 60 - n) for n, turn in enumerate(session(12))]
-    exchanges[3] = aged(exchange(asked(user([image]), user("\ud800 \x00")), answer("Fine.")), 57)
+    odd = json.dumps(asked(user([image]), user("\ud800 \x00"))).encode()
+    exchanges[3] = aged(exchange(odd, answer("Fine.")), 57)
     exchanges.append(aged(whole_exchange(), 41))
     await remember(database_url, *exchanges)
     with Notes(database_url) as notes:
