@@ -113,7 +113,7 @@ async def test_a_backup_is_not_mixed_with_other_exchanges(database_url: str, tmp
     file = tmp_path / "log.jsonl.zst"
     await remember(database_url, whole_exchange())
     backup(database_url, file)
-    with pytest.raises(StorageError, match="holds 1 exchanges, which a backup would be mixed with: restore it into a"):
+    with pytest.raises(StorageError, match=r"holds 1 exchanges, which a backup would be mixed with: restore it into a"):
         restore(database_url, file)
     with pytest.raises(Error, match="exists already: give the name of a new file"):
         backup(database_url, file)
@@ -168,7 +168,7 @@ async def test_a_cut_or_foreign_file_is_refused(sqlite_url: str, tmp_path: Path,
     whole = file.read_bytes()
     for content in (whole[:cut], b"SQLite format 3\0" * 99, whole[:400] + b"harm" + whole[404:]):
         file.write_bytes(content)
-        with pytest.raises(StorageError, match="is damaged|neither a backup"):
+        with pytest.raises(StorageError, match=r"is damaged|neither a backup"):
             restore(f"sqlite:///{fresh}", file)
     with pytest.raises(StorageError, match="cannot be read: No such file"):
         restore(f"sqlite:///{fresh}", tmp_path / "none")
@@ -194,7 +194,7 @@ async def test_an_older_backup_is_brought_up_to_date(database_url: str, tmp_path
     assert execute(database_url, "SELECT count(*) FROM message_blob") == [(1,)]
     assert await detail_of(database_url, exchanges[5][0].id) == await detail_of(source, exchanges[5][0].id)
     execute(database_url, "DELETE FROM exchange", "DELETE FROM comm")
-    with pytest.raises(StorageError, match="comes from a log of version 0003, and .* has .*: restore it into a new"):
+    with pytest.raises(StorageError, match=r"comes from a log of version 0003, and .* has .*: restore it into a new"):
         restore(database_url, file)
 
 
