@@ -51,6 +51,10 @@ def checked(url: str, spill: Path, **options: Any) -> Report:
     return check(url, spill=spill, **options)
 
 
+def spilled(folder: Path) -> list[Path]:
+    return list(folder.glob("*/*.spill"))
+
+
 async def a_log(url: str) -> None:
     image = {"type": "image", "source": {"type": "base64", "data": IMAGE}}
     await remember(url, exchange(asked(user([image]), says("Two."), user("Three.")), answer("Four.")), whole_exchange())
@@ -140,7 +144,7 @@ async def test_what_waits_is_told(database_url: str, tmp_path: Path) -> None:
     assert any(
         re.match(r"9 records \([\d,]+ bytes, 1 files\) wait", line) for line in checked(database_url, tmp_path).known
     )
-    (path,) = tmp_path.glob("*/*.spill")
+    (path,) = spilled(tmp_path)
     with path.open("r+b") as file:
         file.seek(200)
         file.write(b"harm")

@@ -6,24 +6,29 @@ import asyncio
 import json
 import random
 import threading
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
+from sqlalchemy import Connection, event
+from sqlalchemy.exc import OperationalError
 
 from lockgate.bench.sessions import session
 from lockgate.exchange import Comm, ExchangeRow, Record, Relation, now
 from lockgate.storage import orphans, prune, schema
 from lockgate.storage.address import parse
+from lockgate.storage.alone import collecting
 from lockgate.storage.backup import opened, restore
+from lockgate.storage.engine import writer_engine
 from lockgate.storage.log import SqlLog
 from lockgate.storage.notes import Notes
 from lockgate.storage.pace import Pace
 from lockgate.storage.prune import Plan, Pruned, Pruner
 from lockgate.storage.queries import Queries
+from lockgate.storage.writer import Writer
 from tests.storage.records import comm, exchange_row, whole_exchange
 from tests.storage.test_threads import IMAGE, detail_of, exchange, execute, remember, rows_in, says, user
 
@@ -322,6 +327,32 @@ def test_one_run_takes_no_more_than_it_is_told(sqlite_url: str) -> None:
     assert pruned(sqlite_url, until=now(), most=3).exchanges == 3
 
 
-def moment_of(records: Sequence[Record]) -> datetime:
-    assert isinstance(records[0], ExchangeRow)
-    return records[0].started_at
+async def test_a_writers_second_try_is_disturbed_by_no_collector(database_url: str) -> None:
+    """The first failed because a collector was quicker; another one must not be again."""
+    schema.upgrade(database_url)
+    tried = list[str]()
+    with Writer(parse(database_url)) as writer:
+        writer.write(exchange({"messages": [user("One.")]}))
+        execute(database_url, "DELETE FROM comm", "DELETE FROM thread", "DELETE FROM message")
+        write = writer._threads.write
+
+        def write_slowly(connection: Connection, comms: Iterable[Comm]) -> dict[str, Any]:
+            tried.append(collector_gets_in(database_url))
+            return write(connection, comms)
+
+        writer._threads.write = write_slowly
+        writer.write(exchange({"messages": [user("One."), says("Two.")]}))
+    assert tried == ["in", "kept out"]
+
+
+def collector_gets_in(url: str) -> str:
+    engine = writer_engine(parse(url), busy_seconds=0.01)
+    if url.startswith("postgresql"):
+        event.listen(engine, "connect", lambda driver, _: driver.execute("SET lock_timeout = '10ms'"))
+    try:
+        with collecting(engine):
+            return "in"
+    except OperationalError:
+        return "kept out"
+    finally:
+        engine.dispose()
