@@ -12,26 +12,16 @@ from sqlalchemy import Connection, Engine, Table, select
 
 from lockgate.errors import Error
 from lockgate.storage.backup import rows_of, snapshot
-from lockgate.storage.models import (
-    BlobModel,
-    CommModel,
-    ExchangeModel,
-    LabelModel,
-    MessageBlobModel,
-    MessageModel,
-    NoteModel,
-    ThreadModel,
-)
-from lockgate.storage.orphans import up_from
+from lockgate.storage.models import CommModel, ExchangeModel, MessageModel, ThreadModel
+from lockgate.storage.orphans import pointing_to, shared, up_from
 from lockgate.storage.portable import SUFFIX, Head, Sink, new_file, tables
 
 IDS_PER_QUERY = 500
+OF_SESSION = {"label": "session_id", "note": "session_id"}
+"""Tables with rows about a session, and the column that has its id: they go when its last exchange does."""
 
-_EXCHANGE, _COMM, _THREAD, _MESSAGE, _BLOB, _LINK, _LABEL, _NOTE = (
-    cast(Table, model.__table__)
-    for model in (
-        *(ExchangeModel, CommModel, ThreadModel, MessageModel, BlobModel, MessageBlobModel, LabelModel, NoteModel),
-    )
+_EXCHANGE, _COMM, _MESSAGE, _THREAD = (
+    cast(Table, model.__table__) for model in (ExchangeModel, CommModel, MessageModel, ThreadModel)
 )
 
 
@@ -54,20 +44,24 @@ def _write(connection: Connection, sink: Sink, ids: Sequence[str]) -> None:
     comms = _column(connection, _COMM, "id", "exchange_id", ids)
     sessions = set(_column(connection, _EXCHANGE, "session_id", "id", ids)) - {""}
     nodes, messages = _threads(connection, ids)
-    keys: dict[str, Iterable[Any]] = {
-        "exchange": ids,
-        "comm": comms,
-        "thread": nodes,
-        "message": messages,
-        "blob": set(_column(connection, _LINK, "blob", "message", messages)),
-    }
+    keys: dict[str, Iterable[Any]] = {"exchange": ids, "comm": comms, "thread": nodes, "message": messages}
+    keys |= {table.name: _named(connection, table, keys) for table in shared() if table is not _MESSAGE}
     for table in tables():
-        if table.name in ("exchange", "comm", "message", "blob"):
-            _rows(connection, sink, table, table.primary_key.columns.values()[0].name, keys[table.name])
-        elif table is _THREAD:
-            _rows(connection, sink, _THREAD, "hash", nodes)
+        if table.name in keys:
+            (key,) = table.primary_key
+            _rows(connection, sink, table, key.name, keys[table.name])
         else:
             _belonging(connection, sink, table, keys, sessions)
+
+
+def _named(connection: Connection, table: Table, keys: dict[str, Iterable[Any]]) -> set[bytes]:
+    """The rows of a shared table that those who are archived name."""
+    found: set[bytes] = set()
+    for column in pointing_to(table):
+        owners = {"id": column.table.name} if column.table in (_EXCHANGE, _COMM) else belongs(column.table)
+        for name, owner in owners.items():
+            found |= {one for one in _column(connection, column.table, column.name, name, keys[owner]) if one}
+    return found
 
 
 def belongs(table: Table) -> dict[str, str]:
@@ -84,8 +78,8 @@ def _belonging(
 ) -> None:
     """Rows that belong to what is archived; those between two comms only where both are."""
     owned = belongs(table)
-    if table in (_LABEL, _NOTE):
-        _rows(connection, sink, table, "session_id", sessions)
+    if table.name in OF_SESSION:
+        _rows(connection, sink, table, OF_SESSION[table.name], sessions)
     if not owned:
         return
     first, *others = owned

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, cast
 
-from sqlalchemy import Connection, Table, exists, func, select, text
+from sqlalchemy import Connection, Table, func, select, text
 from sqlalchemy.exc import DBAPIError
 
 from lockgate.errors import StorageError, WireError
@@ -29,7 +29,7 @@ from lockgate.storage.models import (
     MessageModel,
     ThreadModel,
 )
-from lockgate.storage.orphans import leaves
+from lockgate.storage.orphans import leaves, shared, unused
 from lockgate.storage.sizes import stored_bytes
 from lockgate.storage.waiting import look
 from lockgate.wire.blobs import blob_hashes
@@ -162,14 +162,10 @@ def _rows(connection: Connection, query: Any) -> Iterator[Any]:
 
 def _orphans(connection: Connection, report: Report) -> None:
     """What nothing refers to: a run that was killed may leave some, and `db prune` removes it."""
-    unused = {
-        "threads": leaves(),
-        "messages": select(_MESSAGE.c.hash).where(~exists().where(_THREAD.c.message == _MESSAGE.c.hash)),
-        "files": select(_BLOB.c.hash).where(~exists().where(_LINK.c.blob == _BLOB.c.hash)),
-    }
-    for name, query in unused.items():
+    queries = {"thread": leaves(), **{table.name: unused(table) for table in shared()}}
+    for name, query in queries.items():
         if count := connection.scalar(select(func.count()).select_from(query.order_by(None).subquery())):
-            report.known.append(f"{count:,} {name} that nothing refers to: the next `lockgate db prune` removes them")
+            report.known.append(f"{count:,} rows of {name} that nothing refers to: `lockgate db prune` removes them")
 
 
 def _left_open(connection: Connection, report: Report) -> None:

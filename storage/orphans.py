@@ -60,10 +60,9 @@ class Collector:
         while not self.pace.stopped and (found := self._hashes(leaves().where(_THREAD.c.hash > last))):
             last = found[-1]
             self.collect(found)
-        for table, used in ((_MESSAGE, _THREAD.c.message), (_BLOB, _LINK.c.blob)):
+        for table in shared():
             last = b""
-            unused = select(table.c.hash).where(~exists().where(used == table.c.hash)).order_by(table.c.hash)
-            while not self.pace.stopped and (found := self._hashes(unused.where(table.c.hash > last))):
+            while not self.pace.stopped and (found := self._hashes(unused(table).where(table.c.hash > last))):
                 last = found[-1]
                 with self.pace.work(), collecting(self.engine) as connection:
                     self._unused(connection, table, found)
@@ -85,17 +84,16 @@ class Collector:
                 self._unused(connection, _MESSAGE, {node.message for node in dead})
 
     def _unused(self, connection: Connection, table: Table, hashes: Collection[bytes]) -> None:
-        """Remove those of these messages or files that nothing refers to; messages with the files only they held."""
+        """Remove those of these rows that nothing refers to; messages with the files only they held."""
         held = _locked(connection, table, hashes)
-        unused = sorted(held - referred(connection, table, held, but=_LINK.c.message))
-        if table is _BLOB:
-            self._delete(connection, _BLOB, unused)
-            return
+        gone = sorted(held - referred(connection, table, held, but=_LINK.c.message))
         blobs: set[bytes] = set()
-        for some in _chunks(unused):
-            blobs |= set(connection.scalars(select(_LINK.c.blob).where(_LINK.c.message.in_(some))))
-        self._delete(connection, table, unused)
-        self._unused(connection, _BLOB, blobs)
+        if table is _MESSAGE:
+            for some in _chunks(gone):
+                blobs |= set(connection.scalars(select(_LINK.c.blob).where(_LINK.c.message.in_(some))))
+        self._delete(connection, table, gone)
+        if blobs:
+            self._unused(connection, _BLOB, blobs)
 
     def _delete(self, connection: Connection, table: Table, hashes: Sequence[bytes]) -> None:
         for some in _chunks(hashes):
@@ -125,13 +123,14 @@ def referred(connection: Connection, table: Table, hashes: Collection[bytes], *,
     """Those of these rows that a foreign key of any table points to, not counting one of the columns."""
     found: set[bytes] = set()
     for some in _chunks(sorted(hashes)):
-        for column in _pointing_to(table):
+        for column in pointing_to(table):
             if column is not but:
                 found |= set(connection.scalars(select(column).where(column.in_(some)).distinct()))
     return found
 
 
-def _pointing_to(table: Table) -> Iterator[Column[Any]]:
+def pointing_to(table: Table) -> Iterator[Column[Any]]:
+    """Columns whose foreign keys name rows of this table."""
     for other in Base.metadata.tables.values():
         for column in other.columns:
             if any(key.column is table.c.hash for key in column.foreign_keys):
@@ -155,14 +154,28 @@ def up_from(nodes: Sequence[bytes]) -> Select[Any, Any, Any, Any]:
     return select(chain.c.hash, chain.c.parent, chain.c.message, chain.c.depth)
 
 
+def shared() -> list[Table]:
+    """Tables whose rows stand once, under their hash, for all who refer to them; what refers to others comes first."""
+    return [table for table in reversed(Base.metadata.sorted_tables) if table is not _THREAD and _is_hashed(table)]
+
+
+def _is_hashed(table: Table) -> bool:
+    return [column.name for column in table.primary_key] == ["hash"]
+
+
+def unused(table: Table) -> Select[bytes]:
+    """The hashes of the rows that nothing refers to."""
+    query = select(table.c.hash).order_by(table.c.hash)
+    for column in pointing_to(table):
+        if column is not _THREAD.c.parent and column is not _LINK.c.message:
+            query = query.where(~exists().where(column == table.c.hash))
+    return query
+
+
 def leaves() -> Select[bytes]:
     """Nodes that no table and no other node refers to."""
     child = aliased(ThreadModel)
-    query = select(_THREAD.c.hash).where(~exists().where(child.parent == _THREAD.c.hash)).order_by(_THREAD.c.hash)
-    for column in _pointing_to(_THREAD):
-        if column is not _THREAD.c.parent:
-            query = query.where(~exists().where(column == _THREAD.c.hash))
-    return query
+    return unused(_THREAD).where(~exists().where(child.parent == _THREAD.c.hash))
 
 
 def _chunks[T](values: Sequence[T]) -> Iterator[Sequence[T]]:

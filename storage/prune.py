@@ -15,10 +15,11 @@ from typing import Protocol, cast
 
 from sqlalchemy import ColumnElement, Connection, Engine, Table, delete, exists, or_, select
 
+from lockgate.exchange import now
 from lockgate.storage.alone import collecting
-from lockgate.storage.archive import archive, belongs
-from lockgate.storage.choosing import Choice, with_own
-from lockgate.storage.models import CommModel, ExchangeModel, LabelModel, NoteModel
+from lockgate.storage.archive import OF_SESSION, archive, belongs
+from lockgate.storage.choosing import SETTLED, Choice, with_own
+from lockgate.storage.models import Base, CommModel, ExchangeModel
 from lockgate.storage.orphans import Collector
 from lockgate.storage.pace import Pace
 from lockgate.storage.portable import tables
@@ -32,9 +33,7 @@ BATCH_EXCHANGES = 25
 """So many go in one transaction: some ten milliseconds."""
 VACUUM_PAGES = 500
 
-_EXCHANGE, _COMM, _LABEL, _NOTE = (
-    cast(Table, model.__table__) for model in (ExchangeModel, CommModel, LabelModel, NoteModel)
-)
+_EXCHANGE, _COMM = (cast(Table, model.__table__) for model in (ExchangeModel, CommModel))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -172,9 +171,12 @@ class Pruner:
     def _sweep(self) -> None:
         self._collector.sweep()
         with self._pace.work(), collecting(self._engine) as connection:
-            for table in (_LABEL, _NOTE):
-                theirs = exists().where(_EXCHANGE.c.session_id == table.c.session_id)
-                connection.execute(delete(table).where(table.c.session_id.is_not(None), ~theirs))
+            for name, key in OF_SESSION.items():
+                table = Base.metadata.tables[name]
+                moment = table.c.created_at if "created_at" in table.c else table.c.started_at
+                empty = ~exists().where(_EXCHANGE.c.session_id == table.c[key])
+                old = moment < now() - SETTLED  # its first exchange may be on its way
+                connection.execute(delete(table).where(table.c[key].is_not(None), empty, old))
 
     def _finish(self, choice: Choice) -> None:
         done, plan = self._done, self._plan

@@ -133,7 +133,7 @@ async def test_what_nothing_refers_to_is_told(database_url: str, tmp_path: Path)
     )
     report = checked(database_url, tmp_path)
     assert report.wrong == []
-    assert "1 threads that nothing refers to: the next `lockgate db prune` removes them" in report.known
+    assert "1 rows of thread that nothing refers to: `lockgate db prune` removes them" in report.known
 
 
 async def test_what_waits_is_told(database_url: str, tmp_path: Path) -> None:

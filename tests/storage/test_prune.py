@@ -146,6 +146,8 @@ async def test_labels_keep_exchanges_and_sessions(database_url: str) -> None:
         notes.label("session", "s-1", add=["incident/7"])
         notes.label("exchange", ids[2], add=["seen"])
         notes.note("session", "s-3", "goes with its session")
+    for table in ("label", "note"):
+        execute(database_url, f"UPDATE {table} SET created_at = '{now() - DAY:%Y-%m-%d %H:%M:%S}'")
     done = pruned(database_url, until=now(), keep_labels=["incident*"])
     assert sorted(await ids_of(database_url)) == sorted(ids[:2])
     assert done.kept == {"incident": 1, "incident/7": 1}
