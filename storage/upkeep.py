@@ -18,9 +18,10 @@ from lockgate.storage.address import parse
 logger = logging.getLogger("lockgate.log")
 
 FIRST_SECONDS = 60.0
-EVERY_SECONDS = 600.0
+EVERY_SECONDS = 3600.0
+"""Each piece that finds something makes a file where there is an archive."""
 MOST_EXCHANGES = 5_000
-"""In one piece."""
+"""In one piece; where that was not all, the next one comes soon."""
 REST = 5.0
 """It works a sixth of the time at most."""
 STOP_SECONDS = 5.0
@@ -45,16 +46,19 @@ class Upkeep:
             await asyncio.to_thread(self._thread.join, STOP_SECONDS)
 
     def _run(self) -> None:
-        pause = min(FIRST_SECONDS, self._every)
+        soon = pause = min(FIRST_SECONDS, self._every)
+        first = True
         while not self._stop.wait(pause):
             pause = self._every
             try:
-                self._piece()
+                if self._piece(sweep=first) >= MOST_EXCHANGES:
+                    pause = soon
+                first = False
             except Exception as error:  # the log itself goes on, and says what it is about the database
                 why = str(error) if isinstance(error, Error) else type(error).__name__
                 logger.warning("the log's retention waits for the next time: %s", why)
 
-    def _piece(self) -> None:
+    def _piece(self, *, sweep: bool) -> int:
         from lockgate.storage.backup import opened
         from lockgate.storage.pace import Pace
         from lockgate.storage.prune import Plan, Pruner
@@ -68,6 +72,7 @@ class Upkeep:
             most=MOST_EXCHANGES,
         )
         with opened(parse(self._url)) as engine:
-            done = Pruner(engine, plan, Pace(REST, self._stop)).run(sweep=False)
+            done = Pruner(engine, plan, Pace(REST, self._stop)).run(sweep=sweep)
         if done.exchanges:
             logger.info("retention removed %d exchanges from the log, %d bytes", done.exchanges, done.sizes.total)
+        return done.exchanges
