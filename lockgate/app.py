@@ -16,6 +16,7 @@ from lockgate.exchange import Exchange, ExchangeRow, Ports
 from lockgate.policies.registry import PolicySet, Registry, load_rules
 from lockgate.routing.models import HttpModels
 from lockgate.storage.log import SqlLog
+from lockgate.storage.upkeep import Upkeep
 from lockgate.usage.prices import read_prices
 
 if TYPE_CHECKING:
@@ -38,6 +39,12 @@ def build(loaded: Loaded, finished: Finished | None = None) -> Service:
         spill_free_bytes=config.limits.spill_free_bytes,
         refuse=config.log_full == "refuse",
     )
+    upkeep = Upkeep(config.database, config.retention)
+
+    def open_log() -> None:
+        log.start()
+        upkeep.start()
+
     models = HttpModels(log)
     registry, route = Registry(policy_set), Route(config)
     ports = Ports(log=log, models=models)
@@ -48,8 +55,8 @@ def build(loaded: Loaded, finished: Finished | None = None) -> Service:
         registry=registry,
         read_rules=_rules_of(loaded.file),
         watched=lambda: _files_of(loaded.file, registry),
-        open_log=log.start,
-        closables=(models, log),
+        open_log=open_log,
+        closables=(models, upkeep, log),
     )
 
 

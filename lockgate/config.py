@@ -90,6 +90,21 @@ class Limits(Section):
     """With less than this free on the disk of those files, while they are needed, the log is full too."""
 
 
+class Retention(Section):
+    """How long exchanges are kept; without `days` and `bytes` for ever. Every proxy looks after it now and then, and so
+    does `lockgate db prune`. The oldest go first, whole, with what only they held."""
+
+    days: float | None = Field(default=None, gt=0)
+    """Exchanges that began longer ago are removed."""
+    bytes: int | None = Field(default=None, gt=0)
+    """The oldest exchanges are removed while the log is larger than this: the rows of all its
+    tables, without indexes."""
+    keep_labels: list[str] = Field(default_factory=lambda: ["*"])
+    """Exchanges with one of these labels, or in a session with one, stay; `*` stands for any characters."""
+    archive: Path | None = None
+    """The folder for files with what is removed, which `lockgate db restore` takes back; by default there are none."""
+
+
 BUILT_IN_HOSTS: Mapping[str, Host] = {
     "api.anthropic.com": Host(format="anthropic"),
     "api.openai.com": Host(format="openai"),
@@ -122,6 +137,8 @@ class Config(Section):
     it can, or they are refused."""
     prices: Path | None = None
     """A YAML file of token prices that go before the built-in ones."""
+    retention: Retention = Retention()
+    """What is removed from the log, and when."""
     limits: Limits = Limits()
     """How much is taken, and held, and waited for."""
 
@@ -233,6 +250,7 @@ def read_environment() -> dict[str, Any]:
         database: str = ""
         ca: str = ""
         prices: str = ""
+        retention: dict[str, Any] = {}
         hosts: dict[str, Any] = {}
         egress: str | list[str] = ""
         unknown_endpoint: str = ""
@@ -259,6 +277,10 @@ def _resolve(document: dict[str, Any], folder: Path) -> dict[str, Any]:
     database = document.get("database")
     if isinstance(database, str) and database.startswith("sqlite:///") and not database.startswith("sqlite:////"):
         resolved["database"] = f"sqlite:///{folder / database.removeprefix('sqlite:///')}"
+    if isinstance(retention := document.get("retention"), dict):
+        kept = cast(dict[str, Any], retention)
+        archive = {"archive": folder / Path(kept["archive"]).expanduser()} if kept.get("archive") else {}
+        resolved["retention"] = kept | archive
     if isinstance(hosts := document.get("hosts"), dict):
         resolved["hosts"] = {name: _resolve_host(host, folder) for name, host in cast(dict[str, Any], hosts).items()}
     if isinstance(rules := document.get("rules"), list):

@@ -62,6 +62,11 @@ class Feed:
         """How many records are not in the database."""
         return self._backlog.rows + (self._spill.rows if self._spill else 0)
 
+    @property
+    def catching_up(self) -> bool:
+        """Whether older records than those in memory are still to be written."""
+        return self._spilling
+
     def start(self) -> None:
         """Take over what an earlier run left, and watch over what waits. Raises OSError."""
         if self._spill:

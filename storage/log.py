@@ -24,6 +24,7 @@ from lockgate.storage.early import Early
 from lockgate.storage.feed import Feed
 from lockgate.storage.schema import require_current, upgrade
 from lockgate.storage.spill import Spill
+from lockgate.storage.unfinished import Presence, end_before, present
 
 if TYPE_CHECKING:
     from lockgate.storage.writer import Writer
@@ -72,7 +73,7 @@ class SqlLog:
         self._prices = prices
         self._backlog = Backlog(rows=queue_rows, size=queue_bytes, refuse=refuse)
         self._spill = spill and Spill(
-            spill / _name(self._address), limit_bytes=spill_bytes, free_bytes=spill_free_bytes
+            spill_folder(spill, self._address), limit_bytes=spill_bytes, free_bytes=spill_free_bytes
         )
         self._feed = Feed(self._backlog, self._spill)
         self._early = Early(EARLY_ROWS)
@@ -81,6 +82,7 @@ class SqlLog:
         self._closing = threading.Event()
         self._give_up = threading.Event()
         self._away_since: float | None = None
+        self._presence: Presence | None = None
         self._closed = False
         self._failure: Exception | None = None
         self._thread = threading.Thread(target=self._run, name="lockgate-log", daemon=True)
@@ -93,6 +95,7 @@ class SqlLog:
         """
         if self._address.kind == "sqlite":
             upgrade(self._url)
+            self._presence = present(self._address.path)
         else:
             require_current(self._address)
         try:
@@ -138,6 +141,8 @@ class SqlLog:
             self._give_up.set()
             await self._join(STUCK_SECONDS)
         self._closed = True
+        if self._presence and not self._thread.is_alive():
+            self._presence.leave()
         self._backlog.close()
         left = await asyncio.to_thread(self._feed.close)
         if self._spill is None:  # else they are there
@@ -175,6 +180,7 @@ class SqlLog:
 
     def _write_all(self, writer: Writer) -> None:
         """Until the log is closing and nothing is left, or it was told to give up: then what is in hand stays there."""
+        self._end_open(writer)
         while batch := self._feed.next():
             joined = self._early.joined(batch)
             self._early_in_hand = joined[len(batch) :]
@@ -184,11 +190,22 @@ class SqlLog:
             self._early_in_hand = []
             self._feed.hold(self._early.records)
             self._feed.done()
+            self._end_open(writer)
         self._early_in_hand = self._early.take_all()
         self._store(writer, self._early_in_hand, last=True)
         if not self._give_up.is_set():
             self._early_in_hand = []
             self._feed.hold(())
+
+    def _end_open(self, writer: Writer) -> None:
+        """Exchanges that a writer left open which was killed, once all is written that it left behind."""
+        if self._presence is None or not self._presence.alone or self._feed.catching_up:
+            return
+        self._presence.alone = False
+        try:
+            end_before(writer, self._presence)
+        except Exception as error:  # they stay open until a start that can
+            logger.warning("the log cannot end what was left open: %s", self._address.clean(_cause(error)))
 
     def _store(self, writer: Writer, records: Sequence[Record], *, last: bool = False) -> None:
         """Write the batch; where one record is at fault, the others are written without it."""
@@ -248,7 +265,7 @@ def _cause(error: Exception) -> str:
     return str(getattr(error, "orig", None) or error)
 
 
-def _name(address: Address) -> str:
-    """A folder's name for this database, whatever its password is today."""
+def spill_folder(spill: Path, address: Address) -> Path:
+    """The folder for this database, whatever its password is today."""
     place = str(address.path.absolute()) if address.kind == "sqlite" else address.shown
-    return f"{address.kind}-{blake2b(place.encode(), digest_size=6).hexdigest()}"
+    return spill / f"{address.kind}-{blake2b(place.encode(), digest_size=6).hexdigest()}"

@@ -99,6 +99,19 @@ class BlobModel(Base):
     content: Mapped[bytes] = mapped_column(LargeBinary())
 
 
+class MessageBlobModel(Base):
+    """A message holds a file. What it says itself (`blobs`) is for whoever reads it; these rows keep the file there."""
+
+    __tablename__ = "message_blob"
+
+    message: Mapped[bytes] = mapped_column(
+        LargeBinary(), ForeignKey("message.hash", ondelete="CASCADE"), primary_key=True
+    )
+    blob: Mapped[bytes] = mapped_column(LargeBinary(), ForeignKey("blob.hash"), primary_key=True, index=True)
+
+    __table_args__ = ({"sqlite_with_rowid": False},)
+
+
 class ThreadModel(Base):
     """One message after all those before it, as git's commits are: `hash` is that of the parent and the message."""
 

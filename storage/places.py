@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Collection, Coroutine, Mapping, Sequence
 from typing import Any, cast
 
-from sqlalchemy import Connection, Select, bindparam, delete, select, text
+from sqlalchemy import Connection, Select, bindparam, func, select, text
 
 from lockgate.errors import WireError
 from lockgate.exchange import Comm
@@ -18,6 +18,7 @@ from lockgate.storage.columns import escape
 from lockgate.storage.index import digest_of, parts_of
 from lockgate.storage.models import CommModel, MessageModel, SaidModel
 from lockgate.storage.said import Said, endpoint_of, said_in, spoken
+from lockgate.storage.words import words
 
 type Row = Mapping[str, Any]
 
@@ -27,6 +28,8 @@ _COMM = CommModel.__table__.columns
 _MESSAGE = MessageModel.__table__.columns
 _SAID = SaidModel.__table__.columns
 _PLACE = (_SAID.number, _SAID.exchange_id, _SAID.comm_id, _SAID.message, _SAID.part, _SAID.digest)
+_INDEX = text("INSERT INTO said_fts (rowid, text) VALUES (:number, :text)")
+_WORDS = text("UPDATE said SET words = to_tsvector('simple', :text) WHERE number = :number")
 _UNINDEX = text("INSERT INTO said_fts (said_fts, rowid, text) VALUES ('delete', :number, :text)")
 
 
@@ -46,21 +49,41 @@ async def texts_at(ask: Ask, places: Sequence[Row]) -> list[Said | None]:
 
 
 def unindex(connection: Connection, exchange_ids: Collection[str]) -> None:
-    """Take all that these exchanges said out of the index. To be called before they are deleted.
+    """Take all that these exchanges said out of SQLite's index. To be called before they are deleted.
 
     PostgreSQL's index follows its rows. SQLite's has to be told the words; rows that went without this are never found,
     and leave their words behind in it.
     """
-    of_these = _SAID.exchange_id.in_(bindparam("ids", expanding=True))
+    if connection.dialect.name != "sqlite":
+        return
+    of_these = select(*_PLACE).where(_SAID.exchange_id.in_(bindparam("ids", expanding=True)))
     ids = sorted(set(exchange_ids))
     for start in range(0, len(ids), IDS_PER_QUERY):
-        some = {"ids": ids[start : start + IDS_PER_QUERY]}
-        if connection.dialect.name == "sqlite":
-            places = [dict(row) for row in connection.execute(select(*_PLACE).where(of_these), some).mappings()]
-            told = zip(places, _at_once(texts_at(_asking(connection), places)), strict=True)
-            if gone := [{"number": place["number"], "text": escape(said.text)} for place, said in told if said]:
-                connection.execute(_UNINDEX, gone)
-        connection.execute(delete(SaidModel).where(of_these), some)
+        rows = connection.execute(of_these, {"ids": ids[start : start + IDS_PER_QUERY]}).mappings()
+        if gone := _numbered(connection, [dict(row) for row in rows]):
+            connection.execute(_UNINDEX, gone)
+
+
+def last_place(connection: Connection) -> int:
+    """The number of the place that was made last; 0 where there is none."""
+    return connection.scalar(select(func.coalesce(func.max(_SAID.number), 0))) or 0
+
+
+def reindex(connection: Connection, after: int) -> None:
+    """Make the index of places that came without one, after this number."""
+    sqlite = connection.dialect.name == "sqlite"
+    lacking = select(*_PLACE).where(_SAID.words.is_(None)).order_by(_SAID.number).limit(IDS_PER_QUERY)
+    while rows := [dict(row) for row in connection.execute(lacking.where(_SAID.number > after)).mappings()]:
+        after = rows[-1]["number"]
+        if found := _numbered(connection, rows):
+            connection.execute(_INDEX if sqlite else _WORDS, found)
+
+
+def _numbered(connection: Connection, places: Sequence[Row]) -> list[dict[str, Any]]:
+    """The text of each place as the index has it, with the place's number."""
+    told = zip(places, _at_once(texts_at(_asking(connection), places)), strict=True)
+    form = escape if connection.dialect.name == "sqlite" else words
+    return [{"number": place["number"], "text": form(said.text)} for place, said in told if said]
 
 
 async def _parts(ask: Ask, comm: Row | None, message: Row | None, *, whole: bool) -> Mapping[int, Said]:

@@ -97,7 +97,7 @@ class Queries:
         """
         bounds = [None if id is None else _digits(id, shortest=32) for id in (before, after)]
         query = listing(where or Filter(), before=bounds[0], after=bounds[1], limit=limit, sqlite=self._sqlite)
-        return [_exchange(row) for row in await self._rows(query)]
+        return [exchange_of(row) for row in await self._rows(query)]
 
     async def search(self, text: str, *, limit: int = 20, where: Filter | None = None) -> list[Hit]:
         """The texts that hold every word of `text`, the best fit first, each with its exchange and its place.
@@ -146,7 +146,7 @@ class Queries:
         """The light row of the exchange that `exchange` would find."""
         whole = await self._whole_id(id)
         rows = await self._rows(select(*_EXCHANGE).where(_EXCHANGE.id == whole)) if whole else []
-        return _exchange(rows[0]) if rows else None
+        return exchange_of(rows[0]) if rows else None
 
     async def exchange(self, id: str) -> ExchangeDetail | None:
         """The exchange with this id, or with the only id that begins or ends so; None when there is none.
@@ -171,11 +171,11 @@ class Queries:
         comm_rows = await self._rows(comms)
         bodies = {row["id"]: await joined(self._rows, row) for row in comm_rows if row["digest"] is not None}
         return ExchangeDetail(
-            exchange=_exchange(exchange),
+            exchange=exchange_of(exchange),
             comms=tuple(_comm(row, bodies.get(row["id"], (row["content"], None))[0]) for row in comm_rows),
             relations=tuple(_relation(row) for row in await self._rows(relations)),
             decisions=tuple(Decision(**row) for row in await self._rows(decisions)),
-            related=tuple(_exchange(row) for row in await self._rows(related)),
+            related=tuple(exchange_of(row) for row in await self._rows(related)),
             joined={id: how for id, (_, how) in bodies.items()},
         )
 
@@ -245,7 +245,8 @@ def _some(ids: Collection[str]) -> Iterator[list[str]]:
         yield whole[start : start + IDS_PER_QUERY]
 
 
-def _exchange(row: Row) -> ExchangeRow:
+def exchange_of(row: Row) -> ExchangeRow:
+    """The record of a row of `exchange`."""
     usage = {name: row.pop(name) for name in USAGE_FIELDS}
     return ExchangeRow(**row, usage=None if None in usage.values() else Usage(**usage))
 
@@ -255,7 +256,7 @@ def _hit(row: Row, said: Said | None, search: tuple[Term, ...]) -> Hit:
     for name in ("message", "part", "digest"):
         del row[name]
     role, text = (said.role, said.text) if said else ("", "")
-    return Hit(exchange=_exchange(row), comm_id=comm_id, role=role, excerpt=excerpt(text, search), score=score)
+    return Hit(exchange=exchange_of(row), comm_id=comm_id, role=role, excerpt=excerpt(text, search), score=score)
 
 
 def _cost(row: Row) -> Cost:

@@ -13,7 +13,7 @@ from typing import Any
 from lockgate.errors import StorageError
 from lockgate.storage.address import Address, parse
 
-REVISIONS = ("0001", "0002", "0003")
+REVISIONS = ("0001", "0002", "0003", "0006")
 """Every revision in migrations/versions, oldest first."""
 HEAD = REVISIONS[-1]
 VERSION_TABLE = "lockgate_version"
@@ -56,8 +56,10 @@ def require_current(address: Address) -> None:
         )
 
 
-def upgrade(url: str) -> str | None:
-    """Bring the database up to date and give the version it had, None if it was empty. Two at once do it once.
+def upgrade(url: str, *, to: str = "head") -> str | None:
+    """Bring the database up to date, or to an older version, and give the version it had, None if it was empty.
+
+    Two at once do it once.
 
     Raises ConfigError for a bad URL, StorageError for a database that cannot be opened or is not ours.
     """
@@ -67,7 +69,7 @@ def upgrade(url: str) -> str | None:
     before = version(address)
     if before != HEAD:
         try:
-            _migrate(address)
+            _migrate(address, to)
         except StorageError:
             raise
         except Exception as error:
@@ -122,7 +124,7 @@ def _make_file(address: Address) -> None:
         raise cannot_open(address, error) from error
 
 
-def _migrate(address: Address) -> None:
+def _migrate(address: Address, to: str) -> None:
     from lockgate.storage.migrations import run  # late: SQLAlchemy and Alembic
 
-    run.upgrade(address, lock_key=_LOCK_KEY, lock_seconds=LOCK_SECONDS)
+    run.upgrade(address, lock_key=_LOCK_KEY, lock_seconds=LOCK_SECONDS, to=to)

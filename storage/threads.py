@@ -16,8 +16,9 @@ from sqlalchemy.dialects import postgresql, sqlite
 
 from lockgate.exchange import Comm
 from lockgate.storage.address import Address
-from lockgate.storage.models import BlobModel, CommModel, MessageModel, ThreadModel
+from lockgate.storage.models import BlobModel, CommModel, MessageBlobModel, MessageModel, ThreadModel
 from lockgate.storage.recent import Recent
+from lockgate.wire.blobs import blob_hashes
 from lockgate.wire.conversation import Conversation, Part, node_hash, split, split_reply
 from lockgate.wire.endpoints import endpoint_for
 from lockgate.wire.repeats import Repeats
@@ -43,7 +44,7 @@ _THREAD = ThreadModel.__table__.columns
 _PLACES = select(_COMM.thread, _THREAD.depth).select_from(
     CommModel.__table__.outerjoin(ThreadModel.__table__, _COMM.thread == _THREAD.hash)
 )
-_TABLES = (BlobModel, MessageModel, ThreadModel)
+_TABLES = (BlobModel, MessageModel, ThreadModel, MessageBlobModel)
 """What others point to comes first."""
 
 
@@ -55,7 +56,7 @@ class Threads:
         self._inserts: list[Insert] = [
             insert(cast(Table, model.__table__)).on_conflict_do_nothing() for model in _TABLES
         ]
-        self._new: tuple[dict[bytes, Row], ...] = ()
+        self._new: tuple[dict[Any, Row], ...] = ()
         """What is being written, by table and hash."""
         self._known = Recent[bytes, None](KNOWN_HASHES)
         self._requests = Recent[str, Place](OPEN_EXCHANGES)
@@ -69,17 +70,17 @@ class Threads:
 
         What is written counts as known only after `committed`.
         """
-        self._new = ({}, {}, {})
+        self._new = ({}, {}, {}, {})
         self.apart = {}
         found = {comm.id: self._stored(connection, comm) for comm in comms}
         for insert, new in zip(self._inserts, self._new, strict=True):
             if new:  # always in one order, so that two proxies never wait for each other
-                rows = sorted(new.values(), key=lambda row: (row.get("depth", 0), row["hash"]))
+                rows = [row for _, row in sorted(new.items(), key=lambda item: (item[1].get("depth", 0), item[0]))]
                 connection.execute(insert, rows)
         return found
 
     def committed(self) -> None:
-        for new in self._new:
+        for new in self._new[:3]:
             for hash in new:
                 self._known[hash] = None
 
@@ -183,6 +184,8 @@ class Threads:
             "size": len(part.content),
             "created_at": comm.created_at,
         }
+        for blob in blob_hashes(part.blobs):
+            self._new[3][part.hash, blob] = {"message": part.hash, "blob": blob}
 
 
 def _place(connection: Connection, query: Select[*tuple[Any, ...]]) -> Place | None:

@@ -8,12 +8,13 @@ from dataclasses import fields
 from pathlib import Path
 from typing import Any, Self, cast
 
-from sqlalchemy import Insert, Table, case
+from sqlalchemy import Engine, Insert, Table, case
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import DBAPIError, IntegrityError, InterfaceError, InternalError, OperationalError
 
 from lockgate.exchange import Comm, Decision, ExchangeRow, Record, Relation
 from lockgate.storage.address import Address
+from lockgate.storage.alone import keep_collectors_out
 from lockgate.storage.answers import USAGE_FIELDS
 from lockgate.storage.engine import writer_engine
 from lockgate.storage.headings import Headings
@@ -44,13 +45,15 @@ class Writer:
         except IntegrityError:
             if not (self._threads.forget() | self._headings.forget()):
                 raise
-            self._write(records)
+            self._write(records, again=True)
         self._threads.committed()
         self._headings.committed()
         self._meter.forget(records)
 
-    def _write(self, records: Sequence[Record]) -> None:
+    def _write(self, records: Sequence[Record], *, again: bool = False) -> None:
         with self._engine.begin() as connection:
+            if again:
+                keep_collectors_out(connection)
             comms = [record for record in records if isinstance(record, Comm)]
             bodies = self._threads.write(connection, comms)
             headings = self._headings.write(connection, [comm.headers for comm in comms])
@@ -62,6 +65,11 @@ class Writer:
                 if rows:
                     connection.execute(statement, list(rows.values()))
             self._index.write(connection, records, self._threads.apart)
+
+    @property
+    def engine(self) -> Engine:
+        """For who asks on the writer's own thread."""
+        return self._engine
 
     def __enter__(self) -> Self:
         return self

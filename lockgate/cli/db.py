@@ -12,7 +12,11 @@ from lockgate.config import load_config
 from lockgate.storage import schema
 from lockgate.storage.address import parse
 
-app = App(name="db", help="Bring the log's database up to date, and tell its version.")
+app = App(name="db", help="Look after the log's database.")
+app.command("lockgate.cli.prune:prune", help="Remove exchanges that are old or too many.")
+app.command("lockgate.cli.backup:backup", help="Write the whole log to a file.")
+app.command("lockgate.cli.backup:restore", help="Take a backup or an archive back.")
+app.command("lockgate.cli.check:check", help="Look for what is wrong with the log.")
 
 type ConfigFile = Annotated[Path | None, Parameter(name="--config", help="The configuration file.")]
 

@@ -20,7 +20,7 @@ from lockgate.storage.answers import NO_MARKS, ExchangeDetail, Filter, Marks
 if TYPE_CHECKING:
     from lockgate.storage.queries import Queries
 
-type Format = Literal["jsonl", "markdown", "har"]
+type Format = Literal["jsonl", "markdown", "har", "parquet"]
 type Write = Callable[[str], object]
 
 PAGE = 100
@@ -28,15 +28,23 @@ PAGE = 100
 
 def export(
     *,
-    format: Annotated[Format, Parameter(help="jsonl has everything; markdown is to be read; har is HTTP Archive 1.2.")],
+    format: Annotated[
+        Format,
+        Parameter(
+            help="jsonl has everything; markdown is to be read; har is HTTP Archive 1.2; parquet is for notebooks."
+        ),
+    ],
     output: Annotated[Path | None, Parameter(help="A new file; by default standard output.")] = None,
     which: Which = Which(),  # noqa: B008  (frozen)
     config: ConfigFile = None,
 ) -> None:
     """Write exchanges, the oldest first, with their bodies. Credentials never got into the log."""
     where = which.filter()
-    with _opened(output) as write:
-        count = ask(config, lambda log: _write(log, where, format, write))
+    if format == "parquet":
+        count = _parquet(config, where, output)
+    else:
+        with _opened(output) as write:
+            count = ask(config, lambda log: _write(log, where, format, write))
     if output:
         print(f"{count:,} exchange{'' if count == 1 else 's'} in {output}")
 
@@ -49,6 +57,27 @@ async def _write(log: Queries, where: Filter, format: Format, write: Write) -> i
         write((between if count else "") + told(detail, marks))
         count += 1
     write(foot)
+    return count
+
+
+def _parquet(config: Path | None, where: Filter, output: Path | None) -> int:
+    if output is None:
+        raise Error("parquet is no text: name a new file with --output")
+    from lockgate.cli.parquet import Parquet, require_pyarrow
+
+    require_pyarrow()
+    with open(_new(output), "wb") as file:
+        table = Parquet(file)
+
+        async def written(log: Queries) -> int:
+            count = 0
+            async for detail, marks in _details(log, where):
+                table.add(detail, marks)
+                count += 1
+            return count
+
+        count = ask(config, written)
+        table.close()
     return count
 
 
@@ -86,11 +115,14 @@ def _opened(output: Path | None) -> Generator[Write]:
     if output is None:
         yield sys.stdout.write
         return
+    with open(_new(output), "w", encoding="utf-8", errors="surrogatepass") as file:
+        yield file.write
+
+
+def _new(output: Path) -> int:
     try:
-        descriptor = os.open(output, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600)
+        return os.open(output, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600)
     except FileExistsError as error:
         raise Error(f"{output} exists already: give the name of a new file") from error
     except OSError as error:
         raise Error(f"{output} cannot be written: {error.strerror}") from error
-    with open(descriptor, "w", encoding="utf-8", errors="surrogatepass") as file:
-        yield file.write

@@ -25,6 +25,7 @@ def entry(detail: ExchangeDetail) -> dict[str, Any]:
     """The request as the client sent it, and the reply as it got it. A reply that was streamed is told whole."""
     row = detail.exchange
     request, reply = detail.chain("REQUEST")[:1], detail.chain("RESPONSE")[-1:]
+    damage = [f"damaged in the log: {how.damage}" for how in detail.joined.values() if how.damage]
     total = row.duration_ms or 0.0
     wait = min(row.first_byte_ms if row.first_byte_ms is not None else total, total)
     return {
@@ -34,7 +35,7 @@ def entry(detail: ExchangeDetail) -> dict[str, Any]:
         "response": _response(row, reply[0] if reply else None),
         "cache": {},
         "timings": {"send": 0, "wait": wait, "receive": total - wait},
-        "comment": f"Lockgate exchange {row.id}: {row.outcome}",
+        "comment": "; ".join((f"Lockgate exchange {row.id}: {row.outcome}", *damage)),
     }
 
 

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from lockgate.cli.shown import labels_of, plain, time_of
 from lockgate.errors import WireError
 from lockgate.exchange import Comm, ExchangeRow
-from lockgate.storage.answers import ExchangeDetail, Marks
+from lockgate.storage.answers import ExchangeDetail, Joined, Marks
 from lockgate.storage.said import Said, texts_of
 
 TITLES = {"user": "User", "tool": "Tool result", "assistant": "Assistant", "thinking": "Thinking"}
@@ -38,7 +38,7 @@ class Conversation:
         for note in marks.notes:
             yield f"> {_quoted(note.text)}\n"
         for comm in (*detail.chain("REQUEST")[:1], *detail.chain("RESPONSE")[-1:]):
-            yield from _said(comm)
+            yield from _said(comm, detail.joined.get(comm.id))
         for one in detail.decisions:
             if one.action != "forwarded":
                 shadow = " (shadow)" if one.mode == "shadow" else ""
@@ -50,7 +50,10 @@ def _about(row: ExchangeRow, marks: Marks) -> str:
     return " · ".join(_inline(part) for part in parts if part)
 
 
-def _said(comm: Comm) -> Iterator[str]:
+def _said(comm: Comm, how: Joined | None) -> Iterator[str]:
+    if how and how.damage:
+        yield f"**Damaged in the log** {_inline(how.damage)}\n"
+        return
     try:
         texts = texts_of(comm)
     except WireError:

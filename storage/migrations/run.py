@@ -13,8 +13,8 @@ from sqlalchemy import Connection, Engine, NullPool, create_engine, event, text
 from lockgate.storage.address import Address
 
 
-def upgrade(address: Address, *, lock_key: int, lock_seconds: int) -> None:
-    """Bring the database to the newest revision, alone: another upgrade waits, and then finds nothing to do."""
+def upgrade(address: Address, *, lock_key: int, lock_seconds: int, to: str = "head") -> None:
+    """Bring the database to this revision, alone: another upgrade waits, and then finds nothing to do."""
     logging.getLogger("alembic").setLevel(logging.WARNING)  # it tells each step to whoever listens
     if address.kind == "sqlite":
         engine = _sqlite_engine(address, lock_seconds)
@@ -24,7 +24,7 @@ def upgrade(address: Address, *, lock_key: int, lock_seconds: int) -> None:
         if address.kind == "postgresql":
             connection.execute(text(f"SET LOCAL lock_timeout = '{lock_seconds}s'"))
             connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": lock_key})
-        command.upgrade(alembic_config(connection), "head")
+        command.upgrade(alembic_config(connection), to)
 
 
 def alembic_config(connection: Connection | None = None) -> Config:
@@ -41,6 +41,7 @@ def _sqlite_engine(address: Address, lock_seconds: int) -> Engine:
     @event.listens_for(engine, "connect")
     def own_transactions(connection: Any, _record: Any) -> None:  # pyright: ignore[reportUnusedFunction]
         connection.isolation_level = None  # else the driver commits before each CREATE TABLE
+        connection.execute("PRAGMA auto_vacuum = INCREMENTAL")  # only a new file takes it: `db prune` makes it smaller
         _use_wal(connection, time.monotonic() + lock_seconds)
 
     @event.listens_for(engine, "begin")

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import re
+import sqlite3
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -17,6 +19,7 @@ from lockgate.cli.which import moment, nano_usd
 from lockgate.errors import Error, StorageError
 from lockgate.events import Usage
 from lockgate.exchange import Record, Relation, now
+from lockgate.storage.address import parse
 from lockgate.storage.log import SqlLog
 from tests.storage.records import START, comm, decision, exchange_row
 
@@ -284,6 +287,15 @@ def test_export_as_har_keeps_to_the_format(database: str, said: Any) -> None:
     assert (first["response"]["status"], first["response"]["statusText"]) == (200, "OK")
     assert first["timings"] == {"send": 0, "wait": 12.5, "receive": 86.75}
     assert (second["request"]["method"], second["response"]["status"]) == ("GET", 0)
+
+
+def test_an_export_says_what_cannot_be_put_together(database: str, said: Any) -> None:
+    remember(database, exchange())
+    with contextlib.closing(sqlite3.connect(parse(database).path)) as connection:
+        connection.execute("UPDATE thread SET parent = hash")
+        connection.commit()
+    for format in ("markdown", "har", "jsonl"):
+        assert re.search("does not follow from its parent", said("export", "--format", format)), format
 
 
 def test_an_empty_har_is_one_too(database: str, said: Any) -> None:

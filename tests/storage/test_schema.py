@@ -59,7 +59,11 @@ def test_an_upgrade_tells_the_version_it_found(database_url: str) -> None:
     schema.require_current(parse(database_url))
 
 
-def test_two_upgrades_at_once_do_it_once(database_url: str) -> None:
+@pytest.mark.parametrize("version", ["", *schema.REVISIONS[:-1]])
+def test_several_upgrades_at_once_do_it_once(database_url: str, version: str) -> None:
+    if version:
+        schema.upgrade(database_url, to=version)
+        assert schema.version(parse(database_url)) == version
     program = "import sys; from lockgate.storage.schema import upgrade; sys.stdin.readline(); upgrade(sys.argv[1])"
     command = [sys.executable, "-W", "error", "-c", program, database_url]
     runs = [

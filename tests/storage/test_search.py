@@ -8,6 +8,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from sqlalchemy import delete
 
 from lockgate.errors import Error
 from lockgate.events import Usage
@@ -17,6 +18,7 @@ from lockgate.storage.address import parse
 from lockgate.storage.answers import Cost, Excerpt, Filter, Hit
 from lockgate.storage.engine import writer_engine
 from lockgate.storage.log import SqlLog
+from lockgate.storage.models import SaidModel
 from lockgate.storage.notes import Notes
 from lockgate.storage.places import unindex
 from lockgate.storage.queries import FIRST, Queries
@@ -214,6 +216,7 @@ async def test_what_is_taken_out_of_the_index_leaves_no_word_there(queries: Quer
     engine = writer_engine(parse(database_url))
     with engine.begin() as connection:
         unindex(connection, [gone[0].id])
+        connection.execute(delete(SaidModel).where(SaidModel.exchange_id == gone[0].id))
     engine.dispose()
     assert [hit.exchange for hit in await queries.search("needle")] == [kept[0]]
     assert await queries.search("straw") == []
