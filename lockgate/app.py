@@ -10,6 +10,7 @@ from lockgate.addons.gate import Gate
 from lockgate.addons.route import Route
 from lockgate.addons.service import Refusal, Service, refuse_second
 from lockgate.certs.ca import open_authority
+from lockgate.certs.signing import open_signing_key
 from lockgate.config import Config, Loaded, load
 from lockgate.errors import Error
 from lockgate.exchange import Exchange, ExchangeRow, Ports
@@ -37,6 +38,7 @@ def build(loaded: Loaded, finished: Finished | None = None) -> Service:
         spill_bytes=config.limits.spill_bytes,
         spill_free_bytes=config.limits.spill_free_bytes,
         refuse=config.log_full == "refuse",
+        signer=open_signing_key(config.home) if config.seal.sign else None,
     )
     models = HttpModels(log)
     registry, route = Registry(policy_set), Route(config)

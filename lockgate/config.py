@@ -90,6 +90,14 @@ class Limits(Section):
     """With less than this free on the disk of those files, while they are needed, the log is full too."""
 
 
+class Seal(Section):
+    """How the log is made so that it shows what others changed in it."""
+
+    sign: bool = False
+    """Sign the seals of the log with a key of Lockgate's own, `seal.key` in `home`: who can write to the database, and
+    does not have the key, cannot seal anew what they changed."""
+
+
 BUILT_IN_HOSTS: Mapping[str, Host] = {
     "api.anthropic.com": Host(format="anthropic"),
     "api.openai.com": Host(format="openai"),
@@ -122,6 +130,8 @@ class Config(Section):
     it can, or they are refused."""
     prices: Path | None = None
     """A YAML file of token prices that go before the built-in ones."""
+    seal: Seal = Seal()
+    """The log's [seals](log.md#verify)."""
     limits: Limits = Limits()
     """How much is taken, and held, and waited for."""
 
@@ -237,6 +247,7 @@ def read_environment() -> dict[str, Any]:
         egress: str | list[str] = ""
         unknown_endpoint: str = ""
         log_full: str = ""
+        seal: dict[str, Any] = {}
         limits: dict[str, Any] = {}
 
     return EnvSettingsSource(Environment)()

@@ -19,6 +19,8 @@ from lockgate.storage.engine import writer_engine
 from lockgate.storage.index import Index
 from lockgate.storage.meter import Meter
 from lockgate.storage.models import CommModel, DecisionModel, ExchangeModel, RelationModel
+from lockgate.storage.sealer import Sealer
+from lockgate.storage.seals import Signer
 from lockgate.storage.threads import Threads
 
 type Row = dict[str, Any]
@@ -29,7 +31,8 @@ _NO_USAGE: Row = dict.fromkeys(USAGE_FIELDS)
 class Writer:
     """Writes batches to one database. Writing a record twice is the same as writing it once."""
 
-    def __init__(self, address: Address, prices: Path | None = None) -> None:
+    def __init__(self, address: Address, prices: Path | None = None, signer: Signer | None = None) -> None:
+        self._sealer = Sealer(signer)
         self._engine = writer_engine(address)
         self._meter, self._index, self._threads = Meter(prices), Index(address), Threads(address)
         self._statements = [(kind, _insert(address, cast(Table, model.__table__)), row) for kind, model, row in _TABLES]
@@ -40,13 +43,15 @@ class Writer:
         try:
             self._write(records)
         except IntegrityError:
-            if not self._threads.forget():
+            if not (self._threads.forget() | self._sealer.forget()):
                 raise
             self._write(records)
         self._threads.committed()
+        self._sealer.committed()
         self._meter.forget(records)
 
     def _write(self, records: Sequence[Record]) -> None:
+        written: dict[str, tuple[str, Row]] = {}
         with self._engine.begin() as connection:
             bodies = self._threads.write(connection, (record for record in records if isinstance(record, Comm)))
             for kind, statement, to_row in self._statements:
@@ -54,7 +59,10 @@ class Writer:
                 rows = {one.id: to_row(one) | bodies.get(one.id, {}) for one in records if type(one) is kind}
                 if rows:
                     connection.execute(statement, list(rows.values()))
+                    written |= {id: (statement.table.name, row) for id, row in rows.items()}
             self._index.write(connection, records)
+            # In the order of the records, so that a seal tells which exchange a row stood beside.
+            self._sealer.write(connection, (written[id] for id in dict.fromkeys(one.id for one in records)))
 
     def __enter__(self) -> Self:
         return self

@@ -1,0 +1,308 @@
+"""`lockgate log verify`: the log compared with its seals, in one snapshot and in bounded memory. Nothing here writes.
+
+Seals and rows are read once each, in order; see `chains`, `entries` and `contents` for the parts.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Generator, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, cast
+from uuid import UUID
+
+from sqlalchemy import Connection, Select, Table, Text, select, type_coerce
+from sqlalchemy import cast as sql_cast
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.types import NullType
+
+from lockgate.storage.address import Address, parse
+from lockgate.storage.chains import Chains, entries_of
+from lockgate.storage.contents import Contents
+from lockgate.storage.digests import FORMS, RawForm, raw_form
+from lockgate.storage.engine import READER_BUSY_SECONDS, writer_engine
+from lockgate.storage.entries import Entries, Sealed
+from lockgate.storage.findings import Finding, Findings, Kind, Report
+from lockgate.storage.models import Base, CommModel, RelationModel
+from lockgate.storage.schema import cannot_open, require_current
+from lockgate.storage.seals import TAGS, Head, unpack
+
+type Progress = Callable[[str, int], object]
+"""Hears what is read, and how many of it were."""
+
+ROWS_AT_ONCE = 100
+"""A row may hold a body of megabytes."""
+PROGRESS_ROWS = 10_000
+NOT_SEALED = "labels, notes and what search and cost stand on are not sealed: people's own words, or made of the rest"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wanted:
+    """How the log is to be verified."""
+
+    since: datetime | None = None
+    """Rows from before are not compared; all seals are."""
+    keys: Collection[bytes] = ()
+    """Public keys of Ed25519 that signatures are trusted by."""
+    heads: Sequence[Head] = ()
+    """Noted before: each has to be there still."""
+    signed: bool = False
+    """All that is sealed has to stand behind a signature of one of `keys`."""
+
+
+def verify(url: str, wanted: Wanted = Wanted(), progress: Progress | None = None) -> Report:
+    """Compare the whole log with its seals.
+
+    Raises ConfigError for a bad URL, StorageError for a database that is missing, behind, newer, not ours, or away.
+    """
+    address = parse(url)
+    require_current(address)
+    try:
+        with _snapshot(address) as connection:
+            return _Verification(connection, wanted, progress or _silent).report()
+    except DBAPIError as error:
+        raise cannot_open(address, error) from error
+
+
+@contextmanager
+def _snapshot(address: Address) -> Generator[Connection]:
+    """What is written meanwhile is not seen."""
+    engine = writer_engine(address, busy_seconds=READER_BUSY_SECONDS)
+    try:
+        with engine.connect() as connection:
+            if address.kind == "postgresql":
+                connection.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
+            else:
+                connection.exec_driver_sql("PRAGMA query_only = ON")
+                driver = cast(Any, connection.connection.driver_connection)
+                driver.text_factory = _text
+                connection.exec_driver_sql("BEGIN")
+            yield connection
+    finally:
+        engine.dispose()
+
+
+class _Verification:
+    def __init__(self, connection: Connection, wanted: Wanted, progress: Progress) -> None:
+        self._connection, self._wanted, self._progress = connection, wanted, progress
+        self._findings = Findings()
+        self._first = _first_id(wanted.since)
+        self._rows = self._retired = self._older = 0
+        self._older_than: dict[str, bytes] = {}
+
+    def report(self) -> Report:
+        chains = Chains(self._connection, self._findings, self._wanted.heads)
+        for chain in chains.chains.values():
+            for table, id in chain.beginning.older.items():
+                self._older_than[table] = max(bytes.fromhex(id), self._older_than.get(table, b""))
+        with Entries(self._first) as entries:
+            chains.walk(self._counted(entries.take))
+            for table in TAGS:
+                self._compare(table, entries.of(TAGS[table]))
+        contents = Contents(self._connection, self._findings, self._progress)
+        contents.check(self._wanted.since)
+        unsigned = self._unsigned(chains)
+        return Report(
+            findings=self._findings.first(),
+            found=self._findings.count,
+            rows=self._rows,
+            messages=contents.count,
+            retired=self._retired,
+            chains=len(chains.chains),
+            seals=chains.seals,
+            heads=tuple(map(str, chains.heads)),
+            unchecked=tuple(self._unchecked(unsigned)),
+        )
+
+    def _counted(self, take: Callable[[int, int, bytes], None]) -> Callable[[int, int, bytes], None]:
+        def taken(chain: int, number: int, packed: bytes) -> None:
+            take(chain, number, packed)
+            if number % PROGRESS_ROWS == 0:
+                self._progress(f"seals of chain {chain}", number)
+
+        return taken
+
+    # Rows against entries, both by id.
+
+    def _compare(self, name: str, entries: Iterator[Sealed]) -> None:
+        table = _Rows(self._connection, name, self._first)
+        entry, last = next(entries, None), b""
+        for count, (raw, row) in enumerate(table, 1):
+            if count % PROGRESS_ROWS == 0:
+                self._progress(name, count)
+            id = _id_bytes(raw)
+            if id is None or id <= last:
+                self._find("inserted", table, id or b"", f"its id {raw!r} is not one of Lockgate's")
+                continue
+            last = id
+            while entry and entry.id < id:
+                self._missing(table, entry)
+                entry = next(entries, None)
+            if entry and entry.id == id:
+                self._same(table, entry, row)
+                entry = next(entries, None)
+            else:
+                self._unsealed(table, id)
+        while entry:
+            self._missing(table, entry)
+            entry = next(entries, None)
+
+    def _same(self, table: _Rows, entry: Sealed, row: Sequence[Any]) -> None:
+        if entry.digest is None:
+            self._unsealed(table, entry.id)
+        elif table.digest(row, entry.form) == entry.digest:
+            self._rows += 1
+        else:
+            self._find("changed", table, entry.id, f"it is not what {_seal(entry)} covers")
+
+    def _missing(self, table: _Rows, entry: Sealed) -> None:
+        if entry.retired:
+            self._retired += 1
+        elif not self._findings.told:
+            beside = self._beside(table.name, entry)
+            self._find("removed", table, entry.id, f"{_seal(entry)} covers it", beside)
+        else:
+            self._find("removed", table, entry.id, "")
+
+    def _unsealed(self, table: _Rows, id: bytes) -> None:
+        if id <= self._older_than.get(table.name, b""):
+            self._older += 1
+        else:
+            self._find("inserted", table, id, "no seal covers it")
+
+    def _find(self, kind: Kind, table: _Rows, id: bytes, why: str, beside: str = "") -> None:
+        exchange = "" if self._findings.told else table.exchange_of(id)
+        row = str(UUID(bytes=id)) if id else "?"
+        of = f" of exchange {exchange}" if exchange and table.name != "exchange" else ""
+        of = of or (f", sealed beside exchange {beside}," if beside else "")
+        sentence = f"{table.name} {row}{of} was {kind}: {why}"
+        found = Finding(kind=kind, table=table.name, id=row, exchange_id=exchange or beside, sentence=sentence)
+        self._findings.add(found, rank=1, order=row)
+
+    def _beside(self, name: str, sealed: Sealed) -> str:
+        """The exchange that a row was sealed after, which is its own unless it was written alone."""
+        if name == "exchange":
+            return ""
+        beside = b""
+        for entry in unpack(entries_of(self._connection, *sealed.seal))[1]:
+            if entry.tag == TAGS["exchange"]:
+                beside = entry.id
+            if entry.id == sealed.id:
+                break
+        return str(UUID(bytes=beside)) if beside else ""
+
+    # What remains open.
+
+    def _unsigned(self, chains: Chains) -> list[str]:
+        """Sentences about what no signature stands behind; findings, where one has to."""
+        vouched = chains.vouched(self._wanted.keys)
+        bare = {number: chain.head.number - vouched[number] for number, chain in chains.chains.items()}
+        bare = {number: count for number, count in bare.items() if count > 0}
+        if not bare:
+            return []
+        unknown = {key.hex() for number in bare if (key := chains.chains[number].beginning.key)}
+        seals = f"{sum(bare.values()):,} of {chains.seals:,} seals, in {_listed('chain', sorted(bare))},"
+        sentence = f"{seals} have no signature of a known key: who can write to the database can make them anew"
+        if unknown:
+            sentence += f"; there are signatures of {_listed('key', sorted(unknown))}"
+        if self._wanted.signed:
+            found = Finding(kind="chain", table="seal", id=f"chain {min(bare)}", sentence=sentence)
+            self._findings.add(found, rank=0)
+        return [sentence]
+
+    def _unchecked(self, unsigned: Sequence[str]) -> Iterator[str]:
+        if self._older:
+            yield f"{self._older:,} rows are older than the first seal"
+        if self._wanted.since:
+            yield f"rows from before {self._wanted.since.isoformat(timespec='seconds')} were not compared"
+        yield from unsigned
+        if not self._wanted.heads:
+            yield "whether the end of a chain was cut off: --head looks for a head that was noted before"
+        yield NOT_SEALED
+
+
+class _Rows:
+    """The rows of one table by id, as the driver gives them."""
+
+    def __init__(self, connection: Connection, name: str, first: bytes) -> None:
+        self.name = name
+        self._connection = connection
+        self._table: Table = Base.metadata.tables[name]
+        self._forms = {version: raw_form(name, version, connection.dialect) for version in FORMS}
+        self._spans: dict[int, tuple[int, int]] = {}
+        self._query = self._selected()
+        if first:
+            self._query = self._query.where(self._table.c.id >= first.hex())
+
+    def _selected(self) -> Select[*tuple[Any, ...]]:
+        """The id, then what each version covers."""
+        selected: list[Any] = [type_coerce(self._table.c.id, NullType())]
+        for version, form in self._forms.items():
+            self._spans[version] = (len(selected), len(selected) + len(form.selected))
+            selected += form.selected
+        return select(*selected).order_by(self._table.c.id)
+
+    def __iter__(self) -> Iterator[tuple[Any, Sequence[Any]]]:
+        found = self._connection.execute(self._query, execution_options={"yield_per": ROWS_AT_ONCE})
+        return ((row[0], row) for row in found)
+
+    def digest(self, row: Sequence[Any], version: int) -> bytes | None:
+        """None where a value cannot be read."""
+        try:
+            form: RawForm = self._forms[version]
+            return form.digest_raw(row[slice(*self._spans[version])])
+        except Exception:
+            return None
+
+    def exchange_of(self, id: bytes) -> str:
+        """The exchange that the row belongs to, as far as the database says so."""
+        if self.name == "exchange":
+            return str(UUID(bytes=id)) if id else ""
+        column: Any = self._table.c.get("exchange_id")
+        query = select(sql_cast(column, Text())) if column is not None else _of_relation()
+        found = self._connection.execute(query.where(self._table.c.id == id.hex())).scalar()
+        try:
+            return str(UUID(found)) if found else ""
+        except ValueError:
+            return ""
+
+
+def _of_relation() -> Select[*tuple[Any, ...]]:
+    joined = RelationModel.from_comm_id == CommModel.id
+    return select(sql_cast(CommModel.exchange_id, Text())).select_from(RelationModel).join(CommModel, joined)
+
+
+def _id_bytes(raw: object) -> bytes | None:
+    """PostgreSQL gives a UUID, SQLite its digits."""
+    if isinstance(raw, UUID):
+        return raw.bytes
+    try:
+        id = bytes.fromhex(raw) if isinstance(raw, str) else b""
+    except ValueError:
+        return None
+    return id if len(id) == 16 and id.hex() == raw else None
+
+
+def _first_id(since: datetime | None) -> bytes:
+    """The least UUIDv7 of that moment: its first six bytes are the milliseconds since 1970."""
+    return b"" if since is None else max(int(since.timestamp() * 1000), 0).to_bytes(6, "big") + bytes(10)
+
+
+def _seal(sealed: Sealed) -> str:
+    chain, number = sealed.seal
+    return f"seal {number} of chain {chain}"
+
+
+def _listed(noun: str, names: Sequence[object]) -> str:
+    shown = ", ".join(map(str, names[:5]))
+    return f"{noun}{'' if len(names) == 1 else 's'} {shown}" + (" …" if len(names) > 5 else "")
+
+
+def _text(data: bytes) -> str:
+    """In an SQLite file, others may have written anything."""
+    return data.decode("utf-8", "surrogateescape")
+
+
+def _silent(what: str, count: int) -> None:
+    pass
