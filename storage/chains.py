@@ -110,6 +110,8 @@ class Chains:
 
     def _follow(self, chain: Chain, row: Row, name: str) -> None:
         """One seal after `chain.head`; what comes behind a broken one is compared with what stands there."""
+        if not isinstance(row["seal"], bytes):
+            raise TypeError
         before, here = chain.head, Head(chain=chain.head.chain, number=row["number"], seal=row["seal"])
         chain.head = here
         if here.number != before.number + 1:

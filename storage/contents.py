@@ -7,11 +7,12 @@ from collections.abc import Callable, Iterator
 from datetime import datetime
 from typing import Any, cast
 
-from sqlalchemy import Connection, Dialect, Select, Table, func, or_, select, type_coerce
+from sqlalchemy import Connection, Dialect, Select, Table, Text, and_, or_, select, type_coerce
+from sqlalchemy import cast as sql_cast
 from sqlalchemy.orm import aliased
 from sqlalchemy.types import NullType
 
-from lockgate.storage.findings import Finding, Findings, Kind
+from lockgate.storage.findings import Finding, Findings, Kind, id_text
 from lockgate.storage.models import BlobModel, CommModel, MessageModel, ThreadModel
 from lockgate.storage.threads import Recent
 from lockgate.wire.blobs import blob_hashes
@@ -80,7 +81,9 @@ class Contents:
         wrong = (
             select(ThreadModel.hash)
             .outerjoin(parent, ThreadModel.parent == parent.hash)
-            .where(ThreadModel.depth != func.coalesce(parent.depth + 1, 0))
+            .where(
+                or_(ThreadModel.depth != parent.depth + 1, and_(ThreadModel.parent.is_(None), ThreadModel.depth != 0))
+            )
         )
         for (hash,) in self._rows("depths", wrong):
             self._find("changed", "thread", hash, "its depth is not one more than its parent's")
@@ -114,13 +117,15 @@ class Contents:
 
     def _exchange_with(self, hash: Any) -> str:
         """The first exchange that says the message, or what follows the node, of this name."""
+        if not isinstance(hash, bytes):
+            return ""
         first = or_(ThreadModel.message == hash, ThreadModel.hash == hash, ThreadModel.parent == hash)
         nodes = select(ThreadModel.hash).where(first).cte("nodes", recursive=True)
         nodes = nodes.union(select(ThreadModel.hash).where(ThreadModel.parent == nodes.c.hash))
         ends = (CommModel.thread, CommModel.preamble)
         inside = or_(*(end == hash for end in ends), *(end.in_(select(nodes.c.hash)) for end in ends))
-        found = self._connection.execute(select(CommModel.exchange_id).where(inside).order_by(CommModel.id).limit(1))
-        return found.scalar() or ""
+        found = select(sql_cast(CommModel.exchange_id, Text())).where(inside).order_by(CommModel.id).limit(1)
+        return id_text(self._connection.execute(found).scalar())
 
 
 def _follows(hash: object, parent: bytes | None, message: bytes) -> bool:

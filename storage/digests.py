@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
-from functools import cache
 from hashlib import blake2b
 from operator import itemgetter
 from typing import Any, cast
@@ -96,8 +95,7 @@ class RawForm(Form):
         return self._hash(values)
 
 
-@cache
-def form_of(table: str, version: int = FORM) -> Form:
+def form_of(table: str, version: int) -> Form:
     return Form(Base.metadata.tables[table], FORMS[version][table])
 
 

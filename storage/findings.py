@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from typing import Literal
+from uuid import UUID
 
 type Kind = Literal["changed", "removed", "inserted", "chain"]
 """`chain`: the seals themselves do not hold together."""
@@ -45,6 +46,14 @@ class Report:
 
 KEPT = 100
 """Findings that are told one by one."""
+
+
+def id_text(raw: str | None) -> str:
+    """An id as people see it; "" for what is none."""
+    try:
+        return str(UUID(raw)) if raw else ""
+    except ValueError:
+        return ""
 
 
 @dataclass(slots=True)

@@ -30,6 +30,7 @@ class Sealer:
 
     def __init__(self, signer: Signer | None = None) -> None:
         self._signer = signer
+        self._forms = {table: form_of(table, FORM) for table in TAGS}
         self._id = new_id()
         self._head: Head | None = None
         """The last seal that is in the database, or the chain's beginning as its number 0."""
@@ -39,7 +40,7 @@ class Sealer:
     def write(self, connection: Connection, rows: Iterable[tuple[str, Row]]) -> None:
         """Seal what is written to these tables."""
         entries = [
-            Entry(tag=TAGS[table], id=_bytes(row["id"]), digest=form_of(table).digest(row)) for table, row in rows
+            Entry(tag=TAGS[table], id=_bytes(row["id"]), digest=self._forms[table].digest(row)) for table, row in rows
         ]
         if entries:
             self._append(connection, entries)

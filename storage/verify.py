@@ -23,7 +23,7 @@ from lockgate.storage.contents import Contents
 from lockgate.storage.digests import FORMS, RawForm, raw_form
 from lockgate.storage.engine import READER_BUSY_SECONDS, writer_engine
 from lockgate.storage.entries import Entries, Sealed
-from lockgate.storage.findings import Finding, Findings, Kind, Report
+from lockgate.storage.findings import Finding, Findings, Kind, Report, id_text
 from lockgate.storage.models import Base, CommModel, RelationModel
 from lockgate.storage.schema import cannot_open, require_current
 from lockgate.storage.seals import TAGS, Head, unpack
@@ -261,11 +261,7 @@ class _Rows:
             return str(UUID(bytes=id)) if id else ""
         column: Any = self._table.c.get("exchange_id")
         query = select(sql_cast(column, Text())) if column is not None else _of_relation()
-        found = self._connection.execute(query.where(self._table.c.id == id.hex())).scalar()
-        try:
-            return str(UUID(found)) if found else ""
-        except ValueError:
-            return ""
+        return id_text(self._connection.execute(query.where(self._table.c.id == id.hex())).scalar())
 
 
 def _of_relation() -> Select[*tuple[Any, ...]]:
