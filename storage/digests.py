@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
-from hashlib import blake2b
+from hashlib import sha256
 from operator import itemgetter
 from typing import Any, cast
 
@@ -73,10 +73,10 @@ class Form:
             if (blob := values[at]) is not None:
                 blobs.append(blob)
                 values[at] = len(blob)
-        hash = blake2b(dumps(values), digest_size=DIGEST_BYTES)
+        hash = sha256(dumps(values))
         for blob in blobs:
             hash.update(blob)
-        return hash.digest()
+        return hash.digest()[:DIGEST_BYTES]
 
 
 class RawForm(Form):
@@ -143,7 +143,7 @@ def _encoded(text: str | None) -> bytes | None:
 
 
 def _moment(value: datetime) -> str:
-    return value.astimezone(UTC).isoformat()
+    return (value if value.tzinfo is UTC else value.astimezone(UTC)).isoformat()
 
 
 def _number(value: float) -> float | None:

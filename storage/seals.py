@@ -11,15 +11,15 @@ import re
 import struct
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field
-from hashlib import blake2b
-from typing import Protocol, Self
+from hashlib import sha256
+from typing import NamedTuple, Protocol, Self
 
 from lockgate.errors import Error
 from lockgate.wire.document import dumps, loads
 
 DIGEST_BYTES = 16
-"""Of a row. To find another row with the same digest is out of reach; SHA-256 names bodies that come in parts."""
-SEAL_BYTES = 32
+"""Of a row, the first of its SHA-256. A row holds its random id, so nobody can prepare two with the same digest."""
+_SEAL_DIGITS = 64
 TAGS: Mapping[str, int] = {"exchange": 1, "comm": 2, "comm_relationship": 3, "decision": 4}
 """The tables that are sealed. The numbers stand in databases."""
 TABLES = {tag: table for table, tag in TAGS.items()}
@@ -28,8 +28,7 @@ REMOVED = 0x80
 
 _ENTRY = struct.Struct(f"<B16s{DIGEST_BYTES}s")
 _NO_DIGEST = bytes(DIGEST_BYTES)
-_PLACE = struct.Struct("<qq")
-_HEAD = re.compile(rf"(\d+):(\d+):([0-9a-f]{{{2 * SEAL_BYTES}}})")
+_HEAD = re.compile(rf"(\d+):(\d+):([0-9a-f]{{{_SEAL_DIGITS}}})")
 
 
 class Signer(Protocol):
@@ -43,8 +42,7 @@ class Signer(Protocol):
     def sign(self, data: bytes) -> bytes: ...
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Entry:
+class Entry(NamedTuple):
     """What a seal says of one row. `digest` is None where retention removes the row; `id` has 16 bytes."""
 
     tag: int
@@ -120,12 +118,10 @@ def unpack(packed: bytes) -> tuple[int, Iterator[Entry]]:
 
 def beginning_hash(chain: int, beginning: bytes) -> bytes:
     """What the first seal of this chain follows."""
-    return blake2b(b"%d:%b" % (chain, beginning), digest_size=SEAL_BYTES, person=b"lockgate chain").digest()
+    return sha256(b"lockgate chain %d\n%b" % (chain, beginning)).digest()
 
 
 def seal_hash(before: bytes, chain: int, number: int, entries: bytes) -> bytes:
     """The seal that follows `before`."""
-    covered = blake2b(entries, digest_size=SEAL_BYTES).digest()
-    return blake2b(
-        before + _PLACE.pack(chain, number) + covered, digest_size=SEAL_BYTES, person=b"lockgate seal"
-    ).digest()
+    covered = sha256(entries).digest()
+    return sha256(b"lockgate seal %d %d\n%b%b" % (chain, number, before, covered)).digest()

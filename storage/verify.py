@@ -48,7 +48,7 @@ class Wanted:
     heads: Sequence[Head] = ()
     """Noted before: each has to be there still."""
     signed: bool = False
-    """All that is sealed has to stand behind a signature of one of `keys`."""
+    """A signature of one of `keys` has to stand behind every row."""
 
 
 def verify(url: str, wanted: Wanted = Wanted(), progress: Progress | None = None) -> Report:
@@ -195,28 +195,27 @@ class _Verification:
     # What remains open.
 
     def _unsigned(self, chains: Chains) -> list[str]:
-        """Sentences about what no signature stands behind; findings, where one has to."""
+        """What no signature stands behind, in sentences; they are findings, where one has to."""
+        told: list[str] = []
+        if self._older:
+            told.append(f"{self._older:,} rows are older than the first seal: nothing is known of them")
         vouched = chains.vouched(self._wanted.keys)
         bare = {number: chain.head.number - vouched[number] for number, chain in chains.chains.items()}
         bare = {number: count for number, count in bare.items() if count > 0}
-        if not bare:
-            return []
-        unknown = {key.hex() for number in bare if (key := chains.chains[number].beginning.key)}
-        seals = f"{sum(bare.values()):,} of {chains.seals:,} seals, in {_listed('chain', sorted(bare))},"
-        sentence = f"{seals} have no signature of a known key: who can write to the database can make them anew"
-        if unknown:
-            sentence += f"; there are signatures of {_listed('key', sorted(unknown))}"
-        if self._wanted.signed:
-            found = Finding(kind="chain", table="seal", id=f"chain {min(bare)}", sentence=sentence)
-            self._findings.add(found, rank=0)
-        return [sentence]
+        if bare:
+            keys = sorted({key.hex() for number in bare if (key := chains.chains[number].beginning.key)})
+            seals = f"{sum(bare.values()):,} of {chains.seals:,} seals, in {_listed('chain', sorted(bare))},"
+            other = f"; there are signatures of {_listed('key', keys)}" if keys else ""
+            no = f"{seals} have no signature of a known key"
+            told.append(f"{no}: who can write to the database can make them anew{other}")
+        for sentence in told if self._wanted.signed else ():
+            self._findings.add(Finding(kind="chain", table="seal", id="", sentence=sentence), rank=0)
+        return told
 
     def _unchecked(self, unsigned: Sequence[str]) -> Iterator[str]:
-        if self._older:
-            yield f"{self._older:,} rows are older than the first seal"
+        yield from unsigned
         if self._wanted.since:
             yield f"rows from before {self._wanted.since.isoformat(timespec='seconds')} were not compared"
-        yield from unsigned
         if not self._wanted.heads:
             yield "whether the end of a chain was cut off: --head looks for a head that was noted before"
         yield NOT_SEALED

@@ -30,7 +30,7 @@ def verify(
     public_key: Annotated[
         list[Path] | None, Parameter(negative=(), help="The public key of who signed; by default the one in `home`.")
     ] = None,
-    signed: Annotated[bool, Parameter(negative=(), help="Fail where no known key stands behind a seal.")] = False,
+    signed: Annotated[bool, Parameter(negative=(), help="Fail where no known key stands behind a row.")] = False,
     json_: Json = False,
     config: ConfigFile = None,
 ) -> None:
@@ -81,13 +81,17 @@ def _lines(report: Report) -> Iterator[str]:
         yield finding.sentence
     if report.found > SHOWN_FINDINGS:
         yield f"… and {report.found - SHOWN_FINDINGS:,} more"
-    done = "are as they were written" if not report.found else "are as they were written, beside those"
-    yield f"{report.rows:,} rows and {report.messages:,} pieces of conversations {done}:"
-    yield f"{report.seals:,} seals in {report.chains:,} chains" + (
-        f"; retention removed {report.retired:,} rows" if report.retired else ""
-    )
+    told = ", beside those" if report.found else ""
+    counts = f"{_count(report.rows, 'row')} and {_count(report.messages, 'piece')} of conversations"
+    retired = f"; retention removed {_count(report.retired, 'row')}" if report.retired else ""
+    seals = f"{_count(report.seals, 'seal')} in {_count(report.chains, 'chain')}"
+    yield f"{counts} are as they were written{told}: {seals}{retired}"
     for head in report.heads:
         yield f"head {head}"
     yield "not checked:"
     for sentence in report.unchecked:
         yield f"- {sentence}"
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"

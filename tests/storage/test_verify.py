@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta, timezone
 from pathlib import Path
@@ -26,13 +26,12 @@ from lockgate.storage.sealer import Sealer
 from lockgate.storage.seals import TABLES, TAGS, Beginning, Entry, Head, beginning_hash, pack, seal_hash, unpack
 from lockgate.storage.verify import Report, Wanted, verify
 from lockgate.storage.writer import Writer
-from tests.storage.logs import Said, locked
+from tests.storage.logs import Said, locked, written
 from tests.storage.records import comm, decision, exchange_row, whole_exchange
 from tests.storage.test_threads import IMAGE, exchange, execute, says, user
 
 ODD = "a\x00b\ud800c\x1ae\x1a0000 Grüße 👩‍👩‍👧"
 PICTURE = {"type": "image", "source": {"type": "base64", "media_type": "image/png", "data": IMAGE}}
-TALK = [user([{"type": "text", "text": "One."}, PICTURE]), says("Two."), user("Three.")]
 SIGNER, OTHER = (SigningKey(Ed25519PrivateKey.generate()) for _ in range(2))
 KEYS = [SIGNER.public_key]
 
@@ -72,10 +71,17 @@ class Kept:
         return next(one for one in self.records if type(one).__name__ == kind)
 
 
+def talk_of(text: str) -> list[Record]:
+    """An exchange in parts, and a decision."""
+    messages = [user([{"type": "text", "text": "One."}, PICTURE]), says("Two."), user(text)]
+    reply = {"id": "m1", "role": "assistant", "content": [{"type": "text", "text": "Four."}]}
+    records = exchange({"messages": messages}, reply)
+    return [*records, decision(records[0].id)]
+
+
 @pytest.fixture
 def kept(database_url: str) -> Kept:
-    talk = exchange({"messages": TALK}, {"id": "m1", "role": "assistant", "content": [{"type": "text", "text": "4"}]})
-    middle = [*talk, decision(talk[0].id)]
+    middle = talk_of("Three.")
     for batch in (whole_exchange(), middle, whole_exchange()):
         record(database_url, batch[:2], batch)
     assert verify(database_url).found == 0
@@ -101,20 +107,25 @@ ROWS = [
 ]
 
 
-@pytest.mark.parametrize(("table", "kind", "change"), ROWS)
-def test_a_row_that_was_changed_is_named(kept: Kept, table: str, kind: str, change: str) -> None:
-    changed = kept.of(kind)
-    execute(kept.url, f"UPDATE {table} SET {change} WHERE id = '{_id(kept.url, changed.id)}'")
-    report = verify(kept.url)
-    assert [(one.kind, one.table, one.id) for one in report.findings] == [("changed", table, changed.id)]
-    assert report.findings[0].exchange_id == kept.records[0].id
-    assert report.findings[0].sentence.startswith(f"{table} {changed.id}")
-    assert "was changed: it is not what seal" in report.findings[0].sentence
+def test_rows_that_were_changed_are_named(database_url: str) -> None:
+    """Each in an exchange of its own."""
+    batches = [talk_of(f"Number {number}.") for number in range(len(ROWS))]
+    record(database_url, *batches)
+    expected: set[tuple[str, str, str]] = set()
+    for batch, (table, kind, change) in zip(batches, ROWS, strict=True):
+        changed = Kept(database_url, batch).of(kind)
+        execute(database_url, f"UPDATE {table} SET {change} WHERE id = '{_id(database_url, changed.id)}'")
+        expected.add((table, changed.id, batch[0].id))
+    report = verify(database_url)
+    assert {(one.table, one.id, one.exchange_id) for one in report.findings} == expected
+    assert report.found == len(ROWS)
+    for one in report.findings:
+        assert one.kind == "changed"
+        assert one.sentence.startswith(f"{one.table} {one.id}")
+        assert "was changed: it is not what seal" in one.sentence
 
 
-@pytest.mark.parametrize(
-    ("table", "kind"), [(table, kind) for table, kind, _ in ROWS[::4]] + [("decision", "Decision")]
-)
+@pytest.mark.parametrize(("table", "kind"), dict.fromkeys(row[:2] for row in ROWS))
 def test_a_row_that_was_removed_is_named(kept: Kept, table: str, kind: str) -> None:
     gone = kept.of(kind)
     execute(kept.url, f"DELETE FROM {table} WHERE id = '{_id(kept.url, gone.id)}'")
@@ -204,8 +215,7 @@ def test_every_change_is_counted_and_the_oldest_is_first(database_url: str) -> N
 )
 def test_what_cannot_even_be_read_is_a_finding(sqlite_url: str, table: str, column: str, junk: str) -> None:
     """SQLite takes anything anywhere."""
-    talk = exchange({"messages": TALK}, {"id": "m1", "role": "assistant", "content": []})
-    record(sqlite_url, [*talk, decision(talk[0].id)])
+    record(sqlite_url, talk_of("Three."))
     if junk == "NULL":
         execute(sqlite_url, f"CREATE TABLE other AS SELECT * FROM {table}", f"DROP TABLE {table}",
                 f"ALTER TABLE other RENAME TO {table}")  # fmt: skip
@@ -277,7 +287,14 @@ def test_rows_that_are_older_than_the_seals_are_counted_and_not_blamed(database_
     record(database_url, new)
     report = verify(database_url)
     assert (report.found, report.rows, len(old) == len(new)) == (0, len(new), True)
-    assert report.unchecked[0] == f"{len(old)} rows are older than the first seal"
+    assert report.unchecked[0] == f"{len(old)} rows are older than the first seal: nothing is known of them"
+
+
+def test_a_log_that_begins_anew_is_not_taken_for_a_signed_one(signed: str) -> None:
+    execute(signed, "DELETE FROM seal", "DELETE FROM chain", "UPDATE exchange SET model = 'forged'")
+    record(signed, whole_exchange(), signer=SIGNER)
+    (sentence,) = sentences(verify(signed, Wanted(keys=KEYS, signed=True)))
+    assert "36 rows are older than the first seal" in sentence
 
 
 # The seals themselves.
@@ -371,7 +388,7 @@ def _redigest(url: str) -> Callable[[Entry], Entry]:
             row = connection.execute(select(*form.selected).where(id == entry.id.hex())).one()
             digest = form.digest_raw(row)
         engine.dispose()
-        return replace(entry, digest=digest)
+        return entry._replace(digest=digest)
 
     return made
 
@@ -446,11 +463,36 @@ async def test_two_proxies_on_one_server(postgres_url: str) -> None:
     for _ in range(30):
         for log in logs:
             log.put(whole_exchange())
-        await asyncio.sleep(0.01)
+        await written(logs[0])
     for log in logs:
         assert await log.close() == []
     report = verify(postgres_url)
     assert (report.found, report.chains, report.rows) == (0, 2, 60 * 9)
+
+
+async def test_a_log_that_goes_on_is_verified_as_it_was_at_one_moment(
+    database_url: str, start: Callable[..., SqlLog]
+) -> None:
+    log = start(database_url)
+    log.put(whole_exchange())
+    await written(log)
+    with ThreadPoolExecutor(1) as pool:
+        checks = [pool.submit(verify, database_url) for _ in range(3)]
+        while not checks[-1].done():
+            begun, *rest = whole_exchange(outcome="open")
+            assert isinstance(begun, ExchangeRow)
+            for records in ([begun, *rest[:2]], [replace(begun, outcome="passed"), *rest[2:]]):
+                log.put(records)
+                await written(log)
+    assert await log.close() == []
+    assert [sentences(check.result()) for check in checks] == [[], [], []]
+
+
+async def test_a_log_signs_what_it_writes(database_url: str, start: Callable[..., SqlLog]) -> None:
+    log = start(database_url, signer=SIGNER)
+    log.put(whole_exchange())
+    assert await log.close() == []
+    assert found(database_url, keys=KEYS, signed=True) == []
 
 
 def test_two_writers_that_begin_at_once_begin_two_chains(database_url: str) -> None:
