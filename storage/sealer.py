@@ -36,6 +36,7 @@ class Sealer:
         """The last seal that is in the database, or the chain's beginning as its number 0."""
         self._tip: Head | None = None
         """The last one that was sent there."""
+        self._unsure = False
 
     def write(self, connection: Connection, rows: Iterable[tuple[str, Row]]) -> None:
         """Seal what is written to these tables."""
@@ -58,12 +59,16 @@ class Sealer:
         self._head = self._tip
 
     def forget(self) -> bool:
-        """Whether the last call may have failed because another writer began a chain of the same number."""
-        return self._head is None and self._tip is not None
+        """Another writer may have begun a chain of the same number, or somebody have deleted ours: look again.
+
+        Tells whether anything was known.
+        """
+        self._unsure = True
+        return self._tip is not None
 
     def _append(self, connection: Connection, entries: Sequence[Entry]) -> None:
-        if self._tip is not self._head:  # nobody knows whether the last transaction was kept
-            self._head = self._found(connection)
+        if self._unsure or self._tip is not self._head:  # nobody knows whether the last transaction was kept
+            self._head, self._unsure = self._found(connection), False
         head = self._head or self._begun(connection, entries)
         packed = pack(FORM, entries)
         seal = seal_hash(head.seal, head.chain, head.number + 1, packed)

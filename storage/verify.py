@@ -12,27 +12,22 @@ from datetime import datetime
 from typing import Any, cast
 from uuid import UUID
 
-from sqlalchemy import Connection, Select, Table, Text, select, type_coerce
-from sqlalchemy import cast as sql_cast
+from sqlalchemy import Connection
 from sqlalchemy.exc import DBAPIError
-from sqlalchemy.types import NullType
 
 from lockgate.storage.address import Address, parse
 from lockgate.storage.chains import Chains, entries_of
 from lockgate.storage.contents import Contents
-from lockgate.storage.digests import FORMS, RawForm, raw_form
 from lockgate.storage.engine import READER_BUSY_SECONDS, writer_engine
 from lockgate.storage.entries import Entries, Sealed
-from lockgate.storage.findings import Finding, Findings, Kind, Report, id_text
-from lockgate.storage.models import Base, CommModel, RelationModel
+from lockgate.storage.findings import Finding, Findings, Kind, Report
+from lockgate.storage.rows import Rows, id_bytes
 from lockgate.storage.schema import cannot_open, require_current
 from lockgate.storage.seals import TAGS, Head, unpack
 
 type Progress = Callable[[str, int], object]
 """Hears what is read, and how many of it were."""
 
-ROWS_AT_ONCE = 100
-"""A row may hold a body of megabytes."""
 PROGRESS_ROWS = 10_000
 NOT_SEALED = "labels, notes and what search and cost stand on are not sealed: people's own words, or made of the rest"
 
@@ -126,12 +121,12 @@ class _Verification:
     # Rows against entries, both by id.
 
     def _compare(self, name: str, entries: Iterator[Sealed]) -> None:
-        table = _Rows(self._connection, name, self._first)
+        table = Rows(self._connection, name, self._first)
         entry, last = next(entries, None), b""
         for count, (raw, row) in enumerate(table, 1):
             if count % PROGRESS_ROWS == 0:
                 self._progress(name, count)
-            id = _id_bytes(raw)
+            id = id_bytes(raw)
             if id is None or id <= last:
                 self._find("inserted", table, id or b"", f"its id {raw!r} is not one of Lockgate's")
                 continue
@@ -148,7 +143,7 @@ class _Verification:
             self._missing(table, entry)
             entry = next(entries, None)
 
-    def _same(self, table: _Rows, entry: Sealed, row: Sequence[Any]) -> None:
+    def _same(self, table: Rows, entry: Sealed, row: Sequence[Any]) -> None:
         if entry.digest is None:
             self._unsealed(table, entry.id)
         elif table.digest(row, entry.form) == entry.digest:
@@ -156,7 +151,7 @@ class _Verification:
         else:
             self._find("changed", table, entry.id, f"it is not what {_seal(entry)} covers")
 
-    def _missing(self, table: _Rows, entry: Sealed) -> None:
+    def _missing(self, table: Rows, entry: Sealed) -> None:
         if entry.retired:
             self._retired += 1
         elif not self._findings.told:
@@ -165,13 +160,13 @@ class _Verification:
         else:
             self._find("removed", table, entry.id, "")
 
-    def _unsealed(self, table: _Rows, id: bytes) -> None:
+    def _unsealed(self, table: Rows, id: bytes) -> None:
         if id <= self._older_than.get(table.name, b""):
             self._older += 1
         else:
             self._find("inserted", table, id, "no seal covers it")
 
-    def _find(self, kind: Kind, table: _Rows, id: bytes, why: str, beside: str = "") -> None:
+    def _find(self, kind: Kind, table: Rows, id: bytes, why: str, beside: str = "") -> None:
         exchange = "" if self._findings.told else table.exchange_of(id)
         row = str(UUID(bytes=id)) if id else "?"
         of = f" of exchange {exchange}" if exchange and table.name != "exchange" else ""
@@ -219,64 +214,6 @@ class _Verification:
         if not self._wanted.heads:
             yield "whether the end of a chain was cut off: --head looks for a head that was noted before"
         yield NOT_SEALED
-
-
-class _Rows:
-    """The rows of one table by id, as the driver gives them."""
-
-    def __init__(self, connection: Connection, name: str, first: bytes) -> None:
-        self.name = name
-        self._connection = connection
-        self._table: Table = Base.metadata.tables[name]
-        self._forms = {version: raw_form(name, version, connection.dialect) for version in FORMS}
-        self._spans: dict[int, tuple[int, int]] = {}
-        self._query = self._selected()
-        if first:
-            self._query = self._query.where(self._table.c.id >= first.hex())
-
-    def _selected(self) -> Select[*tuple[Any, ...]]:
-        """The id, then what each version covers."""
-        selected: list[Any] = [type_coerce(self._table.c.id, NullType())]
-        for version, form in self._forms.items():
-            self._spans[version] = (len(selected), len(selected) + len(form.selected))
-            selected += form.selected
-        return select(*selected).order_by(self._table.c.id)
-
-    def __iter__(self) -> Iterator[tuple[Any, Sequence[Any]]]:
-        found = self._connection.execute(self._query, execution_options={"yield_per": ROWS_AT_ONCE})
-        return ((row[0], row) for row in found)
-
-    def digest(self, row: Sequence[Any], version: int) -> bytes | None:
-        """None where a value cannot be read."""
-        try:
-            form: RawForm = self._forms[version]
-            return form.digest_raw(row[slice(*self._spans[version])])
-        except Exception:
-            return None
-
-    def exchange_of(self, id: bytes) -> str:
-        """The exchange that the row belongs to, as far as the database says so."""
-        if self.name == "exchange":
-            return str(UUID(bytes=id)) if id else ""
-        column: Any = self._table.c.get("exchange_id")
-        query = select(sql_cast(column, Text())) if column is not None else _of_relation()
-        return id_text(self._connection.execute(query.where(self._table.c.id == id.hex())).scalar())
-
-
-def _of_relation() -> Select[*tuple[Any, ...]]:
-    joined = RelationModel.from_comm_id == CommModel.id
-    return select(sql_cast(CommModel.exchange_id, Text())).select_from(RelationModel).join(CommModel, joined)
-
-
-def _id_bytes(raw: object) -> bytes | None:
-    """PostgreSQL gives a UUID, SQLite its digits."""
-    if isinstance(raw, UUID):
-        return raw.bytes
-    try:
-        id = bytes.fromhex(raw) if isinstance(raw, str) else b""
-    except ValueError:
-        return None
-    return id if len(id) == 16 and id.hex() == raw else None
 
 
 def _first_id(since: datetime | None) -> bytes:

@@ -272,7 +272,7 @@ def test_a_version_that_came_later_leaves_older_rows_alone(database_url: str, mo
         patch.setattr("lockgate.storage.digests.FORMS", {FORM: fewer})
         record(database_url, whole_exchange(), whole_exchange())
     monkeypatch.setattr("lockgate.storage.sealer.FORM", FORM + 1)
-    for module in ("digests", "verify"):
+    for module in ("digests", "rows"):
         monkeypatch.setattr(f"lockgate.storage.{module}.FORMS", {FORM: fewer, FORM + 1: FORMS[FORM]})
     record(database_url, whole_exchange())
     assert found(database_url) == []
@@ -573,6 +573,18 @@ def test_a_writer_whose_seals_were_changed_says_so_and_begins_anew(
     assert [(level, "changed by others" in text) for level, text in said.messages] == [("ERROR", True)]
     report = verify(database_url)
     assert (report.found, report.chains, report.rows) == (1, 2, 27)
+
+
+def test_a_writer_goes_on_when_others_delete_all_seals(database_url: str, said: Said) -> None:
+    schema.upgrade(database_url)
+    with Writer(parse(database_url)) as writer:
+        writer.write(whole_exchange())
+        execute(database_url, "DELETE FROM seal", "DELETE FROM chain")
+        writer.write(whole_exchange())
+    assert [level for level, _ in said.messages] == ["ERROR"]
+    report = verify(database_url)
+    assert (report.found, report.chains, report.rows) == (0, 1, 9)
+    assert report.unchecked[0].startswith("9 rows are older than the first seal")
 
 
 def _lost(sealer: Sealer) -> None:
