@@ -1,1 +1,1 @@
-"""The authority that clients are asked to trust."""
+"""The authority that clients are asked to trust, and the key that the log is sealed with."""

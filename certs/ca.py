@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import shlex
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -130,18 +128,7 @@ def _exists(path: Path) -> bool:
 
 
 def _check_private(path: Path, mode: int) -> None:
-    with files.writing(path):
-        status = path.stat()
-    if status.st_uid != os.geteuid():
-        raise ConfigError(
-            f"{path} belongs to user {status.st_uid} and not to user {os.geteuid()}, who runs this: "
-            "give it to him with chown, or configure another folder for the authority"
-        )
-    if status.st_mode & 0o777 & ~mode:
-        raise ConfigError(
-            f"{path} is open to others (mode {status.st_mode & 0o777:04o}), and who reads the key can pose as a model "
-            f"host: run 'chmod {mode:o} {shlex.quote(str(path))}'; if others could have read it, 'lockgate cert rotate'"
-        )
+    files.check_private(path, mode, who="who reads the key can pose as a model host", remedy="'lockgate cert rotate'")
 
 
 def _load(folder: Path) -> Authority:

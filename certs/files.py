@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 import tempfile
 from collections.abc import Generator
 from contextlib import contextmanager
@@ -27,6 +28,25 @@ def create(path: Path, data: bytes) -> None:
             path.hardlink_to(staged)
         except FileExistsError:
             return
+
+
+def check_private(path: Path, mode: int, *, who: str, remedy: str) -> None:
+    """Raises ConfigError for what belongs to another user, or is open to others beyond this mode.
+
+    The sentence says `who` gains by that, and the `remedy` where they already could.
+    """
+    with writing(path):
+        status = path.stat()
+    if status.st_uid != os.geteuid():
+        raise ConfigError(
+            f"{path} belongs to user {status.st_uid} and not to user {os.geteuid()}, who runs this: "
+            "give it to him with chown, or configure another folder"
+        )
+    if status.st_mode & 0o777 & ~mode:
+        raise ConfigError(
+            f"{path} is open to others (mode {status.st_mode & 0o777:04o}), and {who}: run 'chmod {mode:o} "
+            f"{shlex.quote(str(path))}'; if others could have read it, {remedy}"
+        )
 
 
 @contextmanager

@@ -10,6 +10,7 @@ from lockgate.addons.gate import Gate
 from lockgate.addons.route import Route
 from lockgate.addons.service import Refusal, Service, refuse_second
 from lockgate.certs.ca import open_authority
+from lockgate.certs.signing import open_signing_key
 from lockgate.config import Config, Loaded, load
 from lockgate.errors import Error
 from lockgate.exchange import Exchange, ExchangeRow, Ports
@@ -30,6 +31,7 @@ def build(loaded: Loaded, finished: Finished | None = None) -> Service:
     policy_set = load_rules(config.rules)
     if config.prices:
         read_prices(config.prices)  # a mistake in it is said now, not by the log's thread
+    signer = open_signing_key(config.home) if config.seal.sign else None
     log = SqlLog(
         config.database,
         queue_rows=config.limits.log_queue_rows,
@@ -38,8 +40,9 @@ def build(loaded: Loaded, finished: Finished | None = None) -> Service:
         spill_bytes=config.limits.spill_bytes,
         spill_free_bytes=config.limits.spill_free_bytes,
         refuse=config.log_full == "refuse",
+        signer=signer,
     )
-    upkeep = Upkeep(config.database, config.retention)
+    upkeep = Upkeep(config.database, config.retention, signer=signer)
 
     def open_log() -> None:
         log.start()

@@ -105,6 +105,14 @@ class Retention(Section):
     """The folder for files with what is removed, which `lockgate db restore` takes back; by default there are none."""
 
 
+class Seal(Section):
+    """How the log is made so that it shows what others changed in it."""
+
+    sign: bool = False
+    """Sign the seals of the log with a key of Lockgate's own, `seal.key` in `home`: who can write to the database, and
+    does not have the key, cannot seal anew what they changed."""
+
+
 BUILT_IN_HOSTS: Mapping[str, Host] = {
     "api.anthropic.com": Host(format="anthropic"),
     "api.openai.com": Host(format="openai"),
@@ -139,6 +147,8 @@ class Config(Section):
     """A YAML file of token prices that go before the built-in ones."""
     retention: Retention = Retention()
     """What is removed from the log, and when."""
+    seal: Seal = Seal()
+    """The log's [seals](log.md#verify)."""
     limits: Limits = Limits()
     """How much is taken, and held, and waited for."""
 
@@ -255,6 +265,7 @@ def read_environment() -> dict[str, Any]:
         egress: str | list[str] = ""
         unknown_endpoint: str = ""
         log_full: str = ""
+        seal: dict[str, Any] = {}
         limits: dict[str, Any] = {}
 
     return EnvSettingsSource(Environment)()

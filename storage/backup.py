@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Collection, Generator, Iterator
 from contextlib import contextmanager
 from itertools import groupby
 from pathlib import Path
@@ -19,6 +19,8 @@ from lockgate.storage.engine import READER_BUSY_SECONDS, writer_engine
 from lockgate.storage.models import ExchangeModel
 from lockgate.storage.places import last_place, reindex
 from lockgate.storage.portable import Head, columns_of, new_file, read_rows, tables, verify
+from lockgate.storage.sealer import Sealer
+from lockgate.storage.seals import TAGS, Signer
 
 type Progress = Callable[[str, int], object]
 """Told the table, and how many of its rows are done."""
@@ -42,7 +44,9 @@ def backup(url: str, path: Path, progress: Progress = lambda table, rows: None) 
         return sink.rows
 
 
-def restore(url: str, path: Path, progress: Progress = lambda table, rows: None) -> tuple[Head, int]:
+def restore(
+    url: str, path: Path, progress: Progress = lambda table, rows: None, signer: Signer | None = None
+) -> tuple[Head, int]:
     """Take a file in, all of it or nothing; give what it was and how many exchanges were new.
 
     A backup goes into a database without exchanges, which is made where there is none; an archive adds to what is
@@ -59,7 +63,9 @@ def restore(url: str, path: Path, progress: Progress = lambda table, rows: None)
                         f"{schema.place(address)} holds {before:,} exchanges, which a backup would be mixed with:"
                         " restore it into a new database"
                     )
-                _insert_all(connection, path, progress)
+                unsealed = TAGS if head.lockgate == "archive" and head.schema == schema.HEAD else ()
+                rows = _insert_all(connection, path, progress, unsealed)  # a backup has seals of its own
+                Sealer(signer).write(connection, rows)
                 added = _exchanges(connection) - before
         except DBAPIError as error:
             raise schema.cannot_open(address, error) from error
@@ -99,15 +105,21 @@ def rows_of(connection: Connection, table: Table, *where: Any) -> Iterator[dict[
         yield dict(row)
 
 
-def _insert_all(connection: Connection, path: Path, progress: Progress) -> None:
+def _insert_all(
+    connection: Connection, path: Path, progress: Progress, wanted: Collection[str]
+) -> list[tuple[str, dict[str, Any]]]:
+    """Gives the rows of the tables that are wanted."""
+    found: list[tuple[str, dict[str, Any]]] = []
     last = last_place(connection)
     for table, group in groupby(read_rows(path), key=lambda one: one[0]):
         insert, done = _insert(connection, table), 0
         for batch in _batches(row for _, row in group):
             connection.execute(insert, batch)
+            found += [(table.name, row) for row in batch] if table.name in wanted else []
             done += len(batch)
             progress(table.name, done)
     reindex(connection, last)
+    return found
 
 
 def _insert(connection: Connection, table: Table) -> Insert:

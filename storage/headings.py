@@ -63,10 +63,15 @@ class Headings:
         changes = list(_changes(heading[1], pairs)) if heading else None
         if heading is None or changes is None or 2 * len(changes) > len(pairs):
             content = dumps([list(pair) for pair in pairs])
-            heading = self._new[names] = (blake2b(content, digest_size=HASH_BYTES).digest(), pairs)
+            heading = self._new[names] = (hash_of(content), pairs)
             rows.append({"hash": heading[0], "content": content})
             changes = []
         return {"heading": heading[0], "headers": changes}
+
+
+def hash_of(content: bytes) -> bytes:
+    """The name of a list, of its JSON text."""
+    return blake2b(content, digest_size=HASH_BYTES).digest()
 
 
 def whole(heading: bytes | None, stored: Sequence[Any]) -> tuple[tuple[str, str], ...]:

@@ -23,6 +23,7 @@ from lockgate.storage.backlog import Backlog
 from lockgate.storage.early import Early
 from lockgate.storage.feed import Feed
 from lockgate.storage.schema import require_current, upgrade
+from lockgate.storage.seals import Signer
 from lockgate.storage.spill import Spill
 from lockgate.storage.unfinished import Presence, end_before, present
 
@@ -61,16 +62,17 @@ class SqlLog:
         spill_bytes: int = 2**30,
         spill_free_bytes: int = 0,
         refuse: bool = False,
+        signer: Signer | None = None,
     ) -> None:
         """Touches nothing yet. Raises ConfigError for a URL that is neither SQLite's nor PostgreSQL's.
 
         `prices` is a file that goes before the built-in ones. In `spill`, each database has a folder of its own;
         `spill_bytes` and `spill_free_bytes` (left on the disk) bound what it lets new exchanges bring, and `refuse`
-        makes `ready` raise where it would wait for that.
+        makes `ready` raise where it would wait for that. `signer` signs the seals.
         """
         self._url = url
         self._address = parse(url)
-        self._prices = prices
+        self._prices, self._signer = prices, signer
         self._backlog = Backlog(rows=queue_rows, size=queue_bytes, refuse=refuse)
         self._spill = spill and Spill(
             spill_folder(spill, self._address), limit_bytes=spill_bytes, free_bytes=spill_free_bytes
@@ -171,7 +173,7 @@ class SqlLog:
         try:
             from lockgate.storage.writer import Writer
 
-            with Writer(self._address, self._prices) as writer:
+            with Writer(self._address, self._prices, self._signer) as writer:
                 self._write_all(writer)
         except Exception as error:
             logger.exception("the log has stopped; no new exchange is let in")

@@ -273,6 +273,31 @@ class NoteModel(Base):
     created_at: Mapped[datetime]
 
 
+class ChainModel(Base):
+    """The seals of one writer; see `lockgate.storage.seals`. Numbers have no gaps, so that a lost chain is missed.
+
+    `beginning` is JSON text, and all that is sealed of it; `id` is there for the writer to find its own.
+    """
+
+    __tablename__ = "chain"
+
+    number: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    id: Mapped[str] = mapped_column(Id(), index=True, unique=True)
+    beginning: Mapped[bytes] = mapped_column(LargeBinary())
+
+
+class SealModel(Base):
+    """What was written in one transaction: its rows with their digests, and their hash after the seal before."""
+
+    __tablename__ = "seal"
+
+    chain: Mapped[int] = mapped_column(ForeignKey("chain.number"), primary_key=True, autoincrement=False)
+    number: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    entries: Mapped[bytes] = mapped_column(LargeBinary())
+    seal: Mapped[bytes] = mapped_column(LargeBinary())
+    signature: Mapped[bytes | None] = mapped_column(LargeBinary())
+
+
 def is_modelled(name: str | None, type_: str, parents: object) -> bool:
     """Whether Alembic compares what the database has by this name; full-text indexes are each database's own."""
     return name != "ix_said_words" and not (type_ == "table" and (name or "").startswith("said_fts"))

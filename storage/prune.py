@@ -11,9 +11,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
-from typing import Any, Protocol, cast
+from typing import Any, cast
 
-from sqlalchemy import ColumnElement, Connection, Engine, Table, delete, exists, or_, select
+from sqlalchemy import ColumnElement, Engine, Table, delete, exists, or_, select
 
 from lockgate.exchange import now
 from lockgate.storage.alone import collecting
@@ -24,6 +24,8 @@ from lockgate.storage.orphans import Collector
 from lockgate.storage.pace import Pace
 from lockgate.storage.places import unindex
 from lockgate.storage.portable import tables
+from lockgate.storage.sealer import Sealer
+from lockgate.storage.seals import Signer
 from lockgate.storage.sizes import Sizes, free_bytes, stored_bytes
 
 CHOSEN = 1_000
@@ -70,22 +72,12 @@ class Pruned:
     """Whether it is only about so much."""
 
 
-class Seals(Protocol):
-    """Is told what retention removes, so that it can be told from what others removed."""
-
-    def removed(self, connection: Connection, exchange_ids: Sequence[str]) -> None:
-        """In the transaction that removes them, before it does."""
-        ...
-
-    def committed(self) -> None: ...
-
-
 class Pruner:
-    """Removes by one plan. `engine` is a writer's, with one connection."""
+    """Removes by one plan, and seals what it removed. `engine` is a writer's, with one connection."""
 
-    def __init__(self, engine: Engine, plan: Plan, pace: Pace | None = None, seals: Seals | None = None) -> None:
+    def __init__(self, engine: Engine, plan: Plan, pace: Pace | None = None, signer: Signer | None = None) -> None:
         self._engine, self._plan, self._pace = engine, plan, pace or Pace()
-        self._seals = seals
+        self._sealer = Sealer(signer)
         self._done = Pruned()
         self._collector = Collector(engine, self._pace, self._done.sizes)
 
@@ -145,15 +137,13 @@ class Pruner:
             comms = connection.execute(
                 select(_COMM.c.id, _COMM.c.thread, _COMM.c.preamble).where(_COMM.c.exchange_id.in_(gone))
             ).all()
-            if self._seals and gone:
-                self._seals.removed(connection, gone)
+            self._sealer.removed(connection, gone)
             unindex(connection, gone)
             keys = {"exchange": gone, "comm": [row.id for row in comms], "message": []}
             for table, condition in reversed(_rows_of(keys)):
                 self._done.sizes.add(connection, table, condition)
                 connection.execute(delete(table).where(condition))
-        if self._seals and gone:
-            self._seals.committed()
+        self._sealer.committed()
         return gone, {node for _, *nodes in comms for node in nodes if node}
 
     def _count(self, began: Sequence[datetime], count: int) -> None:

@@ -14,6 +14,7 @@ from lockgate.config import Retention
 from lockgate.errors import Error
 from lockgate.exchange import now
 from lockgate.storage.address import parse
+from lockgate.storage.seals import Signer
 
 logger = logging.getLogger("lockgate.log")
 
@@ -30,8 +31,10 @@ STOP_SECONDS = 5.0
 class Upkeep:
     """`start` and `close`; without a limit in the configuration it does nothing."""
 
-    def __init__(self, url: str, retention: Retention, *, every_seconds: float = EVERY_SECONDS) -> None:
-        self._url, self._retention, self._every = url, retention, every_seconds
+    def __init__(
+        self, url: str, retention: Retention, *, signer: Signer | None = None, every_seconds: float = EVERY_SECONDS
+    ) -> None:
+        self._url, self._retention, self._signer, self._every = url, retention, signer, every_seconds
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name="lockgate-upkeep", daemon=True)
 
@@ -72,7 +75,7 @@ class Upkeep:
             most=MOST_EXCHANGES,
         )
         with opened(parse(self._url)) as engine:
-            done = Pruner(engine, plan, Pace(REST, self._stop)).run(sweep=sweep)
+            done = Pruner(engine, plan, Pace(REST, self._stop), self._signer).run(sweep=sweep)
         if done.exchanges:
             logger.info("retention removed %d exchanges from the log, %d bytes", done.exchanges, done.sizes.total)
         return done.exchanges

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import fields
 from pathlib import Path
 from typing import Any, Self, cast
 
-from sqlalchemy import Engine, Insert, Table, case
+from sqlalchemy import Connection, Engine, Insert, Table, select
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import DBAPIError, IntegrityError, InterfaceError, InternalError, OperationalError
 
@@ -21,17 +21,24 @@ from lockgate.storage.headings import Headings
 from lockgate.storage.index import Index
 from lockgate.storage.meter import Meter
 from lockgate.storage.models import CommModel, DecisionModel, ExchangeModel, RelationModel
+from lockgate.storage.sealer import Sealer
+from lockgate.storage.seals import Signer
 from lockgate.storage.threads import Threads
 
 type Row = dict[str, Any]
 
+_EXCHANGE = ExchangeModel.__table__.columns
+_COUNTS = select(_EXCHANGE.id, *(_EXCHANGE[name] for name in (*USAGE_FIELDS, "counted_by", "cost_nano_usd"))).where(
+    _EXCHANGE.counted_by != "none"
+)
 _NO_USAGE: Row = dict.fromkeys(USAGE_FIELDS)
 
 
 class Writer:
     """Writes batches to one database. Writing a record twice is the same as writing it once."""
 
-    def __init__(self, address: Address, prices: Path | None = None) -> None:
+    def __init__(self, address: Address, prices: Path | None = None, signer: Signer | None = None) -> None:
+        self._sealer = Sealer(signer)
         self._engine = writer_engine(address)
         self._meter, self._index = Meter(prices), Index(address)
         self._threads, self._headings = Threads(address), Headings(address)
@@ -43,14 +50,16 @@ class Writer:
         try:
             self._write(records)
         except IntegrityError:
-            if not (self._threads.forget() | self._headings.forget()):
+            if not (self._threads.forget() | self._headings.forget() | self._sealer.forget()):
                 raise
             self._write(records, again=True)
         self._threads.committed()
         self._headings.committed()
+        self._sealer.committed()
         self._meter.forget(records)
 
     def _write(self, records: Sequence[Record], *, again: bool = False) -> None:
+        written: dict[str, tuple[str, Row]] = {}
         with self._engine.begin() as connection:
             if again:
                 keep_collectors_out(connection)
@@ -63,8 +72,13 @@ class Writer:
                 # By id: an exchange that began and ended in one batch is one row, as it ended.
                 rows = {one.id: to_row(one) | bodies.get(one.id, {}) for one in records if type(one) is kind}
                 if rows:
+                    if kind is ExchangeRow:
+                        _keep_counts(connection, rows)
                     connection.execute(statement, list(rows.values()))
+                    written |= {id: (statement.table.name, row) for id, row in rows.items()}
             self._index.write(connection, records, self._threads.apart)
+            # In the order of the records, so that a seal tells which exchange a row stood beside.
+            self._sealer.write(connection, (written[id] for id in dict.fromkeys(one.id for one in records)))
 
     @property
     def engine(self) -> Engine:
@@ -102,11 +116,16 @@ def _insert(address: Address, table: Table) -> Insert:
     if table is not ExchangeModel.__table__:
         return statement.on_conflict_do_nothing()
     changes = {column.name: statement.excluded[column.name] for column in table.columns if not column.primary_key}
-    # What a row took stays where the same one comes again, after what it was counted from is forgotten.
-    kept = (table.c.counted_by, *(table.c[name] for name in (*USAGE_FIELDS, "cost_nano_usd")))
-    uncounted = statement.excluded.counted_by == "none"
-    changes |= {column.name: case((uncounted, column), else_=changes[column.name]) for column in kept}
     return statement.on_conflict_do_update(index_elements=["id"], set_=changes)
+
+
+def _keep_counts(connection: Connection, rows: Mapping[str, Row]) -> None:
+    """What a row took stays where the same one comes again, after what it was counted from is forgotten."""
+    uncounted = [id for id, row in rows.items() if row["counted_by"] == "none" and row["outcome"] != "open"]
+    if uncounted:
+        found = connection.execute(_COUNTS.where(_EXCHANGE.id.in_(uncounted))).mappings()
+        for row in found:
+            rows[row["id"]].update(row)
 
 
 def _exchange_row(record: ExchangeRow) -> Row:

@@ -24,6 +24,7 @@ app.command("lockgate.cli.found:cost", help="Add up tokens and cost.")
 app.command("lockgate.cli.labels:label", help="Label an exchange or its session.")
 app.command("lockgate.cli.labels:note", help="Write a note about an exchange or its session.")
 app.command("lockgate.cli.export:export", help="Write exchanges to a file: JSONL, Markdown or HAR.")
+app.command("lockgate.cli.verify:verify", help="Tell whether anybody changed, removed or inserted anything.")
 
 
 @app.command(name="list")

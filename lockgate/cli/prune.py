@@ -40,6 +40,7 @@ def prune(
 
     What is not given is as `retention` in the configuration says; by default, whatever has a label stays.
     """
+    from lockgate.certs.signing import open_signing_key
     from lockgate.storage.address import parse
     from lockgate.storage.backup import opened
     from lockgate.storage.forecast import forecast
@@ -61,8 +62,9 @@ def prune(
         raise Error("nothing says what is to go: give --older-than or --larger-than, or configure `retention`")
     address = parse(settings.database)
     require_current(address)
+    signer = open_signing_key(settings.home) if settings.seal.sign else None
     with opened(address) as engine:
-        done = forecast(engine, plan) if dry_run else Pruner(engine, plan).run()
+        done = forecast(engine, plan) if dry_run else Pruner(engine, plan, signer=signer).run()
     if json_:
         print(json.dumps(_document(done, dry_run), indent=2))
     else:

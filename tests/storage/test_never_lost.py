@@ -24,6 +24,7 @@ from lockgate.exchange import Record
 from lockgate.storage import feed, schema
 from lockgate.storage.address import parse
 from lockgate.storage.log import SqlLog
+from lockgate.storage.verify import verify
 from lockgate.storage.writer import is_outage
 from tests import postgres
 from tests.storage.logs import ROOT, OwnServer, Said, detail_of, ids_in, locked, until, written
@@ -292,6 +293,7 @@ async def test_a_server_that_is_stopped_and_started_in_mid_flow(
         flowing.cancel()
         assert await log.close() == []
         assert await ids_in(url) == [row.id for row in rows]
+        assert (await asyncio.to_thread(verify, url)).findings == ()
 
 
 @pytest.mark.postgres
@@ -416,6 +418,7 @@ async def test_a_proxy_that_is_killed_loses_nothing_that_ended_a_second_before(
         await written(log)
         assert await log.close() == []
         assert expected - set(await ids_in(url)) == set()
+        assert (await asyncio.to_thread(verify, url)).findings == ()
         if fixture == "sqlite_url":
             with sqlite3.connect(parse(url).path) as connection:
                 assert connection.execute("PRAGMA integrity_check").fetchall() == [("ok",)]

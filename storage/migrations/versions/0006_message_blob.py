@@ -8,7 +8,7 @@ from alembic import op
 from lockgate.wire.blobs import blob_hashes
 
 revision = "0006"
-down_revision = "0003"
+down_revision = "0005"
 
 ROWS = 500
 
