@@ -102,7 +102,7 @@ def test_backup_and_restore(
     spill.append(whole_exchange())
     run("backup", "log.jsonl.zst")
     first, second = capsys.readouterr().out.splitlines()
-    assert first.startswith("log.jsonl.zst: 1 exchanges, 9 rows, ")
+    assert first.startswith("log.jsonl.zst: 1 exchanges, 11 rows, ")
     assert second.startswith("besides, 9 records (")
     spill.close()
     monkeypatch.setenv("LOCKGATE_DATABASE", f"sqlite:///{tmp_path / 'fresh.db'}")

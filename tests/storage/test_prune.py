@@ -28,6 +28,7 @@ from lockgate.storage.notes import Notes
 from lockgate.storage.pace import Pace
 from lockgate.storage.prune import Plan, Pruned, Pruner
 from lockgate.storage.queries import Queries
+from lockgate.storage.verify import verify
 from lockgate.storage.writer import Writer
 from tests.storage.records import comm, exchange_row, whole_exchange
 from tests.storage.test_threads import IMAGE, detail_of, exchange, execute, remember, rows_in, says, user
@@ -358,3 +359,15 @@ def collector_gets_in(url: str) -> str:
         return "kept out"
     finally:
         engine.dispose()
+
+
+async def test_what_retention_removed_and_an_archive_gave_back_verifies(database_url: str, tmp_path: Path) -> None:
+    exchanges = [aged(exchange({"messages": [user(noise(n))]}), 40 - n) for n in range(6)]
+    await remember(database_url, *exchanges)
+    done = pruned(database_url, until=now() - 36.5 * DAY, archive=tmp_path)
+    assert (done.exchanges, verify(database_url).found) == (4, 0)
+    restore(database_url, done.archives[0])
+    assert len(await ids_of(database_url)) == 6
+    assert [one.sentence for one in verify(database_url).findings] == []
+    execute(database_url, "UPDATE exchange SET model = 'another' WHERE model <> ''")
+    assert verify(database_url).found == 6
