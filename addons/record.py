@@ -74,8 +74,8 @@ class Recorder:
     def _response(self, source: str, destination: str, content: bytes | None, *, id: str = "") -> Comm:
         response = self.flow.response
         return Comm(
-            id=id or new_id(), exchange_id=self._exchange_id, session_id=self._session_id, type="RESPONSE", source=source,
-            destination=destination, endpoint=endpoint_of(self.flow), content=content,
+            id=id or new_id(), exchange_id=self._exchange_id, session_id=self._session_id, type="RESPONSE",
+            source=source, destination=destination, endpoint=endpoint_of(self.flow), content=content,
             headers=headers_of(response) if response else (), status=response.status_code if response else None,
             created_at=now(),
         )  # fmt: skip

@@ -73,9 +73,7 @@ def _command(text: str) -> str:
 def _is_undeclared(key: str, name: str, document: Json) -> bool:
     """Whether the tool is declared, and has no such key."""
     for tool in cast(list[Any], document.get("tools") or []):
-        match tool:
-            case {"name": str(known), "input_schema": {"properties": dict() as properties}} if known == name:
-                return key not in properties
-            case _:
-                pass
+        declared: Json = cast(Json, tool) if isinstance(tool, dict) else {}
+        if declared.get("name") == name and isinstance(schema := declared.get("input_schema"), dict):
+            return key not in (cast(Json, schema).get("properties") or {})
     return False

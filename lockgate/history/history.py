@@ -11,7 +11,7 @@ import logging
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any, Protocol, cast
+from typing import Any, Protocol
 
 from lockgate.errors import WireError, told
 from lockgate.exchange import Attested, Purpose, Record, SessionRow, TurnRow, new_id
@@ -199,7 +199,9 @@ class History:
         memory = self.memory
         memory.keep(row.node, turn, size_of(turn))
         for call in turn.calls:
-            for value in cast(dict[str, Any], call.arguments).values() if isinstance(call.arguments, dict) else ():
+            given: Any = call.arguments
+            arguments: dict[str, Any] = given if isinstance(given, dict) else {}  # pyright: ignore[reportUnknownVariableType]
+            for value in arguments.values():
                 if isinstance(value, str) and len(value) >= TASK_CHARACTERS:
                     memory.arguments[prompts.text_digest(value)] = session.id
         if not turn.calls and (lines := prompts.lines_of(turn.text)[-KEPT_LINES:]):
