@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import AsyncIterator, Iterator, Sequence
 from dataclasses import asdict
 from datetime import datetime
 from typing import TYPE_CHECKING, Annotated, Any
@@ -84,7 +84,7 @@ def session(
             print_line(screen, line)
 
 
-async def _conversation(log: Queries, id: str) -> Any:
+async def _conversation(log: Queries, id: str) -> AsyncIterator[Told]:
     from lockgate.storage.queries import FIRST
 
     after = FIRST

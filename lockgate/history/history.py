@@ -125,7 +125,7 @@ class History:
             standing.records.append(session.row)
         standing.records += finding.records
         session.under_way.add(asked.exchange_id)
-        if asked.node != ROOT and not standing.purpose:
+        if asked.node != ROOT and not standing.purpose and standing.attested != "unknown":
             spot = self.memory.stand(asked.node, session, standing.attested)
             spot.claims[asked.exchange_id] = final(asked.last_words)
 

@@ -56,6 +56,7 @@ def _likeness(spot: Spot, asked: Asked, words: Sequence[bytes]) -> tuple[Any, ..
         (row.project, row.token) == (asked.project, asked.token),
         (row.agent, row.client) == (asked.agent, asked.client),
         _fits(spot, asked, words),
+        not (spot.next or spot.claims),
         spot.row is not None,
         row.id,
     )
