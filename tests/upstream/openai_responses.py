@@ -115,7 +115,8 @@ def _item(part: Thinking | Text | Call, place: int, received: Received) -> dict[
             return head | {"call_id": part.id, "input": joined(arguments(part)), "name": part.name}
         case Call():
             head = {"id": f"fc_{suffix}", "type": "function_call", "status": "completed"}
-            return head | {"arguments": joined(arguments(part)), "call_id": part.id, "name": part.name}
+            space = {"namespace": part.namespace} if part.namespace else {}
+            return head | {"arguments": joined(arguments(part)), "call_id": part.id, "name": part.name} | space
 
 
 def _text_part(text: str) -> dict[str, Any]:

@@ -14,6 +14,7 @@ import asyncio
 import json
 import runpy
 import ssl
+from collections.abc import Callable
 from contextlib import suppress
 from itertools import count
 from pathlib import Path
@@ -44,12 +45,14 @@ class Provider:
         certificate: Path | None = None,
         port: int = 0,
         alpn: tuple[str, ...] = ("h2", "http/1.1"),
+        side: Callable[[Received], Answer | None] = side_answer,
     ) -> None:
         self.requests: list[Received] = []  # all of them
         self.exchanges: list[Received] = []  # those that the script answered
         self.endings: dict[int, Ending] = {}
         self.script = script  # may be changed while it serves
         self.port = port
+        self._side = side  # answers what is not the script's: None leaves it to the script
         self._tls = _tls(certificate, alpn) if certificate else None
         self._gates = Gates()
         self._changed = asyncio.Event()
@@ -137,7 +140,7 @@ class Provider:
     async def _answer(self, received: Received, channel: Channel) -> None:
         ending: Ending = "gone"
         try:
-            answer = side_answer(received) or self._scripted(received)
+            answer = self._side(received) or self._scripted(received)
             ending = await self._play(response(answer, received), received, channel)
         except (ConnectionError, h2.exceptions.ProtocolError):
             pass  # the client has left

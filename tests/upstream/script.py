@@ -83,6 +83,7 @@ class Call:
     arguments: Mapping[str, Any] | Pieces
     id: str | None = None
     custom: bool = False
+    namespace: str = ""  # of a tool that Codex declares within one
 
 
 @dataclass(frozen=True, slots=True)
