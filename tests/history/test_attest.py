@@ -233,9 +233,9 @@ async def test_what_cannot_be_known_is_said_to_be_unknown():
     assert archive.asked == 0  # without any turn there is nothing to ask for
     assert (await client.say("more")).attested == "attested"
     assert archive.asked == 0
-    assert (await client.asks(user("hi"), assistant("From elsewhere."), user("go on"))).attested == "unknown"
+    assert (await client.asks(user("ho"), assistant("From elsewhere."), user("go on"))).attested == "unknown"
     archive.down = False
-    assert (await client.asks(user("hi"), assistant("From elsewhere."), user("go on"))).attested == "foreign"
+    assert (await client.asks(user("ho"), assistant("From elsewhere."), user("go on"))).attested == "foreign"
 
 
 async def test_what_the_log_does_not_have_is_not_asked_for_again_at_once():
