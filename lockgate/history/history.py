@@ -88,7 +88,7 @@ class History:
         known = await self._base(asked)
         finding = judge(asked, self.memory)
         if not _is_settled(asked, finding) and self._archive is not None:
-            known = await self._recall(asked, finding) and known
+            known = await self._recall(asked) and known
             finding = judge(asked, self.memory)
         return self._standing(asked, finding, certain=known)
 
@@ -101,7 +101,7 @@ class History:
             attested = "compacted"
         if asked.base != ROOT and not finding.spots:
             attested = "foreign"
-        if not certain and not _is_settled(asked, finding):
+        if not certain and not (finding.spots and finding.turns == len(asked.turns)):
             attested = "unknown"
         if attested in ("attested", "compacted") and lost_veto(asked, memory, finding.node):
             attested = "altered"
@@ -223,20 +223,20 @@ class History:
         asked.base = row.node if row else digest(b"reply", encoded(name))
         return certain
 
-    async def _recall(self, asked: Asked, finding: Finding) -> bool:
+    async def _recall(self, asked: Asked) -> bool:
         """Load what the log has of the chain. Tells whether it could be asked."""
         node, now = asked.node, time.monotonic()
-        if self._absent.get(node, 0.0) > now:
+        key = digest(node, encoded(asked.marks.session))
+        if self._absent.get(key, 0.0) > now:
             return True
         if not await self._load(nodes=[node], parents=[node]):
             return False
-        if node not in self.memory.spots:
-            words = final(asked.words(finding.turns))
-            meanings = list({turn.meaning for turn in asked.turns})
-            certain = await self._load(nodes=asked.nodes, meanings=meanings, places=[(finding.node, words)])
-            self._absent[node] = now + ABSENT_SECONDS
-            return certain
-        return True
+        self._absent[key] = now + ABSENT_SECONDS
+        if node in self.memory.spots:
+            return True
+        meanings = list({turn.meaning for turn in asked.turns})
+        first = (asked.base, final(asked.words(0)))  # all conversations begin at one node
+        return await self._load(nodes=asked.nodes, parents=asked.nodes, meanings=meanings, places=[first])
 
     async def _load(self, **wanted: Any) -> bool:
         assert self._archive
@@ -260,7 +260,9 @@ def _is_settled(asked: Asked, finding: Finding) -> bool:
     """Whether nothing that the log remembers could say more."""
     if asked.node == ROOT:
         return True
-    return finding.turns == len(asked.turns) and bool(finding.spots)
+    marker, spots = asked.marks.session, finding.spots.values()
+    own = not marker or any(spot.session.row.marker == marker for spot in spots)
+    return finding.turns == len(asked.turns) and bool(spots) and own
 
 
 def _named(row: TurnRow, name: Any) -> TurnRow:
