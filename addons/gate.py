@@ -9,6 +9,7 @@ from typing import Any, cast
 
 from mitmproxy import http
 
+from lockgate.addons.along import ReadAlong
 from lockgate.addons.identify import agent_of, marks_of
 from lockgate.addons.passage import Finished, Passage, set_body
 from lockgate.addons.record import client_of, record_side_call
@@ -177,7 +178,7 @@ class Gate:
                 Asked(
                     exchange_id=x.id, format=x.format, document=document, marks=marks_of(headers, document),
                     agent=x.agent, project=x.project, token=x.token, client=x.client, tools=bool(x.request.tools),
-                    converses=endpoint.converses, started_at=x.started_at,
+                    converses=endpoint.converses, compacts=endpoint.compacts, started_at=x.started_at,
                 )
             )  # fmt: skip
         except Exception as error:
@@ -219,6 +220,8 @@ class Gate:
             response.stream = flow.id in self._sides or self.route.model_host(flow) is None
         elif passage.refused or passage.fault:
             pass  # an answer of Lockgate's own
+        elif passage.compacts and _is_success(response):
+            response.stream = cast(Any, ReadAlong(passage, response.headers.get("content-encoding", ""), self._end))
         elif not passage.converses:
             response.stream = True
         elif _is_success(response) and _is_event_stream(response, asked=passage.original.stream):

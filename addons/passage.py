@@ -43,7 +43,7 @@ class Passage:
     ) -> None:
         self.reply_limit, self.keep_alive_seconds = limits.reply_bytes, limits.keep_alive_seconds
         self.flow, self.x, self.format, self.pipeline = flow, x, endpoint.format, pipeline
-        self.converses = endpoint.converses
+        self.converses, self.compacts = endpoint.converses, endpoint.compacts
         self.original = x.request
         self.reply: Reply | None = None
         self.refused: Refused | None = None
@@ -117,17 +117,18 @@ class Passage:
         if self._first_byte is None:
             self._first_byte = perf_counter()
 
-    def release(self, answer: bytes | None = None) -> None:
+    def release(self, answer: bytes | None = None, *, document: bytes | None = None) -> None:
         """What the client has been given, or is given now, is what its next request is compared with.
 
-        `answer` is a rule's own, as it is sent. Only the first call counts; it comes before the last bytes leave.
+        `answer` is a rule's own, as it is sent; `document` a reply that no rule saw. Only the first call counts; it
+        comes before the last bytes leave.
         """
         if self._is_released or self._standing is None:
             return
         self._is_released = True
         try:
-            given = self._given() if answer is None else self._read(answer, streamed=self.original.stream)
-            complete = answer is not None or (self.complete and not (self.refused or self.fault))
+            given = document or (self._given() if answer is None else self._read(answer, streamed=self.original.stream))
+            complete = bool(answer or document) or (self.complete and not (self.refused or self.fault))
             rows = self._history.release(
                 self._standing, given or b"", comm_id=self._recorder.given_id, complete=complete,
                 veto=answer is not None or self._changed,

@@ -48,6 +48,7 @@ class Asked:
     client: str = ""
     tools: bool = True
     converses: bool = True
+    compacts: bool = False
     started_at: datetime = field(default_factory=now)
     base: bytes = ROOT
 
@@ -114,6 +115,8 @@ def final(words: Sequence[bytes]) -> bytes:
 
 def purpose_of(asked: Asked) -> Purpose:
     """What the request is for, as its shape and its agent's headers tell."""
+    if asked.compacts:
+        return "compaction"
     if not asked.converses:
         return "side"
     if asked.marks.purpose:

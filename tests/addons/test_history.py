@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import gzip
 import json
 from typing import Any
 
 import pytest
 
 from lockgate.exchange import SessionRow, TurnRow
-from tests.addons.gated import Gated, gated
+from tests.addons.gated import OPENAI, Gated, gated
 from tests.addons.messages import PATH, START, call, end, message_of, stream, text
 from tests.addons.steered_policies import Waits
 from tests.upstream.proxied import Http, Tls, soon, tls
@@ -230,6 +231,36 @@ async def test_side_calls_are_told_apart(tls: Tls):
     assert [row.purpose for row in rows] == ["side", "", "side", "side"]
     assert len({row.session_id for row in rows}) == 1
     assert [row.title for row in at.log.of(SessionRow)] == ["hi"]
+
+
+@pytest.mark.parametrize("encoding", ["", "gzip"])
+async def test_a_conversation_goes_on_from_what_the_provider_made_of_it(tls: Tls, encoding: str):
+    item = {"type": "compaction", "id": "cmp_1", "encrypted_content": "sealed"}
+    said = {"type": "message", "role": "assistant", "content": [{"type": "output_text", "text": "One."}]}
+    compacted = json.dumps({"id": "r", "object": "response.compaction", "output": [item]}).encode()
+    reply = json.dumps(
+        {"id": "r", "object": "response", "status": "completed", "model": "m", "output": [said]}
+    ).encode()
+    go_on = {"role": "user", "content": "go on"}
+    async with gated(tls) as at:
+        for path, given, answer in (
+            ("/v1/responses", [go_on], reply),
+            ("/v1/responses/compact", [go_on, said, go_on], compacted),
+            ("/v1/responses", [go_on, item, go_on], reply),
+            ("/v1/responses", [go_on, item, go_on, said, go_on], reply),
+        ):
+            client = await at.client(OPENAI)
+            got = await client.send(json.dumps({"model": "m", "input": given}).encode(), path=path)
+            packed = gzip.compress(answer) if encoding else answer
+            headers = JSON | ({"content-encoding": encoding} if encoding else {})
+            await (await at.provider.next()).reply(packed, headers=headers)
+            await got.over()
+            assert got.body == packed
+        rows = await at.log.ended(4)
+    assert [(row.attested, row.purpose) for row in rows] == [
+        ("attested", ""), ("attested", "compaction"), ("compacted", ""), ("compacted", ""),
+    ]  # fmt: skip
+    assert [row.relation for row in at.log.of(SessionRow)] == ["", "compacted_from"]
 
 
 async def test_a_history_that_cannot_be_compared_is_unknown_and_passes(tls: Tls, monkeypatch: pytest.MonkeyPatch):
