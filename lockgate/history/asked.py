@@ -86,6 +86,10 @@ class Asked:
     def opening(self) -> str:
         return prompts.opening_of(self.messages)
 
+    @cached_property
+    def opening_digest(self) -> bytes:
+        return prompts.text_digest(self.opening)
+
     @property
     def task(self) -> str:
         """The last text of a person, or of who sent the agent."""

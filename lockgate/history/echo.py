@@ -33,7 +33,7 @@ def is_echo(released: Turn, given: Turn, document: Json, *, cut: bool) -> bool:
 
 
 def _same(released: Call, given: Call, document: Json) -> bool:
-    if (released.id, released.name) != (given.id, given.name):
+    if released.name != given.name or released.id not in ("", given.id):  # some servers leave naming to the client
         return False
     ours, theirs = plain(released.arguments), plain(given.arguments)
     if not (isinstance(ours, dict) and isinstance(theirs, dict)):

@@ -52,7 +52,7 @@ def _likeness(spot: Spot, asked: Asked, words: Sequence[bytes]) -> tuple[Any, ..
     row = spot.session.row
     return (
         bool(row.marker) and row.marker == asked.marks.session,
-        row.opening == opening_digest(asked),
+        row.opening == asked.opening_digest,
         (row.project, row.token) == (asked.project, asked.token),
         (row.agent, row.client) == (asked.agent, asked.client),
         _fits(spot, asked, words),
@@ -117,21 +117,12 @@ def _summarised(asked: Asked, memory: Memory) -> tuple[Session, bytes] | None:
     return None
 
 
-def is_summary(asked: Asked, memory: Memory) -> bool:
-    """Whether a request without any turn carries a summary that was released here."""
-    return _summarised(asked, memory) is not None
-
-
 def _sender(asked: Asked, memory: Memory) -> Session | None:
     """The session whose agent sent this one: it says so, or gave it its first words."""
     if asked.marks.parent and (parent := memory.marked(asked.marks.parent)) is not None:
         return parent
-    session = memory.sessions.use(memory.arguments.get(opening_digest(asked), ""))
+    session = memory.sessions.use(memory.arguments.get(asked.opening_digest, ""))
     return session if session is not None and session.party == asked.party else None
-
-
-def opening_digest(asked: Asked) -> bytes:
-    return prompts.text_digest(asked.opening)
 
 
 def _open(
@@ -142,9 +133,8 @@ def _open(
     node: bytes = b"",
 ) -> Session:
     marker = asked.marks.session
-    opening = opening_digest(asked)
     title = asked.opening
-    if parent and (relation == "compacted_from" or opening == parent.row.opening):
+    if parent and (relation == "compacted_from" or asked.opening_digest == parent.row.opening):
         title = parent.row.title
     if relation == "subagent_of":  # it may have been told what its sender was asked
         title = asked.task
@@ -160,7 +150,7 @@ def _open(
         token=asked.token,
         client=asked.client,
         title=" ".join(title.split())[:TITLE_CHARACTERS],
-        opening=opening,
+        opening=asked.opening_digest,
     )
     session = memory.know(Session(row=row))
     if not asked.turns and asked.base == ROOT:

@@ -16,8 +16,8 @@ type Json = Mapping[str, Any]
 
 NOTHING = digest()
 """The digest of no words at all."""
-FILE_CHARACTERS = 4096
-"""So much of a file tells it from another."""
+FILE_CHARACTERS = 200
+"""So much of a file's beginning and end, with its length, tells it from another."""
 LINE_CHARACTERS = 40
 """A shorter line may well be said twice."""
 
@@ -26,7 +26,6 @@ _NOTES = (
     "collaboration_mode", "subagent_notification", "turn_aborted", "local-command-caveat", "INSTRUCTIONS",
 )  # fmt: skip
 """What Claude Code and Codex put their own notes into."""
-_NOTE = re.compile(rf"<({'|'.join(_NOTES)})>.*?</\1>", re.DOTALL)
 _HEADING = re.compile(r"\A# AGENTS\.md instructions for [^\n]*\n\s*\Z")
 
 
@@ -86,15 +85,38 @@ def _part(part: Any) -> bytes:
     if isinstance(part, str) or isinstance(block.get("text"), str):
         text = squeezed(_text_of(part))
         return encoded(text)
-    return encoded(f"file:{str(sorted(block.items(), key=lambda item: item[0]))[:FILE_CHARACTERS]}")
+    return encoded(f"file:{_gist(part)}")
 
 
 def _text_of(part: Any) -> str:
     text = cast(Json, part).get("text") if isinstance(part, dict) else part
     if not isinstance(text, str):
         return ""
-    text = _NOTE.sub("", text) if "<" in text else text
+    text = _without_notes(text) if "<" in text else text
     return "" if _HEADING.match(text) else text.strip()
+
+
+def _without_notes(text: str) -> str:
+    for name in _NOTES:
+        opening, closing = f"<{name}>", f"</{name}>"
+        kept, at, start = list[str](), 0, text.find(opening)
+        while start >= 0 and (end := text.find(closing, start)) >= 0:
+            kept.append(text[at:start])
+            at = end + len(closing)
+            start = text.find(opening, at)
+        text = "".join([*kept, text[at:]]) if kept else text
+    return text
+
+
+def _gist(value: Any) -> str:
+    """What tells a file from another, without reading all of it."""
+    if isinstance(value, str):
+        return f"{len(value)}:{value[:FILE_CHARACTERS]}:{value[-FILE_CHARACTERS:]}"
+    if isinstance(value, dict):
+        return "".join(f"{key}={_gist(one)};" for key, one in sorted(cast(dict[str, Any], value).items()))
+    if isinstance(value, list):
+        return "".join(map(_gist, cast(list[Any], value)))
+    return str(value)
 
 
 def _parts(content: Any) -> Sequence[Any]:

@@ -21,8 +21,9 @@ DIGEST_BYTES = 16
 """Nobody gains by two turns of one meaning, which take 2**64 tries: the id of a call alone says more."""
 COMPACTION = "compaction"
 """The name of a call that stands for a summary of all before it; it is a turn of its own."""
-EMPTY_TEXTS = ("", "(no content)")
-"""Claude Code writes the second in the place of the first, which its API refuses."""
+EMPTY_TEXTS = ("", "(no content)", "No response requested.")
+"""Claude Code itself writes these where the model said nothing: in the place of an empty text, which its API refuses,
+and where a person broke off before the model could answer."""
 EXACT_INTEGERS = 2**53
 """JavaScript rounds what is larger."""
 
