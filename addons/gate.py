@@ -161,7 +161,12 @@ class Gate:
         )  # fmt: skip
         await self.ports.log.ready()
         standing = await self._stand(x, headers, endpoint)
-        pipeline = Pipeline(self.registry.current, x)
+        try:
+            pipeline = Pipeline(self.registry.current, x)
+        except Exception:
+            if standing:
+                self.history.ended(standing)
+            raise
         passage = Passage(flow, x, endpoint, pipeline, self.config.limits, self.history, standing)
         self._passages[flow.id] = passage
         passage.begin()

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterator, Sequence
-from functools import cached_property
-from typing import Any
+from typing import TYPE_CHECKING
 
 from lockgate.exchange import SessionRow, TurnRow
 from lockgate.history.history import Remembered
-from lockgate.storage.address import parse
+from lockgate.storage.address import Address, parse
+
+if TYPE_CHECKING:
+    from sqlalchemy.ext.asyncio import AsyncEngine
 
 KEYS_PER_QUERY = 400
-TURNS = 4_000
+TURNS = 1_000
 """So many turns of one meaning or after one node are read, the newest: more tell no more."""
 
 
@@ -20,12 +23,13 @@ class SqlArchive:
 
     def __init__(self, url: str) -> None:
         self._address = parse(url)
+        self._engine: asyncio.Future[AsyncEngine] | None = None
 
-    @cached_property
-    def _engine(self) -> Any:
-        from lockgate.storage.engine import reader_engine  # late: SQLAlchemy
-
-        return reader_engine(self._address)
+    async def _opened(self) -> AsyncEngine:
+        """The engine; SQLAlchemy is imported on a thread, and not again for whoever did not wait for it."""
+        if self._engine is None:
+            self._engine = asyncio.ensure_future(asyncio.to_thread(_open, self._address))
+        return await asyncio.shield(self._engine)
 
     async def find(
         self,
@@ -37,6 +41,7 @@ class SqlArchive:
         places: Sequence[tuple[bytes, bytes]] = (),
     ) -> Remembered:
         """Raises what the driver raises."""
+        engine = await self._opened()
         from sqlalchemy import and_, select
 
         from lockgate.storage.models import SessionModel, TurnModel
@@ -46,7 +51,7 @@ class SqlArchive:
         wanted = [column.in_(some) for column, keys in keyed for some in _some(keys)]
         wanted += [and_(turn.parent == parent, turn.words == words) for parent, words in places]
         found: dict[str, TurnRow] = {}
-        async with self._engine.connect() as connection:
+        async with engine.connect() as connection:
             for condition in wanted:
                 query = select(*turn).where(condition).order_by(turn.id.desc()).limit(TURNS)
                 found |= {row["id"]: TurnRow(**row) for row in (await connection.execute(query)).mappings()}
@@ -57,8 +62,16 @@ class SqlArchive:
         return Remembered(turns=[found[id] for id in sorted(found)], sessions=sessions)
 
     async def close(self) -> None:
-        if "_engine" in self.__dict__:
-            await self._engine.dispose()
+        if self._engine is not None:
+            await (await self._engine).dispose()
+
+
+def _open(address: Address) -> AsyncEngine:
+    from lockgate.storage import models  # late: SQLAlchemy
+    from lockgate.storage.engine import reader_engine
+
+    assert models
+    return reader_engine(address)
 
 
 def _some[Key](keys: Sequence[Key]) -> Iterator[Sequence[Key]]:
