@@ -53,10 +53,13 @@ class Asked:
     base: bytes = ROOT
 
     def __post_init__(self) -> None:
+        self._words = dict[int, list[bytes]]()
         self.messages: Sequence[Any] = messages_of(self.format, self.document)
         if not self.messages and isinstance(text := self.document.get("input"), str):
             self.messages = (text,)
         self.turns: Sequence[Turn] = turns_in(self.format, self.messages)
+        self.party = (self.agent, self.project, self.token, self.client)
+        """Who sends it, where no marker says so."""
 
     @cached_property
     def nodes(self) -> list[bytes]:
@@ -74,11 +77,13 @@ class Asked:
 
     def words(self, turns: int) -> list[bytes]:
         """Digests of what the client said after so many turns: of the first thing, of the first two …"""
-        start = self.turns[turns - 1].end if turns else 0
-        end = self.turns[turns].start if turns < len(self.turns) else len(self.messages)
-        return prompts.words_in(self.messages[start:end])
+        if (words := self._words.get(turns)) is None:
+            start = self.turns[turns - 1].end if turns else 0
+            end = self.turns[turns].start if turns < len(self.turns) else len(self.messages)
+            words = self._words[turns] = prompts.words_in(self.messages[start:end])
+        return words
 
-    @cached_property
+    @property
     def last_words(self) -> list[bytes]:
         return self.words(len(self.turns))
 
@@ -105,11 +110,6 @@ class Asked:
         """The reply that stands for all that was said before (Responses)."""
         name = self.document.get("previous_response_id")
         return name if isinstance(name, str) else ""
-
-    @property
-    def party(self) -> tuple[str, ...]:
-        """Who sends it, where no marker says so."""
-        return (self.agent, self.project, self.token, self.client)
 
 
 def final(words: Sequence[bytes]) -> bytes:

@@ -14,9 +14,6 @@ from lockgate.history.asked import ROOT, Asked, final, node_after
 from lockgate.history.echo import is_echo
 from lockgate.history.memory import Memory, Session, Spot, size_of
 
-TAILS = 16
-"""How many places of its first turn a shortened history is looked for at."""
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Finding:
@@ -39,8 +36,9 @@ def same(session: Session | None, asked: Asked) -> bool:
     """Whether the session may be the sender's: by its marker, else by who it is."""
     if session is None:
         return False
-    if session.row.marker and asked.marks.session:
-        return session.row.marker == asked.marks.session
+    marker = session.row.marker
+    if marker and asked.marks.session:
+        return marker == asked.marks.session
     return session.party == asked.party
 
 
@@ -102,7 +100,7 @@ def _rewritten(asked: Asked, memory: Memory, known: int) -> TurnRow | None:
 def _tail(asked: Asked, memory: Memory) -> tuple[bytes, int] | None:
     """Where the turns end in a chain whose beginning is missing, and how many of them are in it."""
     best: tuple[bytes, int] | None = None
-    for row in memory.meanings.get(asked.turns[0].meaning, ())[-TAILS:]:
+    for row in memory.meanings.get(asked.turns[0].meaning, ()):
         node, length = row.node, 1
         while length < len(asked.turns):
             following = node_after(node, asked.turns[length].meaning)

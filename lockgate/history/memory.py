@@ -19,6 +19,9 @@ SESSIONS = 10_000
 SPOTS_PER_NODE = 64
 """Sessions on one node: "Hello! How can I help?" has many."""
 SAME_PLACE = 8
+SAME_MEANING = 16
+SAME_BEGINNING = 16
+"""Of sessions with the same first words, so many of the newest may be tried again."""
 LINES = 50_000
 ARGUMENTS = 20_000
 KEPT_TURNS = 2_000
@@ -57,15 +60,16 @@ class Session:
     """Whether the log has been told of it."""
     under_way: set[str] = field(default_factory=set[str])
     """Its exchanges that have not ended."""
+    party: tuple[str, ...] = field(init=False)
+    """Who sends it, as in `Asked`."""
+
+    def __post_init__(self) -> None:
+        row = self.row
+        self.party = (row.agent, row.project, row.token, row.client)
 
     @property
     def id(self) -> str:
         return self.row.id
-
-    @property
-    def party(self) -> tuple[str, ...]:
-        row = self.row
-        return (row.agent, row.project, row.token, row.client)
 
 
 @dataclass(slots=True, kw_only=True)
@@ -135,8 +139,8 @@ class Memory:
 
     def _index(self, row: TurnRow) -> None:
         place = _place(row.parent, row.words)
-        self.meanings[row.meaning] = _with(self.meanings.get(row.meaning, ()), row, SPOTS_PER_NODE)
-        self._places[place] = _with(self._places.get(place, ()), row, SAME_PLACE)
+        self.meanings[row.meaning] = (*self.meanings.get(row.meaning, ()), row)[-SAME_MEANING:]
+        self._places[place] = (*self._places.get(place, ()), row)[-SAME_PLACE:]
         if row.reply_id:
             self.names[row.reply_id] = row
 
@@ -185,7 +189,7 @@ class Memory:
         return [session for id in reversed(ids) if (session := self.sessions.get(id)) is not None]
 
     def begin(self, session: Session, words: bytes) -> None:
-        self.roots[words] = (*self.roots.get(words, ()), session.id)[-SPOTS_PER_NODE:]
+        self.roots[words] = (*self.roots.get(words, ()), session.id)[-SAME_BEGINNING:]
 
     # Replies that may come back rewritten
 
@@ -213,8 +217,3 @@ def size_of(turn: Turn) -> int:
 
 def _place(parent: bytes, words: bytes) -> bytes:
     return digest(parent, words)
-
-
-def _with(rows: tuple[TurnRow, ...], row: TurnRow, limit: int) -> tuple[TurnRow, ...]:
-    others = tuple(one for one in rows if (one.node, one.session_id) != (row.node, row.session_id))
-    return (*others, row)[-limit:]
