@@ -159,6 +159,11 @@ async def streams(job: Any) -> dict[str, Any]:
         }
 
 
+async def side_by_side(job: Any) -> dict[str, Any]:
+    """Several jobs at the same time, with what each found."""
+    return {"found": await asyncio.gather(*[JOBS[each["do"]](each) for each in job["jobs"]])}
+
+
 async def _later(seconds: float, connection: Connection, plan: Plan) -> Heard:
     await asyncio.sleep(seconds)  # so that the streams' events do not come in step
     return await connection.stream(plan)
@@ -192,7 +197,7 @@ async def hold(job: Any) -> dict[str, Any]:
         return found
 
 
-JOBS = {job.__name__: job for job in (exchanges, streams, first_bytes, hold)}
+JOBS = {job.__name__: job for job in (exchanges, streams, side_by_side, first_bytes, hold)}
 
 
 def main() -> None:

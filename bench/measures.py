@@ -114,27 +114,33 @@ def first_byte(stage: Stage, size: Size, rounds: int, step: Step) -> Sequence[Re
 
 
 def judge(stage: Stage, size: Size, rounds: int, step: Step) -> Sequence[Result]:
-    """The gaps between the events of other streams while a judge thinks about one; plain is Lockgate without it."""
-    calls = iter(range(1, 1_000_000))
-    held: list[float] = []
+    """The gaps between the events of other streams while a judge thinks about one; plain is Lockgate without it.
 
-    def gap(proxy: Proxy, *, judged: bool) -> float:
-        count = int(size.judge_seconds / JUDGE_GAP_SECONDS)
-        job = proxy.job("streams", count=8, events=count, gap_seconds=JUDGE_GAP_SECONDS, call=judged and next(calls))
-        found = stage.client.ask(job)
-        if judged:
-            held.append(found["held_seconds"])
-        step()
-        return percentile(found["gaps"], 99) * 1e3
-
-    with stage.judging(size.judge_seconds).running(stage.core) as proxy:
-        stage.client.ask(proxy.job("exchanges", count=WARM_EXCHANGES, warm=WARM_EXCHANGES))
-        rest, busy = _alternate((False, True), rounds, lambda judged: gap(proxy, judged=judged))
-    if min(held) < size.judge_seconds:
-        raise BenchError(f"the judged stream was held for {min(held):.1f} s instead of {size.judge_seconds:g} s")
-    notes = {"judge_seconds": size.judge_seconds, "streams": 8, "gap_ms": JUDGE_GAP_SECONDS * 1e3}
+    Two proxies run side by side and take turns at being judged: what disturbs the machine disturbs both at once.
+    """
+    count = int(size.judge_seconds / JUDGE_GAP_SECONDS)
+    found: list[tuple[Any, Any]] = []
+    programs = [stage.judging(size.judge_seconds, name) for name in ("one", "other")]
+    with programs[0].running(stage.core) as one, programs[1].running(stage.core) as other:
+        for proxy in (one, other):
+            stage.client.ask(proxy.job("exchanges", count=WARM_EXCHANGES, warm=WARM_EXCHANGES))
+        for number in range(rounds):
+            rest, judged = (one, other) if number % 2 else (other, one)
+            plan: dict[str, Any] = {"count": 8, "events": count, "gap_seconds": JUDGE_GAP_SECONDS}
+            jobs = [rest.job("streams", **plan), judged.job("streams", **plan, call=number + 1)]
+            at_rest, busy = stage.client.ask({"do": "side_by_side", "jobs": jobs})["found"]
+            found.append((at_rest, busy))
+            step()
+    if (held := min(busy["held_seconds"] for _, busy in found)) < size.judge_seconds:
+        raise BenchError(f"the judged stream was held for {held:.1f} s instead of {size.judge_seconds:g} s")
+    gaps = [[percentile(each["gaps"], 99) * 1e3 for each in side] for side in zip(*found, strict=True)]
+    spent = [median(each["cpu_seconds"] for each in side) for side in zip(*found, strict=True)]
+    notes = {
+        "judge_seconds": size.judge_seconds, "streams": 8, "gap_ms": JUDGE_GAP_SECONDS * 1e3,
+        "cpu_seconds_at_rest": spent[0], "cpu_seconds_judged": spent[1],
+    }  # fmt: skip
     about = _about("judge", "gaps while a judge thinks, p99", 10.0, notes)
-    return [increases(rest, busy, unit="ms", **about)]
+    return [increases(*gaps, unit="ms", **about)]
 
 
 def held(stage: Stage, size: Size, rounds: int, step: Step) -> Sequence[Result]:
@@ -170,7 +176,7 @@ MEASURES: Mapping[str, Measure] = {
     "small": Measure(what="CPU of small exchanges", run=small, rounds=7),
     "events": Measure(what="CPU of streamed events", run=events, rounds=5),
     "first-byte": Measure(what="the wait for the first byte", run=first_byte, rounds=7),
-    "judge": Measure(what="other streams while a judge thinks", run=judge, rounds=4),
+    "judge": Measure(what="other streams while a judge thinks", run=judge, rounds=12, steps_per_round=1),
     "held": Measure(what="memory of held streams", run=held, rounds=2, steps_per_round=1),
     "start": Measure(what="start-up", run=start, rounds=7),
 }

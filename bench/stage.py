@@ -59,12 +59,12 @@ class Stage:
         """Lockgate as it comes: its default policy set, its log in SQLite."""
         return self._lockgate("lockgate")
 
-    def judging(self, seconds: float) -> Program:
-        """Lockgate with a judge that takes so long for each tool call."""
+    def judging(self, seconds: float, name: str = "judging") -> Program:
+        """Lockgate with a judge that takes so long for each tool call; the name tells two that run at once apart."""
         url = f"http://127.0.0.1:{self.judge_port}/judge/{seconds}"
         options = {"url": url, "model": "judge", "timeout_seconds": 600, "retries": 0}
         rule = {"name": "review", "use": "judge", "deadline_seconds": 600, "with": options}
-        return self._lockgate(f"judging-{seconds:g}", rule)
+        return self._lockgate(name, rule)
 
     @contextmanager
     def both(self) -> Generator[tuple[Proxy, Proxy]]:

