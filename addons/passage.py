@@ -131,7 +131,7 @@ class Passage:
             complete = bool(answer or document) or (self.complete and not (self.refused or self.fault))
             rows = self._history.release(
                 self._standing, given or b"", comm_id=self._recorder.given_id, complete=complete,
-                veto=answer is not None or self._changed,
+                veto=answer is not None or self._blocked,
             )  # fmt: skip
         except Exception as error:  # the client has its reply; that it is not known is told by the next request
             log.error("exchange %s: what was released cannot be kept in mind: %s", self.x.id, told(error))
@@ -194,12 +194,16 @@ class Passage:
     def _changed(self) -> bool:
         return self.reply is not None and (self.reply.changed or self.refused is not None)
 
+    @property
+    def _blocked(self) -> bool:
+        return any(decision.action == "blocked" and decision.mode == "enforce" for decision in self.x.decisions)
+
     def _outcome(self) -> Outcome:
         if self.refused:
             return "refused" if self.reply is None else "blocked"
         if self.fault:
             return "error"
-        if any(decision.action == "blocked" and decision.mode == "enforce" for decision in self.x.decisions):
+        if self._blocked:
             return "blocked"
         return "changed" if self._changed or self.x.request is not self.original else "passed"
 

@@ -24,7 +24,8 @@ type Outcome = Literal["open", "passed", "changed", "blocked", "refused", "error
 type Attested = Literal["", "attested", "compacted", "altered", "foreign", "unknown"]
 """What a request's history is, next to what was released here: all of it `attested`; `compacted`, the beginning taken
 away or put into a summary; `altered`, a released turn changed or taken out; `foreign`, a turn that never passed here;
-`unknown` where the log could not be asked in time; "" where nothing was compared."""
+`unknown` where the log could not be asked in time, or the provider keeps what the request goes on from; "" where
+nothing was compared."""
 
 type Purpose = Literal["", "side", "compaction"]
 """What a request is for: "" goes on with a conversation, `side` is about something beside it (a title, a probe, a
@@ -182,7 +183,7 @@ class TurnRow:
     """Of all turns up to this one."""
     complete: bool = True
     veto: bool = False
-    """Whether a rule changed the reply."""
+    """Whether a rule blocked something in the reply, or gave it itself."""
     purpose: Purpose = ""
     id: str = field(default_factory=new_id)
 

@@ -17,7 +17,7 @@ WHY = {
     "altered": "a turn of the model's is not what was released here, or was taken out",
     "foreign": "a turn of the model's never passed here",
     "compacted": "the beginning of the conversation was taken away, or put into a summary",
-    "unknown": "the log could not be asked in time what was released",
+    "unknown": "the log could not be asked in time what was released, or only the provider knows the history",
 }
 SENTENCES = {
     "altered": "The conversation so far is not the one that was had: a reply was changed or left out. Please go back"
@@ -39,7 +39,7 @@ class Options(Section):
     compacted: Measure = "allow"
     """The history was shortened, as agents do when it grows long."""
     unknown: Measure = "allow"
-    """The log could not be asked in time."""
+    """The log could not be asked in time, or only the provider knows the history."""
     sentence: str = Field(default="")
     """What the client is told instead of Lockgate's own words."""
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import cached_property
-from typing import Any
+from typing import Any, cast
 
 from lockgate.exchange import Purpose, now
 from lockgate.wire import prompts
@@ -109,7 +109,19 @@ class Asked:
     def follows(self) -> str:
         """The reply that stands for all that was said before (Responses)."""
         name = self.document.get("previous_response_id")
+        return name if isinstance(name, str) and name else self.kept
+
+    @property
+    def kept(self) -> str:
+        """The conversation that the provider keeps and the request goes on with (Responses)."""
+        kept = self.document.get("conversation")
+        name: Any = cast(dict[str, Any], kept).get("id") if isinstance(kept, dict) else kept
         return name if isinstance(name, str) else ""
+
+    @property
+    def refers(self) -> bool:
+        """Whether turns stand there by their names at the provider only."""
+        return any(call.name == "item_reference" for turn in self.turns for call in turn.calls)
 
 
 def final(words: Sequence[bytes]) -> bytes:

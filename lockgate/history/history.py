@@ -100,7 +100,9 @@ class History:
         if attested == "attested" and not asked.turns and session and session.row.relation == "compacted_from":
             attested = "compacted"
         if asked.base != ROOT and not finding.spots:
-            attested = "foreign"
+            attested = "unknown" if asked.kept else "foreign"
+        if attested in ("foreign", "altered") and asked.refers:
+            attested = "unknown"
         if not certain and not (finding.spots and finding.turns == len(asked.turns)):
             attested = "unknown"
         if attested in ("attested", "compacted") and lost_veto(asked, memory, finding.node):
@@ -165,6 +167,8 @@ class History:
             rows[-1] = _named(rows[-1], document.get("id"))
         for row in rows:
             self.memory.add(row, session)
+        if rows and asked.kept:
+            self.memory.names[asked.kept] = rows[-1]
         return rows
 
     def _released(

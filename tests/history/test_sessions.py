@@ -244,6 +244,13 @@ async def test_responses_stand_on_the_reply_that_they_follow(history: History):
     assert (third.attested, third.session_id) == ("attested", first.session_id)
     assert (await ask(input=[output], previous_response_id="resp_2")).session_id == first.session_id
     assert (await ask(input="more", previous_response_id="resp_9")).attested == "foreign"
+    kept = await ask(input="more", conversation="conv_1")
+    assert kept.attested == "unknown"  # the provider keeps what came before
+    reply(kept, "resp_3", message)
+    follows = await ask(input="and more", conversation={"id": "conv_1"})
+    assert (follows.attested, follows.session_id) == ("unknown", kept.session_id)
+    named = [{"type": "item_reference", "id": "rs_1"}, {"type": "item_reference", "id": "msg_1"}]
+    assert (await ask(input=[*named, output])).attested == "unknown"
 
 
 async def test_a_compaction_item_is_known(history: History):

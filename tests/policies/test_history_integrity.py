@@ -51,4 +51,8 @@ async def test_a_rule_matches_what_the_history_is():
     rule = {"name": "r", "use": "refuse", "match": {"attested": ["foreign", "altered"], "purpose": ""}}
     for attested, refused in (("foreign", True), ("altered", True), ("attested", False), ("compacted", False)):
         made = Pipeline(load_rules([RuleConfig.model_validate(rule)]), exchange_of(attested=attested))
-        assert made.judges_request is refused
+        if not refused:
+            assert await made.request(request := request_of()) is request
+            continue
+        with pytest.raises(Refused):
+            await made.request(request_of())
