@@ -9,7 +9,8 @@ from typing import Any, cast
 
 from mitmproxy import http
 
-from lockgate.addons.identify import agent_of, session_of
+from lockgate.addons.along import ReadAlong
+from lockgate.addons.identify import agent_of, marks_of
 from lockgate.addons.passage import Finished, Passage, set_body
 from lockgate.addons.record import client_of, record_side_call
 from lockgate.addons.reply import FAILED, StreamedReply, judge_whole
@@ -18,6 +19,8 @@ from lockgate.addons.stream import ANSWERS, CLIENT_LEFT, Answers
 from lockgate.config import Config, Host
 from lockgate.errors import StorageError, WireError, told
 from lockgate.exchange import Exchange, Outcome, Ports
+from lockgate.history.asked import Asked
+from lockgate.history.history import History, Standing
 from lockgate.policies.pipeline import Pipeline, Refused
 from lockgate.policies.registry import Registry
 from lockgate.wire.codec import Format
@@ -44,8 +47,17 @@ class Side:
 class Gate:
     """Asks the rules about every exchange, and tells the log."""
 
-    def __init__(self, config: Config, route: Route, registry: Registry, ports: Ports, finished: Finished) -> None:
+    def __init__(
+        self,
+        config: Config,
+        route: Route,
+        registry: Registry,
+        ports: Ports,
+        finished: Finished,
+        history: History | None = None,
+    ) -> None:
         self.config, self.route, self.registry, self.ports = config, route, registry, ports
+        self.history = history or History()
         self._finished = finished
         self._passages: dict[str, Passage] = {}
         self._sides: dict[str, Side] = {}
@@ -145,17 +157,42 @@ class Gate:
         headers, format = flow.request.headers, endpoint.format
         x = Exchange(
             provider=host.format, format=format.name, host=asked, endpoint=flow.request.path.partition("?")[0],
-            request=format.read_request(body), ports=self.ports, agent=agent_of(headers),
-            session_id=session_of(headers), client=client_of(flow),
+            request=format.read_request(body), ports=self.ports, agent=agent_of(headers), client=client_of(flow),
         )  # fmt: skip
         await self.ports.log.ready()
-        passage = Passage(flow, x, endpoint, Pipeline(self.registry.current, x), self.config.limits)
+        standing = await self._stand(x, headers, endpoint)
+        try:
+            pipeline = Pipeline(self.registry.current, x)
+        except Exception:
+            if standing:
+                self.history.ended(standing)
+            raise
+        passage = Passage(flow, x, endpoint, pipeline, self.config.limits, self.history, standing)
         self._passages[flow.id] = passage
         passage.begin()
         if passage.pipeline.judges_reply and x.request.document.get("background"):
             raise WireError("its reply would be fetched later, where no rule sees it; ask without 'background'")
         await passage.judge_request()
         self.route.send(flow, host)
+
+    async def _stand(self, x: Exchange, headers: http.Headers, endpoint: Endpoint) -> Standing | None:
+        """What is known of the history, before the rules look; None where that failed: then it is `unknown`."""
+        document = x.request.document
+        try:
+            standing = await self.history.stand(
+                Asked(
+                    exchange_id=x.id, format=x.format, document=document, marks=marks_of(headers, document),
+                    agent=x.agent, project=x.project, token=x.token, client=x.client, tools=bool(x.request.tools),
+                    converses=endpoint.converses, compacts=endpoint.compacts, started_at=x.started_at,
+                )
+            )  # fmt: skip
+        except Exception as error:
+            log.error("exchange %s: its history cannot be compared: %s", x.id, told(error))
+            x.attested = "unknown"
+            return None
+        x.session_id, x.attested, x.purpose = standing.session_id, standing.attested, standing.purpose
+        x.session = standing.session.row if standing.session else None
+        return standing
 
     def _answer(self, flow: http.HTTPFlow, format: Format, refusal: Refused) -> None:
         """A rule refused the request: it is never sent."""
@@ -164,6 +201,7 @@ class Gate:
         if refusal.shape in ("reply", "text"):
             content_type, body = format.answer(passage.original, str(refusal))
             flow.response = http.Response.make(200, body, {"content-type": content_type})
+            passage.release(body)
         else:
             flow.response = refuse(format, str(refusal), 400)
 
@@ -187,6 +225,8 @@ class Gate:
             response.stream = flow.id in self._sides or self.route.model_host(flow) is None
         elif passage.refused or passage.fault:
             pass  # an answer of Lockgate's own
+        elif passage.compacts and _is_success(response):
+            response.stream = cast(Any, ReadAlong(passage, response.headers.get("content-encoding", ""), self._end))
         elif not passage.converses:
             response.stream = True
         elif _is_success(response) and _is_event_stream(response, asked=passage.original.stream):

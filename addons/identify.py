@@ -1,8 +1,14 @@
-"""Who sends a request: the agent by its user agent, the session by the marker that the agent itself sends."""
+"""Who sends a request: the agent by its user agent, the session by the markers that the agent itself sends."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import Any
+
+from lockgate.errors import WireError
+from lockgate.exchange import Purpose
+from lockgate.history.asked import Marks
+from lockgate.wire.document import loads
 
 AGENTS: Sequence[tuple[str, str]] = (
     ("claude-cli", "claude-code"),
@@ -17,8 +23,23 @@ AGENTS: Sequence[tuple[str, str]] = (
 )
 """What a user agent begins with, and the agent that it means. Others are called by the name they give themselves."""
 
-SESSION_HEADERS = ("x-claude-code-session-id", "session-id", "session_id", "x-session-id", "x-session-affinity")
+SESSION_HEADERS = (
+    "x-claude-code-session-id",
+    "thread-id",
+    "session-id",
+    "session_id",
+    "x-session-id",
+    "x-session-affinity",
+)
 """Agents' own session markers; they help to sort a log and are trusted for nothing."""
+PARENT_HEADERS = ("x-codex-parent-thread-id", "x-parent-session-id")
+"""The marker of the session that sent a sub-agent."""
+CACHE_KEYS = ("qwen-code:", "agents-sdk:run:")
+"""What a `prompt_cache_key` begins with where it names a session. Others use it as they like."""
+PURPOSES: Mapping[str, Purpose] = {
+    "auxiliary": "side", "side_reply": "side", "compaction": "compaction",  # x-claude-code-request-class
+    "compact": "compaction", "memory_consolidation": "side",  # x-openai-subagent
+}  # fmt: skip
 
 LONGEST = 200
 """A marker beyond this many characters is cut: it comes from the client."""
@@ -30,5 +51,38 @@ def agent_of(headers: Mapping[str, str]) -> str:
     return known or said.partition("/")[0].partition(" ")[0][:LONGEST].lower()
 
 
-def session_of(headers: Mapping[str, str]) -> str:
-    return next((value[:LONGEST] for name in SESSION_HEADERS if (value := headers.get(name))), "")
+def marks_of(headers: Mapping[str, str], document: Mapping[str, Any]) -> Marks:
+    """What the agent says of its session."""
+    marker = next((value for name in SESSION_HEADERS if (value := headers.get(name))), "") or _in_body(document)
+    parent = next((value for name in PARENT_HEADERS if (value := headers.get(name))), "")
+    if agent := headers.get("x-claude-code-agent-id"):
+        sender = headers.get("x-claude-code-parent-agent-id")
+        parent = f"{marker}/{sender}" if sender else marker
+        marker = f"{marker}/{agent}"
+    said = headers.get("x-claude-code-request-class", "") or headers.get("x-openai-subagent", "")
+    if '"request_kind":"compaction"' in headers.get("x-codex-turn-metadata", ""):
+        said = "compaction"
+    return Marks(session=marker[:LONGEST], parent=parent[:LONGEST], purpose=PURPOSES.get(said, ""), main=said == "main")
+
+
+def _in_body(document: Mapping[str, Any]) -> str:
+    """The marker of agents that write it into the request."""
+    key = document.get("prompt_cache_key")
+    if isinstance(key, str) and key.startswith(CACHE_KEYS):
+        return key
+    match document.get("metadata"):
+        case {"user_id": str(user)} if user.startswith("{"):
+            return _session_in(user)
+        case _:
+            return ""
+
+
+def _session_in(user: str) -> str:
+    try:
+        match loads(user):
+            case {"session_id": str(id)}:
+                return id
+            case _:
+                return ""
+    except WireError:
+        return ""

@@ -15,6 +15,7 @@ from lockgate.config import Limits
 from lockgate.errors import WireError, told
 from lockgate.events import MessageEnd, ReplyError, ToolCall
 from lockgate.exchange import Exchange, ExchangeRow, Outcome, Record
+from lockgate.history.history import History, Standing
 from lockgate.policies.pipeline import Pipeline, Refused
 from lockgate.wire.codec import Frame, Reply
 from lockgate.wire.document import dumps
@@ -31,11 +32,18 @@ class Passage:
     """What is known of one exchange while it lasts. It ends once, whichever way it ends."""
 
     def __init__(
-        self, flow: http.HTTPFlow, x: Exchange, endpoint: Endpoint, pipeline: Pipeline, limits: Limits
+        self,
+        flow: http.HTTPFlow,
+        x: Exchange,
+        endpoint: Endpoint,
+        pipeline: Pipeline,
+        limits: Limits,
+        history: History,
+        standing: Standing | None = None,
     ) -> None:
         self.reply_limit, self.keep_alive_seconds = limits.reply_bytes, limits.keep_alive_seconds
         self.flow, self.x, self.format, self.pipeline = flow, x, endpoint.format, pipeline
-        self.converses = endpoint.converses
+        self.converses, self.compacts = endpoint.converses, endpoint.compacts
         self.original = x.request
         self.reply: Reply | None = None
         self.refused: Refused | None = None
@@ -49,6 +57,8 @@ class Passage:
         """What the client was sent, kept where a rule could change it."""
         self._stop_reason = ""
         self._tool_calls = 0
+        self._history, self._standing = history, standing
+        self._is_released = False
         self._recorder = Recorder(flow, x.ports.log, x.id, x.session_id, x.host)
         self._began = perf_counter()
         self._first_byte: float | None = None
@@ -56,9 +66,10 @@ class Passage:
 
     def begin(self) -> None:
         """Tell the log that an exchange was let in, with its request as the client sent it."""
-        self.x.ports.log.put(
-            (self._row("open"), *self._recorder.request(self.x.request_comm_id, self.original.raw, to=self.x.host))
-        )
+        request = self._recorder.request(self.x.request_comm_id, self.original.raw, to=self.x.host)
+        standing = self._standing
+        continued = self._recorder.continued(standing.continues) if standing and standing.continues else ()
+        self.x.ports.log.put((self._row("open"), *(standing.records if standing else ()), *request, *continued))
 
     async def judge_request(self) -> None:
         """Let the rules have the request, and put what goes to the provider into the flow. Raises Refused."""
@@ -106,6 +117,35 @@ class Passage:
         if self._first_byte is None:
             self._first_byte = perf_counter()
 
+    def release(self, answer: bytes | None = None, *, document: bytes | None = None) -> None:
+        """What the client has been given, or is given now, is what its next request is compared with.
+
+        `answer` is a rule's own, as it is sent; `document` a reply that no rule saw. Only the first call counts; it
+        comes before the last bytes leave.
+        """
+        if self._is_released or self._standing is None:
+            return
+        self._is_released = True
+        try:
+            given = document or (self._given() if answer is None else self._read(answer, streamed=self.original.stream))
+            complete = bool(answer or document) or (self.complete and not (self.refused or self.fault))
+            rows = self._history.release(
+                self._standing, given or b"", comm_id=self._recorder.given_id, complete=complete,
+                veto=answer is not None or self._blocked,
+            )  # fmt: skip
+        except Exception as error:  # the client has its reply; that it is not known is told by the next request
+            log.error("exchange %s: what was released cannot be kept in mind: %s", self.x.id, told(error))
+        else:
+            self.x.ports.log.put(rows)
+
+    def _given(self) -> bytes | None:
+        """The reply, as far as the client was sent it."""
+        if self.reply is None:
+            return None
+        if self._changed or (self.pipeline.judges_reply and not self.complete):
+            return self._final()
+        return self.reply.message()
+
     async def end(self, outcome: Outcome | None, finished: Finished) -> None:
         """Tell the log how it ended, after the shadow rules had their say. Only the first call counts."""
         if self._ended:
@@ -113,6 +153,9 @@ class Passage:
         self._ended = True
         seconds = perf_counter() - self._began
         replies: Sequence[Record] = ()
+        self.release()
+        if self._standing:
+            self._history.ended(self._standing)
         try:
             await self.pipeline.close()
             replies = self._replies()
@@ -137,21 +180,30 @@ class Passage:
         """The reply that the client got, as a document."""
         if not (self.flow.response and self.flow.response.stream):
             return (self.flow.response and self.flow.response.raw_content) or b""
-        reply = self.format.reply(self.x.request, streamed=True, hold_calls=False)
+        return self._read(b"".join(self.sent), streamed=True)
+
+    def _read(self, data: bytes, *, streamed: bool) -> bytes:
+        """Bytes that the client is sent, as a document."""
+        reply = self.format.reply(self.x.request, streamed=streamed, hold_calls=False)
         with suppress(WireError):  # a refusal may stand anywhere: what was said up to it counts
-            reply.receive_data(b"".join(self.sent))
+            reply.receive_data(data)
+            reply.receive_data(b"")
         return reply.message() or b""
 
     @property
     def _changed(self) -> bool:
         return self.reply is not None and (self.reply.changed or self.refused is not None)
 
+    @property
+    def _blocked(self) -> bool:
+        return any(decision.action == "blocked" and decision.mode == "enforce" for decision in self.x.decisions)
+
     def _outcome(self) -> Outcome:
         if self.refused:
             return "refused" if self.reply is None else "blocked"
         if self.fault:
             return "error"
-        if any(decision.action == "blocked" and decision.mode == "enforce" for decision in self.x.decisions):
+        if self._blocked:
             return "blocked"
         return "changed" if self._changed or self.x.request is not self.original else "passed"
 
@@ -168,6 +220,7 @@ class Passage:
             first_byte_ms=_ms(self._first_byte - self._began if self._first_byte else None), duration_ms=_ms(seconds),
             tool_calls=self._tool_calls, blocked=sum(d.action == "blocked" for d in acted),
             rules=tuple(dict.fromkeys(d.rule for d in acted)), error=self.fault,
+            attested=x.attested, purpose=x.purpose,
         )  # fmt: skip
 
 

@@ -22,6 +22,8 @@ class Recorder:
         self.flow, self.log = flow, log
         self._exchange_id, self._session_id, self._host = exchange_id, session_id, host
         self._request_id = ""
+        self.given_id = new_id()
+        """The comm that will hold the reply as the client gets it."""
 
     def request(self, id: str, content: bytes | None, *, to: str) -> Sequence[Record]:
         """The request as the client sent it."""
@@ -36,6 +38,10 @@ class Recorder:
             ),
         )  # fmt: skip
 
+    def continued(self, comm_id: str) -> Sequence[Record]:
+        """The request goes on from this reply."""
+        return (Relation(from_comm_id=comm_id, to_comm_id=self._request_id, type="continues"),)
+
     def changed_request(self, content: bytes) -> Sequence[Record]:
         """The request that the rules made of it, which goes to the provider."""
         flow = self.flow
@@ -49,9 +55,10 @@ class Recorder:
     def reply(self, came: bytes | None, final: bytes | None) -> Sequence[Record]:
         """The reply that came; where the rules changed it, also the one that went on."""
         if final is None:
-            comm = self._response(self._host, CLIENT, came)
+            comm = self._response(self._host, CLIENT, came, id=self.given_id)
             return (comm, _joined(self._request_id, comm, "request_response"))
-        original, changed = self._response(self._host, PROXY, came), self._response(PROXY, CLIENT, final)
+        original = self._response(self._host, PROXY, came)
+        changed = self._response(PROXY, CLIENT, final, id=self.given_id)
         return (
             original,
             changed,
@@ -61,14 +68,14 @@ class Recorder:
 
     def refusal(self, content: bytes | None) -> Sequence[Record]:
         """The answer of Lockgate's own to a request that was never sent."""
-        comm = self._response(PROXY, CLIENT, content)
+        comm = self._response(PROXY, CLIENT, content, id=self.given_id)
         return (comm, _joined(self._request_id, comm, "request_response"))
 
-    def _response(self, source: str, destination: str, content: bytes | None) -> Comm:
+    def _response(self, source: str, destination: str, content: bytes | None, *, id: str = "") -> Comm:
         response = self.flow.response
         return Comm(
-            id=new_id(), exchange_id=self._exchange_id, session_id=self._session_id, type="RESPONSE", source=source,
-            destination=destination, endpoint=endpoint_of(self.flow), content=content,
+            id=id or new_id(), exchange_id=self._exchange_id, session_id=self._session_id, type="RESPONSE",
+            source=source, destination=destination, endpoint=endpoint_of(self.flow), content=content,
             headers=headers_of(response) if response else (), status=response.status_code if response else None,
             created_at=now(),
         )  # fmt: skip

@@ -73,6 +73,7 @@ class StreamedReply:
             out: Output = data
         else:
             out = [self._emit(frame, frame.events) for frame in frames]
+        self._release()
         if not data:
             self._ended(passage, None)
         return out
@@ -127,7 +128,10 @@ class StreamedReply:
             for frame in frames:
                 out = await passage.pipeline.reply(frame.events)
                 if not self.verbatim:
-                    yield self._emit(frame, out)
+                    sent = self._emit(frame, out)
+                    if frame is frames[-1]:
+                        self._release()
+                    yield sent
         except Refused as refusal:
             passage.refused = refusal
             yield self._refuse(str(refusal))
@@ -138,9 +142,15 @@ class StreamedReply:
             yield self._refuse(FAILED)
             raise EndStream from error
         if self.verbatim:
+            self._release()
             yield data
         if not data:
             self._ended(passage, None)
+
+    def _release(self) -> None:
+        """With its closing frames a reply counts as given: the client may answer before the bytes are on their way."""
+        if self._passage.complete and not self._reply.holding:
+            self._passage.release()
 
     def _unreadable(self, error: WireError, data: bytes) -> Output:
         """A stream ends with its closing frames, or with an error that says why not: never with neither."""
@@ -185,6 +195,7 @@ async def judge_whole(passage: Passage, encoding: str) -> None:
     passage.first_byte()
     if reply.changed:
         set_body(response, b"".join(parts))
+    passage.release()
 
 
 def read(reply: Reply, data: bytes) -> Sequence[Frame]:

@@ -33,7 +33,10 @@ CONDITIONS = {  # without `project` and `token`, which nothing sets yet
     "model": "the model that the request names",
     "stream": "whether the reply is to be streamed",
     "agent": "the program, as its headers tell: `claude-code`, `codex` …",
-    "session": "the conversation, as the agent's headers tell",
+    "session": "the id of the session, as `lockgate log sessions` shows it",
+    "marker": "what the agent itself calls its session",
+    "attested": "the history, next to what was released: `attested`, `compacted`, `altered`, `foreign` or `unknown`",
+    "purpose": "`side` for a title, a probe or a count, `compaction` for a summary to go on from, else empty",
     "client": "the address that the request came from",
     "tool": "the tool that is called: a rule that names it looks at calls only",
 }

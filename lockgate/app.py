@@ -14,9 +14,11 @@ from lockgate.certs.signing import open_signing_key
 from lockgate.config import Config, Loaded, load
 from lockgate.errors import Error
 from lockgate.exchange import Exchange, ExchangeRow, Ports
+from lockgate.history.history import History
 from lockgate.policies.registry import PolicySet, Registry, load_rules
 from lockgate.routing.models import HttpModels
 from lockgate.storage.log import SqlLog
+from lockgate.storage.released import SqlArchive
 from lockgate.storage.upkeep import Upkeep
 from lockgate.usage.prices import read_prices
 
@@ -48,18 +50,18 @@ def build(loaded: Loaded, finished: Finished | None = None) -> Service:
         log.start()
         upkeep.start()
 
-    models = HttpModels(log)
+    models, archive = HttpModels(log), SqlArchive(config.database)
     registry, route = Registry(policy_set), Route(config)
     ports = Ports(log=log, models=models)
     return Service(
         config=config,
-        gate=Gate(config, route, registry, ports, finished or _nobody),
+        gate=Gate(config, route, registry, ports, finished or _nobody, History(archive)),
         route=route,
         registry=registry,
         read_rules=_rules_of(loaded.file),
         watched=lambda: _files_of(loaded.file, registry),
         open_log=open_log,
-        closables=(models, upkeep, log),
+        closables=(models, archive, upkeep, log),
     )
 
 

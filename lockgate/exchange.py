@@ -21,6 +21,19 @@ type Outcome = Literal["open", "passed", "changed", "blocked", "refused", "error
 """How an exchange ended: `passed` as it came, `changed` by a rule, `blocked` (a rule stopped some or all of it),
 `refused` (never sent), `error` (the provider said so), `cut` (the provider broke off), `gone` (the client left)."""
 
+type Attested = Literal["", "attested", "compacted", "altered", "foreign", "unknown"]
+"""What a request's history is, next to what was released here: all of it `attested`; `compacted`, the beginning taken
+away or put into a summary; `altered`, a released turn changed or taken out; `foreign`, a turn that never passed here;
+`unknown` where the log could not be asked in time, or the provider keeps what the request goes on from; "" where
+nothing was compared."""
+
+type Purpose = Literal["", "side", "compaction"]
+"""What a request is for: "" goes on with a conversation, `side` is about something beside it (a title, a probe, a
+count), `compaction` asks for the summary that a conversation will go on from."""
+
+type SessionRelation = Literal["", "forked_from", "compacted_from", "subagent_of"]
+"""How a session began: by itself, or from another one: with the same history, with a summary of it, or sent by it."""
+
 type CountedBy = Literal["provider", "tiktoken", "none"]
 """Who counted the tokens: `tiktoken` is Lockgate's own count where the provider sent none."""
 
@@ -124,9 +137,58 @@ class ExchangeRow:
     rules: tuple[str, ...] = ()
     """The enforced rules that changed or blocked something."""
     error: str = ""
+    attested: Attested = ""
+    purpose: Purpose = ""
 
 
-type Record = Comm | Relation | Decision | ExchangeRow
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SessionRow:
+    """The exchanges of one conversation of one agent. It is written when the session begins, and stays."""
+
+    id: str
+    started_at: datetime
+    parent_id: str = ""
+    """The session that it began from; nobody promises that this one is still there."""
+    relation: SessionRelation = ""
+    node: bytes = b""
+    """Where in the parent's history; b"" at its beginning, or where that is not known."""
+    agent: str = ""
+    marker: str = ""
+    """What the agent itself calls its session; for a sub-agent, with the sub-agent's own name."""
+    project: str = ""
+    token: str = ""
+    client: str = ""
+    title: str = ""
+    """The first words of a person."""
+    opening: bytes = b""
+    """A digest of all the first words."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TurnRow:
+    """A turn of the model's as a client got it, after all turns before it. Digests only: see `lockgate.history`."""
+
+    exchange_id: str
+    session_id: str
+    node: bytes
+    parent: bytes
+    meaning: bytes
+    words: bytes
+    """Of what the client said after the turn before."""
+    comm_id: str
+    """The reply."""
+    reply_id: str = ""
+    """The provider's name of the reply."""
+    attested: Attested = "attested"
+    """Of all turns up to this one."""
+    complete: bool = True
+    veto: bool = False
+    """Whether a rule blocked something in the reply, or gave it itself."""
+    purpose: Purpose = ""
+    id: str = field(default_factory=new_id)
+
+
+type Record = Comm | Relation | Decision | ExchangeRow | SessionRow | TurnRow
 
 
 class CommLog(Protocol):
@@ -186,6 +248,10 @@ class Exchange:
     started_at: datetime = field(default_factory=now)
     agent: str = ""
     session_id: str = ""
+    session: SessionRow | None = None
+    """None where the session is not known, or will be named by a later exchange."""
+    attested: Attested = ""
+    purpose: Purpose = ""
     project: str = ""
     token: str = ""
     client: str = ""

@@ -8,7 +8,19 @@ from datetime import datetime
 from typing import Literal
 
 from lockgate.events import Usage
-from lockgate.exchange import Action, Comm, CommType, Decision, ExchangeRow, Mode, Outcome, Relation
+from lockgate.exchange import (
+    Action,
+    Attested,
+    Comm,
+    CommType,
+    Decision,
+    ExchangeRow,
+    Mode,
+    Outcome,
+    Purpose,
+    Relation,
+    SessionRow,
+)
 from lockgate.storage.words import Excerpt
 
 USAGE_FIELDS = tuple(field.name for field in fields(Usage))
@@ -23,6 +35,7 @@ class Filter:
     model: str | None = None
     agent: str | None = None
     session_id: str | None = None
+    """A session's id, the end of it, or the agent's own marker, which several sessions may have."""
     project: str | None = None
     trigger: str | None = None
     """"" is the clients' own exchanges, "judge" and the like are Lockgate's."""
@@ -36,6 +49,8 @@ class Filter:
     """What a rule did, or, with `rule`, what that rule did."""
     label: str | None = None
     """Of the exchange or its session."""
+    attested: Attested | None = None
+    purpose: Purpose | None = None
     min_cost_nano_usd: int | None = None
     min_tokens: int | None = None
     """Of all four kinds together."""
@@ -110,6 +125,35 @@ class Hit:
     """user, tool, assistant, thinking or call; "" without an excerpt where others changed what was said."""
     excerpt: Excerpt
     score: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Session:
+    """A session and what it took: of its exchanges, `side` were about something beside it."""
+
+    row: SessionRow
+    depth: int = 0
+    """How many sessions of the same answer it descends from."""
+    exchanges: int = 0
+    side: int = 0
+    usage: Usage = field(default_factory=Usage)
+    nano_usd: int = 0
+    """Of those whose price is known."""
+    blocked: int = 0
+    """Calls and replies that a rule blocked."""
+    last_at: datetime | None = None
+    """When its last exchange began."""
+    attested: tuple[Attested, ...] = ()
+    """What its requests' histories were, in alphabetical order."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Told:
+    """An exchange of a session, and what was new in it: who said what, in order."""
+
+    exchange: ExchangeRow
+    texts: tuple[tuple[str, str], ...]
+    """user, tool, assistant, thinking or call; and the text."""
 
 
 type CostBy = Literal["session", "model", "project", "agent", "provider", "day"]

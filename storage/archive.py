@@ -17,7 +17,7 @@ from lockgate.storage.orphans import pointing_to, shared, up_from
 from lockgate.storage.portable import SUFFIX, Head, Sink, new_file, tables
 
 IDS_PER_QUERY = 500
-OF_SESSION = {"label": "session_id", "note": "session_id"}
+OF_SESSION = {"label": "session_id", "note": "session_id", "session": "id"}
 """Tables with rows about a session, and the column that has its id: they go when its last exchange does."""
 
 _EXCHANGE, _COMM, _MESSAGE, _THREAD = (

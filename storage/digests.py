@@ -31,6 +31,7 @@ FORMS: Mapping[int, Mapping[str, tuple[str, ...]]] = {
             *("token", "trigger", "client", "policy_set", "streamed", "status", "outcome", "stop_reason"),
             *("input_tokens", "output_tokens", "cache_read_tokens", "cache_write_tokens", "counted_by"),
             *("cost_nano_usd", "first_byte_ms", "duration_ms", "tool_calls", "blocked", "rules", "error"),
+            *("attested", "purpose"),
         ),
         "comm": (
             *("id", "exchange_id", "session_id", "type", "source", "destination", "endpoint", "arguments", "headers"),
@@ -41,6 +42,10 @@ FORMS: Mapping[int, Mapping[str, tuple[str, ...]]] = {
         "decision": (
             *("id", "exchange_id", "rule", "policy", "policy_set", "mode", "subject", "action", "score", "reason"),
             *("milliseconds", "created_at", "given", "out"),
+        ),
+        "turn": (
+            *("id", "exchange_id", "session_id", "node", "parent", "meaning", "words", "comm_id", "reply_id"),
+            *("attested", "complete", "veto", "purpose"),
         ),
     }
 }

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from lockgate.exchange import Comm, Decision, ExchangeRow, Record, Relation
+from lockgate.exchange import Comm, Decision, ExchangeRow, Record, Relation, SessionRow, TurnRow
 
 
 class Early:
@@ -41,9 +41,9 @@ class Early:
 def points_to(record: Record) -> set[str]:
     """The ids of the records that must be there before this one."""
     match record:
-        case Comm() | Decision():
+        case Comm() | Decision() | TurnRow():
             return {record.exchange_id}
         case Relation():
             return {record.from_comm_id, record.to_comm_id}
-        case ExchangeRow():
+        case ExchangeRow() | SessionRow():
             return set()

@@ -62,6 +62,8 @@ class ExchangeModel(Base):
     blocked: Mapped[int]
     rules: Mapped[tuple[str, ...]] = mapped_column(Names())
     error: Mapped[str]
+    attested: Mapped[Word] = mapped_column(server_default="")
+    purpose: Mapped[Word] = mapped_column(server_default="")
 
     # Lists go by id, newest first: ids sort by time. Each filter has an index that ends in it.
     __table_args__ = (
@@ -69,7 +71,52 @@ class ExchangeModel(Base):
         Index("ix_exchange_kind_id", "kind", "id", "cost_nano_usd", *USAGE_FIELDS),
         *(Index(None, column, "id") for column in ("session_id", "outcome")),
         *(Index(None, column, "id") for column in ("provider", "model", "agent", "project", "status", "started_at")),
+        Index(None, "attested", "id"),
     )
+
+
+class SessionModel(Base):
+    """One conversation of one agent. Exchanges name it; what it took is added up from them.
+
+    Nothing keeps the parent: a session stays what it is where its parent is not there any more.
+    """
+
+    __tablename__ = "session"
+
+    id: Mapped[str] = mapped_column(primary_key=True)
+    started_at: Mapped[datetime]
+    parent_id: Mapped[str] = mapped_column(index=True)
+    relation: Mapped[Word]
+    node: Mapped[bytes] = mapped_column(LargeBinary())
+    agent: Mapped[str]
+    marker: Mapped[str] = mapped_column(index=True)
+    project: Mapped[Word]
+    token: Mapped[Word]
+    client: Mapped[Word]
+    title: Mapped[str]
+    opening: Mapped[bytes] = mapped_column(LargeBinary())
+
+
+class TurnModel(Base):
+    """A turn that was released, by digests: see `lockgate.exchange.TurnRow`. It goes with its exchange."""
+
+    __tablename__ = "turn"
+
+    id: Mapped[str] = mapped_column(Id(), primary_key=True)
+    exchange_id: Mapped[str] = mapped_column(Id(), ForeignKey("exchange.id", ondelete="CASCADE"), index=True)
+    session_id: Mapped[str]
+    node: Mapped[bytes] = mapped_column(LargeBinary(), index=True)
+    parent: Mapped[bytes] = mapped_column(LargeBinary())
+    meaning: Mapped[bytes] = mapped_column(LargeBinary(), index=True)
+    words: Mapped[bytes] = mapped_column(LargeBinary())
+    comm_id: Mapped[str] = mapped_column(Id())
+    reply_id: Mapped[str] = mapped_column(index=True)
+    attested: Mapped[Word]
+    complete: Mapped[bool]
+    veto: Mapped[bool]
+    purpose: Mapped[Word]
+
+    __table_args__ = (Index(None, "parent", "words"),)
 
 
 class MessageModel(Base):

@@ -18,7 +18,7 @@ from sqlalchemy.exc import DBAPIError
 from lockgate.errors import Error
 from lockgate.events import Usage
 from lockgate.exchange import Comm, Decision, ExchangeRow, Relation
-from lockgate.storage import answers, headings
+from lockgate.storage import answers, headings, sessions
 from lockgate.storage.address import parse
 from lockgate.storage.answers import (
     NO_MARKS,
@@ -31,7 +31,9 @@ from lockgate.storage.answers import (
     Marks,
     Note,
     RuleCount,
+    Session,
     Summary,
+    Told,
 )
 from lockgate.storage.bodies import joined
 from lockgate.storage.engine import reader_engine
@@ -124,6 +126,39 @@ class Queries:
         """Tokens and cost by session, model … the dearest first, or by day, the oldest first."""
         rows = await self._rows(costing(by, where or Filter(), sqlite=self._sqlite))
         return [_cost(row) for row in rows]
+
+    async def sessions(
+        self,
+        *,
+        limit: int = 50,
+        before: str | None = None,
+        agent: str | None = None,
+        project: str | None = None,
+        since: datetime | None = None,
+        until: datetime | None = None,
+    ) -> list[Session]:
+        """Those that began by themselves, the newest first, each followed by those that came of it, the oldest first.
+
+        `limit` counts the former; `before` is the whole id of the last of them on the page before.
+        """
+        chosen = sessions.roots(
+            limit=limit, before=before, agent=agent, project=project, since=since, until=until
+        )  # fmt: skip
+        return await sessions.with_descendants(self._rows, await self._rows(chosen))
+
+    async def session(self, name: str) -> list[Session]:
+        """The newest session with this id, end of an id, or marker, followed by those that came of it; [] for none."""
+        return await sessions.with_descendants(self._rows, await self._rows(sessions.called(name)))
+
+    async def conversation(self, session_id: str, *, limit: int = 100, after: str = FIRST) -> list[Told]:
+        """The exchanges of a session with what was new in each, the oldest first, newer than the one with this id."""
+        where = Filter(kind="model", session_id=session_id, purpose="")
+        rows = await self.exchanges(limit=limit, after=after, where=where)
+        texts: dict[str, list[tuple[str, str]]] = {row.id: [] for row in rows}
+        for some in _some(texts):
+            for said in await self._rows(sessions.texts(some)):
+                texts[said["exchange_id"]].append((said["role"], said["text"]))
+        return [Told(exchange=row, texts=tuple(texts[row.id])) for row in rows]
 
     async def marks(self, rows: Collection[ExchangeRow]) -> dict[str, Marks]:
         """Labels and notes of these exchanges and their sessions, by the exchange's id; only where there are any."""

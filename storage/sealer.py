@@ -14,7 +14,7 @@ from sqlalchemy import Connection, Select, Table, func, or_, select
 
 from lockgate.exchange import new_id, now
 from lockgate.storage.digests import FORM, form_of
-from lockgate.storage.models import Base, ChainModel, CommModel, DecisionModel, RelationModel, SealModel
+from lockgate.storage.models import Base, ChainModel, CommModel, DecisionModel, RelationModel, SealModel, TurnModel
 from lockgate.storage.seals import TABLES, TAGS, Beginning, Entry, Head, Signer, beginning_hash, pack, seal_hash
 
 type Row = Mapping[str, Any]
@@ -39,9 +39,11 @@ class Sealer:
         self._unsure = False
 
     def write(self, connection: Connection, rows: Iterable[tuple[str, Row]]) -> None:
-        """Seal what is written to these tables."""
+        """Seal what is written; what is in no table of `TAGS` is not sealed."""
         entries = [
-            Entry(tag=TAGS[table], id=_bytes(row["id"]), digest=self._forms[table].digest(row)) for table, row in rows
+            Entry(tag=TAGS[table], id=_bytes(row["id"]), digest=self._forms[table].digest(row))
+            for table, row in rows
+            if table in TAGS
         ]
         if entries:
             self._append(connection, entries)
@@ -149,6 +151,7 @@ def _rows_of(connection: Connection, exchange_ids: Sequence[str]) -> Iterable[En
         ("comm", comms),
         ("comm_relationship", select(RelationModel.id).where(joined)),
         ("decision", select(DecisionModel.id).where(DecisionModel.exchange_id.in_(exchange_ids))),
+        ("turn", select(TurnModel.id).where(TurnModel.exchange_id.in_(exchange_ids))),
     ):
         for id in connection.execute(ids).scalars():
             yield Entry(tag=TAGS[name], id=_bytes(id), digest=None)

@@ -6,6 +6,7 @@ first in LEADS that the filter names, and every other column is hidden from its 
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from datetime import datetime
 from functools import reduce
@@ -16,25 +17,44 @@ from sqlalchemy import (
     ScalarSelect,
     Select,
     SQLColumnExpression,
+    Text,
     UnaryExpression,
     and_,
     exists,
     func,
+    literal,
     select,
 )
 from sqlalchemy.orm import aliased
 from sqlalchemy.sql.operators import custom_op
 
 from lockgate.storage.answers import USAGE_FIELDS, Filter
-from lockgate.storage.models import DecisionModel, ExchangeModel, LabelModel, ToolUseModel
+from lockgate.storage.models import DecisionModel, ExchangeModel, LabelModel, SessionModel, ToolUseModel
 
 _EXCHANGE = ExchangeModel.__table__.columns
 _ID = _EXCHANGE.id
+_SESSION = SessionModel.__table__.columns
+_ID_END = re.compile("[0-9a-fA-F-]{6,36}")
 
-LEADS = ("session_id", "label", "tool", "rule", "action", "model", "agent", "project", "status", "outcome", "provider")
+LEADS = (
+    "session_id",
+    "label",
+    "tool",
+    "rule",
+    "action",
+    "attested",
+    "model",
+    "agent",
+    "project",
+    "status",
+    "outcome",
+    "provider",
+)
 """What a filter may name, from what usually fits the fewest exchanges to what fits the most."""
 _PLUS: custom_op[Any] = custom_op("+")
-COLUMNS = ("kind", "provider", "model", "agent", "session_id", "project", "trigger", "outcome", "status")
+COLUMNS = (
+    "kind", "provider", "model", "agent", "project", "trigger", "outcome", "status", "attested", "purpose",
+)  # fmt: skip
 _TOKENS = reduce(lambda one, other: one + other, (func.coalesce(_EXCHANGE[name], 0) for name in USAGE_FIELDS))
 
 
@@ -62,6 +82,9 @@ def conditions(where: Filter, *, lead: str | None = None, led: str = "") -> Iter
     for name in COLUMNS:
         if (value := getattr(where, name)) is not None:
             yield (hidden(_EXCHANGE[name]) if lead not in (None, name) else _EXCHANGE[name]) == value
+    if where.session_id is not None:
+        column = hidden(_EXCHANGE.session_id) if lead not in (None, "session_id") else _EXCHANGE.session_id
+        yield column.in_(sessions_called(where.session_id))
     if where.tool is not None and led != "tool":
         yield exists().where(ToolUseModel.exchange_id == _ID, ToolUseModel.name == where.tool)
     if (where.rule is not None or where.action is not None) and led not in ("rule", "action"):
@@ -79,6 +102,14 @@ def conditions(where: Filter, *, lead: str | None = None, led: str = "") -> Iter
         yield started_at < where.until
     if lead is not None:
         yield from _edges(where)
+
+
+def sessions_called(name: str) -> Any:
+    """The ids of the sessions with this id, this marker, or an id that ends so."""
+    called = _SESSION.marker == name
+    if _ID_END.fullmatch(name):
+        called |= _SESSION.id.like(f"%{name.lower()}")
+    return select(literal(name, Text())).union(select(_SESSION.id).where(called))
 
 
 def _led(lead: str, where: Filter) -> tuple[Select[*tuple[Any, ...]], SQLColumnExpression[str]]:

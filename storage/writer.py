@@ -6,13 +6,13 @@ import sqlite3
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import fields
 from pathlib import Path
-from typing import Any, Self, cast
+from typing import Any, Self, cast, get_args
 
 from sqlalchemy import Connection, Engine, Insert, Table, select
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import DBAPIError, IntegrityError, InterfaceError, InternalError, OperationalError
 
-from lockgate.exchange import Comm, Decision, ExchangeRow, Record, Relation
+from lockgate.exchange import Comm, Decision, ExchangeRow, Record, Relation, SessionRow, TurnRow
 from lockgate.storage.address import Address
 from lockgate.storage.alone import keep_collectors_out
 from lockgate.storage.answers import USAGE_FIELDS
@@ -20,7 +20,14 @@ from lockgate.storage.engine import writer_engine
 from lockgate.storage.headings import Headings
 from lockgate.storage.index import Index
 from lockgate.storage.meter import Meter
-from lockgate.storage.models import CommModel, DecisionModel, ExchangeModel, RelationModel
+from lockgate.storage.models import (
+    CommModel,
+    DecisionModel,
+    ExchangeModel,
+    RelationModel,
+    SessionModel,
+    TurnModel,
+)
 from lockgate.storage.sealer import Sealer
 from lockgate.storage.seals import Signer
 from lockgate.storage.threads import Threads
@@ -148,7 +155,7 @@ def _fields(record: Record) -> Row:
     return {name: getattr(record, name) for name in _FIELDS[type(record)]}
 
 
-_FIELDS = {kind: [field.name for field in fields(kind)] for kind in (ExchangeRow, Comm, Relation, Decision)}
+_FIELDS = {kind: [field.name for field in fields(kind)] for kind in get_args(Record.__value__)}
 
 _TABLES: tuple[tuple[type[Record], Any, Callable[[Any], Row]], ...] = (
     # What others point to comes first.
@@ -156,4 +163,6 @@ _TABLES: tuple[tuple[type[Record], Any, Callable[[Any], Row]], ...] = (
     (Comm, CommModel, _comm_row),
     (Relation, RelationModel, _relation_row),
     (Decision, DecisionModel, _fields),
+    (SessionRow, SessionModel, _fields),
+    (TurnRow, TurnModel, _fields),
 )

@@ -21,6 +21,8 @@ app = App(name="log", help="Show what passed: the exchanges, one of them, and wh
 
 app.command("lockgate.cli.found:search", help="Find what was said.")
 app.command("lockgate.cli.found:cost", help="Add up tokens and cost.")
+app.command("lockgate.cli.sessions:sessions", help="List the sessions, each with those that came of it.")
+app.command("lockgate.cli.sessions:session", help="Show one session: where it came from, and what was said.")
 app.command("lockgate.cli.labels:label", help="Label an exchange or its session.")
 app.command("lockgate.cli.labels:note", help="Write a note about an exchange or its session.")
 app.command("lockgate.cli.export:export", help="Write exchanges to a file: JSONL, Markdown or HAR.")

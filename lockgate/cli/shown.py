@@ -17,20 +17,22 @@ from typing import Any
 from rich.table import Table
 from rich.text import Text
 
+from lockgate.events import Usage
 from lockgate.exchange import Comm, CommType, Decision, ExchangeRow
 from lockgate.storage.answers import ExchangeDetail, Marks
 from lockgate.usage.prices import dollars
 
 SHORT_ID = 8
 """The end of an id that lists show; it is enough to ask for the exchange."""
-WIDE = ("time", "id", "provider", "model", "agent", "tokens", "cost", "outcome", "rules", "duration")
+WIDE = ("time", "id", "provider", "model", "agent", "history", "tokens", "cost", "outcome", "rules", "duration")
 NARROW = ("time", "id", "model", "outcome", "rules", "duration")
-WIDE_COLUMNS = 125
+WIDE_COLUMNS = 136
 """Below this, the wide list would cut its ids."""
 KEPT_WHOLE = {"time": 19, "id": SHORT_ID, "outcome": 7}
 CHANGES: tuple[tuple[str, CommType], ...] = (("request", "REQUEST"), ("reply", "RESPONSE"))
 COLOURS = {"+": "green", "-": "red", "@": "cyan"}
 OUTCOMES = {"blocked": "red", "refused": "red", "error": "red", "changed": "yellow", "cut": "yellow", "gone": "yellow"}
+HISTORIES = {"altered": "red", "foreign": "yellow", "unknown": "yellow"}
 
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
 
@@ -59,6 +61,7 @@ def exchange_table(rows: Sequence[ExchangeRow], columns: int, marks: Mapping[str
             "provider": row.provider,
             "model": row.model or (row.endpoint if row.kind == "other" else ""),
             "agent": row.agent,
+            "history": row.purpose or row.attested,
             "tokens": _tokens(row),
             "cost": "" if row.cost_nano_usd is None else dollars(row.cost_nano_usd),
             "outcome": row.outcome,
@@ -66,7 +69,7 @@ def exchange_table(rows: Sequence[ExchangeRow], columns: int, marks: Mapping[str
             "duration": _duration(row.duration_ms),
             "labels": labels_of((marks or {}).get(row.id)),
         }
-        styles = {"outcome": OUTCOMES.get(row.outcome, "")}
+        styles = {"outcome": OUTCOMES.get(row.outcome, ""), "history": HISTORIES.get(row.attested, "")}
         table.add_row(*(Text(plain(cells[name]), style=styles.get(name, "")) for name in names))
     return table
 
@@ -106,6 +109,8 @@ def facts(row: ExchangeRow, marks: Marks | None = None) -> Iterator[tuple[str, s
         "endpoint": f"{row.endpoint} at {row.host}",
         "agent": row.agent,
         "session": row.session_id,
+        "history": row.attested,
+        "purpose": row.purpose,
         "sent for": row.trigger,
         "outcome": row.outcome + (f" by {', '.join(row.rules)}" if row.rules else ""),
         "error": row.error,
@@ -203,10 +208,12 @@ def _cost(row: ExchangeRow) -> str:
 
 
 def _tokens(row: ExchangeRow) -> str:
-    if row.usage is None:
-        return ""
-    taken = row.usage.input_tokens + row.usage.cache_read_tokens + row.usage.cache_write_tokens
-    return f"{taken:,} in, {row.usage.output_tokens:,} out"
+    return "" if row.usage is None else tokens(row.usage)
+
+
+def tokens(usage: Usage) -> str:
+    taken = usage.input_tokens + usage.cache_read_tokens + usage.cache_write_tokens
+    return f"{taken:,} in, {usage.output_tokens:,} out"
 
 
 def _duration(milliseconds: float | None) -> str:

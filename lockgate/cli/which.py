@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 from cyclopts import Parameter
 
 from lockgate.errors import Error
-from lockgate.exchange import Action, Outcome, now
+from lockgate.exchange import Action, Attested, Outcome, now
 
 if TYPE_CHECKING:
     from lockgate.storage.answers import Filter
@@ -35,12 +35,13 @@ class Which:
     model: str | None = None
     agent: str | None = None
     project: str | None = None
-    session: str | None = None
+    session: Annotated[str | None, _help("A session's id, the end of it, or the agent's own marker.")] = None
     tool: Annotated[str | None, _help("Those in which the model called this tool.")] = None
     rule: Annotated[str | None, _help("Those in which this rule decided something.")] = None
     action: Annotated[Action | None, _help("Those in which a rule, or the one given, did this.")] = None
     outcome: Outcome | None = None
     status: Annotated[int | None, _help("The HTTP status of the reply.")] = None
+    attested: Annotated[Attested | None, _help("What the request's history is, next to what was released.")] = None
     label: Annotated[str | None, _help("Those with this label, or in a session with it.")] = None
     min_cost: Annotated[str | None, _help("Those that cost at least so many US dollars.")] = None
     min_tokens: Annotated[int | None, _help("Those that took at least so many tokens.")] = None
@@ -69,6 +70,7 @@ class Which:
             tool=self.tool,
             rule=self.rule,
             action=self.action,
+            attested=self.attested,
             label=self.label,
             min_cost_nano_usd=None if self.min_cost is None else nano_usd(self.min_cost),
             min_tokens=self.min_tokens,

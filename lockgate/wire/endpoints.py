@@ -17,6 +17,8 @@ class Endpoint:
     """The last segments of its path: hosts put what they like in front of them."""
     format: Format
     converses: bool = True
+    compacts: bool = False
+    """Whether its reply stands for the conversation that went up."""
 
 
 ENDPOINTS = (
@@ -26,7 +28,7 @@ ENDPOINTS = (
     # They carry the same conversation up, and something else down.
     Endpoint(("messages", "count_tokens"), anthropic.FORMAT, converses=False),
     Endpoint(("responses", "input_tokens"), openai_responses.FORMAT, converses=False),
-    Endpoint(("responses", "compact"), openai_responses.FORMAT, converses=False),
+    Endpoint(("responses", "compact"), openai_responses.FORMAT, converses=False, compacts=True),
 )
 
 FAMILIES = {"anthropic": anthropic.FORMAT, "openai": openai_chat.FORMAT, "google": openai_chat.FORMAT}

@@ -79,7 +79,7 @@ def test_list_is_a_table_with_the_newest_last(database: str, said: Any) -> None:
     rows = [exchange_row(model=f"model-{number}") for number in range(3)]
     remember(database, rows)
     head, *lines = said("list").splitlines()
-    assert " ".join(head.split()) == "time id provider model agent tokens cost outcome rules duration"
+    assert " ".join(head.split()) == "time id provider model agent history tokens cost outcome rules duration"
     assert [line.split()[2:5] for line in lines] == [[row.id[-8:], "anthropic", row.model] for row in rows]
     assert "80 in, 20 out" in lines[0]
     assert "no-touch, mask" in lines[0]

@@ -74,6 +74,8 @@ async def test_the_default_rules_let_an_agent_work(
     asked, told = await operator.exchanges()
     assert [each.exchange.outcome for each in (asked, told)] == ["passed", "passed"]
     assert asked.exchange.tool_calls == 1
+    assert [each.exchange.attested for each in (asked, told)] == ["attested", "attested"]
+    assert asked.exchange.session_id == told.exchange.session_id != ""
     assert asked.exchange.streamed == ("whole" not in agent.name)
 
 
@@ -86,7 +88,10 @@ async def test_a_denied_command_does_not_run_and_the_client_says_why(
     assert not (home.work / MARKER).exists()
     assert "no-touch" in ran.out, (ran.out, ran.err)
     assert "blocked: 1 by no-touch" in ran.err
-    asked, *_ = await operator.exchanges()
+    asked, *rest = await operator.exchanges()
+    assert {(each.exchange.attested, each.exchange.session_id) for each in (asked, *rest)} == {
+        ("attested", asked.exchange.session_id)
+    }
     [decision] = asked.decisions
     assert (decision.rule, decision.mode, decision.action) == ("no-touch", "enforce", "blocked")
     [request] = asked.chain("REQUEST")

@@ -21,7 +21,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from lockgate.addons.identify import agent_of, session_of
+from lockgate.addons.identify import agent_of, marks_of
 from lockgate.addons.master import running
 from lockgate.app import build
 from lockgate.config import Config, Host, Loaded
@@ -71,7 +71,7 @@ def records(exchange: Exchange, *, id: str | None = None) -> list[Record]:
         endpoint=exchange.route if converses else f"{exchange.method} {exchange.route}",
         model=exchange.request["model"] if converses else "",
         agent=agent_of(headers) if converses else "",
-        session_id=session_of(headers) if converses else "",
+        session_id=marks_of(headers, {}).session if converses else "",
         streamed=converses and bool(exchange.request.get("stream")),
         status=exchange.status,
         outcome="passed" if exchange.status < 400 or not converses else "error",

@@ -7,7 +7,7 @@ import json
 from collections.abc import Callable
 from pathlib import Path
 
-from lockgate.addons.identify import session_of
+from lockgate.addons.identify import marks_of
 from lockgate.bench.storing import database_bytes
 from lockgate.exchange import new_id
 from lockgate.storage.address import parse
@@ -94,7 +94,7 @@ def _tell_sizes(taken: int, recording: Recording, record_property: Record) -> No
     raw = sum(len(one.request_body) + len(one.response_body) for one in conversations)
     by_session: dict[str, int] = {}
     for one in conversations:  # the last request of a session, before it is compacted, is its transcript
-        session = session_of(dict(one.request_headers))
+        session = marks_of(dict(one.request_headers), {}).session
         by_session[session] = max(by_session.get(session, 0), len(one.request_body))
     record_property("bytes_of_bodies", raw)
     record_property("bytes_of_the_longest_transcripts", sum(by_session.values()))
