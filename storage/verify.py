@@ -29,7 +29,10 @@ type Progress = Callable[[str, int], object]
 """Hears what is read, and how many of it were."""
 
 PROGRESS_ROWS = 10_000
-NOT_SEALED = "labels, notes and what search and cost stand on are not sealed: people's own words, or made of the rest"
+NOT_SEALED = (
+    "labels, notes, sessions' names and what search and cost stand on are not sealed: people's own words, or made of"
+    " the rest"
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

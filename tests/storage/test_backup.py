@@ -176,16 +176,24 @@ async def test_a_cut_or_foreign_file_is_refused(sqlite_url: str, tmp_path: Path,
 
 
 async def test_an_older_backup_is_brought_up_to_date(database_url: str, tmp_path: Path) -> None:
-    """A log of the third version had no rows of `message_blob`: the upgrade makes them."""
+    """A log of the third version had fewer tables and columns: the upgrade makes them, and rows of `message_blob`."""
     file, source = tmp_path / "log.jsonl.zst", f"sqlite:///{tmp_path / 'source.db'}"
-    exchanges = some()
+    exchanges, later = some(), {"message_blob", "turn", "session", "chain", "seal"}
     await remember(source, *exchanges)
     backup(source, file)
 
+    def remove(row: Any, column: str) -> None:
+        row.remove(column) if isinstance(row, list) else row.pop(column)
+
     def older(lines: list[Any]) -> None:
-        del lines[0]["columns"]["message_blob"]
         lines[0]["schema"] = "0003"
-        lines[:] = [line for line in lines if not (isinstance(line, list) and line[0] == "message_blob")]
+        for table in later:
+            del lines[0]["columns"][table]
+        lines[:] = [line for line in lines if not (isinstance(line, list) and line[0] in later)]
+        for row in (lines[0]["columns"], *(dict([line]) for line in lines[1:-1])):
+            for column in ("attested", "purpose"):
+                if "exchange" in row:
+                    remove(row["exchange"], column)
 
     rewritten(file, older)
     sealed(file)

@@ -14,7 +14,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from sqlalchemy import Connection, select
 
 from lockgate.certs.signing import SigningKey
-from lockgate.exchange import ExchangeRow, Record, Relation
+from lockgate.exchange import ExchangeRow, Record, Relation, TurnRow
 from lockgate.storage import schema
 from lockgate.storage.address import parse
 from lockgate.storage.digests import FORM, FORMS, raw_form
@@ -72,11 +72,13 @@ class Kept:
 
 
 def talk_of(text: str) -> list[Record]:
-    """An exchange in parts, and a decision."""
+    """An exchange in parts, a decision, and the turn that was released."""
     messages = [user([{"type": "text", "text": "One."}, PICTURE]), says("Two."), user(text)]
     reply = {"id": "m1", "role": "assistant", "content": [{"type": "text", "text": "Four."}]}
     records = exchange({"messages": messages}, reply)
-    return [*records, decision(records[0].id)]
+    digests = {"node": b"n", "parent": b"", "meaning": b"m", "words": b"w"}
+    turn = TurnRow(exchange_id=records[0].id, session_id="s", comm_id=records[-1].id, **digests)
+    return [*records, decision(records[0].id), turn]
 
 
 @pytest.fixture
@@ -656,7 +658,13 @@ def _columns(url: str, table: str) -> list[str]:
 
 def _forget(url: str, *, chain: int, rows: Iterable[Record]) -> None:
     """All that there is of a chain."""
-    tables = {"ExchangeRow": "exchange", "Comm": "comm", "Relation": "comm_relationship", "Decision": "decision"}
+    tables = {
+        "ExchangeRow": "exchange",
+        "Comm": "comm",
+        "Relation": "comm_relationship",
+        "Decision": "decision",
+        "TurnRow": "turn",
+    }
     for one in rows:
         execute(url, f"DELETE FROM {tables[type(one).__name__]} WHERE id = '{_id(url, one.id)}'")
     execute(url, f"DELETE FROM seal WHERE chain = {chain}", f"DELETE FROM chain WHERE number = {chain}")
