@@ -26,6 +26,7 @@ BUILT_IN = {
     "tools": "lockgate.policies.tools:Tools",
     "judge": "lockgate.policies.judge:Judge",
     "refuse": "lockgate.policies.refuse:Refuse",
+    "dangerous_command": "lockgate.policies.dangerous_command:DangerousCommand",
 }
 ENTRY_POINTS = "lockgate.policies"
 DEFAULT_RULES = Path(__file__).with_name("default.yaml")
