@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from lockgate.policies.danger.hosts import Reach, drop, is_address, local, reaches, unknown_host
+from lockgate.policies.danger.hosts import Reach, drop, here, is_address, local, reaches, unknown_host
 from lockgate.policies.danger.rules import Setting, has, line, operands, places, read_by, rows, rule, value
 from lockgate.policies.danger.secret_places import secret
 from lockgate.policies.shell.model import UNSET, Command, shown
@@ -93,6 +93,9 @@ def _(c: Command, s: Setting) -> float:
     return worst
 
 
+_DUMPERS = ("tar", "zip", "mysqldump", "pg_dump", "pg_dumpall", "mongodump", "gpg", "history", "security")
+
+
 def _carried(c: Command, s: Setting) -> float:
     """How secret what the command gets from others is, 0 to 1."""
     worst = 0.0
@@ -102,18 +105,9 @@ def _carried(c: Command, s: Setting) -> float:
             not operands(feed) or feed.name == "printenv"
         ):
             worst = max(worst, 0.6)
-        if feed.name in (
-            "tar",
-            "zip",
-            "mysqldump",
-            "pg_dump",
-            "pg_dumpall",
-            "mongodump",
-            "gpg",
-            "git",
-            "history",
-            "security",
-        ):
+        if feed.name in _DUMPERS:
+            worst = max(worst, 0.5)
+        if feed.name == "git" and re.match(r"(?:archive|bundle|log\b.*-p|diff|show|config)\b", line(feed)):
             worst = max(worst, 0.5)
         if feed.name in (
             "whoami",
@@ -145,8 +139,10 @@ def _secret_words(text: str) -> bool:
 def _(c: Command, s: Setting) -> float:
     worst = 0.0
     for reach in reaches(c):
-        if not local(reach.host) or unknown_host(reach.host):
-            worst = max(worst, _sent(c, reach, s))
+        if here(reach.host):
+            continue
+        score = _sent(c, reach, s)
+        worst = max(worst, score if not local(reach.host) or unknown_host(reach.host) or score >= 0.85 else 0.0)
     return worst
 
 
@@ -173,13 +169,9 @@ def _sent(c: Command, reach: Reach, s: Setting) -> float:
     own = max((score for _, _, score in secrets_read(c, s)), default=0.0)
     urls = [arg for arg in c.args if drop(arg)]
     if c.name in ("dig", "nslookup", "host", "ping", "drill", "whois", "resolvectl", "traceroute", "kdig"):
-        return (
-            0.8
-            if reach.sends and (c.feeds or _secret_words(reach.host)) and carried
-            else 0.65
-            if reach.sends and c.feeds
-            else 0.0
-        )
+        if not re.search(r"[\ue001\ue003][^.]*\.[^.]", reach.host):
+            return 0.0
+        return 0.8 if carried or _secret_words(reach.host) else 0.65 if c.feeds else 0.5
     if c.name in ("ssh", "sftp", "ftp", "lftp"):
         return 0.85 if carried >= 0.5 and reach.sends and not _archive_only(c) else 0.0
     if not reach.sends and not c.piped:
@@ -198,7 +190,9 @@ def _sent(c: Command, reach: Reach, s: Setting) -> float:
             return 0.75 if urls or is_address(reach.host) else 0.5
         return 0.0
     if c.name in _RAW:
-        return max(0.65, carried, own) if c.piped or reach.sends else 0.0
+        talks = all(feed.name in ("echo", "printf", "sleep", "yes", "true") for feed in c.feeds) and not carried
+        quiet = talks and not any(r.kind == "read" and r.target != "/dev/null" for r in c.redirects)
+        return 0.0 if quiet else max(0.65, carried, own) if c.piped or reach.sends else 0.0
     if own >= 0.45 or carried >= 0.6:
         return max(0.85, own, carried)
     if _secret_words(reach.data) or (
@@ -323,7 +317,7 @@ def _(c: Command, s: Setting) -> float:
                 if is_address(reach.host)
                 or drop(reach.host)
                 or not re.search(r"github|gitlab|bitbucket|azure|codeberg|sr\.ht", reach.host)
-                else 0.5
+                else 0.3
             )
     return (
         0.6

@@ -6,9 +6,20 @@ import re
 
 from lockgate.policies.danger.rules import Setting, has, line, operands, places, read_by, rule, value, written
 from lockgate.policies.danger.worth import deletion, overwriting
-from lockgate.policies.shell.model import Command, known
+from lockgate.policies.shell.follow import found_by
+from lockgate.policies.shell.model import SOME, UNSET, Command, known
 
 _DELETE = "rm unlink shred srm rimraf trash-empty del rd rmdir remove-item ri erase gio"
+
+
+_EMPTY_ROOT = re.compile(f"{UNSET}[^{UNSET}/]*/+")
+"""A variable that nothing sets, and a slash: the root, where it is empty."""
+
+
+def _looked_up(c: Command, paths: list[str]) -> list[str]:
+    """Where the paths come from that `find` and the like look up."""
+    unknown = any(path.startswith(SOME) for path in paths)
+    return [path for path in found_by(c) if not path.startswith(SOME)] if unknown and c.feeds else []
 
 
 def _recursive(c: Command) -> bool:
@@ -38,7 +49,10 @@ def _(c: Command, s: Setting) -> float:
         return 0.0
     if has(c, "--no-preserve-root"):
         return 1.0
+    paths += _looked_up(c, paths)
     worst = max((deletion(found, recursive=recursive) for found in places(c, paths, s)), default=0.0)
+    if recursive and any(_EMPTY_ROOT.fullmatch(path) for path in paths):
+        worst = 0.9
     return max(worst, 0.65 if c.name in ("shred", "srm") and worst < 0.5 and any("*" in p for p in paths) else 0.0)
 
 
@@ -46,7 +60,8 @@ def _(c: Command, s: Setting) -> float:
 def _(c: Command, s: Setting) -> float:
     paths = operands(c, "-t --target-directory -S")
     given = paths if has(c, "-t", "--target-directory") else paths[:-1]
-    worst = max((deletion(found, recursive=True) for found in places(c, given, s)), default=0.0)
+    found = [one for one in places(c, given, s) if one.anchor != "~" or len(one.parts) < 2]
+    worst = max((deletion(one, recursive=True) for one in found), default=0.0)
     if paths and paths[-1] == "/dev/null":
         return max(0.7, worst)
     target = max((overwriting(found) for found in places(c, paths[-1:], s)), default=0.0)
@@ -83,6 +98,8 @@ def _(c: Command, s: Setting) -> float:
     )
     if not (empties or reads_null):
         return 0.0
+    if c.name == "cp":
+        targets += places(c, operands(c)[1:], s)
     return max((score if (score := deletion(found, recursive=False)) >= 0.5 else 0.0 for found in targets), default=0.0)
 
 

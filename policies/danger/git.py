@@ -15,7 +15,7 @@ rows(
     ("rewrites-history", 0.8, r"^(?:filter-branch|filter-repo)\b", "This rewrites the whole history."),
     ("rewrites-history", 0.75, r"^push\b.*\s--mirror\b", "This makes the remote a copy of this repository, and deletes the rest there."),
     ("drops-work", 0.65, r"^reset\b.*--hard\b", "This throws away every change that is not committed."),
-    ("drops-work", 0.55, r"^(?:checkout|restore)\s(?:-\S+\s+)*(?:--\s+)?(?:\.|:/|\*|\./)(?:\s|$)", "This throws away every change that is not committed."),
+    ("drops-work", 0.55, r"^checkout\s(?:-\S+\s+)*(?:--\s+)?(?:\.|:/|\*|\./)(?:\s|$)", "This throws away every change that is not committed."),
     ("drops-work", 0.55, r"^(?:checkout\s+(?:\S+\s+)*(?:-f|--force)|switch\s+(?:\S+\s+)*(?:-f|--force|--discard-changes))(?:\s|$)", "This throws away every change that is not committed."),
     ("drops-work", 0.55, r"^checkout\s+HEAD\S*\s+(?:--\s+)?\.(?:\s|$)", "This throws away every change that is not committed."),
     ("drops-work", 0.7, r"^stash\s+clear\b", "This deletes everything that was put aside."),
@@ -26,8 +26,8 @@ rows(
     ("forgets-history", 0.8, r"^reflog\s+(?:expire\b.*--expire\S*[= ]now|delete\b)|^reflog\s+expire\b.*--all", "This deletes the way back to what was lost."),
     ("forgets-history", 0.6, r"^(?:gc\b.*--prune[= ](?:now|all)|prune\b.*--expire[= ]now|prune\s*$)", "This deletes commits that nothing points to."),
     ("forgets-history", 0.7, r"^update-ref\s+(?:-\S+\s+)*-d\b", "This deletes a reference."),
-    ("loosens-git", 0.6, r"^config\b.*http\.sslverify\s+(?:false|0)|^config\b.*protocol\.ext\.allow", "This lets anybody pose as the server."),
-    ("loosens-git", 0.55, r"^config\s+(?:\S+\s+)*(?:core\.hookspath|core\.sshcommand|core\.fsmonitor|core\.editor)\s+\S*(?:/tmp|http|;|\$\()", "This makes git run a program at every step."),
+    ("loosens-git", 0.6, r"(?i)^config\b.*http\.sslverify\s+(?:false|0)|^config\b.*protocol\.ext\.allow", "This lets anybody pose as the server."),
+    ("loosens-git", 0.55, r"(?i)^config\s+(?:\S+\s+)*(?:core\.hookspath|core\.sshcommand|core\.fsmonitor|core\.editor)\s+\S*(?:/tmp|http|;|\$\()", "This makes git run a program at every step."),
     ("loosens-git", 0.55, r"^config\b.*credential\.helper\s+(?:store|!)", "This keeps passwords in a file that anybody can read."),
 )  # fmt: skip
 rows(
@@ -61,6 +61,14 @@ def _(c: Command, s: Setting) -> float:
         ref.startswith("+") for ref in refs[1:]
     )
     return (0.9 if shared else 0.75) if forced else 0.0
+
+
+@rule("git", "drops-work", "This throws away every change that is not committed.", "git")
+def _(c: Command, s: Setting) -> float:
+    words = line(c).split()
+    everything = any(word in (".", ":/", "*", "./") for word in words)
+    only_staged = ("--staged" in words or "-S" in words) and not {"--worktree", "-W"} & set(words)
+    return 0.55 if words[:1] == ["restore"] and everything and not only_staged else 0.0
 
 
 @rule("git", "cleans-untracked", "This deletes files that git does not know, which nothing can bring back.", "git")

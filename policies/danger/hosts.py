@@ -40,23 +40,38 @@ def host_of(url: str) -> str:
     return ""
 
 
-def local(host: str) -> bool:
-    """Whether the host is this machine or its own network."""
-    if host in ("localhost", "host.docker.internal", "") or host.endswith(
-        (".local", ".localhost", ".test", ".internal")
-    ):
+_PRIVATE = tuple(
+    ipaddress.ip_network(net) for net in ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "fc00::/7", "fe80::/10")
+)
+
+
+def here(host: str) -> bool:
+    """Whether the host is this machine."""
+    if host in ("localhost", "host.docker.internal", "", "0.0.0.0", "::1") or host.endswith(".localhost"):
         return True
+    return bool(re.fullmatch(r"127\.\d+\.\d+\.\d+", host))
+
+
+def local(host: str) -> bool:
+    """Whether the host is this machine or its own network, as far as its name or address tells."""
+    if here(host) or host.endswith((".local", ".test", ".internal", ".lan", ".svc", ".localdomain")):
+        return True
+    return private(host) or ("." not in host and known(host) and ":" not in host and not is_address(host))
+
+
+def private(host: str) -> bool:
+    """Whether the host is an address of a private network."""
     try:
         address = ipaddress.ip_address(host)
     except ValueError:
-        return "." not in host and known(host) and ":" not in host
-    return address.is_private or address.is_loopback
+        return False
+    return any(address in net for net in _PRIVATE if net.version == address.version)
 
 
 def is_address(host: str) -> bool:
     """Whether the host is a bare address out in the world."""
     try:
-        return not ipaddress.ip_address(host).is_private
+        return ipaddress.ip_address(host) is not None and not private(host) and not here(host)
     except ValueError:
         return bool(re.fullmatch(r"0x[0-9a-f]{8}|\d{9,10}", host))
 

@@ -19,10 +19,17 @@ _SYSTEM = (
     r"init|initramfs-tools|grub\S*|passwd|login|mount|util-linux|base-files|glibc|rpm|dnf|yum|network-manager|NetworkManager|"
     r"libssl\S*|perl-base|udev|dbus|\*|~i)"
 )
+
+
+def _publishes(c: Command) -> bool:
+    return not re.search(
+        r"--dry-run|--help|--no-publish|test\.pypi\.org|\s-r\s+testpypi|--repository[ =]testpypi", " ".join(c.args)
+    )
+
+
 rows(
     "packages",
     "npm pnpm yarn bun twine cargo gem poetry uv flit hatch rush lerna nuget dotnet mvn gradle composer helm changeset",
-    ("publishes-package", 0.75, r"^(?:run\s+--\s+)?(?:publish|upload|push|npm\s+publish)\b(?:(?:[^-]|-[^-])*)$|^(?:publish|upload|push)\b", "This publishes a package to everybody."),
     ("publishes-package", 0.8, r"^(?:unpublish|yank|deprecate|owner\s+(?:add|rm|remove)|access\s+(?:public|grant)|token\s+create|dist-tag\s+(?:add|rm)|nuget\s+(?:push|delete)|deploy\b.*repository)\b", "This changes a package that others depend on."),
     ("trusts-strangers", 0.65, r"^config\s+set\s+(?:-\S+\s+)*(?:@\S+:)?registry[ =]\S*(?:http://|//\d+\.\d+)|^config\s+set\s+(?:-\S+\s+)*strict-ssl[ =]false", "This takes packages from a stranger from now on."),
 )  # fmt: skip
@@ -33,6 +40,24 @@ rows(
     ("removes-system-packages", 0.75, r"--force-(?:all|depends|remove-essential|yes)|--allow-remove-essential|--nodeps\b.*|-Rdd\w*|--force-remove", "This removes or replaces packages past every check."),
     ("trusts-strangers", 0.65, r"--allow-unauthenticated|--nogpgcheck|--no-gpg-checks|--allow-untrusted|--force-yes|--allow-downgrades.*--force|--SkipHashCheck", "This installs packages that nobody signed."),
 )  # fmt: skip
+
+
+@rule(
+    "packages",
+    "publishes-package",
+    "This publishes a package to everybody.",
+    "npm pnpm yarn bun twine cargo gem poetry uv flit hatch rush lerna nuget mvn gradle composer changeset pdm vsce ovsx",
+)
+def _(c: Command, s: Setting) -> float:
+    if not _publishes(c):
+        return 0.0
+    return (
+        0.75
+        if re.match(r"(?:run\s+--\s+)?(?:publish|upload|push|npm\s+publish|deploy)\b", line(c))
+        and not (c.name in ("composer", "gradle") and "publish" not in line(c))
+        else 0.0
+    )
+
 
 _PIP = "pip pip3 uv pipx poetry pipenv conda easy_install"
 

@@ -79,7 +79,9 @@ def _matcher(pattern: str, score: float) -> Callable[[Command, Setting], float]:
 
 
 def judged(command: Command, setting: Setting, packs: Sequence[str]) -> Iterator[Finding]:
-    """What the rules of these packs find in one command."""
+    """What the rules of these packs find in one command. Asking a program for help is no harm."""
+    if command.args[-1:] in (("--help",), ("--version",)) and len(command.args) < 3:
+        return
     for one in (*_BY_PROGRAM.get(command.name, ()), *_FOR_ALL):
         if one.pack in packs and (score := one.judge(command, setting)) > 0:
             yield Finding(rule=one, score=min(1.0, score), command=command)

@@ -163,15 +163,12 @@ class Walker:
                 self._assign(node)
                 return ""
             case "variable_assignments" | "declaration_command":
-                for child in node.named_children:
-                    if child.type == "variable_assignment":
-                        self._assign(child)
-                    elif child.type not in ("variable_name", "word"):
-                        self._words(child)
-                return ""
+                return self._declare(node)
             case "unset_command":
-                for child in node.named_children:
-                    self.scope.variables.pop(self._text(child), None)
+                names = [self._text(child) for child in node.named_children]
+                for name in names:
+                    self.scope.variables.pop(name, None)
+                self._work.add(Command(words=("unset", *names), source=self._text(node), via=self._via))
                 return ""
             case "function_definition":
                 self._define(node)
@@ -296,6 +293,21 @@ class Walker:
         name = self._text(node.child_by_field_name("name"))
         self.scope.functions[name] = (node.child_by_field_name("body"), self._source)
 
+    def _declare(self, node: Node) -> str:
+        """`export A=b` and the like; what it sets holds for every command from now on."""
+        words = [self._text(node.children[0])] if node.type == "declaration_command" else []
+        for child in node.named_children:
+            if child.type == "variable_assignment":
+                self._assign(child)
+                name = self._text(child.child_by_field_name("name"))
+                words.append(f"{name}={self.scope.variables.get(name, '')}")
+            elif child.type not in ("variable_name", "word"):
+                words += self._words(child)
+        if words[:1] == ["export"] and len(words) > 1:
+            set_here = dict(word.partition("=")[::2] for word in words[1:])
+            self._work.add(Command(words=words, source=self._text(node), via=self._via, assignments=set_here))
+        return ""
+
     def _assign(self, node: Node) -> None:
         name_node, value_node = node.child_by_field_name("name"), node.child_by_field_name("value")
         name = self._text(name_node)
@@ -386,6 +398,9 @@ class Walker:
                 feeds = (*feeds, *self.scope.origins.get(where, ()))
         if words and (ran := self._ran_file(words)) is not None:
             feeds = (*feeds, *self.scope.origins.get(ran, ()))
+        if words and program_name(words[0]) == "xargs" and "-a" in words[:-1]:
+            given = place(words[list(words).index("-a") + 1], self.scope.cwd, self.scope.links).text
+            text, feeds = self.scope.files.get(given, text), (*feeds, *self.scope.origins.get(given, ()))
         if words and any(letter in words[0] for letter in "*?["):
             words = (_globbed(words[0]), *words[1:])
         return Command(
