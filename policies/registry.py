@@ -27,6 +27,8 @@ BUILT_IN = {
     "judge": "lockgate.policies.judge:Judge",
     "refuse": "lockgate.policies.refuse:Refuse",
     "dangerous_command": "lockgate.policies.dangerous_command:DangerousCommand",
+    "protected_paths": "lockgate.policies.protected_paths:ProtectedPaths",
+    "command_egress": "lockgate.policies.command_egress:CommandEgress",
 }
 ENTRY_POINTS = "lockgate.policies"
 DEFAULT_RULES = Path(__file__).with_name("default.yaml")

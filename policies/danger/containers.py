@@ -30,9 +30,7 @@ def _(c: Command, s: Setting) -> float:
         for f in c.feeds
         if f.name == c.name and re.match(r"(?:ps|images|container\s+ls|image\s+ls|volume\s+ls|ls)\b", line(f))
     ]
-    everything = any(not re.search(r"--filter|-f\s", line(f)) for f in listed) or bool(
-        re.search(r"(?:^|\s)(?:--all|-a)(?:\s|$)", text)
-    )
+    everything = any(not re.search(r"--filter|-f\s", line(f)) for f in listed) or has(c, "-a", "--all")
     return (0.45 if re.match(r"(?:container\s+)?stop", text) else 0.65) if everything else 0.0
 
 
@@ -102,7 +100,7 @@ def _(c: Command, s: Setting) -> float:
             text,
         ):
             return 0.85
-        return 0.6 if re.search(rf"\s{_KINDS}[\s/]", text) else 0.5 if re.search(r"\s-[fk]\s", text) else 0.35
+        return 0.6 if re.search(rf"\s{_KINDS}[\s/]", text) else 0.45 if re.search(r"\s-[fk]\s", text) else 0.35
     if re.match(r"(?:drain|replace\b.*--force|config\s+delete|adm\s+drain)", text):
         return 0.6
     if re.match(r"scale\b", text) and re.search(r"--replicas[ =]0\b", text):

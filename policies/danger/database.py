@@ -126,7 +126,9 @@ def _(c: Command, s: Setting) -> float:
 @rule("database", "destroys-data", "This empties a store of keys.", "redis-cli valkey-cli keydb-cli memcached-cli nc")
 def _(c: Command, s: Setting) -> float:
     text = " ".join((line(c), c.stdin or "")) if c.name != "nc" else (c.stdin or "")
-    if re.search(r"(?i)\bflush_?all\b|\bflushdb\b", text):
+    verbs = operands(c, "-h -p -a -n -u -s -i -r --user --pass") if c.name != "nc" else []
+    verbs += [sent.split()[0] for sent in (c.stdin or "").splitlines() if sent.split()]
+    if any(verb.lower() in ("flushall", "flushdb", "flush_all") for verb in (verbs[:1] + verbs[-1:])):
         return 0.8
     if re.search(
         r"(?i)\bconfig\s+set\s+(?:dir|dbfilename|protected-mode|requirepass)|\bshutdown\b|\bslaveof\b|\breplicaof\b|\bmodule\s+load\b|\bdebug\s+(?:segfault|sleep)",

@@ -105,6 +105,10 @@ def _carried(c: Command, s: Setting) -> float:
             not operands(feed) or feed.name == "printenv"
         ):
             worst = max(worst, 0.6)
+        if feed.name in ("tar", "zip", "rsync", "cpio"):
+            worst = max(worst, _archived(feed, s))
+        if feed.name in _READERS and any(arg.endswith("/etc/passwd") for arg in feed.args):
+            worst = max(worst, 0.5)
         if feed.name in _DUMPERS:
             worst = max(worst, 0.5)
         if feed.name == "git" and re.match(r"(?:archive|bundle|log\b.*-p|diff|show|config)\b", line(feed)):
@@ -127,6 +131,14 @@ def _carried(c: Command, s: Setting) -> float:
         ):
             worst = max(worst, 0.3)
     return worst
+
+
+def _archived(feed: Command, s: Setting) -> float:
+    """How much of a machine an archive holds."""
+    for found in places(feed, operands(feed, "-C --exclude --directory"), s):
+        if (found.anchor == "~" and len(found.parts) < 1) or (found.anchor == "/" and len(found.parts) < 2):
+            return 0.7
+    return 0.0
 
 
 def _secret_words(text: str) -> bool:
@@ -173,7 +185,7 @@ def _sent(c: Command, reach: Reach, s: Setting) -> float:
             return 0.0
         return 0.8 if carried or _secret_words(reach.host) else 0.65 if c.feeds else 0.5
     if c.name in ("ssh", "sftp", "ftp", "lftp"):
-        return 0.85 if carried >= 0.5 and reach.sends and not _archive_only(c) else 0.0
+        return 0.85 if reach.sends and (carried >= 0.6 or (carried >= 0.5 and not _archive_only(c))) else 0.0
     if not reach.sends and not c.piped:
         query = " ".join(arg for arg in c.args if "//" in arg or "." in arg)
         if c.name in ("curl", "wget", "http") and any(feed.name not in ("date", "mktemp", "jq") for feed in c.feeds):

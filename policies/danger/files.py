@@ -103,8 +103,15 @@ def _(c: Command, s: Setting) -> float:
     return max((score if (score := deletion(found, recursive=False)) >= 0.5 else 0.0 for found in targets), default=0.0)
 
 
-@rule("files", "opens-permissions", "This lets everybody read or change files that are not theirs.", "chmod icacls")
+@rule(
+    "files",
+    "opens-permissions",
+    "This lets everybody read or change files that are not theirs.",
+    "chmod icacls setfacl",
+)
 def _(c: Command, s: Setting) -> float:
+    if c.name == "setfacl":
+        return 0.65 if re.search(r"(?:^|[\s,:])o(?:ther)?::?\w*w", line(c)) else 0.0
     if c.name == "icacls":
         return 0.65 if re.search(r"everyone:\S*f", line(c), re.IGNORECASE) else 0.0
     words = [arg for arg in c.args if not re.fullmatch(r"-[Rvfc]+|--\w[\w-]*", arg)]

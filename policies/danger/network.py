@@ -226,6 +226,18 @@ def _(c: Command, s: Setting) -> float:
     )
 
 
+@rule("network", "runs-hidden-code", "This hides what it runs from whoever reads it.", "eval")
+def _(c: Command, s: Setting) -> float:
+    """A one-liner of another language that evaluates what it computes."""
+    computed = c.words[1:] == ("\ue002code\ue003",) and not any(feed.name == "cat" for feed in c.feeds)
+    return 0.55 if computed else 0.0
+
+
+@rule("network", "runs-downloads", "This runs what it downloads, unseen.", "deno bun npx go")
+def _(c: Command, s: Setting) -> float:
+    return 0.7 if re.search(r"^(?:run|x|eval|)\s*(?:-\S+\s+)*https?://(?!deno\.land|jsr\.io|esm\.sh)", line(c)) else 0.0
+
+
 @rule("network", "runs-hidden-code", "This hides what it runs from whoever reads it.", "powershell pwsh")
 def _(c: Command, s: Setting) -> float:
     text = line(c)
@@ -243,7 +255,7 @@ def _(c: Command, s: Setting) -> float:
     """A program whose name comes from a computation that could not be followed."""
     if not c.words or known(c.words[0]) or program_name(c.words[0]).startswith("\ue000"):
         return 0.0
-    decoders = ("base64", "xxd", "tr", "rev", "printf", "sed", "awk", "perl", "python", "python3", "openssl")
+    decoders = ("base64", "xxd", "tr", "rev", "printf", "perl", "python", "python3", "openssl", "gunzip")
     return (
         0.6
         if c.words[0].startswith(SOME) and any(feed.name in decoders for feed in c.feeds) and " -v" not in c.source

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from lockgate.policies.danger.rules import Setting, has, line, operands, places, rows, rule, written
+from lockgate.policies.danger.rules import Setting, has, line, operands, places, rows, rule, value, written
 from lockgate.policies.shell.model import Command, shown
 from lockgate.policies.shell.paths import Place
 
@@ -28,7 +28,7 @@ rows("privilege", "chpasswd", ("changes-users", 0.75, r"", "This sets somebody's
 rows(
     "privilege",
     "passwd",
-    ("changes-users", 0.75, r"^(?:-[dlu]\s+)?(?:root|\S+)?$|-d\b|--stdin", "This changes somebody's password."),
+    ("changes-users", 0.75, r"^(?:-[dlu]\s+)?(?:root|[a-z_]\S*)?$|-d\b|--stdin", "This changes somebody's password."),
 )
 rows("privilege", "visudo", ("grants-rights", 0.65, r"^$|^-f", "This changes who may become root."))
 rows(
@@ -47,7 +47,7 @@ rows(
 def _(c: Command, s: Setting) -> float:
     modes = [arg for arg in c.args if re.fullmatch(r"[ugoa]*[+=]\w*s\w*|[24567][0-7]{3}|0[24567][0-7]{3}", arg)]
     if c.name == "install":
-        return 0.0
+        return 0.8 if re.fullmatch(r"0?[4567][0-7]{3}|[ug]*\+s", value(c, "-m", "--mode")) else 0.0
     return 0.8 if modes and not re.fullmatch(r"g\+s|2[0-7]{3}|02[0-7]{3}", modes[0]) else 0.0
 
 
@@ -82,7 +82,7 @@ _STARTUP = re.compile(
     r"\.config/(?:fish/config\.fish|autostart/)"
 )
 _ACTIVE = re.compile(
-    r"curl|wget|\bnc\b|ncat|/dev/tcp|base64|\beval\b|python\d? -c|bash -i|nohup|\bsh -c|PROMPT_COMMAND|LD_PRELOAD|alias\s+(?:sudo|ssh|su|ls|cd)=|"
+    r"curl|wget|\bnc\b|ncat|/dev/tcp|base64|python\d? -c|bash -i|nohup|\bsh -c|PROMPT_COMMAND|LD_PRELOAD|alias\s+(?:sudo|ssh|su|ls|cd)=|"
     r"\.(?:hidden|x|sys)\b|/tmp/|rm -rf"
 )
 

@@ -141,6 +141,8 @@ def _workspace(parts: tuple[str, ...], recursive: bool) -> float:
         return (0.9 if not below or _everything(below[0]) else 0.55 if ups > 2 else 0.4) if recursive else 0.3
     if not parts:
         return 0.8 if recursive else 0.4
+    if parts[-1] == ".git" and 1 < len(parts) < 4 and recursive:
+        return 0.6
     if parts[0] == ".git":
         return (
             0.85
@@ -164,6 +166,8 @@ def _unset(parts: tuple[str, ...], recursive: bool) -> float:
 
 
 def _unknown(parts: tuple[str, ...], recursive: bool) -> float:
+    if parts[:1] == ("..",):
+        return (0.6 if _everything(parts[-1]) or parts[-1] == ".." else 0.4) if recursive else 0.2
     if len(parts) > 1 and _everything(parts[-1]) and len(parts) == 2:
         return 0.45 if recursive else 0.2
     return 0.2

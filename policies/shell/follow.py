@@ -109,6 +109,11 @@ def script_file(command: Command) -> tuple[str, Sequence[str]] | None:
 
 
 def _interpreted(command: Command, language: str) -> Iterator[Inner]:
+    if language == "python" and "-m" in command.args[:-1]:
+        at = list(command.args).index("-m")
+        if not any(arg == "-c" for arg in command.args[:at]) and all(arg.startswith("-") for arg in command.args[:at]):
+            yield Inner(via=f"{command.name} -m", words=command.args[at + 1 :])
+            return
     if code := code_of(command):
         _, text, rest = code
         if language == "powershell":

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
+from lockgate.policies.patterns import finds
 from lockgate.policies.shell.follow import Inner
 from lockgate.policies.shell.model import some
 
@@ -36,6 +37,8 @@ class Doings:
 def commands_in(text: str, language: str) -> Made:
     """The commands that a program in this language would amount to."""
     doings = Doings()
+    if finds(_WHOLE_ENVIRONMENT, text):
+        doings.runs("the whole environment", "env")
     if language == "sh" or language == "powershell":
         doings.shell("", text)
     elif language == "python":
@@ -48,6 +51,12 @@ def commands_in(text: str, language: str) -> Made:
         read_calls(text, language, doings)
     return Made(inner=tuple(doings.inner), unclear=tuple(doings.unclear), output="".join(doings.printed) or None)
 
+
+_WHOLE_ENVIRONMENT = (
+    r"JSON\.stringify\(process\.env\)|ENV\.to_(?:h|a)\b|\$_(?:ENV|SERVER)\b|%ENV\b|(?:dict|str|dumps|items)\(os\.environ|"
+    r"os\.environ\.(?:items|copy)\(|=\s*os\.environ\s*[,)]"
+)
+"""RE2: a program that takes every variable of its environment."""
 
 type Value = str | list[str] | None
 """A text or a list of texts that is known in part; None where nothing is."""

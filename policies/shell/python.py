@@ -26,7 +26,7 @@ from lockgate.policies.shell.programs import (
 from lockgate.policies.shell.scope import ENVIRONMENT
 
 MAX_NODES = 20_000
-_FINDERS = ("os.listdir", "os.walk", "os.scandir", "glob.glob", "glob.iglob", "pathlib.Path.glob", "pathlib.Path.rglob")
+_FINDERS = ("os.listdir", "os.walk", "os.scandir", "glob.glob", "glob.iglob")
 
 
 def read_python(text: str, doings: Doings) -> None:
@@ -292,6 +292,9 @@ class _Reader(ast.NodeVisitor):
                 return ENVIRONMENT.get(name, unset(name))
             case ast.Call():
                 return self._called_value(node, depth + 1)
+            case ast.UnaryOp(op=ast.USub(), operand=operand):
+                number = self._value(operand, depth + 1)
+                return f"-{number}" if isinstance(number, str) else None
             case ast.Await(value=value) | ast.NamedExpr(value=value):
                 return self._value(value, depth + 1)
             case _:

@@ -212,7 +212,8 @@ class _Calls:
             value, at = self._named(at, token)
         else:
             return None, at + 1
-        while self._mark(at) in ("+", ".") and self._kind(at + 1) in ("string", "name", "command"):
+        joins = (".",) if self._language in ("perl", "php") else ("+", "..")
+        while self._mark(at) in joins and self._kind(at + 1) in ("string", "name", "command"):
             more, at = self._value(at + 1)
             value = text_of(value) + text_of(more)
         return self._decoded(value, at)
@@ -233,6 +234,10 @@ class _Calls:
         if token.value.endswith(("path.join", "File.join", "File.expand_path", "path.resolve")):
             args, _ = self._arguments(at + 2)
             return "/".join(text_of(arg) for arg in args), self._closing(at + 1)
+        if token.value.endswith("glob") and self._mark(at + 1) in ("(", "") and at + 1 < len(self._tokens):
+            bracket = self._mark(at + 1) == "("
+            value, after = self._value(at + (2 if bracket else 1))
+            return value, self._closing(at + 1) if bracket else after
         if self._mark(at + 1) == "(":
             return None, self._closing(at + 1)
         return self._names.get(token.value), at + 1

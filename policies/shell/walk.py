@@ -115,8 +115,10 @@ class Walker:
         """The functions and aliases that are running."""
         self._source = b""
         self._level = 0
-        self._aside = False
+        self._aside = self._aside_here = False
         """Whether what runs now runs in the background or in a pipe."""
+        self._spawning = False
+        """Whether what runs now runs so often that, in the background, it would exhaust the machine."""
         self._gathered: list[Command] = []
         """The commands whose output the words being read hold."""
 
@@ -203,6 +205,7 @@ class Walker:
         start = len(self._work.commands)
         for at, node in enumerate(nodes):
             aside, self._aside = self._aside, self._aside or _in_background(node)
+            self._aside_here = _in_background(node)
             last = at == len(nodes) - 1
             printed = self._statement(node, feed, redirects if last else ())
             self._aside = aside
@@ -233,7 +236,7 @@ class Walker:
     def _redirected(self, node: Node, feed: Feed) -> str | None:
         """A statement with redirections; what follows a heredoc on its line hangs below it in the tree."""
         redirects, arguments, after, piped = list[Redirect](), list[Node](), list[Node](), list[Node]()
-        for child in node.children_by_field_name("redirect"):
+        for child in (part for part in node.named_children if part.type.endswith("_redirect")):
             redirects += self._redirect(child)
             if child.type == "heredoc_redirect":
                 arguments += child.children_by_field_name("argument")
@@ -264,11 +267,14 @@ class Walker:
             values = list(self.scope.positional or [some("an argument")])
         if self._gathered:
             self.scope.origins[f"${name}"] = tuple(self._gathered)
+        spawning, self._spawning = self._spawning, self._spawning or _many(self._text(node)[:500])
         values = list(dict.fromkeys(values))
         if len(values) > MAX_TURNS:
             self._work.note("a loop has too many turns to be read", self._text(node))
         body = node.child_by_field_name("body")
-        return self._turns(body, name, values[:MAX_TURNS], feed)
+        output = self._turns(body, name, values[:MAX_TURNS], feed)
+        self._spawning = spawning
+        return output
 
     def _turns(self, body: Node, name: str, values: Sequence[str], feed: Feed) -> str | None:
         output: str | None = ""
@@ -282,6 +288,13 @@ class Walker:
         body = node.child_by_field_name("body")
         conditions = [child for child in node.children_by_field_name("condition") if child.is_named]
         self._several(conditions, feed)
+        endless = [self._text(c).strip() for c in conditions] in (["true"], [":"], ["1"], ["((1))"])
+        spawning, self._spawning = self._spawning, self._spawning or endless
+        output = self._while_body(body, conditions, feed)
+        self._spawning = spawning
+        return output
+
+    def _while_body(self, body: Node, conditions: Sequence[Node], feed: Feed) -> str | None:
         reads = next((c for c in conditions if c.type == "command" and self._text(c).split()[-2:-1]), None)
         read_words = self._text(reads).split() if reads is not None else []
         if "read" in read_words[:2] and feed.text is not None and known(feed.text):
@@ -336,7 +349,11 @@ class Walker:
     ) -> str | None:
         words, own, assigned = list[str](), list[Redirect](), dict[str, str]()
         self._gathered = []
+        torn = self._torn(node)
         for child in node.children:
+            if child.start_byte in torn:
+                words += torn[child.start_byte]
+                continue
             match child.type:
                 case "variable_assignment":
                     value = child.child_by_field_name("value")
@@ -365,9 +382,26 @@ class Walker:
         )
         return self._run(words, asked)
 
+    def _torn(self, node: Node) -> dict[int, list[str]]:
+        """Words that the parser tears at a `$NAME` before a slash, by where their parts begin."""
+        found: dict[int, list[str]] = {}
+        children = [child for child in node.children if child.end_byte > child.start_byte]
+        for first, second in zip(children, children[1:], strict=False):
+            if first.end_byte == second.start_byte and self._text(first).endswith("$") and second.type == "word":
+                whole = re.sub(r"\$([A-Za-z_]\w*)", r"${\1}", self._bytes(first.start_byte, second.end_byte))
+                walker = Walker(self._work, self.scope, via=self._via, inside=self._where, active=self._active)
+                walker._source = f"x {whole}".encode()
+                command = _first(self._work.parser.parse(walker._source).root_node, "command")
+                arguments = [] if command is None else command.children_by_field_name("argument")
+                found[first.start_byte] = [word for argument in arguments for word in walker._words(argument)]
+                found[second.start_byte] = []
+        return found
+
     def _run(self, words: Sequence[str], asked: _Asked) -> str | None:
         """Starts a command whose words are known: an alias, a function, a builtin or a program."""
         head = words[0] if words else ""
+        if self._spawning and self._aside_here and head not in ("wait", "sleep", "kill"):
+            self._work.add(replace(self._command(words, asked), endless=True))
         if head in self.scope.aliases and f"alias {head}" not in self._active:
             text = " ".join((self.scope.aliases[head], *map(shlex.quote, words[1:])))
             return self._nested(Inner(via="alias", script=text), asked.feed, active=f"alias {head}")
@@ -643,9 +677,10 @@ class Walker:
             case "string" | "translated_string":
                 return self._string(node)
             case "simple_expansion":
-                return self._space(node) + _placed(self._variable(self._text(node).strip()[1:]), quoted)
+                value = self._variable(self._text(node).strip()[1:])
+                return self._space(node) + _placed(value, quoted, self.scope.variables.get("IFS", ""))
             case "expansion":
-                return self._space(node) + _placed(self._expansion(node), quoted)
+                return self._space(node) + _placed(self._expansion(node), quoted, self.scope.variables.get("IFS", ""))
             case "command_substitution":
                 return self._space(node) + _placed(self._substituted(node), quoted)
             case "process_substitution":
@@ -692,7 +727,7 @@ class Walker:
         scope = self.scope
         self._gathered += scope.origins.get(f"${name}", ())
         if name in ("@", "*"):
-            return SPLIT.join(scope.positional) if scope.positional is not None else some("the arguments")
+            return SPLIT.join(scope.positional or ())
         if name.isdigit() and name != "0":
             at = int(name) - 1
             if scope.positional is None:
@@ -942,10 +977,17 @@ def _in_background(node: Node) -> bool:
     return after is not None and after.type == "&"
 
 
-def _placed(value: str, quoted: bool) -> str:
-    """A value as it stands in a word: its braces mean nothing, and outside of quotes its white space splits."""
+def _many(loop: str) -> bool:
+    """Whether a loop turns thousands of times, or without end."""
+    return bool(re.search(r"(?:seq|\.\.)\s*(?:\d+\s+)?\d{4,}|;\s*;\s*\)\)|<=?\s*\d{5,}", loop))
+
+
+def _placed(value: str, quoted: bool, separators: str = "") -> str:
+    """A value as it stands in a word: its braces mean nothing, and outside of quotes its separators split it."""
     value = value.translate(QUOTED)
-    return value if quoted else re.sub(r"[ \t\n]+", SPLIT, value)
+    if quoted:
+        return value
+    return re.sub(f"[{re.escape(separators)}]+" if separators else r"[ \t\n]+", SPLIT, value)
 
 
 def _unmarked(text: str) -> str:
