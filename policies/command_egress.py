@@ -47,9 +47,23 @@ class Options(Section):
 
     allow: list[str] = Field(
         default_factory=lambda: (
-            ["github.com", "*.github.com", "*.githubusercontent.com", "gitlab.com", "pypi.org"]
-            + ["files.pythonhosted.org", "registry.npmjs.org", "registry.yarnpkg.com", "crates.io", "*.crates.io"]
-            + ["rubygems.org", "proxy.golang.org", "registry-1.docker.io", "deb.debian.org", "*.ubuntu.com"]
+            [
+                "github.com",
+                "*.github.com",
+                "*.githubusercontent.com",
+                "gitlab.com",
+                "pypi.org",
+                "files.pythonhosted.org",
+                "registry.npmjs.org",
+                "registry.yarnpkg.com",
+                "crates.io",
+                "*.crates.io",
+                "rubygems.org",
+                "proxy.golang.org",
+                "registry-1.docker.io",
+                "deb.debian.org",
+                "*.ubuntu.com",
+            ]
         )
     )
     """Hosts that commands may reach."""

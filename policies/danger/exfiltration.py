@@ -237,7 +237,7 @@ def _sent(c: Command, reach: Reach, s: Setting) -> float:
 def _archive_only(c: Command) -> bool:
     return (
         all(feed.name in ("tar", "git", "zip", "gzip", "pg_dump", "mysqldump", "cat", "zstd") for feed in c.feeds)
-        and not c.feeds[-1:] == ()
+        and c.feeds[-1:] != ()
     )
 
 

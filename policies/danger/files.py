@@ -6,8 +6,8 @@ import re
 
 from lockgate.policies.danger.rules import Setting, has, line, operands, places, read_by, rule, value, written
 from lockgate.policies.danger.worth import deletion, overwriting
-from lockgate.policies.shell.follow import found_by
 from lockgate.policies.shell.model import SOME, UNSET, Command, known
+from lockgate.policies.shell.runners import found_by
 
 _DELETE = "rm unlink shred srm rimraf trash-empty del rd rmdir remove-item ri erase gio"
 

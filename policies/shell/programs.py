@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from lockgate.policies.patterns import finds
-from lockgate.policies.shell.follow import Inner
+from lockgate.policies.shell.inner import Inner
 from lockgate.policies.shell.model import some
 
 

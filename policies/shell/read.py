@@ -8,7 +8,8 @@ from typing import Any, cast
 
 from lockgate.policies.shell.model import HERE, PRIVATE, Script
 from lockgate.policies.shell.scope import Scope
-from lockgate.policies.shell.walk import MAX_TEXT, Nothing, Walker, Work
+from lockgate.policies.shell.walk import Walker
+from lockgate.policies.shell.work import MAX_TEXT, Nothing, Work
 
 
 @cache

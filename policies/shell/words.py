@@ -5,7 +5,7 @@ from __future__ import annotations
 import fnmatch
 import re
 from collections.abc import Iterator, Sequence
-from itertools import islice
+from itertools import islice, pairwise
 
 from lockgate.policies.shell.model import QUOTED, SPLIT, UNQUOTED, known
 
@@ -63,11 +63,7 @@ def braces(text: str, depth: int = 0) -> Iterator[str]:
         span = _RANGE.fullmatch(text[at + 1 : end]) if end > 0 else None
         if end > 0 and (commas or span) and depth < MAX_BRACES:
             edges = [at, *commas, end]
-            middles = (
-                _members(span[1], span[2])
-                if span
-                else [text[a + 1 : b] for a, b in zip(edges, edges[1:], strict=False)]
-            )
+            middles = _members(span[1], span[2]) if span else [text[a + 1 : b] for a, b in pairwise(edges)]
             rest = list(islice(braces(text[end + 1 :], depth + 1), MAX_WORDS))
             for middle in middles:
                 for inner in braces(middle, depth + 1):
