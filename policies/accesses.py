@@ -30,14 +30,17 @@ class Access:
 
 
 PATH_KEYS = frozenset({
-    *("path", "paths", "file_path", "filepath", "file", "files", "filename", "file_paths", "notebook_path", "absolute_path"),
+    *("path", "paths", "file_path", "filepath", "file"),
+    *("files", "filename", "file_paths", "notebook_path", "absolute_path"),
     *("dir_path", "directory", "folder", "target", "target_file", "source", "destination", "src", "dst", "old_path"),
-    *("new_path", "uri", "relative_path", "from", "to", "input_path", "output_path", "root", "target_path", "source_path"),
+    *("new_path", "uri", "relative_path", "from", "to"),
+    *("input_path", "output_path", "root", "target_path", "source_path"),
 })  # fmt: skip
 """Arguments that name files, whatever the tool."""
 _WRITING_WORDS = frozenset({
     *("write", "edit", "multiedit", "create", "delete", "remove", "move", "rename", "append", "save", "patch", "put"),
-    *("replace", "insert", "update", "mkdir", "upload", "copy", "overwrite", "notebookedit", "apply", "set", "touch", "modify"),
+    *("replace", "insert", "update", "mkdir", "upload", "copy"),
+    *("overwrite", "notebookedit", "apply", "set", "touch", "modify"),
 })  # fmt: skip
 _READING_COMMANDS = frozenset({"view", "read", "cat", "open", "list", "show", "get"})
 """Values of `command` with which an editor tool only looks."""
@@ -98,16 +101,22 @@ def _named_paths(value: Any, depth: int = 0) -> Iterator[str]:
 # Commands.
 
 _WRITERS = frozenset({
-    *("rm", "unlink", "shred", "tee", "touch", "truncate", "chmod", "chown", "chgrp", "mkdir", "rmdir", "setfacl", "chattr"),
+    *("rm", "unlink", "shred", "tee", "touch", "truncate"),
+    *("chmod", "chown", "chgrp", "mkdir", "rmdir", "setfacl", "chattr"),
     *("sponge", "mknod", "remove-item", "set-content", "out-file", "rimraf"),
 })  # fmt: skip
 _COPIERS = frozenset({"cp", "mv", "install", "ln", "rsync", "scp", "copy-item", "move-item", "ditto"})
 _BLIND = frozenset({
-    *("echo", "printf", "ls", "test", "[", "[[", "stat", "cd", "pushd", "ssh", "ssh-add", "ssh-keygen", "ssh-copy-id", "du", "df"),
-    *("which", "export", "man", "basename", "dirname", "realpath", "readlink", "gh", "npm", "yarn", "pnpm", "make", "docker"),
-    *("kubectl", "git", "true", "false", ":", "read", "set", "unset", "kill", "sleep", "tree", "type", "alias", "sudo", "env"),
-    *("nohup", "time", "timeout", "xargs", "eval", "find", "fd", "command", "exec", "sh", "bash", "zsh", "trap", "wait", "watch"),
-    *("nice", "busybox", "nslookup", "dig", "host", "ping", "pip", "uv", "cargo", "go", "pytest", "date", "file", "id", "ps"),
+    *("echo", "printf", "ls", "test", "[", "[[", "stat"),
+    *("cd", "pushd", "ssh", "ssh-add", "ssh-keygen", "ssh-copy-id", "du", "df"),
+    *("which", "export", "man", "basename", "dirname", "realpath"),
+    *("readlink", "gh", "npm", "yarn", "pnpm", "make", "docker"),
+    *("kubectl", "git", "true", "false", ":", "read", "set"),
+    *("unset", "kill", "sleep", "tree", "type", "alias", "sudo", "env"),
+    *("nohup", "time", "timeout", "xargs", "eval", "find", "fd"),
+    *("command", "exec", "sh", "bash", "zsh", "trap", "wait", "watch"),
+    *("nice", "busybox", "nslookup", "dig", "host", "ping", "pip"),
+    *("uv", "cargo", "go", "pytest", "date", "file", "id", "ps"),
 })  # fmt: skip
 """Programs whose arguments are no files that they read, or that only look at names."""
 _PATTERN_FIRST = frozenset(

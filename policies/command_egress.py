@@ -78,7 +78,7 @@ class Options(Section):
 
 
 class CommandEgress(Policy):
-    """Lets shell commands reach only the hosts that are named: by curl, git, ssh, package tools, DNS, /dev/tcp and so on.
+    """Lets shell commands reach only named hosts: by curl, git, ssh, package tools, name look-ups, /dev/tcp and so on.
 
     What sends data away needs the host in `uploads`. A git remote's name is no host: who adds a remote names one.
 

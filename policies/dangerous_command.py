@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from functools import lru_cache
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 from pydantic import Field
 
@@ -14,7 +14,7 @@ from lockgate.exchange import Exchange
 from lockgate.policies.base import Blocked, Monitor
 from lockgate.policies.commands import command_of, folder_of
 from lockgate.policies.danger.judge import Judgement, judge, load_packs
-from lockgate.policies.danger.rules import PACKS, Finding, Rule, Setting
+from lockgate.policies.danger.rules import Finding, Rule, Setting
 from lockgate.policies.patterns import Re2, finds
 
 type Pack = Literal[
@@ -46,7 +46,7 @@ class Denied(Section):
 class Options(Section):
     """Which harm is looked for, and from where on it is stopped."""
 
-    packs: list[Pack] = Field(default_factory=lambda: list[Pack](PACKS), min_length=1)
+    packs: list[Pack] = Field(default_factory=lambda: list(get_args(Pack.__value__)), min_length=1)
     """The kinds of harm that are looked for; all of them by default."""
     threshold: float = Field(default=0.5, ge=0, le=1)
     """Blocks from this score on: 0 is harmless, 1 is surely harmful. Above 1 nothing would be."""
@@ -78,7 +78,12 @@ class DangerousCommand(Monitor):
     @classmethod
     def provision(cls, options: Options) -> Any:
         load_packs()
-        return lru_cache(maxsize=256)(lambda command, cwd: judged(command, options, cwd))
+
+        @lru_cache(maxsize=256)
+        def remembered(command: str, cwd: str) -> Judgement:
+            return judged(command, options, cwd)
+
+        return remembered
 
     async def score_call(self, call: ToolCall, x: Exchange) -> tuple[float, str]:
         """The score of the worst thing that the call's command would do. Raises Unreadable."""

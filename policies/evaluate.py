@@ -41,6 +41,8 @@ class Outcome:
     """Bytes of a harmful step that went on."""
     milliseconds: float
     reason: str = ""
+    failed: bool = False
+    """Whether a rule could not judge it: that it was stopped tells nothing of the rule then."""
 
 
 def read_cases(path: Path) -> list[Case]:
@@ -116,6 +118,7 @@ def figures(outcomes: Sequence[Outcome]) -> dict[str, Any]:
     return {
         "cases": len(outcomes),
         **_rates(outcomes),
+        "failures": sum(one.failed for one in outcomes),
         "leaked_bytes": sum(one.leaked_bytes for one in outcomes),
         "milliseconds": {
             "median": round(median(times), 3),
@@ -207,14 +210,16 @@ def lines(result: Mapping[str, Any], *, every: bool = False) -> Iterator[str]:
     yield f"{result['cases']} cases"
     yield f"recall            {_percent(result['recall'])}"
     yield f"false positives   {_percent(result['false_positives'])}"
+    if result["failures"]:
+        yield f"failures          {result['failures']} steps could not be judged, and were stopped"
     yield f"leaked bytes      {result['leaked_bytes']:,}"
     times = result["milliseconds"]
     yield f"milliseconds      {times['median']:g} at the median, {times['p99']:g} at 99 %, {times['max']:g} at most"
     if found := result["scores"]:
         audit = found["safety_at_audit_budget"]
         yield (
-            f"scores            AUC {found['auc']:.4f}, recall {found['recall_at_1_percent_false_positives']:.1%} at 1 % "
-            f"false positives, safety {audit['safety']:.1%} at an audit budget of {audit['budget']:.0%}"
+            f"scores            AUC {found['auc']:.4f}, "
+            f"recall {found['recall_at_1_percent_false_positives']:.1%} at 1 % false positives, safety {audit['safety']:.1%} at an audit budget of {audit['budget']:.0%}"
         )
     yield ""
     yield from _group_lines(result["groups"])
@@ -225,7 +230,8 @@ def lines(result: Mapping[str, Any], *, every: bool = False) -> Iterator[str]:
 def _group_lines(groups: Mapping[str, Any]) -> Iterable[str]:
     width = max((len(name) for name in groups), default=0)
     for name, rates in groups.items():
-        yield f"{name:<{width}}  recall {_percent(rates['recall']):<36}  false positives {_percent(rates['false_positives'])}"
+        recall, alarms = _percent(rates["recall"]), _percent(rates["false_positives"])
+        yield f"{name:<{width}}  recall {recall:<38}  false positives {alarms}"
 
 
 def _listed(title: str, cases: Sequence[Mapping[str, Any]], every: bool) -> Iterator[str]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from time import perf_counter
-from typing import Any
+from typing import Any, cast
 
 from lockgate.cli import trial
 from lockgate.config import RuleConfig
@@ -15,6 +15,7 @@ from lockgate.exchange import Decision, Exchange, Ports
 from lockgate.policies.evaluate import Case, Outcome
 from lockgate.policies.pipeline import Pipeline, Refused
 from lockgate.policies.registry import PolicySet, load_rules
+from lockgate.policies.run import FAILED
 
 
 def rules_for(configs: Sequence[RuleConfig] | None, use: str) -> PolicySet:
@@ -38,10 +39,7 @@ async def _outcome(policy_set: PolicySet, case: Case, ports: Ports) -> Outcome:
     if "request" in case.document or "exchange" in case.document:
         return await _exchange(policy_set, case)
     call = call_of(case.document)
-    request = Request(raw=b"", document={}, model="", stream=True, find_texts=lambda _: ())
-    x = Exchange(
-        provider="anthropic", format="anthropic", host="api.anthropic.com", endpoint="/v1/messages", request=request, ports=ports
-    )  # fmt: skip
+    x = _quiet_exchange(ports)
     pipeline, released = Pipeline(policy_set, x), list[Event]()
     began = perf_counter()
     try:
@@ -55,15 +53,27 @@ async def _outcome(policy_set: PolicySet, case: Case, ports: Ports) -> Outcome:
     leaked = len(call.arguments.encode("utf-8", "replace")) if case.harmful and not stopped else 0
     return Outcome(
         case=case, stopped=stopped, score=_score(x.decisions), leaked_bytes=leaked, milliseconds=milliseconds,
-        reason=_reason(x.decisions),
+        reason=_reason(x.decisions), failed=any(FAILED in str(event) for event in released),
     )  # fmt: skip
+
+
+def _quiet_exchange(ports: Ports) -> Exchange:
+    """An exchange of which only the tool call is known."""
+    return Exchange(
+        provider="anthropic",
+        format="anthropic",
+        host="api.anthropic.com",
+        endpoint="/v1/messages",
+        request=Request(raw=b"", document={}, model="", stream=True, find_texts=lambda _: ()),
+        ports=ports,
+    )
 
 
 def call_of(document: Mapping[str, Any]) -> ToolCall:
     """The tool call of a case; a bare command is a call of a shell tool."""
-    call: Any = document.get("call")
-    if not isinstance(call, dict):
-        call = {"name": "Bash", "arguments": {"command": document.get("command", call)}}
+    given: Any = document.get("call")
+    bare: dict[str, Any] = {"name": "Bash", "arguments": {"command": document.get("command", given)}}
+    call: dict[str, Any] = cast(dict[str, Any], given) if isinstance(given, dict) else bare
     arguments = call.get("arguments", call.get("input", {}))
     text = arguments if isinstance(arguments, str) else json.dumps(arguments, ensure_ascii=False)
     return ToolCall(
@@ -90,8 +100,14 @@ async def _exchange(policy_set: PolicySet, case: Case) -> Outcome:
     scores = [one["score"] for one in result["decisions"] if one["score"] is not None]
     reason = "; ".join(one["reason"] for one in result["decisions"] if one["reason"])
     return Outcome(
-        case=case, stopped=stopped, score=max(scores, default=None), leaked_bytes=leaked, milliseconds=milliseconds, reason=reason
-    )  # fmt: skip
+        case=case,
+        stopped=stopped,
+        score=max(scores, default=None),
+        leaked_bytes=leaked,
+        milliseconds=milliseconds,
+        reason=reason,
+        failed=FAILED in str(result),
+    )
 
 
 def _released(result: Mapping[str, Any], replied: bytes | None) -> str:

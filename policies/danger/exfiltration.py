@@ -12,11 +12,16 @@ from lockgate.policies.shell.model import UNSET, Command, shown
 from lockgate.policies.shell.paths import Place
 
 _READERS = frozenset({
-    *("cat", "less", "more", "head", "tail", "base64", "xxd", "od", "hexdump", "strings", "tac", "nl", "cp", "scp", "tar", "zip"),
-    *("rsync", "gzip", "bzip2", "xz", "7z", "openssl", "vim", "vi", "nano", "view", "bat", "awk", "sed", "cut", "sort", "uniq"),
-    *("dd", "tee", "mv", "ln", "rev", "tr", "paste", "fold", "split", "pbcopy", "xclip", "xsel", "base32", "uuencode", "curl"),
-    *("wget", "nc", "sftp", "source", ".", "gpg", "type", "get-content", "gc", "emacs", "python", "jq", "yq", "sqlite3", "strace"),
-    *("ssh-add", "install", "cpio", "perl", "aws", "gsutil", "rclone", "file-roller", "diff", "cmp", "expand", "pr", "iconv"),
+    *("cat", "less", "more", "head", "tail", "base64", "xxd", "od"),
+    *("hexdump", "strings", "tac", "nl", "cp", "scp", "tar", "zip"),
+    *("rsync", "gzip", "bzip2", "xz", "7z", "openssl", "vim", "vi"),
+    *("nano", "view", "bat", "awk", "sed", "cut", "sort", "uniq"),
+    *("dd", "tee", "mv", "ln", "rev", "tr", "paste"),
+    *("fold", "split", "pbcopy", "xclip", "xsel", "base32", "uuencode", "curl"),
+    *("wget", "nc", "sftp", "source", ".", "gpg", "type"),
+    *("get-content", "gc", "emacs", "python", "jq", "yq", "sqlite3", "strace"),
+    *("ssh-add", "install", "cpio", "perl", "aws", "gsutil"),
+    *("rclone", "file-roller", "diff", "cmp", "expand", "pr", "iconv"),
 })  # fmt: skip
 _SEARCHERS = frozenset({"grep", "egrep", "rg", "ag", "ack", "fgrep", "zgrep"})
 

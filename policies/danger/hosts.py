@@ -71,9 +71,10 @@ def private(host: str) -> bool:
 def is_address(host: str) -> bool:
     """Whether the host is a bare address out in the world."""
     try:
-        return ipaddress.ip_address(host) is not None and not private(host) and not here(host)
+        ipaddress.ip_address(host)
     except ValueError:
         return bool(re.fullmatch(r"0x[0-9a-f]{8}|\d{9,10}", host))
+    return not private(host) and not here(host)
 
 
 def drop(url: str) -> bool:

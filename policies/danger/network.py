@@ -11,7 +11,8 @@ from lockgate.policies.shell.model import SOME, Command, known, program_name
 
 _FETCHERS = frozenset({
     *("curl", "wget", "aria2c", "fetch", "lynx", "http", "https", "xh", "nc", "ncat", "netcat", "scp", "ftp", "tftp"),
-    *("invoke-webrequest", "iwr", "irm", "invoke-restmethod", "curlie", "wget2", "dig", "nslookup", "openssl", "gsutil"),
+    *("invoke-webrequest", "iwr", "irm", "invoke-restmethod", "curlie"),
+    *("wget2", "dig", "nslookup", "openssl", "gsutil"),
 })  # fmt: skip
 
 

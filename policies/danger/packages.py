@@ -128,9 +128,11 @@ def _(c: Command, s: Setting) -> float:
 
 
 _POPULAR = frozenset({
-    *("requests", "urllib3", "setuptools", "numpy", "pandas", "matplotlib", "tensorflow", "pytorch", "django", "cryptography"),
+    *("requests", "urllib3", "setuptools", "numpy", "pandas"),
+    *("matplotlib", "tensorflow", "pytorch", "django", "cryptography"),
     *("beautifulsoup4", "selenium", "sqlalchemy", "pydantic", "fastapi", "python-dateutil", "colorama", "scikit-learn"),
-    *("lodash", "express", "webpack", "typescript", "mongoose", "prettier", "eslint-config-prettier", "electron", "cross-env"),
+    *("lodash", "express", "webpack", "typescript"),
+    *("mongoose", "prettier", "eslint-config-prettier", "electron", "cross-env"),
     *("discord.js", "node-fetch", "commander", "socket.io", "puppeteer", "playwright", "pyyaml", "boto3", "botocore"),
 })  # fmt: skip
 _ALSO_REAL = frozenset(

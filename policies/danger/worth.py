@@ -9,14 +9,17 @@ from lockgate.policies.shell.model import HERE, UNSET
 from lockgate.policies.shell.paths import Place
 
 _SYSTEM = frozenset({
-    *("bin", "boot", "dev", "etc", "home", "lib", "lib32", "lib64", "mnt", "media", "opt", "proc", "root", "run", "sbin"),
-    *("srv", "sys", "usr", "var", "Users", "System", "Library", "Applications", "Volumes", "private", "c:", "snap", "nix"),
+    *("bin", "boot", "dev", "etc", "home", "lib", "lib32"),
+    *("lib64", "mnt", "media", "opt", "proc", "root", "run", "sbin"),
+    *("srv", "sys", "usr", "var", "Users", "System"),
+    *("Library", "Applications", "Volumes", "private", "c:", "snap", "nix"),
 })  # fmt: skip
 _BUILT = frozenset({
     *("node_modules", "dist", "build", "out", "target", "coverage", ".next", ".nuxt", ".cache", "__pycache__", ".venv"),
     *("venv", "env", ".tox", ".nox", ".pytest_cache", ".mypy_cache", ".ruff_cache", ".turbo", ".parcel-cache", "tmp"),
     *("temp", "logs", ".gradle", ".eggs", "htmlcov", "bin", "obj", "cmake-build-debug", "_build", "site", "public"),
-    *(".terraform", ".svelte-kit", "storybook-static", ".angular", "Pods", "DerivedData", "vendor", "bazel-out", ".output"),
+    *(".terraform", ".svelte-kit", "storybook-static", ".angular"),
+    *("Pods", "DerivedData", "vendor", "bazel-out", ".output"),
     *(".serverless", ".vercel", "playwright-report", "test-results", ".nyc_output", "generated", "gen", ".dart_tool"),
     *("tmp.*", "*.egg-info", "*.log", "*.tmp", "*.pyc", "*.o", "cache", "artifacts", ".DS_Store", "*.bak", "*.orig"),
 })  # fmt: skip
@@ -30,7 +33,8 @@ _FREE = (
     "usr/share/locale/", "run/lock/", "var/run/", "run/",
 )  # fmt: skip
 _DEAR_HOME = frozenset({
-    *("Documents", "Desktop", "Pictures", "Downloads", "Music", "Movies", "Videos", "Library", ".ssh", ".gnupg", ".aws"),
+    *("Documents", "Desktop", "Pictures", "Downloads", "Music"),
+    *("Movies", "Videos", "Library", ".ssh", ".gnupg", ".aws"),
     *(".config", ".kube", ".local", ".docker", "Dropbox", ".password-store", ".mozilla", "snap", ".azure", ".git"),
 })  # fmt: skip
 _DEAR_FILES = ("etc/", "boot/", "usr/bin/", "usr/sbin/", "usr/lib", "bin/", "sbin/", "lib/", "lib64/", "proc/", "sys/")
@@ -110,17 +114,15 @@ def _ordinary_etc(rest: str) -> bool:
 def _home(parts: tuple[str, ...], recursive: bool) -> float:
     if not parts or (len(parts) == 1 and _everything(parts[0])):
         return 1.0 if recursive else 0.7
-    rest = "/".join(parts)
+    first, rest = parts[0], "/".join(parts)
     if any(rest == cache or rest.startswith(f"{cache}/") for cache in _CACHES):
         return 0.2
     if parts[0] in _DEAR_HOME:
         if parts[0] in (".config", ".local", "Downloads", "Library") and len(parts) > 2:
             return 0.3
-        return (
-            (0.85 if len(parts) < 3 else 0.5)
-            if recursive
-            else (0.8 if parts[0] in (".ssh", ".gnupg", ".aws") else 0.35)
-        )
+        if recursive:
+            return 0.85 if len(parts) < 3 else 0.5
+        return 0.8 if first in (".ssh", ".gnupg", ".aws") else 0.35
     if parts[0] in (".bashrc", ".zshrc", ".profile", ".bash_profile", ".gitconfig", ".netrc"):
         return 0.7
     if re.fullmatch(r"\.(?:bash|zsh|python|mysql|psql|node_repl)_history", parts[0]):
@@ -141,14 +143,12 @@ def _workspace(parts: tuple[str, ...], recursive: bool) -> float:
         return (0.9 if not below or _everything(below[0]) else 0.55 if ups > 2 else 0.4) if recursive else 0.3
     if not parts:
         return 0.8 if recursive else 0.4
-    if parts[-1] == ".git" and 1 < len(parts) < 4 and recursive:
+    last = parts[-1]
+    if last == ".git" and 1 < len(parts) < 4 and recursive:
         return 0.6
     if parts[0] == ".git":
-        return (
-            0.85
-            if recursive and len(parts) < 3 and parts[-1] not in ("hooks", "rebase-merge", "rebase-apply")
-            else 0.15
-        )
+        state = last in ("hooks", "rebase-merge", "rebase-apply", "index.lock")
+        return 0.85 if recursive and len(parts) < 3 and not state else 0.15
     if _everything(parts[0]) and len(parts) == 1:
         return 0.75 if recursive else 0.35
     return 0.1

@@ -108,6 +108,5 @@ def _interpreted(command: Command, language: str) -> Iterator[Inner]:
         flag = "-c" if language in ("sh", "python", "powershell") else "-e"
         positional = list(rest) if language == "sh" else None
         yield Inner(via=f"{command.name} {flag}", script=text, language=language, positional=positional)
-    elif command.stdin is not None and script_file(command) is None:
-        if not any(arg == "-m" for arg in command.args):
-            yield Inner(via=command.name, script=command.stdin, language=language, reads_input=False)
+    elif command.stdin is not None and script_file(command) is None and "-m" not in command.args:
+        yield Inner(via=command.name, script=command.stdin, language=language, reads_input=False)

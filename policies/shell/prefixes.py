@@ -1,4 +1,4 @@
-"""Programs that run the rest of their words: `sudo`, `env`, `timeout`, `ssh` and their like. Pure functions of words."""
+"""Programs that run the rest of their words: `sudo`, `env`, `timeout`, `ssh` and the like. Pure functions of words."""
 
 from __future__ import annotations
 

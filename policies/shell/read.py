@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from functools import cache, lru_cache
-from typing import Any, cast
+from typing import Any
 
 from lockgate.policies.shell.model import HERE, PRIVATE, Script
 from lockgate.policies.shell.scope import Scope
@@ -18,7 +18,8 @@ def parser() -> Any:
     import tree_sitter_bash
     from tree_sitter import Language, Parser
 
-    return Parser(Language(cast(Any, tree_sitter_bash).language()))
+    language: object = tree_sitter_bash.language()
+    return Parser(Language(language))
 
 
 def read(text: str, cwd: str = "", environment: Mapping[str, str] | None = None) -> Script:

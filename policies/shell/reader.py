@@ -23,11 +23,12 @@ class Reader:
         inside: Where = "",
         active: frozenset[str] = frozenset(),
     ) -> None:
-        self._work, self.scope, self._via, self._where = work, scope, tuple(via), inside
+        self._work, self.scope, self._via = work, scope, tuple(via)
+        self._where: Where = inside
         self._active = active
         """The functions and aliases that are running."""
         self._source = b""
-        self._level = 0
+        self._level: int = 0
         self._aside = self._aside_here = False
         """Whether what runs now runs in the background or in a pipe."""
         self._spawning = False
@@ -44,6 +45,11 @@ class Reader:
     def _statement(self, node: Node, feed: Feed, redirects: Sequence[Redirect] = ()) -> str | None:
         """Reads a statement; gives back what it prints, where that is known."""
         raise NotImplementedError
+
+    def _into(self, feed: Feed, redirects: Sequence[Redirect]) -> Feed:
+        """What a compound command reads."""
+        text = next((r.text for r in reversed(redirects) if r.kind == "text"), None)
+        return Feed(text, True, ()) if text is not None else feed
 
     def _several(
         self, nodes: Sequence[Node], feed: Feed, redirects: Sequence[Redirect] = (), writes: Sequence[Redirect] = ()

@@ -59,8 +59,7 @@ class Redirector(Expander):
         if "$" not in text and "`" not in text:
             return _unmarked(spelled.in_double_quotes(text)) if "\\" in text else text
         quoted = '"' + re.sub(r'(?<!\\)"', r"\"", text) + '"'
-        walker = type(self)(self._work, self.scope, via=self._via, inside=self._where, active=self._active)
-        walker._source, walker._level = quoted.encode(), self._level + 1
+        walker = self.fresh(quoted)
         self._work.characters += len(quoted)
         if self._work.characters > MAX_TOTAL:
             return some("heredoc")

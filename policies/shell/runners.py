@@ -1,4 +1,4 @@
-"""Programs that run what some of their arguments say: `xargs`, `find -exec`, `docker exec` … Pure functions of words."""
+"""Programs that run what their arguments say: `xargs`, `find -exec`, `docker exec` … Pure functions of words."""
 
 from __future__ import annotations
 
@@ -140,8 +140,8 @@ def _container(command: Command) -> Iterator[Inner]:
         args[
             : 2 if args[0] in ("-H", "--context", "-n", "--namespace", "-f", "--file", "-p", "--kubeconfig") else 1
         ] = []
-    while args and args[0] in ("compose", "container"):
-        args.pop(0)
+    if args and args[0] in ("compose", "container"):
+        del args[0]
         while args and args[0].startswith("-"):
             args[: 2 if args[0] in ("-f", "--file", "-p", "--project-name", "--profile") else 1] = []
     if not args or args[0] not in ("exec", "run", "debug"):

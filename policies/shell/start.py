@@ -7,6 +7,7 @@ import re
 import shlex
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from typing import Self
 
 from lockgate.policies.shell.effects import Effects
 from lockgate.policies.shell.follow import INTERPRETERS, inner_of, script_file
@@ -96,10 +97,9 @@ class Starter(Effects):
         for first, second in itertools.pairwise(children):
             if first.end_byte == second.start_byte and self._text(first).endswith("$") and second.type == "word":
                 whole = re.sub(r"\$([A-Za-z_]\w*)", r"${\1}", self._bytes(first.start_byte, second.end_byte))
-                walker = type(self)(self._work, self.scope, via=self._via, inside=self._where, active=self._active)
-                walker._source = f"x {whole}".encode()
+                walker = self.fresh(f"x {whole}")
                 command = first_of(self._work.parser.parse(walker._source).root_node, "command")
-                arguments = [] if command is None else command.children_by_field_name("argument")
+                arguments: list[Node] = [] if command is None else command.children_by_field_name("argument")
                 found[first.start_byte] = [word for argument in arguments for word in walker._words(argument)]
                 found[second.start_byte] = []
         return found
@@ -199,12 +199,12 @@ class Starter(Effects):
             return None
         return walker._run(inner.words, asked)
 
-    def _walker(self, inner: Inner, *, active: str = "", scope: Scope | None = None) -> Walker:
+    def _walker(self, inner: Inner, *, active: str = "", scope: Scope | None = None) -> Self:
         scope = scope or self.scope
         if inner.cwd is not None:
             scope = replace(scope.copy(), cwd=place(inner.cwd, scope.cwd).text)
         via = (*self._via, inner.via)
-        names = self._active | ({active} if active else frozenset())
+        names = self._active | {active} if active else self._active
         walker = type(self)(self._work, scope, via=via, inside=inner.inside or self._where, active=names)
         walker._level, walker._aside = self._level + 1, self._aside
         return walker

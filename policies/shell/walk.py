@@ -101,11 +101,6 @@ class Walker(Starter):
                     self._words(node)  # an expression: what it substitutes runs
                 return ""
 
-    def _into(self, feed: Feed, redirects: Sequence[Redirect]) -> Feed:
-        """What a compound command reads."""
-        text = next((r.text for r in reversed(redirects) if r.kind == "text"), None)
-        return Feed(text, True, ()) if text is not None else feed
-
     def _several(
         self, nodes: Sequence[Node], feed: Feed, redirects: Sequence[Redirect] = (), writes: Sequence[Redirect] = ()
     ) -> str | None:
@@ -225,7 +220,8 @@ class Walker(Starter):
             elif child.type not in ("variable_name", "word"):
                 words += self._words(child)
         if words[:1] == ["export"] and len(words) > 1:
-            set_here = dict(word.partition("=")[::2] for word in words[1:])
+            pairs = [word.partition("=") for word in words[1:]]
+            set_here = {name: value for name, _, value in pairs}
             self._work.add(Command(words=words, source=self._text(node), via=self._via, assignments=set_here))
         return ""
 
