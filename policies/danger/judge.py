@@ -61,9 +61,8 @@ def judge(text: str, *, packs: Sequence[str] = PACKS, setting: Setting | None = 
 def _unreadable(script: Script) -> list[Finding]:
     """What could not be read is no harm by itself; with dangerous words in it, it looks like a way round the rules."""
     for unclear in script.unclear:
-        texts = [unclear.text] if len(unclear.text) < 2_000 else [script.text[:_LENGTH]]
-        for text in texts:
-            if finds(_DANGEROUS_WORDS, text):
-                command = Command(words=(), source=f"{unclear.reason}: {unclear.text[:300]}")
-                return [Finding(rule=UNREADABLE, score=UNREADABLE_SCORE, command=command)]
+        part = "grammar" in unclear.reason and len(unclear.text) < 2_000
+        if finds(_DANGEROUS_WORDS, unclear.text if part else script.text[:_LENGTH]):
+            command = Command(words=(), source=f"{unclear.reason}: {unclear.text[:300]}")
+            return [Finding(rule=UNREADABLE, score=UNREADABLE_SCORE, command=command)]
     return []

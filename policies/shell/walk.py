@@ -51,6 +51,8 @@ class Walker(Starter):
         if self._level > MAX_NESTING:
             self._work.note("it is nested too deeply to be read", self._text(node))
             return None
+        if self._work.full:
+            return None
         self._level += 1
         try:
             return self._one(node, feed, redirects)
@@ -107,8 +109,8 @@ class Walker(Starter):
         output: str | None = ""
         start = len(self._work.commands)
         for at, node in enumerate(nodes):
-            aside, self._aside = self._aside, self._aside or _in_background(node)
-            self._aside_here = _in_background(node)
+            self._aside_here = self._in_background(node)
+            aside, self._aside = self._aside, self._aside or self._aside_here
             last = at == len(nodes) - 1
             printed = self._statement(node, feed, redirects if last else ())
             self._aside = aside
@@ -116,6 +118,11 @@ class Walker(Starter):
         for redirect in writes:
             self._written(redirect, output, self._work.commands[start:])
         return output
+
+    def _in_background(self, node: Node) -> bool:
+        """Whether `&` follows; the tree would have to be searched from its root for that."""
+        after = self._source[node.end_byte : node.end_byte + 16].lstrip(b" \t")
+        return after.startswith(b"&") and not after.startswith((b"&&", b"&>"))
 
     def _pipeline(self, node: Node, feed: Feed, redirects: Sequence[Redirect]) -> str | None:
         return self._piped([c for c in node.named_children if c.type not in SILENT], feed, redirects)
@@ -275,11 +282,6 @@ def _flat(node: Node) -> list[Node]:
         else:
             out.append(top)
     return out
-
-
-def _in_background(node: Node) -> bool:
-    after = node.next_sibling
-    return after is not None and after.type == "&"
 
 
 def _many(loop: str) -> bool:

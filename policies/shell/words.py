@@ -12,6 +12,8 @@ from lockgate.policies.shell.model import QUOTED, SPLIT, UNQUOTED, known
 MAX_WORDS = 256
 """More words than this from one word's braces are left out."""
 MAX_BRACES = 40
+MAX_BRACED = 2_000
+"""No longer word is looked through for braces."""
 _ESCAPES = {"a": "\a", "b": "\b", "e": "\x1b", "E": "\x1b", "f": "\f", "n": "\n", "r": "\r", "t": "\t", "v": "\v"}
 _ANSI = re.compile(
     r"\\(?:x([0-9A-Fa-f]{1,2})|u([0-9A-Fa-f]{1,4})|U([0-9A-Fa-f]{1,8})|0?([0-7]{1,3})|c(.)|(.))", re.DOTALL
@@ -49,7 +51,7 @@ def _escape(found: re.Match[str]) -> str:
 
 def finished(text: str) -> list[str]:
     """The words that one written word becomes: braces expanded, split where an expansion splits it."""
-    words = islice(braces(text), MAX_WORDS) if "{" in text else (text,)
+    words = islice(braces(text), MAX_WORDS) if "{" in text and len(text) < MAX_BRACED else (text,)
     parts = (part for word in words for part in (word.split(SPLIT) if SPLIT in word else (word,)))
     out = [part.translate(UNQUOTED) for part in parts]
     return [part for part in out if part] if SPLIT in text else out

@@ -11,7 +11,7 @@ from lockgate.policies.shell.model import Command, Redirect, Unclear, shown
 MAX_TEXT = 200_000
 """A longer script is not read, and said to be so."""
 MAX_TOTAL = 1_000_000
-MAX_COMMANDS = 4_000
+MAX_COMMANDS = 2_000
 MAX_NESTING = 60
 MAX_SCRIPTS = 12
 """So many scripts in scripts."""
@@ -50,15 +50,20 @@ class Work:
         self.characters = 0
         self.scripts = 0
 
+    @property
+    def full(self) -> bool:
+        return len(self.commands) >= MAX_COMMANDS
+
     def note(self, reason: str, text: str) -> None:
         if len(self.unclear) < 20:
             self.unclear.append(Unclear(reason=reason, text=shown(text[:2_000])))
 
     def add(self, command: Command) -> bool:
-        if len(self.commands) >= MAX_COMMANDS:
-            self.note("it runs too many commands to be read", str(command))
+        if self.full:
             return False
         self.commands.append(command)
+        if self.full:
+            self.note("it runs too many commands to be read", str(command))
         return True
 
 

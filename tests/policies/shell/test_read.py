@@ -219,7 +219,7 @@ def test_a_function_that_starts_itself():
 )
 def test_everything_is_bounded(text: str):
     script = read(text)
-    assert len(script.commands) <= 4_000
+    assert len(script.commands) <= 2_000
 
 
 def test_what_is_not_understood_is_said():
