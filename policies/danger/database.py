@@ -15,7 +15,7 @@ _CLIENTS = (
 )
 _SQL_OPTIONS = ("-c", "--command", "-e", "--execute", "-q", "--query", "-Q", "--sql", "-x", "-cmd")
 _DELETE_ALL = re.compile(
-    r"(?is)\bdelete\s+from\s+[\w.\"`\[\]]+\s*(?:;|$|where\s+(?:1\s*=\s*1|true|'1'\s*=\s*'1'|1)\s*(?:;|$))"
+    r"(?is)\bdelete\s+from\s+[\w.\"`\[\]]+\s*(?:;|$|where\s+(?:1\s*=\s*1|true|''\s*=\s*''|1)\s*(?:;|$))"
 )
 _UPDATE_ALL = re.compile(r"(?is)\bupdate\s+[\w.\"`\[\]]+\s+set\s+(?:(?!\bwhere\b)[^;])*(?:;|$)")
 _STATEMENTS = (
@@ -47,6 +47,16 @@ def _sql_of(c: Command) -> Iterator[str]:
         yield c.stdin
 
 
+_DATA = re.compile(r"'(?:[^'\\]|\\.|'')*'|--[^\n]*|/\*.{0,2000}?\*/", re.DOTALL)
+
+
+def _without_data(sql: str) -> str:
+    """SQL without comments and the texts of its literals, unless it runs those."""
+    if re.search(r"(?i)\bexecute\b\s*(?:immediate\s*)?(?:'|format)|\bprepare\b|\bdo\s+'", sql):
+        return sql
+    return _DATA.sub(lambda found: "''" if found[0].startswith("'") else " ", sql)
+
+
 def _practice(c: Command) -> bool:
     """Whether the database is one for tests."""
     text = " ".join((*c.args, *c.assignments.values()))
@@ -62,9 +72,8 @@ def _practice(c: Command) -> bool:
 def _(c: Command, s: Setting) -> float:
     worst = 0.0
     for text in _sql_of(c):
-        plain = re.sub(r"--[^\n]*|/\*.{0,2000}?\*/", " ", shown(text[:50_000]), flags=re.DOTALL)
-        plain = re.sub(r"(?is)'(?:[^'\\]|\\.|'')*'", "''", plain) if not re.match(r"^\s*'", plain) else plain
-        worst = max((score for pattern, score in _STATEMENTS if pattern.search(plain)), default=worst)
+        plain = _without_data(shown(text[:50_000]))
+        worst = max([worst, *(score for pattern, score in _STATEMENTS if pattern.search(plain))])
     temporary = c.name in ("sqlite3", "sqlite", "duckdb", "psql", "mysql") and _practice(c)
     return min(worst, 0.4) if temporary else worst
 

@@ -55,7 +55,7 @@ def _words(c: Command) -> Iterator[str]:
         yield from operands(c)[:-1]
         return
     if c.name in ("scp", "rsync", "sftp"):
-        yield from operands(c, "-i -F -P -o -e -J -l -c -S")[:-1]
+        yield from operands(c, "-i -F -P -o -e -J -l -c -S --exclude --include --filter --exclude-from")[:-1]
         return
     if c.name == "openssl":
         yield from (

@@ -6,7 +6,7 @@ import re
 
 from lockgate.policies.danger.rules import Setting, has, line, operands, places, read_by, rule, value, written
 from lockgate.policies.danger.worth import deletion, overwriting
-from lockgate.policies.shell.model import SOME, UNSET, Command, known
+from lockgate.policies.shell.model import HERE, SOME, UNSET, Command, known
 from lockgate.policies.shell.runners import found_by
 
 _DELETE = "rm unlink shred srm rimraf trash-empty del rd rmdir remove-item ri erase gio"
@@ -136,12 +136,11 @@ def _(c: Command, s: Setting) -> float:
     words = operands(c, "--from --reference")
     recursive = has(c, "-R", "--recursive")
     worth = max((deletion(one, recursive=True) for one in places(c, words[1:], s)), default=0.0)
-    user_home = all(one.anchor in ("~", "\ue005") for one in places(c, words[1:], s))
+    own = all(one.anchor in ("~", HERE) for one in places(c, words[1:], s))
     if not recursive:
         return 0.75 if any(overwriting(one) >= 0.7 for one in places(c, words[1:], s)) else 0.0
-    return (
-        worth if worth >= 0.75 and not (user_home and "$" not in words[0] and not words[0].startswith("root")) else 0.0
-    )
+    taken = bool(words) and words[0].split(":")[0] in ("root", "0", "nobody")
+    return worth if worth >= 0.75 and (taken or not own) else 0.0
 
 
 @rule(

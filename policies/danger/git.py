@@ -79,5 +79,5 @@ def _(c: Command, s: Setting) -> float:
     letters = "".join(word[1:] for word in words if word.startswith("-") and not word.startswith("--"))
     if "n" in letters or "i" in letters or "--dry-run" in words or not ("f" in letters or "--force" in words):
         return 0.0
-    paths = [word for word in words[1:] if not word.startswith("-")]
+    paths = [word for word in words[1:] if not word.startswith("-") and word not in (".", ":/", "./")]
     return 0.35 if paths or ("X" in letters) else 0.7 if "x" in letters else 0.6

@@ -270,7 +270,7 @@ def _bucket(c: Command) -> Iterator[Reach]:
             and words[-1] == path
             and any(verb in words for verb in ("cp", "sync", "mv", "copy", "put", "move", "rsync"))
         )
-        yield Reach(host_of(path) or path.partition(":")[0], sends, " ".join(words[:-1]) if sends else "")
+        yield Reach(host_of(path) or path.partition(":")[0] + ":", sends, " ".join(words[:-1]) if sends else "")
 
 
 def unknown_host(host: str) -> bool:

@@ -31,7 +31,7 @@ rows(
     "packages",
     "npm pnpm yarn bun twine cargo gem poetry uv flit hatch rush lerna nuget dotnet mvn gradle composer helm changeset",
     ("publishes-package", 0.8, r"^(?:unpublish|yank|deprecate|owner\s+(?:add|rm|remove)|access\s+(?:public|grant)|token\s+create|dist-tag\s+(?:add|rm)|nuget\s+(?:push|delete)|deploy\b.*repository)\b", "This changes a package that others depend on."),
-    ("trusts-strangers", 0.65, r"^config\s+set\s+(?:-\S+\s+)*(?:@\S+:)?registry[ =]\S*(?:http://|//\d+\.\d+)|^config\s+set\s+(?:-\S+\s+)*strict-ssl[ =]false", "This takes packages from a stranger from now on."),
+    ("trusts-strangers", 0.65, r"^(?:config\s+)?set\s+(?:-\S+\s+)*(?:@\S+:)?registry[ =]\S*(?:http://|//\d+\.\d+)|^config\s+set\s+(?:-\S+\s+)*strict-ssl[ =]false", "This takes packages from a stranger from now on."),
 )  # fmt: skip
 rows(
     "packages",

@@ -75,7 +75,8 @@ def found_by(command: Command) -> Sequence[str]:
 def _found(finder: Command) -> Iterator[tuple[str, str]]:
     roots, tests = _find_parts(finder) if finder.name == "find" else (_plain(finder.args), ())
     narrow = any(test.startswith(_NARROW) for test in tests) or (finder.name != "find" and finder.name != "ls")
-    yield from ((root, some(str(finder)) if narrow else "*") for root in roots or ["."])
+    label = "sub/.git" if ".git" in tests else some(str(finder))
+    yield from ((root, label if narrow else "*") for root in roots or ["."])
 
 
 def _plain(args: Sequence[str]) -> list[str]:
@@ -202,8 +203,14 @@ _AWK_SYSTEM = re.compile(
 )
 
 
+_AWK_SET = re.compile(r'([A-Za-z_]\w*)\s*=\s*"((?:[^"\\]|\\.)*)"')
+
+
 def _awk(command: Command) -> Iterator[Inner]:
     for arg in command.args:
+        if found := re.search(r"(?:system\s*\(\s*|\|\s*)([A-Za-z_]\w*)", arg[:20_000]):
+            values = [text for name, text in _AWK_SET.findall(arg[:20_000]) if name == found[1]]
+            yield from (Inner(via="awk", script=text) for text in values)
         for found in _AWK_SYSTEM.finditer(arg[:20_000]):
             yield Inner(via="awk", script=(found[1] or found[2] or found[3] or "").replace('\\"', '"'))
 
@@ -257,7 +264,7 @@ def _screen(command: Command) -> Iterator[Inner]:
 
 def _input_script(command: Command) -> Iterator[Inner]:
     """`at` and `batch` run what they read."""
-    if command.stdin is not None:
+    if command.stdin is not None and not {"-l", "-c", "-d", "-r"} & set(command.args):
         yield Inner(via=command.name, script=command.stdin, reads_input=False)
 
 

@@ -64,6 +64,7 @@ def _sockets(text: str, doings: Doings) -> None:
         r"TCPSocket|IO::Socket|fsockopen|net\.(?:connect|Socket|createConnection)|sockaddr_in|socket\.tcp", text
     )
     shell = re.search(r"/bin/(?:ba|z|da|)sh|['\"](?:ba|)sh['\"]|cmd\.exe", text)
+    shell = shell or re.search(r"(?:system|exec)\s*\(?\s*\$_", text)
     if socket and shell:
         host = re.search(r"['\"]([\w.-]+\.[\w-]+|\d+\.\d+\.\d+\.\d+)['\"]", text)
         doings.runs(socket[0], "nc", "-e", "/bin/sh", host[1] if host else some("host"))
@@ -129,6 +130,8 @@ class _Calls:
     def _is_regex(self, at: int, name: str, called: str) -> bool:
         """`pattern.exec(text)` is a search, and so is `.exec` of a literal pattern."""
         before = name.rpartition(".")[0].lower()
+        if self._mark(at - 1) == "/" or (self._mark(at - 1) == "." and self._mark(at - 2) == "/"):
+            return called == "exec"
         return (
             called == "exec"
             and self._language == "javascript"
