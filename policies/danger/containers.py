@@ -93,6 +93,8 @@ def _(c: Command, s: Setting) -> float:
     if c.name in ("k3s", "microk8s"):
         text = re.sub(r"^kubectl\s+", "", text)
     if re.match(r"delete\b", text):
+        if re.search(r"\bprod", text):
+            return 0.85 if re.search(r"\b(?:namespaces?|ns|pvc?|--all)\b", text) else 0.6
         if re.search(r"(?:^|[\s,])(?:--all|-A|--all-namespaces)(?:\s|=|$)|\sall\b", text):
             return 0.85
         if re.search(

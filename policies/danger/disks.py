@@ -99,6 +99,11 @@ rows(
 )
 rows(
     "disks",
+    "mount",
+    ("unmounts", 0.7, r"--bind\s+\S+\s+/(?:etc|bin|usr|lib|sbin|boot)\b", "This hides the system's own files."),
+)
+rows(
+    "disks",
     "umount swapoff mount",
     (
         "unmounts",

@@ -20,7 +20,7 @@ _READERS = frozenset({
     *("fold", "split", "pbcopy", "xclip", "xsel", "base32", "uuencode", "curl"),
     *("wget", "nc", "sftp", "source", ".", "gpg", "type"),
     *("get-content", "gc", "emacs", "python", "jq", "yq", "sqlite3", "strace"),
-    *("ssh-add", "install", "cpio", "perl", "aws", "gsutil"),
+    *("gh", "ssh-add", "install", "cpio", "perl", "aws", "gsutil"),
     *("rclone", "file-roller", "diff", "cmp", "expand", "pr", "iconv"),
 })  # fmt: skip
 _SEARCHERS = frozenset({"grep", "egrep", "rg", "ag", "ack", "fgrep", "zgrep"})
@@ -56,6 +56,9 @@ def _words(c: Command) -> Iterator[str]:
         return
     if c.name in ("scp", "rsync", "sftp"):
         yield from operands(c, "-i -F -P -o -e -J -l -c -S --exclude --include --filter --exclude-from")[:-1]
+        return
+    if c.name == "gh":
+        yield from operands(c)[2:] if operands(c)[:2] == ["gist", "create"] else ()
         return
     if c.name == "openssl":
         yield from (

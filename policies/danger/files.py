@@ -6,7 +6,7 @@ import re
 
 from lockgate.policies.danger.rules import Setting, has, line, operands, places, read_by, rule, value, written
 from lockgate.policies.danger.worth import deletion, overwriting
-from lockgate.policies.shell.model import HERE, SOME, UNSET, Command, known
+from lockgate.policies.shell.model import HERE, SOME, UNSET, UNSET_END, Command, known
 from lockgate.policies.shell.runners import found_by
 
 _DELETE = "rm unlink shred srm rimraf trash-empty del rd rmdir remove-item ri erase gio"
@@ -41,7 +41,7 @@ def _(c: Command, s: Setting) -> float:
     paths = operands(c, "-Path -LiteralPath" if c.name in ("remove-item", "ri") else "-n -s --size --iterations")
     if c.name in ("remove-item", "ri"):
         paths += [path for path in (value(c, "-Path", "-LiteralPath"),) if path]
-        paths = [path.replace("\\", "/").replace("$env:USERPROFILE", "~") for path in paths]
+        paths = [path.replace("\\", "/").replace(f"{UNSET}env{UNSET_END}:USERPROFILE", "~") for path in paths]
     if c.name in ("del", "rd", "rmdir"):
         paths = [path for path in paths if not re.fullmatch(r"/[a-zA-Z]", path)]
     recursive = _recursive(c)
@@ -93,6 +93,10 @@ def _(c: Command, s: Setting) -> float:
     targets = [place for place, r in zip(written(c, s), c.redirects, strict=False) if r.kind == "write"]
     if c.name in ("truncate",) and value(c, "-s", "--size") in ("0", ""):
         targets += places(c, operands(c, "-s --size"), s)
+    if c.name == "truncate" and any(
+        re.search(r"\.(?:db|sqlite3?|sql|dump|bak|mdb)$", path) for path in operands(c, "-s --size")
+    ):
+        return 0.55
     reads_null = any(found.text == "/dev/null" for found in read_by(c, s)) or (
         c.name in ("cat", "cp") and "/dev/null" in c.args
     )

@@ -236,6 +236,8 @@ def _copy(c: Command) -> Iterator[Reach]:
 
 def _git(c: Command) -> Iterator[Reach]:
     words = operands(c, "-C -c")
+    if c.name == "gh" and words[:2] == ["gist", "create"]:
+        yield Reach("gist.github.com", True, " ".join(words[2:]))
     sends = words[:1] == ["push"]
     for word in words[1:]:
         if "://" in word or re.match(r"^[\w.-]+@[\w.-]+:", word):

@@ -125,6 +125,16 @@ rows(
 )
 rows(
     "network",
+    "certutil bitsadmin mshta regsvr32",
+    (
+        "fetches-from-drops",
+        0.7,
+        r"(?i)-urlcache|/transfer|https?://|/i:http",
+        "This fetches a program by a tool that is meant for something else.",
+    ),
+)
+rows(
+    "network",
     "nmap",
     (
         "attacks-others",
@@ -207,7 +217,8 @@ def _(c: Command, s: Setting) -> float:
 @rule("network", "runs-hidden-code", "This hides what it runs from whoever reads it.")
 def _(c: Command, s: Setting) -> float:
     name = _name(c)
-    if name not in INTERPRETERS and name not in ("eval", "source", "."):
+    made = bool(c.words) and "/" in c.words[0] and not c.piped
+    if name not in INTERPRETERS and name not in ("eval", "source", ".") and not made:
         return 0.0
     decoders = [
         f
@@ -217,7 +228,7 @@ def _(c: Command, s: Setting) -> float:
     decodes = [f for f in decoders if f.name in ("gunzip", "zcat", "rev") or has(f, "-d", "-D", "--decode", "-r")]
     if not decodes:
         return 0.0
-    if c.stdin is not None and known(c.stdin):
+    if made or (c.stdin is not None and known(c.stdin)):
         return 0.55
     code = code_of(c)
     return (

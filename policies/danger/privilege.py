@@ -24,6 +24,12 @@ rows(
         "This adds or removes a user of the machine.",
     ),
 )
+rows(
+    "privilege",
+    "chsh loginctl timedatectl date",
+    ("changes-users", 0.6, r"(?:/false|/nologin)\b|^terminate-user|^kill-user", "This locks somebody out."),
+    ("changes-clock", 0.5, r"^(?:set-time|set-ntp\s+(?:false|0))|^(?:-s|--set)\b", "This changes the machine's clock."),
+)
 rows("privilege", "chpasswd", ("changes-users", 0.75, r"", "This sets somebody's password."))
 rows(
     "privilege",
@@ -83,7 +89,7 @@ _STARTUP = re.compile(
 )
 _ACTIVE = re.compile(
     r"curl|wget|\bnc\b|ncat|/dev/tcp|base64|python\d? -c|bash -i|nohup|\bsh -c|PROMPT_COMMAND|LD_PRELOAD|alias\s+(?:sudo|ssh|su|ls|cd)=|"
-    r"\.(?:hidden|x|sys)\b|/tmp/|rm -rf"
+    r"\.(?:hidden|x|sys)\b|/tmp[/:]|rm -rf"
 )
 
 

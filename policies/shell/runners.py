@@ -21,6 +21,13 @@ def _eval(command: Command) -> Iterator[Inner]:
 _XARGS = Prefix("-d -E -I -L -n -P -s -a --delimiter --max-args --max-procs --max-lines --replace --arg-file -J -R")
 
 
+def _cmd(command: Command) -> Iterator[Inner]:
+    """Windows' shell."""
+    if command.args and command.args[0].lower() in ("/c", "/k"):
+        words = shlex.split(" ".join(command.args[1:]).replace("\\", "/"), posix=False) if command.args[1:] else []
+        yield Inner(via="cmd /c", words=words)
+
+
 def _xargs(command: Command) -> Iterator[Inner]:
     args, place, split, many = list(command.args), "", None, False
     while args and args[0].startswith("-"):
@@ -321,6 +328,7 @@ def _gcloud(command: Command) -> Iterator[Inner]:
 
 RUNNERS: Mapping[str, Callable[[Command], Iterator[Inner]]] = {
     "eval": _eval,
+    "cmd": _cmd,
     "xargs": _xargs,
     "gxargs": _xargs,
     "find": _find,
