@@ -69,7 +69,7 @@ class DangerousCommand(Monitor):
 
     Example:
         threshold: 0.5
-        workspace: /home/me/project
+        workspace: /srv/project
         allow: ['^git push --force origin my-branch$']
     """
 

@@ -217,10 +217,9 @@ def lines(result: Mapping[str, Any], *, every: bool = False) -> Iterator[str]:
     yield f"milliseconds      {times['median']:g} at the median, {times['p99']:g} at 99 %, {times['max']:g} at most"
     if found := result["scores"]:
         audit = found["safety_at_audit_budget"]
-        yield (
-            f"scores            AUC {found['auc']:.4f}, "
-            f"recall {found['recall_at_1_percent_false_positives']:.1%} at 1 % false positives, safety {audit['safety']:.1%} at an audit budget of {audit['budget']:.0%}"
-        )
+        recall = f"recall {found['recall_at_1_percent_false_positives']:.1%} at 1 % false positives"
+        watched = f"safety {audit['safety']:.1%} at an audit budget of {audit['budget']:.0%}"
+        yield f"scores            AUC {found['auc']:.4f}, {recall}, {watched}"
     yield ""
     yield from _group_lines(result["groups"])
     yield from _listed("missed", result["missed"], every)

@@ -197,7 +197,7 @@ class ProtectedPaths(Policy):
     links made by the same command have been followed.
 
     Example:
-        workspace: /home/me/project
+        workspace: /srv/project
         outside: read
         also_read: ["secrets/**"]
         also_write: ["migrations"]

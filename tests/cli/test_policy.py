@@ -60,7 +60,9 @@ def test_show(name: str, capsys: pytest.CaptureFixture[str]):
 
 
 def test_show_of_what_there_is_not():
-    with pytest.raises(ConfigError, match="unknown policy 'nothing'; there are: judge, noop"):
+    with pytest.raises(
+        ConfigError, match="unknown policy 'nothing'; there are: command_egress, dangerous_command, judge"
+    ):
         run("show", "nothing")
 
 

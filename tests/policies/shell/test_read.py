@@ -165,9 +165,10 @@ def test_words_as_far_as_they_are_known(text: str, expected: str):
 
 
 def test_where_a_command_runs_and_what_runs_it():
-    (_, command) = read("cd /srv && sudo -n sh -c 'cd app; rm x'").commands[0], read(
-        "cd /srv && sudo -n sh -c 'cd app; rm x'"
-    ).commands[-1]
+    (_, command) = (
+        read("cd /srv && sudo -n sh -c 'cd app; rm x'").commands[0],
+        read("cd /srv && sudo -n sh -c 'cd app; rm x'").commands[-1],
+    )
     assert shown(command.cwd) == "/srv/app"
     assert list(command.via) == ["sudo", "sh -c"]
     assert command.source == "rm x"
