@@ -103,8 +103,21 @@ _CURL_VALUED = (
 )
 
 
-def reaches(c: Command) -> Iterator[Reach]:
-    """Every host that the command would reach, as far as its words tell."""
+MAX_REACHES = 20
+"""So many different hosts of one command are looked at."""
+
+
+def reaches(c: Command) -> list[Reach]:
+    """Every host that the command would reach, as far as its words tell, each once."""
+    found: dict[tuple[str, bool], Reach] = {}
+    for reach in _reaches(c):
+        found.setdefault((reach.host, reach.sends), reach)
+        if len(found) >= MAX_REACHES:
+            break
+    return list(found.values())
+
+
+def _reaches(c: Command) -> Iterator[Reach]:
     match c.name:
         case "curl" | "curlie":
             yield from _curl(c)

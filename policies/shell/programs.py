@@ -49,9 +49,13 @@ def commands_in(text: str, language: str) -> Made:
         from lockgate.policies.shell.scripts import read_calls
 
         read_calls(text, language, doings)
-    return Made(inner=tuple(doings.inner), unclear=tuple(doings.unclear), output="".join(doings.printed) or None)
+    if len(doings.inner) > MAX_DEEDS:
+        doings.unclear.append("it does too many things to be read")
+    return Made(inner=tuple(doings.inner[:MAX_DEEDS]), unclear=tuple(doings.unclear), output="".join(doings.printed) or None)
 
 
+MAX_DEEDS = 300
+"""So many doings of one program are followed."""
 _WHOLE_ENVIRONMENT = (
     r"JSON\.stringify\(process\.env\)|ENV\.to_(?:h|a)\b|\$_(?:ENV|SERVER)\b|%ENV\b|(?:dict|str|dumps|items)\(os\.environ|"
     r"os\.environ\.(?:items|copy)\(|=\s*os\.environ\s*[,)]"

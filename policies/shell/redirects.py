@@ -63,7 +63,7 @@ class Redirector(Expander):
         self._work.characters += len(quoted)
         if self._work.characters > MAX_TOTAL:
             return some("heredoc")
-        found = first_of(self._work.parser.parse(walker._source).root_node, "string")
+        found = first_of(self._work.parse(walker._source), "string")
         out = text if found is None else _unmarked(walker._string(found))
         self._gathered += walker._gathered
         return out
@@ -73,9 +73,9 @@ def _unmarked(text: str) -> str:
     return text.translate(UNQUOTED)
 
 
-def first_of(node: Node, kind: str) -> Node | None:
+def first_of(node: Node | None, kind: str) -> Node | None:
     for _ in range(8):
-        if node.type == kind:
+        if node is None or node.type == kind:
             return node
         if not node.named_child_count:
             return None

@@ -98,7 +98,7 @@ class Starter(Effects):
             if first.end_byte == second.start_byte and self._text(first).endswith("$") and second.type == "word":
                 whole = re.sub(r"\$([A-Za-z_]\w*)", r"${\1}", self._bytes(first.start_byte, second.end_byte))
                 walker = self.fresh(f"x {whole}")
-                command = first_of(self._work.parser.parse(walker._source).root_node, "command")
+                command = first_of(self._work.parse(walker._source), "command")
                 arguments: list[Node] = [] if command is None else command.children_by_field_name("argument")
                 found[first.start_byte] = [word for argument in arguments for word in walker._words(argument)]
                 found[second.start_byte] = []

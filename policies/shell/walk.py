@@ -41,7 +41,11 @@ class Walker(Starter):
             work.note("it is too long or too deeply nested to be read", text)
             return None
         self._source = text.encode()
-        root = work.parser.parse(self._source).root_node
+        root = work.parse(self._source)
+        if root is None:
+            work.note("it takes too long to be parsed", text)
+            self._rough(text[:20_000])
+            return None
         output = self._statement(root, feed)
         if root.has_error:
             self._mend(root)

@@ -8,7 +8,7 @@ from typing import Any
 
 from lockgate.policies.shell.model import Command, Redirect, Unclear, shown
 
-MAX_TEXT = 200_000
+MAX_TEXT = 100_000
 """A longer script is not read, and said to be so."""
 MAX_TOTAL = 1_000_000
 MAX_COMMANDS = 2_000
@@ -18,6 +18,9 @@ MAX_SCRIPTS = 12
 MAX_TURNS = 64
 """So many values of a loop's variable are tried."""
 MAX_VALUE = 100_000
+
+MAX_STEPS, ERROR_STEPS = 2_500, 8
+"""The parser's work on one text, in its own steps, and what one counts once there is an error."""
 
 type Node = Any
 """A node of the parser's tree."""
@@ -49,6 +52,24 @@ class Work:
         self.unclear: list[Unclear] = []
         self.characters = 0
         self.scripts = 0
+
+    def parse(self, source: bytes) -> Node | None:
+        """The root of the text's tree; None where the parser would take too long: broken input costs it most."""
+        steps = 0
+
+        def too_long(_offset: int, has_error: bool) -> bool:
+            nonlocal steps
+            steps += ERROR_STEPS if has_error else 1
+            return steps > MAX_STEPS
+
+        def piece(offset: int, _point: object) -> bytes:
+            return source[offset : offset + 65_536]
+
+        try:
+            return self.parser.parse(piece, progress_callback=too_long).root_node
+        except ValueError:
+            self.parser.reset()
+            return None
 
     @property
     def full(self) -> bool:

@@ -157,6 +157,9 @@ def test_every_pack_has_rules_and_every_rule_a_sentence():
         ("x" * 300_000 + "; rm -rf /", True),
         ("cat > big.txt <<'EOF'\n" + "data\n" * 100_000 + "EOF", False),
         ("(" * 10_000, False),
+        ("a | " * 25_000, False),
+        ("a | " * 20_000 + "rm -rf ~", True),
+        ("curl " + "".join(f"http://h{n}.example/ " for n in range(4_000)), False),
         ("(" * 10_000 + " rm -rf ~", True),
     ],
 )
