@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal, cast
 
 from lockgate.events import ToolCall
@@ -157,6 +157,9 @@ def of_command(command: Command, workspace: str = "") -> Iterator[Access]:
     elif name in ("apply_patch", "patch") or (name == "git" and command.args[:1] in (("apply",), ("am",))):
         texts = [command.stdin or "", *command.args]
         yield from (access(path, "write") for text in texts if is_patch(text) for path in paths_in(text))
+    elif name == "git" and command.args[:1] in (("rm",), ("mv",)) and "--cached" not in command.args:
+        targets = paths[1:] if command.args[0] == "rm" else paths[1:2]
+        yield from (replace(access(path, "write", whole=True), by="git rm") for path in targets)
     elif name == "git" and command.args[:1] in (("add",), ("show",), ("diff",), ("log",)):
         return
     elif name not in _BLIND:

@@ -29,6 +29,9 @@ BUILT_IN = {
     "dangerous_command": "lockgate.policies.dangerous_command:DangerousCommand",
     "protected_paths": "lockgate.policies.protected_paths:ProtectedPaths",
     "command_egress": "lockgate.policies.command_egress:CommandEgress",
+    "rewrite_call": "lockgate.policies.rewrite_call:RewriteCall",
+    "loop_breaker": "lockgate.policies.loop_breaker:LoopBreaker",
+    "test_tampering": "lockgate.policies.test_tampering:TestTampering",
 }
 ENTRY_POINTS = "lockgate.policies"
 DEFAULT_RULES = Path(__file__).with_name("default.yaml")

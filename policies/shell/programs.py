@@ -51,7 +51,9 @@ def commands_in(text: str, language: str) -> Made:
         read_calls(text, language, doings)
     if len(doings.inner) > MAX_DEEDS:
         doings.unclear.append("it does too many things to be read")
-    return Made(inner=tuple(doings.inner[:MAX_DEEDS]), unclear=tuple(doings.unclear), output="".join(doings.printed) or None)
+    return Made(
+        inner=tuple(doings.inner[:MAX_DEEDS]), unclear=tuple(doings.unclear), output="".join(doings.printed) or None
+    )
 
 
 MAX_DEEDS = 300
