@@ -32,7 +32,7 @@ class Options(Section):
     """What counts as a test, and what is stopped."""
 
     files: Re2 = (
-        r"(?:^|/)(?:tests?|specs?|__tests__|e2e)/|(?:^|/)(?:test_|conftest)[^/]*\.py$|[._-](?:test|spec)s?\.\w+$"
+        r"(?:^|/)(?:tests?|specs?|__tests__|e2e)/|(?:^|/)(?:test_|conftest)[^/]*\.py$|(?:[.]|_|-)(?:test|spec)s?[.]\w+$"
     )
     """RE2 pattern of the paths of tests."""
     deleting: bool = True
