@@ -25,7 +25,10 @@ SKIPS = (
     r"|\.only\(|raise SkipTest"
 )
 CHECKS = r"\bassert\w*\b|\bexpect\s*\(|\bshould\b|\brequire\.\w+\(|\bself\.assert\w+\(|\bt\.(?:Error|Fatal)f?\("
-HOLLOW = r"\bassert\s+(?:True|1)\b(?:\s*$|\s*#)|expect\(true\)\.(?:toBe\(true\)|toBeTruthy)|assertTrue\(true\)|assert!\(true\)"
+HOLLOW = (
+    r"\bassert\s+(?:True|1)\b(?:\s*$|\s*#)"
+    r"|expect\(true\)\.(?:toBe\(true\)|toBeTruthy)|assertTrue\(true\)|assert!\(true\)"
+)
 
 
 class Options(Section):
