@@ -14,7 +14,7 @@ rows(
     ("removes-containers", 0.65, r"^system\s+(?:prune\b.*(?:-[a-z]*a|--all|--volumes)|reset)", "This removes every image, container and volume that does not run."),
     ("removes-containers", 0.6, r"^volume\s+(?:rm|remove|prune)\b", "This deletes volumes and the data in them."),
     ("removes-containers", 0.6, r"^(?:compose\s+(?:\S+\s+)*|(?:-\S+\s+\S+\s+)*)down\b.*(?:\s-v\b|--volumes|--rmi\s+all)", "This deletes volumes and the data in them."),
-    ("removes-containers", 0.6, r"^(?:compose\s+(?:\S+\s+)*)?rm\b.*\s-[a-z]*v[a-z]*(?:\s|$)", "This deletes containers with their data."),
+    ("removes-containers", 0.4, r"^(?:compose\s+(?:\S+\s+)*)?rm\b.*\s-[a-z]*v[a-z]*(?:\s|$)", "This deletes containers with their data."),
     ("removes-containers", 0.6, r"^swarm\s+leave\b.*--force|^(?:stack|service|secret|config|node)\s+rm\b", "This takes services away."),
     ("removes-containers", 0.75, r"^(?:machine|pod)\s+rm\b.*(?:-f|--force|-a|--all)", "This deletes machines with their data."),
 )  # fmt: skip

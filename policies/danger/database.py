@@ -149,7 +149,7 @@ def _(c: Command, s: Setting) -> float:
         0.6
         if re.search(r"(?i)\b(?:del|unlink)\b", text) and scans
         else 0.65
-        if re.search(r"(?i)redis\.call\(.del", text)
+        if re.search(r"(?i)redis\.call\(.(?:del|flush)", text)
         else 0.0
     )
 
