@@ -195,6 +195,11 @@ class Loaded:
     origins: Mapping[str, str]
 
 
+def data_folder() -> Path:
+    """Lockgate's own folder, where no configuration file names another."""
+    return Path(str(read_environment().get("home") or user_data_path("lockgate"))).expanduser()
+
+
 def load_config(path: Path | None = None, flags: Mapping[str, Any] | None = None) -> Config:
     """The configuration in force. Raises ConfigError with a sentence."""
     return load(path, flags).config

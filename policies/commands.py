@@ -25,6 +25,7 @@ SHELLS = frozenset({
 shell and local_shell, Gemini's and Qwen's run_shell_command, opencode's and Copilot's bash, and usual generic names."""
 
 COMMAND_KEYS = ("command", "cmd", "commands", "script")
+FOLDER_KEYS = ("workdir", "cwd", "working_directory", "directory", "dir_path")
 _SHELL_WORDS = frozenset({"bash", "shell", "terminal", "exec", "execute", "command", "powershell", "ssh"})
 """A tool with such a word in its name and a command in its arguments runs it, whoever made the tool."""
 _TYPING = {"write_stdin": "chars"}
@@ -88,6 +89,18 @@ def command_of(call: ToolCall) -> str | None:
     if not keys and name not in SHELLS:
         return None
     raise Unreadable(f"the tool {call.name!r} is called with {len(keys) or 'no'} commands")
+
+
+def folder_of(call: ToolCall) -> str:
+    """The absolute folder that the call says its command starts in; "" where it says none."""
+    if call.custom:
+        return ""
+    try:
+        action = _action(document_of(call))
+    except Unreadable:
+        return ""
+    folder = next((action[key] for key in FOLDER_KEYS if isinstance(action.get(key), str)), "")
+    return folder if folder.startswith("/") else ""
 
 
 def with_command(call: ToolCall, command: str) -> ToolCall:

@@ -27,6 +27,12 @@ BUILT_IN = {
     "judge": "lockgate.policies.judge:Judge",
     "refuse": "lockgate.policies.refuse:Refuse",
     "history_integrity": "lockgate.policies.history_integrity:HistoryIntegrity",
+    "dangerous_command": "lockgate.policies.dangerous_command:DangerousCommand",
+    "protected_paths": "lockgate.policies.protected_paths:ProtectedPaths",
+    "command_egress": "lockgate.policies.command_egress:CommandEgress",
+    "rewrite_call": "lockgate.policies.rewrite_call:RewriteCall",
+    "loop_breaker": "lockgate.policies.loop_breaker:LoopBreaker",
+    "test_tampering": "lockgate.policies.test_tampering:TestTampering",
 }
 ENTRY_POINTS = "lockgate.policies"
 DEFAULT_RULES = Path(__file__).with_name("default.yaml")

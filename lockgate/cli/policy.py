@@ -8,7 +8,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
-from cyclopts import App, Parameter
+from cyclopts import App, Parameter, validators
 
 from lockgate.errors import ConfigError
 
@@ -119,6 +119,77 @@ def try_(
         print(json.dumps(result, indent=2, ensure_ascii=False))
     else:
         trial.print_result(result)
+
+
+@app.command
+def explain(
+    command: str,
+    /,
+    *,
+    threshold: Annotated[float, Parameter(validator=validators.Number(gte=0, lte=1))] = 0.5,
+    workspace: str = "",
+    json_: Json = False,
+) -> None:
+    """Say what is harmful in a shell command: which part of it a rule is about, and why.
+
+    Parameters
+    ----------
+    command
+        The command, as one word: quote it.
+    threshold
+        Blocks from this score on.
+    workspace
+        The absolute path of the project; without it, the folder that the command starts in counts as the project.
+    json_
+        Print JSON.
+    """
+    from lockgate.cli import explanation
+    from lockgate.policies.dangerous_command import Options
+
+    result = explanation.explain(command, Options(threshold=threshold, workspace=workspace))
+    if json_:
+        print(json.dumps(result, indent=2, ensure_ascii=False))
+    else:
+        print("\n".join(explanation.lines(result)))
+
+
+@app.command(name="eval")
+def eval_(
+    dataset: Path,
+    /,
+    *,
+    policy: Path | None = None,
+    use: str = "dangerous_command",
+    all_: Annotated[bool, Parameter(name="--all", negative=())] = False,
+    json_: Json = False,
+) -> None:
+    """Run a labelled data set through rules and print how well they tell harmful from harmless.
+
+    Parameters
+    ----------
+    dataset
+        JSON objects, a line each: `command`, `call` or `request` with `reply`, a `label` (harmful or harmless) and a
+        `group`.
+    policy
+        A configuration file with the rules under `rules:`; they all count as enforced.
+    use
+        Without a file: the one policy that is tried, with its defaults.
+    all_
+        List every case that was judged wrongly.
+    json_
+        Print JSON.
+    """
+    import asyncio
+
+    from lockgate.cli import evaluation
+    from lockgate.policies.evaluate import figures, lines, read_cases
+
+    policy_set = evaluation.rules_for(None if policy is None else _rules_in(policy), use)
+    result = figures(asyncio.run(evaluation.evaluate(policy_set, read_cases(dataset))))
+    if json_:
+        print(json.dumps(result, indent=2, ensure_ascii=False))
+    else:
+        print("\n".join(lines(result, every=all_)))
 
 
 def _summary(name: str) -> str:

@@ -21,7 +21,9 @@ FORMATS = {
 }
 
 
-class _NoLog:
+class NoLog:
+    """Remembers nothing."""
+
     async def ready(self) -> None:
         pass
 
@@ -36,7 +38,7 @@ async def run(policy_set: PolicySet, body: bytes, reply: bytes | None, name: str
     name = name or format_of(body)
     module, provider, host, endpoint = FORMATS[name]
     format: Format = import_module(module).FORMAT
-    log = _NoLog()
+    log = NoLog()
     models = HttpModels(log)
     request = format.read_request(body)
     ports = Ports(log=log, models=models)

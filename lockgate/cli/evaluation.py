@@ -1,0 +1,124 @@
+"""Runs the cases of a labelled data set through a policy set, one exchange each: nothing is sent or logged."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from time import perf_counter
+from typing import Any, cast
+
+from lockgate.cli import trial
+from lockgate.config import RuleConfig
+from lockgate.errors import Error
+from lockgate.events import Event, MessageEnd, Request, ToolCall
+from lockgate.exchange import Decision, Exchange, Ports
+from lockgate.policies.evaluate import Case, Outcome
+from lockgate.policies.pipeline import Pipeline, Refused
+from lockgate.policies.registry import PolicySet, load_rules
+from lockgate.policies.run import FAILED
+
+
+def rules_for(configs: Sequence[RuleConfig] | None, use: str) -> PolicySet:
+    """The rules in force, all enforced, so that shadow rules count as well."""
+    given = [RuleConfig(name=use, use=use)] if configs is None else configs
+    return load_rules([config.model_copy(update={"mode": "enforce", "sample": 1.0}) for config in given])
+
+
+async def evaluate(policy_set: PolicySet, cases: Sequence[Case]) -> list[Outcome]:
+    from lockgate.routing.models import HttpModels
+
+    log = trial.NoLog()
+    models = HttpModels(log)
+    try:
+        return [await _outcome(policy_set, case, Ports(log=log, models=models)) for case in cases]
+    finally:
+        await models.close()
+
+
+async def _outcome(policy_set: PolicySet, case: Case, ports: Ports) -> Outcome:
+    if "request" in case.document or "exchange" in case.document:
+        return await _exchange(policy_set, case)
+    call = call_of(case.document)
+    x = _quiet_exchange(ports)
+    pipeline, released = Pipeline(policy_set, x), list[Event]()
+    began = perf_counter()
+    try:
+        released += await pipeline.reply((call,))
+        released += await pipeline.reply((MessageEnd(stop_reason="tool_use", usage=None),))
+    except Refused:
+        released = []
+    milliseconds = (perf_counter() - began) * 1000
+    await pipeline.close()
+    stopped = call not in released
+    leaked = len(call.arguments.encode("utf-8", "replace")) if case.harmful and not stopped else 0
+    return Outcome(
+        case=case, stopped=stopped, score=_score(x.decisions), leaked_bytes=leaked, milliseconds=milliseconds,
+        reason=_reason(x.decisions), failed=any(FAILED in str(event) for event in released),
+    )  # fmt: skip
+
+
+def _quiet_exchange(ports: Ports) -> Exchange:
+    """An exchange of which only the tool call is known."""
+    return Exchange(
+        provider="anthropic",
+        format="anthropic",
+        host="api.anthropic.com",
+        endpoint="/v1/messages",
+        request=Request(raw=b"", document={}, model="", stream=True, find_texts=lambda _: ()),
+        ports=ports,
+    )
+
+
+def call_of(document: Mapping[str, Any]) -> ToolCall:
+    """The tool call of a case; a bare command is a call of a shell tool."""
+    given: Any = document.get("call")
+    bare: dict[str, Any] = {"name": "Bash", "arguments": {"command": document.get("command", given)}}
+    call: dict[str, Any] = cast(dict[str, Any], given) if isinstance(given, dict) else bare
+    arguments = call.get("arguments", call.get("input", {}))
+    text = arguments if isinstance(arguments, str) else json.dumps(arguments, ensure_ascii=False)
+    return ToolCall(
+        block=1, id="call_1", name=str(call.get("name", "Bash")), arguments=text, custom=bool(call.get("custom"))
+    )
+
+
+async def _exchange(policy_set: PolicySet, case: Case) -> Outcome:
+    document: Mapping[str, Any] = case.document.get("exchange") or case.document
+    reply = document.get("reply", document.get("response"))
+    body = json.dumps(document["request"]).encode()
+    replied = None if reply is None else reply.encode() if isinstance(reply, str) else json.dumps(reply).encode()
+    began = perf_counter()
+    try:
+        result = await trial.run(policy_set, body, replied, document.get("format"))
+    except Error as error:
+        return Outcome(case=case, stopped=True, score=None, leaked_bytes=0, milliseconds=0.0, reason=str(error))
+    milliseconds = (perf_counter() - began) * 1000
+    outcomes = [part["outcome"] for part in (result["request"], result["reply"]) if part]
+    secret = case.document.get("secret", document.get("secret"))
+    out = json.dumps(result["request"].get("document", document["request"])) + _released(result, replied)
+    stopped = any(outcome != "passed" for outcome in outcomes)
+    leaked = out.count(secret) * len(secret.encode()) if isinstance(secret, str) and secret else 0
+    scores = [one["score"] for one in result["decisions"] if one["score"] is not None]
+    reason = "; ".join(one["reason"] for one in result["decisions"] if one["reason"])
+    return Outcome(
+        case=case,
+        stopped=stopped,
+        score=max(scores, default=None),
+        leaked_bytes=leaked,
+        milliseconds=milliseconds,
+        reason=reason,
+        failed=FAILED in str(result),
+    )
+
+
+def _released(result: Mapping[str, Any], replied: bytes | None) -> str:
+    if result["reply"] is None:
+        return ""
+    return result["reply"].get("body", (replied or b"").decode("utf-8", "replace"))
+
+
+def _score(decisions: Sequence[Decision]) -> float | None:
+    return max((one.score for one in decisions if one.score is not None), default=None)
+
+
+def _reason(decisions: Sequence[Decision]) -> str:
+    return "; ".join(one.reason for one in decisions if one.reason)

@@ -1,0 +1,1 @@
+"""What is harmful in a shell command, in packs of rules. Rules judge values; nothing is run."""

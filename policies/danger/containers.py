@@ -1,0 +1,152 @@
+"""Containers, clusters, and what they can reach of their host."""
+
+from __future__ import annotations
+
+import re
+
+from lockgate.policies.danger.rules import Setting, has, line, rows, rule
+from lockgate.policies.shell.model import Command
+
+_DOCKER = "docker podman nerdctl docker-compose"
+rows(
+    "containers",
+    _DOCKER,
+    ("removes-containers", 0.65, r"^system\s+(?:prune\b.*(?:-[a-z]*a|--all|--volumes)|reset)", "This removes every image, container and volume that does not run."),
+    ("removes-containers", 0.6, r"^volume\s+(?:rm|remove|prune)\b", "This deletes volumes and the data in them."),
+    ("removes-containers", 0.6, r"^(?:compose\s+(?:\S+\s+)*|(?:-\S+\s+\S+\s+)*)down\b.*(?:\s-v\b|--volumes|--rmi\s+all)", "This deletes volumes and the data in them."),
+    ("removes-containers", 0.4, r"^(?:compose\s+(?:\S+\s+)*)?rm\b.*\s-[a-z]*v[a-z]*(?:\s|$)", "This deletes containers with their data."),
+    ("removes-containers", 0.6, r"^swarm\s+leave\b.*--force|^(?:stack|service|secret|config|node)\s+rm\b", "This takes services away."),
+    ("removes-containers", 0.75, r"^(?:machine|pod)\s+rm\b.*(?:-f|--force|-a|--all)", "This deletes machines with their data."),
+)  # fmt: skip
+
+
+@rule("containers", "removes-containers", "This removes every container or image.", "docker podman nerdctl crictl")
+def _(c: Command, s: Setting) -> float:
+    text = line(c)
+    if not re.match(r"(?:container\s+|image\s+)?(?:rm|kill|rmi|stop)\b", text):
+        return 0.0
+    listed = [
+        f
+        for f in c.feeds
+        if f.name == c.name and re.match(r"(?:ps|images|container\s+ls|image\s+ls|volume\s+ls|ls)\b", line(f))
+    ]
+    everything = any(not re.search(r"--filter|-f\s", line(f)) for f in listed) or has(c, "-a", "--all")
+    return (0.45 if re.match(r"(?:container\s+)?stop", text) else 0.65) if everything else 0.0
+
+
+@rule(
+    "containers", "escapes-to-host", "This container can change the machine that it runs on.", "docker podman nerdctl"
+)
+def _(c: Command, s: Setting) -> float:
+    text = line(c)
+    if not re.match(r"(?:container\s+)?(?:run|create|exec)\b|compose\s+run", text):
+        return 0.0
+    mounts = re.findall(r"(?:-v|--volume)[ =]([^\s:]+):|(?:source|src)=([^\s,]+)", text)
+    worst = 0.0
+    for mount in (a or b for a, b in mounts):
+        plain = mount.rstrip("/") or "/"
+        if plain == "/" or plain in (
+            "/etc",
+            "/root",
+            "/boot",
+            "/proc",
+            "/sys",
+            "/dev",
+            "/var",
+            "/usr",
+            "/home",
+            "/bin",
+        ):
+            worst = max(worst, 0.85)
+        elif plain.endswith("docker.sock") or re.search(r"^(?:~|\$HOME)$|\.(?:ssh|aws|kube|gnupg)\b", plain):
+            worst = max(worst, 0.6)
+    if re.search(r"--privileged(?:\s|=true|$)", text):
+        worst = max(worst, 0.7)
+    if re.search(r"--cap-add[ =](?:ALL|SYS_ADMIN|SYS_PTRACE|SYS_MODULE|DAC_READ_SEARCH)", text, re.IGNORECASE):
+        worst = max(worst, 0.65)
+    if re.search(
+        r"--pid[ =]host|--userns[ =]host|--ipc[ =]host|apparmor[=:]unconfined|seccomp[=:]unconfined|--device[ =]/dev/(?:sd|mem|kmem|nvme)",
+        text,
+    ):
+        worst = max(worst, 0.65)
+    return worst
+
+
+@rule("containers", "escapes-to-host", "This leaves the container for the machine that it runs on.", "nsenter unshare")
+def _(c: Command, s: Setting) -> float:
+    return 0.8 if c.name == "nsenter" and re.search(r"(?:-t|--target)[ =]?1\b|--all|-a\b", line(c)) else 0.0
+
+
+_KINDS = r"(?:deploy(?:ment)?s?|statefulsets?|sts|daemonsets?|ds|services?|svc|secrets?|ingress\w*|configmaps?|cm|cronjobs?|hpa|rs|replicasets?|serviceaccounts?|sa)"
+
+
+@rule(
+    "containers",
+    "deletes-in-cluster",
+    "This deletes what runs or is stored in a cluster.",
+    "kubectl oc k kubectl.exe k3s microk8s",
+)
+def _(c: Command, s: Setting) -> float:
+    text = line(c)
+    if re.search(r"--dry-run\b(?!=none)", text):
+        return 0.0
+    if c.name in ("k3s", "microk8s"):
+        text = re.sub(r"^kubectl\s+", "", text)
+    if re.match(r"delete\b", text):
+        if re.search(r"\bprod", text):
+            return 0.85 if re.search(r"\b(?:namespaces?|ns|pvc?|--all)\b", text) else 0.6
+        if re.search(r"(?:^|[\s,])(?:--all|-A|--all-namespaces)(?:\s|=|$)|\sall\b", text):
+            return 0.85
+        if re.search(
+            r"\b(?:namespaces?|ns|nodes?|no|pv|pvc|persistentvolume\w*|crds?|customresourcedefinitions?|clusterrole\w*|storageclass\w*|mutatingwebhook\w*|project)\b",
+            text,
+        ):
+            return 0.85
+        return 0.6 if re.search(rf"\s{_KINDS}[\s/]", text) else 0.45 if re.search(r"\s-[fk]\s", text) else 0.35
+    if re.match(r"(?:drain|replace\b.*--force|config\s+delete|adm\s+drain)", text):
+        return 0.6
+    if re.match(r"scale\b", text) and re.search(r"--replicas[ =]0\b", text):
+        return 0.6
+    if re.match(r"(?:apply|create)\b", text) and re.search(r"-f\s+https?://", text):
+        return 0.45
+    if re.search(r"clusterrolebinding\b.*cluster-admin|cluster-admin\b.*--serviceaccount", text) and re.match(
+        r"create\b", text
+    ):
+        return 0.8
+    return 0.0
+
+
+@rule("containers", "reads-cluster-secrets", "This shows secrets of a cluster.", "kubectl oc")
+def _(c: Command, s: Setting) -> float:
+    text = line(c)
+    if re.match(r"(?:get|describe)\s+secrets?\b", text) and re.search(
+        r"-o\s*=?\s*(?:ya?ml|json|jsonpath|go-template)|-A\b.*-o", text
+    ):
+        return 0.6
+    return 0.6 if re.match(r"config\s+view\b", text) and has(c, "--raw") else 0.0
+
+
+@rule("containers", "escapes-to-host", "This pod can change the machine that it runs on.", "kubectl oc")
+def _(c: Command, s: Setting) -> float:
+    text = " ".join((line(c), c.stdin or ""))
+    return (
+        0.75
+        if re.search(
+            r"hostPID['\"]?:\s*true|privileged['\"]?:\s*true|hostPath['\"]?:\s*\{?['\"]?path['\"]?:\s*['\"]?/['\"]?",
+            text,
+        )
+        and re.match(r"(?:run|apply|create|debug)\b", text)
+        else 0.0
+    )
+
+
+rows(
+    "containers",
+    "virsh lxc vagrant multipass incus vboxmanage prlctl ctr crictl",
+    (
+        "removes-machines",
+        0.65,
+        r"^(?:destroy|undefine|delete|unregistervm|purge)\b|^(?:images|containers)\s+rm\b|^rmi\s+--(?:all|prune)|^vol-delete|^controlvm\s+\S+\s+poweroff",
+        "This deletes a virtual machine.",
+    ),
+)

@@ -1,0 +1,120 @@
+"""Whole disks, partitions and volumes."""
+
+from __future__ import annotations
+
+import re
+
+from lockgate.policies.danger.rules import Setting, has, line, operands, places, rows, rule, value, written
+from lockgate.policies.shell.model import Command
+
+_DEVICE = r"/dev/(?:sd|hd|vd|xvd|nvme|mmcblk|r?disk|mapper/|md|dm-|nbd|<|\$|\*)"
+_MAKERS = "mkfs mkswap mke2fs mkntfs mkdosfs newfs wipefs blkdiscard badblocks sgdisk sfdisk fdisk cfdisk parted gdisk pvcreate"
+_FILESYSTEMS = " ".join(
+    f"mkfs.{kind}" for kind in ("ext2", "ext3", "ext4", "xfs", "btrfs", "vfat", "fat", "ntfs", "f2fs", "exfat", "minix")
+)
+
+
+@rule("disks", "formats-disk", "This makes a disk new, and everything on it is lost.", f"{_MAKERS} {_FILESYSTEMS}")
+def _(c: Command, s: Setting) -> float:
+    text = " ".join((line(c), c.stdin or ""))
+    devices = [path for path in operands(c) if re.match(r"/dev/", path) and not path.startswith("/dev/loop")]
+    if c.name in ("fdisk", "sfdisk", "parted", "gdisk", "sgdisk", "cfdisk"):
+        only_looks = has(c, "-l", "--list", "-p", "--print", "-d", "--dump") or re.search(r"\bprint\b", text)
+        return 0.0 if only_looks and not c.stdin else 0.85 if devices else 0.0
+    if c.name == "badblocks":
+        return 0.85 if has(c, "-w") and devices else 0.0
+    if c.name == "wipefs":
+        return 0.9 if has(c, "-a", "--all", "-o", "-f") and devices else 0.0
+    if has(c, "-n", "-V", "--help") and not devices:
+        return 0.0
+    return 0.95 if devices or "<" in text or "$" in text else 0.0
+
+
+@rule(
+    "disks",
+    "overwrites-disk",
+    "This writes over a disk, and everything on it is lost.",
+    "dd cat cp tee shred pv dcfldd ddrescue",
+)
+def _(c: Command, s: Setting) -> float:
+    targets = [arg[3:] for arg in c.args if arg.startswith("of=")]
+    if c.name in ("shred", "tee", "ddrescue"):
+        targets += operands(c, "-n -s")
+    elif c.name == "cp":
+        targets += operands(c)[-1:]
+    found = [place.text for place in (*places(c, targets, s), *written(c, s))]
+    return 0.95 if any(re.match(_DEVICE, one) for one in found) else 0.0
+
+
+@rule("disks", "fills-disk", "This fills the disk until nothing works.", "dd yes cat fallocate truncate head tee")
+def _(c: Command, s: Setting) -> float:
+    text = line(c)
+    if c.name in ("fallocate", "truncate"):
+        size = value(c, "-l", "-s", "--length", "--size")
+        return 0.65 if re.fullmatch(r"\+?(?:\d{3,}G|\d+[TPE])i?B?", size) else 0.0
+    out = [found.text for found in written(c, s)] + [arg[3:] for arg in c.args if arg.startswith("of=")]
+    real = any(not path.startswith("/dev/") for path in out)
+    if c.name == "dd":
+        endless = re.search(r"if=/dev/(?:zero|u?random)", text) and "count=" not in text
+        return 0.7 if endless and real else 0.0
+    if c.name == "yes":
+        return 0.65 if real else 0.0
+    return 0.65 if c.name == "cat" and re.search(r"/dev/(?:zero|u?random)", text) and real else 0.0
+
+
+rows(
+    "disks",
+    "lvremove vgremove pvremove lvreduce",
+    ("removes-volume", 0.85, r".", "This removes a volume and what is on it."),
+)
+rows(
+    "disks",
+    "zpool zfs btrfs mdadm cryptsetup nvme hdparm diskutil format tune2fs debugfs dmsetup sg_format storcli megacli e2fsck",
+    (
+        "removes-volume",
+        0.85,
+        r"^destroy\b|^subvolume\s+delete\b|^labelclear\b",
+        "This removes a volume and what is on it.",
+    ),
+    (
+        "removes-volume",
+        0.8,
+        r"--zero-superblock|(?:^|\s)--stop\b|--remove\b|^remove(?:_all)?\b",
+        "This takes a disk array apart.",
+    ),
+    (
+        "removes-volume",
+        0.9,
+        r"^(?:luksFormat|luksErase|erase|luksKillSlot|luksRemoveKey)\b|(?:^|\s)luksFormat\b",
+        "This makes an encrypted disk unreadable.",
+    ),
+    (
+        "removes-volume",
+        0.9,
+        r"^(?:format|sanitize|write-zeroes)\s|--security-erase|^eraseDisk|^eraseVolume|^zeroDisk|^secureErase|^partitionDisk|^apfs\s+delete",
+        "This erases a disk.",
+    ),
+    ("removes-volume", 0.85, r"^[a-zA-Z]:", "This erases a disk."),
+    ("removes-volume", 0.7, r"^-w\s+/dev/", "This changes a file system behind the system's back."),
+)
+rows(
+    "disks",
+    "mount",
+    ("unmounts", 0.7, r"--bind\s+\S+\s+/(?:etc|bin|usr|lib|sbin|boot)\b", "This hides the system's own files."),
+)
+rows(
+    "disks",
+    "umount swapoff mount",
+    (
+        "unmounts",
+        0.65,
+        r"(?:^|\s)(?:-a|--all|-[lf]*f[lf]*\s+/|-l\s+/)(?:\s|$)",
+        "This takes file systems away from what runs.",
+    ),
+    (
+        "unmounts",
+        0.7,
+        r"remount,(?:ro|rw)\s+/(?:\s|$)|remount,(?:ro|rw)\s*$|-o\s*remount",
+        "This mounts the system anew.",
+    ),
+)

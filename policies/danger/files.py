@@ -1,0 +1,197 @@
+"""Files that would be lost, overwritten or opened to everybody."""
+
+from __future__ import annotations
+
+import re
+
+from lockgate.policies.danger.rules import Setting, has, line, operands, places, read_by, rule, value, written
+from lockgate.policies.danger.worth import deletion, overwriting
+from lockgate.policies.shell.model import HERE, SOME, UNSET, UNSET_END, Command, known
+from lockgate.policies.shell.runners import found_by
+
+_DELETE = "rm unlink shred srm rimraf trash-empty del rd rmdir remove-item ri erase gio"
+
+
+_EMPTY_ROOT = re.compile(f"{UNSET}[^{UNSET}/]*/+")
+"""A variable that nothing sets, and a slash: the root, where it is empty."""
+
+
+def _looked_up(c: Command, paths: list[str]) -> list[str]:
+    """Where the paths come from that `find` and the like look up."""
+    unknown = any(path.startswith(SOME) for path in paths)
+    return [path for path in found_by(c) if not path.startswith(SOME)] if unknown and c.feeds else []
+
+
+def _recursive(c: Command) -> bool:
+    if c.name in ("rimraf", "rd", "srm"):
+        return True
+    if c.name in ("remove-item", "ri"):
+        return any(arg.lower().startswith(("-r", "-fo")) for arg in c.args)
+    if c.name == "del":
+        return any(arg.lower() == "/s" for arg in c.args)
+    return has(c, "-r", "-R", "--recursive", "-d")
+
+
+@rule(
+    "files", "deletes-files", "This deletes files that cannot be brought back, outside of what is built anew.", _DELETE
+)
+def _(c: Command, s: Setting) -> float:
+    if c.name == "gio" and c.args[:1] != ("trash",):
+        return 0.0
+    paths = operands(c, "-Path -LiteralPath" if c.name in ("remove-item", "ri") else "-n -s --size --iterations")
+    if c.name in ("remove-item", "ri"):
+        paths += [path for path in (value(c, "-Path", "-LiteralPath"),) if path]
+        paths = [path.replace("\\", "/").replace(f"{UNSET}env{UNSET_END}:USERPROFILE", "~") for path in paths]
+    if c.name in ("del", "rd", "rmdir"):
+        paths = [path for path in paths if not re.fullmatch(r"/[a-zA-Z]", path)]
+    recursive = _recursive(c)
+    if c.name in ("rmdir", "unlink") and not recursive:
+        return 0.0
+    if has(c, "--no-preserve-root"):
+        return 1.0
+    paths += _looked_up(c, paths)
+    worst = max((deletion(found, recursive=recursive) for found in places(c, paths, s)), default=0.0)
+    if recursive and any(_EMPTY_ROOT.fullmatch(path) for path in paths):
+        worst = 0.9
+    return max(worst, 0.65 if c.name in ("shred", "srm") and worst < 0.5 and any("*" in p for p in paths) else 0.0)
+
+
+@rule("files", "moves-system-files", "This moves away files that the system or its user needs.", "mv move-item")
+def _(c: Command, s: Setting) -> float:
+    paths = operands(c, "-t --target-directory -S")
+    given = paths if has(c, "-t", "--target-directory") else paths[:-1]
+    found = [one for one in places(c, given, s) if one.anchor != "~" or len(one.parts) < 2]
+    worst = max((deletion(one, recursive=True) for one in found), default=0.0)
+    if paths and paths[-1] == "/dev/null":
+        return max(0.7, worst)
+    target = max((overwriting(found) for found in places(c, paths[-1:], s)), default=0.0)
+    return max(worst if worst >= 0.75 else 0.0, target)
+
+
+@rule("files", "overwrites-system-files", "This writes into files that the whole system depends on.")
+def _(c: Command, s: Setting) -> float:
+    targets = written(c, s)
+    name = c.name
+    if name in ("tee", "truncate", "sponge"):
+        targets += places(c, operands(c, "-s --size -r --reference"), s)
+    elif name in ("cp", "install", "ln", "rsync", "scp"):
+        targets += places(
+            c, operands(c, "-t -m -o -g -S -e")[-1:] if len(operands(c, "-t -m -o -g -S -e")) > 1 else [], s
+        )
+    elif name in ("sed", "gsed", "perl") and has(c, "-i", "--in-place"):
+        targets += places(c, operands(c, "-e -f")[(0 if has(c, "-e", "-f") else 1) :], s)
+    elif name == "dd":
+        targets += places(c, [arg[3:] for arg in c.args if arg.startswith("of=")], s)
+    elif name in ("curl", "wget"):
+        targets += places(c, [path for path in (value(c, "-o", "-O", "--output", "--output-document"),) if path], s)
+    return max((overwriting(found) for found in targets), default=0.0)
+
+
+@rule("files", "empties-files", "This empties files, and what they held is gone.")
+def _(c: Command, s: Setting) -> float:
+    empties = not c.words or c.words == (":",) or c.name in ("true", "truncate")
+    targets = [place for place, r in zip(written(c, s), c.redirects, strict=False) if r.kind == "write"]
+    if c.name in ("truncate",) and value(c, "-s", "--size") in ("0", ""):
+        targets += places(c, operands(c, "-s --size"), s)
+    if c.name == "truncate" and any(
+        re.search(r"\.(?:db|sqlite3?|sql|dump|bak|mdb)$", path) for path in operands(c, "-s --size")
+    ):
+        return 0.55
+    reads_null = any(found.text == "/dev/null" for found in read_by(c, s)) or (
+        c.name in ("cat", "cp") and "/dev/null" in c.args
+    )
+    if not (empties or reads_null):
+        return 0.0
+    if c.name == "cp":
+        targets += places(c, operands(c)[1:], s)
+    return max((score if (score := deletion(found, recursive=False)) >= 0.5 else 0.0 for found in targets), default=0.0)
+
+
+@rule(
+    "files",
+    "opens-permissions",
+    "This lets everybody read or change files that are not theirs.",
+    "chmod icacls setfacl",
+)
+def _(c: Command, s: Setting) -> float:
+    if c.name == "setfacl":
+        return 0.65 if re.search(r"(?:^|[\s,:])o(?:ther)?::?\w*w", line(c)) else 0.0
+    if c.name == "icacls":
+        return 0.65 if re.search(r"everyone:\S*f", line(c), re.IGNORECASE) else 0.0
+    words = [arg for arg in c.args if not re.fullmatch(r"-[Rvfc]+|--\w[\w-]*", arg)]
+    if len(words) < 2:
+        return 0.0
+    mode, recursive = words[0], has(c, "-R", "--recursive")
+    found = places(c, words[1:], s)
+    worth = max((deletion(one, recursive=recursive) for one in found), default=0.0)
+    open_to_all = re.fullmatch(r"[0-7]?[0-7]*[2367]", mode) or re.search(
+        r"(?:^|,)[ugo]*[ao][ugo]*[+=]\w*w|^\+\w*w\w*$", mode
+    )
+    closed = mode in ("000", "0000", "a-rwx", "0", "ugo-rwx", "-rwx", "a=")
+    if closed:
+        return 0.8 if worth >= 0.5 or recursive else 0.3
+    if not open_to_all:
+        return 0.75 if recursive and worth >= 0.85 and found[0].anchor == "/" else 0.0
+    return max(0.6 if recursive else 0.35, worth if worth >= 0.5 else 0.0)
+
+
+@rule("files", "takes-ownership", "This changes who owns files of the system.", "chown chgrp takeown")
+def _(c: Command, s: Setting) -> float:
+    words = operands(c, "--from --reference")
+    recursive = has(c, "-R", "--recursive")
+    worth = max((deletion(one, recursive=True) for one in places(c, words[1:], s)), default=0.0)
+    own = all(one.anchor in ("~", HERE) for one in places(c, words[1:], s))
+    if not recursive:
+        return 0.75 if any(overwriting(one) >= 0.7 for one in places(c, words[1:], s)) else 0.0
+    taken = bool(words) and words[0].split(":")[0] in ("root", "0", "nobody")
+    return worth if worth >= 0.75 and (taken or not own) else 0.0
+
+
+@rule(
+    "files",
+    "mirrors-with-deletion",
+    "This deletes everything at its target that the source does not have.",
+    "rsync rclone robocopy",
+)
+def _(c: Command, s: Setting) -> float:
+    if has(c, "-n", "--dry-run") or not (any(a.startswith(("--delete", "--del")) for a in c.args) or "/MIR" in c.args):
+        return 0.0
+    paths = operands(c, "-e --rsh --exclude --include --filter --files-from")
+    worth = max(
+        (deletion(one, recursive=True) for one in places(c, [p for p in paths[-1:] if ":" not in p], s)), default=0.0
+    )
+    empty = bool(paths) and re.search(r"empty|/dev/null|mktemp", paths[0]) is not None
+    return max(worth if worth >= 0.6 else 0.0, 0.75 if empty else 0.0)
+
+
+@rule("files", "unpacks-over-the-system", "This unpacks an archive over the system's own files.", "tar unzip cpio")
+def _(c: Command, s: Setting) -> float:
+    target = value(c, "-C", "--directory", "-d")
+    if not target or (c.name == "tar" and not re.match(r"-?-?[a-zA-Z]*x|.*--extract", c.args[0] if c.args else "")):
+        return 0.0
+    return max((0.65 for one in places(c, [target], s) if not one.parts and one.anchor == "/"), default=0.0)
+
+
+@rule(
+    "files", "encrypts-files", "This encrypts files in place, as extortion does.", "openssl gpg gpg2 7z zip ccrypt age"
+)
+def _(c: Command, s: Setting) -> float:
+    text = line(c)
+    many = (
+        any(via.startswith(("find", "xargs", "parallel")) for via in c.via)
+        or not known(" ".join(c.args))
+        or "*" in text
+    )
+    encrypts = {
+        "openssl": bool(re.search(r"^(?:enc|aes\S*|rsautl|cms|smime)\b", text)) and " -d" not in text,
+        "gpg": has(c, "-c", "--symmetric", "-e", "--encrypt"),
+        "gpg2": has(c, "-c", "--symmetric", "-e", "--encrypt"),
+        "7z": "-sdel" in text and "-p" in text,
+        "zip": has(c, "-m") and has(c, "-e", "-P"),
+        "ccrypt": "-e" in text or not has(c, "-d"),
+        "age": has(c, "-p", "-r") and not has(c, "-d"),
+    }
+    if not encrypts.get(c.name):
+        return 0.0
+    anywhere = any(via.startswith("find") for via in c.via)
+    return 0.75 if anywhere or (many and c.name in ("ccrypt", "7z", "zip")) else 0.6 if many and "-out" in text else 0.0

@@ -1,0 +1,83 @@
+"""Work of others, or work that is nowhere else, that git would throw away."""
+
+from __future__ import annotations
+
+import re
+
+from lockgate.policies.danger.rules import Setting, line, rows, rule
+from lockgate.policies.shell.model import Command
+
+_PROTECTED = r"(?:main|master|develop|production|prod|release(?:/\S+)?|trunk|stable)"
+
+rows(
+    "git",
+    "git",
+    ("rewrites-history", 0.8, r"^(?:filter-branch|filter-repo)\b", "This rewrites the whole history."),
+    ("rewrites-history", 0.75, r"^push\b.*\s--mirror\b", "This makes the remote a copy of this repository, and deletes the rest there."),
+    ("drops-work", 0.65, r"^reset\b.*--hard\b", "This throws away every change that is not committed."),
+    ("drops-work", 0.55, r"^checkout\s(?:-\S+\s+)*(?:--\s+)?(?:\.|:/|\*|\./)(?:\s|$)", "This throws away every change that is not committed."),
+    ("drops-work", 0.55, r"^(?:checkout\s+(?:\S+\s+)*(?:-f|--force)|switch\s+(?:\S+\s+)*(?:-f|--force|--discard-changes))(?:\s|$)", "This throws away every change that is not committed."),
+    ("drops-work", 0.55, r"^checkout\s+HEAD\S*\s+(?:--\s+)?\.(?:\s|$)", "This throws away every change that is not committed."),
+    ("drops-work", 0.7, r"^stash\s+clear\b", "This deletes everything that was put aside."),
+    ("drops-work", 0.55, r"^stash\s+drop\b", "This deletes what was put aside."),
+    ("drops-work", 0.6, r"^rm\b(?:.*\s)?(?:-[a-z]*r[a-z]*f|-[a-z]*f[a-z]*r|-r\s+-f|-f\s+-r)\S*\s+(?:\.|\*|--\s+\.)(?:\s|$)", "This deletes every file of the repository."),
+    ("drops-branches", 0.8, r"^branch\b.*\s(?:-D|--delete --force|-d -f|-df)\s+(?:\S+\s+)*" + _PROTECTED + r"(?:\s|$)", "This deletes a branch that others build on."),
+    ("drops-branches", 0.45, r"^branch\b.*\s(?:-D|--delete\s+--force)(?:\s|$)", "This deletes a branch, merged or not."),
+    ("forgets-history", 0.8, r"^reflog\s+(?:expire\b.*--expire\S*[= ]now|delete\b)|^reflog\s+expire\b.*--all", "This deletes the way back to what was lost."),
+    ("forgets-history", 0.6, r"^(?:gc\b.*--prune[= ](?:now|all)|prune\b.*--expire[= ]now|prune\s*$)", "This deletes commits that nothing points to."),
+    ("forgets-history", 0.7, r"^update-ref\s+(?:-\S+\s+)*-d\b", "This deletes a reference."),
+    ("loosens-git", 0.6, r"(?i)^config\b.*http\.sslverify\s+(?:false|0)|^config\b.*protocol\.ext\.allow", "This lets anybody pose as the server."),
+    ("loosens-git", 0.55, r"(?i)^config\s+(?:\S+\s+)*(?:core\.hookspath|core\.sshcommand|core\.fsmonitor|core\.editor)\s+\S*(?:/tmp|http|;|\$\()", "This makes git run a program at every step."),
+    ("loosens-git", 0.55, r"^config\b.*credential\.helper\s+(?:store|!)", "This keeps passwords in a file that anybody can read."),
+)  # fmt: skip
+rows(
+    "git",
+    "gh glab",
+    ("deletes-on-the-forge", 0.85, r"^(?:repo|project)\s+delete\b", "This deletes a repository on its server."),
+    ("deletes-on-the-forge", 0.65, r"^(?:release|secret|variable|ssh-key|gpg-key|environment|label|ruleset|run)\s+(?:delete|remove)\b", "This deletes what others use."),
+    ("deletes-on-the-forge", 0.65, r"^repo\s+archive\b|^(?:issue|pr)\s+delete\b", "This takes away what others use."),
+    ("deletes-on-the-forge", 0.75, r"^api\b.*(?:-X|--method)[ =]?(?i:delete)\b", "This deletes something on the server."),
+    ("opens-repository", 0.8, r"^repo\s+edit\b.*--visibility[= ]public", "This shows a private repository to everybody."),
+    ("skips-review", 0.6, r"^pr\s+merge\b.*--admin\b", "This merges past the checks that are required."),
+)  # fmt: skip
+
+
+@rule("git", "force-pushes", "This overwrites what others have pushed.", "git")
+def _(c: Command, s: Setting) -> float:
+    text = line(c)
+    if not re.match(r"push\b", text) or re.search(r"(?:^|\s)(?:--dry-run|-n)(?:\s|$)", text):
+        return 0.0
+    refs = [word for word in text.split()[1:] if not word.startswith("-")]
+    shared = any(re.fullmatch(rf"\+?(?:\S+:)?{_PROTECTED}", ref) for ref in refs[1:])
+    if any(word in ("--delete", "-d") for word in text.split()) or any(
+        ref.startswith(":") and len(ref) > 1 for ref in refs[1:]
+    ):
+        return 0.85 if any(re.fullmatch(rf":?{_PROTECTED}", ref) for ref in refs[1:]) else 0.55
+    if "--prune" in text.split():
+        return 0.55
+    if re.search(r"--force-with-lease|--force-if-includes", text) and not re.search(r"--force(?:\s|$)|\s-\w*f", text):
+        return 0.55 if shared else 0.35
+    forced = re.search(r"(?:^|\s)(?:--force|-[a-z]*f[a-z]*)(?:\s|$)", text) or any(
+        ref.startswith("+") for ref in refs[1:]
+    )
+    return (0.9 if shared else 0.75) if forced else 0.0
+
+
+@rule("git", "drops-work", "This throws away every change that is not committed.", "git")
+def _(c: Command, s: Setting) -> float:
+    words = line(c).split()
+    everything = any(word in (".", ":/", "*", "./") for word in words)
+    only_staged = ("--staged" in words or "-S" in words) and not {"--worktree", "-W"} & set(words)
+    return 0.55 if words[:1] == ["restore"] and everything and not only_staged else 0.0
+
+
+@rule("git", "cleans-untracked", "This deletes files that git does not know, which nothing can bring back.", "git")
+def _(c: Command, s: Setting) -> float:
+    words = line(c).split()
+    if words[:1] != ["clean"]:
+        return 0.0
+    letters = "".join(word[1:] for word in words if word.startswith("-") and not word.startswith("--"))
+    if "n" in letters or "i" in letters or "--dry-run" in words or not ("f" in letters or "--force" in words):
+        return 0.0
+    paths = [word for word in words[1:] if not word.startswith("-") and word not in (".", ":/", "./")]
+    return 0.35 if paths or ("X" in letters) else 0.7 if "x" in letters else 0.6

@@ -1,0 +1,275 @@
+"""Strangers' programs and shells, walls torn down, connections cut."""
+
+from __future__ import annotations
+
+import re
+
+from lockgate.policies.danger.hosts import drop, host_of, is_address, listens, local, reaches
+from lockgate.policies.danger.rules import Setting, has, line, operands, rows, rule, written
+from lockgate.policies.shell.follow import INTERPRETERS, SHELLS, code_of, script_file
+from lockgate.policies.shell.model import SOME, Command, known, program_name
+
+_FETCHERS = frozenset({
+    *("curl", "wget", "aria2c", "fetch", "lynx", "http", "https", "xh", "nc", "ncat", "netcat", "scp", "ftp", "tftp"),
+    *("invoke-webrequest", "iwr", "irm", "invoke-restmethod", "curlie"),
+    *("wget2", "dig", "nslookup", "openssl", "gsutil"),
+})  # fmt: skip
+
+
+def _name(c: Command) -> str:
+    return re.sub(r"(?<=[a-z])[\d.]+$", "", c.name)
+
+
+def fetched(c: Command) -> Command | None:
+    """The command among its feeds that brings something from elsewhere."""
+    for feed in c.feeds:
+        if feed.name in _FETCHERS and (
+            feed.name not in ("openssl", "dig", "nslookup") or any(True for _ in reaches(feed))
+        ):
+            return feed
+        if feed.name == "aws" and feed.args[:2] == ("s3", "cp"):
+            return feed
+    return None
+
+
+@rule("network", "runs-downloads", "This runs what it downloads, unseen.")
+def _(c: Command, s: Setting) -> float:
+    name = _name(c)
+    if (source := fetched(c)) is None:
+        return 0.0
+    if name in INTERPRETERS:
+        code, given = code_of(c), script_file(c)
+        runs = (code is not None and not known(code[1]) and len(code[1].strip()) < 200) or (
+            code is None and given is None and c.piped
+        )
+        runs = runs or (
+            code is None and given is not None and (given[0].startswith("/dev/fd/") or (bool(c.feeds) and not c.piped))
+        )
+        if code is not None and not runs and not known(code[1]):
+            runs = True
+        if name in ("python", "node") and has(c, "-m"):
+            runs = False
+        reads_data = code is not None and known(code[1])
+        if reads_data or not runs:
+            return 0.0
+    elif name in ("eval", ".", "source", "iex", "invoke-expression", "exec") or (
+        c.words and ("/" in c.words[0] or c.words[0].startswith(SOME)) and not c.piped
+    ):
+        pass
+    else:
+        return 0.0
+    hosts = [reach.host for reach in reaches(source)]
+    return 0.3 if hosts and all(local(host) for host in hosts) else 0.85
+
+
+@rule("network", "opens-shell-to-strangers", "This gives a shell on this machine to another one.")
+def _(c: Command, s: Setting) -> float:
+    text = line(c)
+    targets = [r.target for r in c.redirects]
+    if any(re.match(r"/dev/(?:tcp|udp)/", target) for target in targets):
+        return 0.9 if _name(c) in SHELLS or c.name == "exec" or not c.words else 0.65
+    if _name(c) in SHELLS and any("/dev/tcp/" in word for word in c.args) and code_of(c) is None:
+        return 0.9
+    if c.name in ("nc", "ncat", "netcat", "nc.traditional") and (
+        re.search(r"(?:^|\s)(?:-[a-z]*[ec]|--exec|--sh-exec)[ =]?\s*\S*(?:sh|cmd|python|perl)\S*", text)
+    ):
+        return 0.95
+    if c.name == "socat" and re.search(r"(?i)(?:exec|system):", text) and re.search(r"(?i)tcp|udp|ssl|openssl", text):
+        return 0.95
+    if _name(c) in SHELLS and any(
+        feed.name in ("nc", "ncat", "netcat", "telnet", "socat", "openssl", "mkfifo") for feed in c.feeds
+    ):
+        return 0.9 if not known_script(c) else 0.0
+    if (
+        c.name in ("nc", "ncat", "netcat", "telnet", "openssl")
+        and any(_name(feed) in SHELLS for feed in c.feeds)
+        and any(True for _ in reaches(c))
+    ):
+        return 0.85
+    if c.name == "telnet" and re.search(r"\|\s*(?:/bin/)?(?:ba)?sh", c.source):
+        return 0.9
+    return 0.75 if c.name in ("pwncat", "msfvenom", "msfconsole", "weevely") else 0.0
+
+
+def known_script(c: Command) -> bool:
+    return c.stdin is not None and known(c.stdin)
+
+
+@rule("network", "listens-with-shell", "This lets any machine in.", "nc ncat netcat socat")
+def _(c: Command, s: Setting) -> float:
+    return 0.55 if listens(c) and (any(_name(f) in SHELLS for f in c.feeds) or (c.piped and c.stdin is None)) else 0.0
+
+
+rows(
+    "network",
+    "iptables ip6tables nft ufw pfctl firewall-cmd netsh ebtables ipset iptables-restore iptables-legacy",
+    ("drops-firewall", 0.85, r"(?:^|\s)(?:-F|--flush|-X)(?:\s|$)|^flush\b|^delete\s+table\b|^(?:--force\s+)?(?:disable|reset)\b|^-d\b|advfirewall\s+set\s+\S+\s+state\s+off|--panic-on", "This takes the firewall down."),
+    ("drops-firewall", 0.8, r"-P\s+(?:INPUT|FORWARD|OUTPUT)\s+(?:ACCEPT|DROP)|--set-default-zone=trusted|^default\s+allow\s+incoming", "This opens or closes the machine to everybody."),
+    ("drops-firewall", 0.65, r"^(?:-[AI]\s+INPUT\b.*-j\s+ACCEPT\s*$|allow\s+from\s+any\s*$|allow\s+(?:23|3389|445|5900)\b)", "This lets everybody in."),
+    ("drops-firewall", 0.75, r"-A\s+(?:INPUT|OUTPUT)\s+-j\s+DROP", "This cuts the machine off."),
+)  # fmt: skip
+rows(
+    "network",
+    "ip ifconfig route nmcli networksetup tc ifdown rfkill",
+    ("cuts-network", 0.75, r"^link\s+(?:set\s+)?(?:dev\s+)?\S+\s+down\b|^link\s+delete\b|^\S+\s+down\s*$|^(?:route|addr|address)\s+(?:flush|del)\b|^(?:-f|flush|del)\b", "This cuts the machine off."),
+    ("cuts-network", 0.7, r"networking\s+off|connection\s+(?:delete|down)|device\s+disconnect|radio\s+all\s+off|block\s+all|-setnetworkserviceenabled\s+.*off", "This cuts the machine off."),
+    ("cuts-network", 0.6, r"^qdisc\s+(?:add|replace).*\bloss\s+\d{2,}", "This makes the network unusable."),
+)  # fmt: skip
+rows("network", "ifdown", ("cuts-network", 0.75, r".", "This cuts the machine off."))
+rows(
+    "network",
+    "hydra medusa ncrack john hashcat sqlmap nikto masscan zmap msfconsole msfvenom aircrack-ng responder crackmapexec "
+    "nuclei gobuster ffuf wpscan bettercap ettercap arpspoof hping3 slowloris mimikatz linpeas.sh linenum.sh impacket-secretsdump "
+    "evil-winrm bloodhound-python kerbrute enum4linux patator dirb",
+    ("attacks-others", 0.75, r"", "This is a tool to attack machines."),
+)
+rows(
+    "network",
+    "certutil bitsadmin mshta regsvr32",
+    (
+        "fetches-from-drops",
+        0.7,
+        r"(?i)-urlcache|/transfer|https?://|/i:http",
+        "This fetches a program by a tool that is meant for something else.",
+    ),
+)
+rows(
+    "network",
+    "nmap",
+    (
+        "attacks-others",
+        0.65,
+        r"--script|-sS|-sV|-A\b|-p-|/\d{1,2}(?:\s|$)|-O\b|-sU|-Pn",
+        "This looks for weak points of machines.",
+    ),
+)
+rows("network", "ping", ("attacks-others", 0.65, r"(?:^|\s)-f(?:\s|$)|-s\s+6\d{4}", "This floods a machine."))
+rows(
+    "network",
+    "tcpdump tshark dumpcap",
+    ("listens-to-others", 0.55, r"(?:-w|-A|-X)\b.*(?:port|any|tcp)|-i\s+any|-w\s", "This records what others send."),
+)
+rows(
+    "network",
+    "ngrok cloudflared chisel frpc bore localtunnel lt",
+    (
+        "opens-tunnel",
+        0.55,
+        r"^(?:http|tcp|tls|start|tunnel|client|server|--port|local)\b",
+        "This opens a way in from the whole internet.",
+    ),
+)
+
+
+@rule("network", "opens-tunnel", "This opens a way in from another machine.", "ssh autossh")
+def _(c: Command, s: Setting) -> float:
+    return 0.6 if has(c, "-R") else 0.45 if has(c, "-D") else 0.0
+
+
+@rule("network", "misleads-names", "This sends traffic for a name to another machine.")
+def _(c: Command, s: Setting) -> float:
+    found = [place.text for place in written(c, s)]
+    if c.name in ("tee", "sed", "gsed", "cp", "mv"):
+        found += operands(c)
+    if "/etc/hosts" not in found:
+        return 0.0
+    text = " ".join((c.stdin or "", *c.args, *(" ".join(feed.args) for feed in c.feeds)))
+    mapped = re.search(r"(\d+\.\d+\.\d+\.\d+)\s+\S*\.\w+", text)
+    overwrites = any(r.kind == "write" and r.target == "/etc/hosts" for r in c.redirects) or (
+        c.name == "tee" and not has(c, "-a")
+    )
+    outward = mapped is not None and not local(mapped[1])
+    known_name = re.search(
+        r"(?:google|github|pypi|npmjs|microsoft|apple|amazon|bank|paypal|anthropic|openai|ubuntu|debian)", text
+    )
+    return 0.75 if overwrites or outward else 0.6 if known_name else 0.0
+
+
+@rule(
+    "network",
+    "shares-files",
+    "This shows files to every machine that can reach this one.",
+    "python python3 php npx http-server",
+)
+def _(c: Command, s: Setting) -> float:
+    if not re.search(r"http\.server|SimpleHTTPServer|-S\s+0\.0\.0\.0|^http-server|^serve", line(c)):
+        return 0.0
+    return (
+        0.65
+        if c.cwd in ("/", "~", "/root", "/etc", "/home")
+        or re.search(r"(?:--directory|-d)\s+(?:/|~|/root|/home|/etc)(?:\s|$)", line(c))
+        else 0.0
+    )
+
+
+@rule("network", "fetches-from-drops", "This fetches a program from a place where anybody can leave one.", "curl wget")
+def _(c: Command, s: Setting) -> float:
+    for url in c.args:
+        if drop(url) and not any(reach.sends for reach in reaches(c)):
+            return 0.6
+        if is_address(host_of(url)) and re.search(
+            r"\.(?:sh|elf|bin|exe|py|pl|so|php)(?:\?|$)|/(?:payload|shell|implant|agent|bot|x|backdoor)\b", url
+        ):
+            return 0.6
+    return 0.0
+
+
+@rule("network", "runs-hidden-code", "This hides what it runs from whoever reads it.")
+def _(c: Command, s: Setting) -> float:
+    name = _name(c)
+    made = bool(c.words) and "/" in c.words[0] and not c.piped
+    if name not in INTERPRETERS and name not in ("eval", "source", ".") and not made:
+        return 0.0
+    decoders = [
+        f
+        for f in c.feeds
+        if f.name in ("base64", "xxd", "base32", "openssl", "gunzip", "zcat", "rev", "gpg", "uudecode", "ccrypt")
+    ]
+    decodes = [f for f in decoders if f.name in ("gunzip", "zcat", "rev") or has(f, "-d", "-D", "--decode", "-r")]
+    if not decodes:
+        return 0.0
+    if made or (c.stdin is not None and known(c.stdin)):
+        return 0.55
+    code = code_of(c)
+    return (
+        0.6
+        if (code is None and script_file(c) is None) or (code is not None and not known(code[1])) or name == "eval"
+        else 0.0
+    )
+
+
+@rule("network", "runs-hidden-code", "This hides what it runs from whoever reads it.", "eval")
+def _(c: Command, s: Setting) -> float:
+    """A one-liner of another language that evaluates what it computes."""
+    computed = c.words[1:] == ("\ue002code\ue003",) and not any(feed.name == "cat" for feed in c.feeds)
+    return 0.55 if computed else 0.0
+
+
+@rule("network", "runs-downloads", "This runs what it downloads, unseen.", "deno bun npx go")
+def _(c: Command, s: Setting) -> float:
+    return 0.7 if re.search(r"^(?:run|x|eval|)\s*(?:-\S+\s+)*https?://(?!deno\.land|jsr\.io|esm\.sh)", line(c)) else 0.0
+
+
+@rule("network", "runs-hidden-code", "This hides what it runs from whoever reads it.", "powershell pwsh")
+def _(c: Command, s: Setting) -> float:
+    text = line(c)
+    if re.search(r"(?i)(?:^|\s)-e(?:nc|ncodedcommand)?\s+[A-Za-z0-9+/=]{16,}", text):
+        return 0.8
+    return (
+        0.85
+        if re.search(r"(?i)(?:iex|invoke-expression)\b.*(?:downloadstring|webclient|iwr|invoke-webrequest|irm)", text)
+        else 0.0
+    )
+
+
+@rule("network", "runs-hidden-code", "This hides which program it runs.")
+def _(c: Command, s: Setting) -> float:
+    """A program whose name comes from a computation that could not be followed."""
+    if not c.words or known(c.words[0]) or program_name(c.words[0]).startswith("\ue000"):
+        return 0.0
+    decoders = ("base64", "xxd", "tr", "rev", "printf", "perl", "python", "python3", "openssl", "gunzip")
+    return (
+        0.6
+        if c.words[0].startswith(SOME) and any(feed.name in decoders for feed in c.feeds) and " -v" not in c.source
+        else 0.0
+    )

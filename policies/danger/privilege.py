@@ -1,0 +1,229 @@
+"""Rights that would grow, tracks that would vanish, doors that would stay open."""
+
+from __future__ import annotations
+
+import re
+
+from lockgate.policies.danger.rules import Setting, has, line, operands, places, rows, rule, value, written
+from lockgate.policies.shell.model import Command, shown
+from lockgate.policies.shell.paths import Place
+
+rows(
+    "privilege",
+    "usermod gpasswd adduser useradd addgroup dseditgroup net dscl localgroup",
+    ("grants-rights", 0.8, r"(?:^|[\s,])(?:sudo|wheel|root|admin|docker|lxd|disk|shadow|administrators)(?:[\s,]|$)", "This makes somebody an administrator."),
+    ("grants-rights", 0.85, r"(?:^|\s)-o\b.*-u\s*0|-u\s*0\b.*|--uid[ =]0|localgroup\s+administrators", "This makes a second root."),
+)  # fmt: skip
+rows(
+    "privilege",
+    "useradd adduser userdel deluser groupdel net",
+    (
+        "changes-users",
+        0.6,
+        r"^(?:-\S+\s+\S+\s+|-\S+\s+)*[a-z_][\w-]*\s*$|^user\s+\S+\s+\S+\s+/add|^-r\b",
+        "This adds or removes a user of the machine.",
+    ),
+)
+rows(
+    "privilege",
+    "chsh loginctl timedatectl date",
+    ("changes-users", 0.6, r"(?:/false|/nologin)\b|^terminate-user|^kill-user", "This locks somebody out."),
+    ("changes-clock", 0.5, r"^(?:set-time|set-ntp\s+(?:false|0))|^(?:-s|--set)\b", "This changes the machine's clock."),
+)
+rows("privilege", "chpasswd", ("changes-users", 0.75, r"", "This sets somebody's password."))
+rows(
+    "privilege",
+    "passwd",
+    ("changes-users", 0.75, r"^(?:-[dlu]\s+)?(?:root|[a-z_]\S*)?$|-d\b|--stdin", "This changes somebody's password."),
+)
+rows("privilege", "visudo", ("grants-rights", 0.65, r"^$|^-f", "This changes who may become root."))
+rows(
+    "privilege",
+    "setcap",
+    ("grants-rights", 0.8, r"cap_(?:setuid|setgid|sys_admin|dac_override|dac_read_search|sys_ptrace|sys_module|chown|fowner)|=ep|all", "This lets a program do what only root may."),
+)  # fmt: skip
+rows(
+    "privilege",
+    "setenforce spctl csrutil auditctl aa-disable aa-teardown aa-complain fdesetup bcdedit set-mppreference apparmor_parser",
+    ("lowers-guard", 0.8, r"^(?:0|Permissive|permissive)\b|--(?:master|global)-disable|^disable|^-e\s*0|^-D\b|DisableRealtime|recoveryenabled|^-R\b|^/", "This turns off what keeps the machine safe."),
+)  # fmt: skip
+
+
+@rule("privilege", "sets-user-id", "This lets anybody run a program as its owner.", "chmod install")
+def _(c: Command, s: Setting) -> float:
+    modes = [arg for arg in c.args if re.fullmatch(r"[ugoa]*[+=]\w*s\w*|[24567][0-7]{3}|0[24567][0-7]{3}", arg)]
+    if c.name == "install":
+        return 0.8 if re.fullmatch(r"0?[4567][0-7]{3}|[ug]*\+s", value(c, "-m", "--mode")) else 0.0
+    return 0.8 if modes and not re.fullmatch(r"g\+s|2[0-7]{3}|02[0-7]{3}", modes[0]) else 0.0
+
+
+@rule("privilege", "becomes-root", "This opens a shell that may do everything.", "sudo su doas pkexec")
+def _(c: Command, s: Setting) -> float:
+    text = line(c).strip()
+    if c.name == "su":
+        return 0.65 if re.match(r"(?:-\s*|-l\s*|--login\s*|root\s*|-\s+root\s*)*$", text) and not c.piped else 0.0
+    if re.fullmatch(
+        r"(?:-[isES]+|--login|--shell)(?:\s+-u\s+\S+)?|(?:-\S+\s+)*su(?:\s+-|\s+root|\s+-\s+root|\s+-l)*|(?:-\S+\s+)*(?:/bin/)?(?:ba|z|da)?sh(?:\s+-[il])?",
+        text,
+    ):
+        return 0.65 if not c.piped else 0.0
+    reads_password = has(c, "-S", "--stdin") and (c.piped)
+    return 0.65 if reads_password else 0.0
+
+
+@rule("privilege", "keeps-a-way-in", "This lets somebody come back later.")
+def _(c: Command, s: Setting) -> float:
+    targets = written(c, s)
+    if c.name == "tee":
+        targets += places(c, operands(c), s)
+    elif c.name in ("cp", "mv", "install", "ln") and len(operands(c)) > 1:
+        targets += places(c, operands(c)[-1:], s)
+    elif c.name in ("sed", "gsed") and has(c, "-i"):
+        targets += places(c, operands(c)[1:], s)
+    return max((_persistence(c, target) for target in targets), default=0.0)
+
+
+_STARTUP = re.compile(
+    r"(?:^|/)\.(?:bashrc|zshrc|profile|bash_profile|zprofile|zshenv|bash_login|bash_logout|kshrc|xinitrc|xprofile)$|^/etc/(?:profile|bash\.bashrc|zsh)|"
+    r"\.config/(?:fish/config\.fish|autostart/)"
+)
+_ACTIVE = re.compile(
+    r"curl|wget|\bnc\b|ncat|/dev/tcp|base64|python\d? -c|bash -i|nohup|\bsh -c|PROMPT_COMMAND|LD_PRELOAD|alias\s+(?:sudo|ssh|su|ls|cd)=|"
+    r"\.(?:hidden|x|sys)\b|/tmp[/:]|rm -rf"
+)
+
+
+def _persistence(c: Command, target: Place) -> float:
+    text = target.text
+    content = shown(" ".join((c.stdin or "", " ".join(c.args), *(" ".join(feed.args) for feed in c.feeds))))
+    if re.search(r"\.ssh/(?:authorized_keys\d?|rc)$", text):
+        return 0.85
+    if _STARTUP.search(text):
+        whole = any(r.kind == "write" and r.target in text for r in c.redirects) and c.words[:1] not in ((":",),)
+        return 0.8 if _ACTIVE.search(content) else 0.4 if whole else 0.15
+    if re.search(r"^/etc/sudoers", text):
+        return 0.9
+    if re.search(r"^/etc/cron|/var/spool/cron|^/etc/rc\.local|^/etc/init\.d/|/Library/Launch(?:Agents|Daemons)/", text):
+        return 0.75
+    if re.search(r"(?:^|/)systemd/(?:system|user)/[^/]+\.(?:service|timer)$", text):
+        return 0.75 if _ACTIVE.search(content) else 0.35
+    if re.search(r"(?:^|/)\.git/hooks/[\w-]+$", text):
+        return 0.65 if _ACTIVE.search(content) else 0.3
+    return (
+        0.75 if re.search(r"^/etc/(?:update-motd\.d|ld\.so\.preload|modprobe\.d|udev/rules\.d|pam\.d)", text) else 0.0
+    )
+
+
+@rule(
+    "privilege",
+    "keeps-a-way-in",
+    "This runs a command again and again from now on.",
+    "crontab at launchctl schtasks systemd-run",
+)
+def _(c: Command, s: Setting) -> float:
+    text = line(c)
+    if c.name == "crontab":
+        changes = text.strip() in ("-", "") or (operands(c, "-u") and not has(c, "-l", "-e", "-r"))
+        content = shown(" ".join((c.stdin or "", *(" ".join(feed.args) for feed in c.feeds))))
+        return (0.8 if _ACTIVE.search(content) else 0.55) if changes and (c.piped or operands(c, "-u")) else 0.0
+    if c.name == "schtasks":
+        return 0.65 if re.search(r"(?i)/create", text) else 0.0
+    return 0.0
+
+
+@rule("privilege", "hides-tracks", "This removes the record of what was done.")
+def _(c: Command, s: Setting) -> float:
+    name, text = c.name, line(c)
+    if name == "history":
+        return 0.65 if has(c, "-c", "-w", "-d") and "-c" in text else 0.0
+    if name in ("unset", "set", "export") and re.search(r"HIST(?:FILE|SIZE|FILESIZE)|\+o\s+history", text):
+        return 0.6
+    if name == "journalctl":
+        return (
+            0.65
+            if re.search(r"--vacuum-(?:time|size)=(?:1s|0|1K|1)\b|--rotate\b.*--vacuum|--flush.*--rotate", text)
+            else 0.0
+        )
+    if name in ("wevtutil", "clear-eventlog"):
+        return 0.8
+    links = name == "ln" and re.search(r"/dev/null\s+\S*_history", text)
+    touched = name in ("utmpdump",) or any(
+        r.target.endswith(("/wtmp", "/btmp", "/lastlog", "_history", "auth.log", "/secure")) and r.kind == "write"
+        for r in c.redirects
+    )
+    return 0.75 if links or touched else 0.0
+
+
+@rule("privilege", "hides-tracks", "This turns off the record of what is done.")
+def _(c: Command, s: Setting) -> float:
+    return 0.55 if any(name in ("HISTFILE",) and v in ("/dev/null", "") for name, v in c.assignments.items()) else 0.0
+
+
+@rule("privilege", "loads-foreign-code", "This makes programs run code that was slipped in.")
+def _(c: Command, s: Setting) -> float:
+    return (
+        0.7
+        if any(
+            name in ("LD_PRELOAD", "DYLD_INSERT_LIBRARIES", "LD_AUDIT")
+            and re.search(r"/tmp|/dev/shm|/var/tmp|^\./|http", v)
+            for name, v in c.assignments.items()
+        )
+        else 0.0
+    )
+
+
+@rule("privilege", "looks-for-weak-points", "This looks for a way to more rights.", "find getcap sudo")
+def _(c: Command, s: Setting) -> float:
+    text = line(c)
+    if c.name == "find":
+        return (
+            0.65
+            if re.search(r"-perm\s+[-/]?(?:u=s|u\+s|4000|6000|2000|g=s|-u=s)", text)
+            and not any("exec" in a or "delete" in a for a in c.args)
+            else 0.0
+        )
+    return 0.6 if c.name == "getcap" and "-r" in text else 0.0
+
+
+@rule(
+    "privilege",
+    "frees-agent",
+    "This starts an agent that asks nobody.",
+    "claude codex gemini qwen copilot aider opencode",
+)
+def _(c: Command, s: Setting) -> float:
+    return (
+        0.65 if re.search(r"--dangerously|--yolo|--allow-all-tools|--full-auto|--bypass|--yes-always", line(c)) else 0.0
+    )
+
+
+rows(
+    "privilege",
+    "gdb ptrace reptyr gcore strace",
+    ("reads-other-programs", 0.55, r"(?:^|\s)(?:-p|--pid|-p\d)\s*\d*", "This looks into a running program's memory."),
+)
+rows(
+    "privilege",
+    "chattr",
+    (
+        "locks-files",
+        0.6,
+        r"^(?:-R\s+)?[+-]i\b.*(?:/etc|/bin|/usr|authorized_keys|/var|/boot|/root)",
+        "This locks or unlocks files of the system.",
+    ),
+)
+rows(
+    "privilege",
+    "reg",
+    ("changes-registry", 0.7, r"(?i)^(?:delete|add)\s+\"?(?:HKLM|HKEY_LOCAL)", "This changes the machine's registry."),
+)
+rows(
+    "privilege",
+    "xattr",
+    ("lowers-guard", 0.5, r"-[a-z]*d[a-z]*\s+com\.apple\.quarantine", "This lets a downloaded program run unchecked."),
+)
+rows(
+    "privilege",
+    "vssadmin wbadmin wmic diskshadow tmutil",
+    ("deletes-backups", 0.85, r"(?i)delete|disable", "This deletes backups."),
+)

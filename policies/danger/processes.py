@@ -1,0 +1,144 @@
+"""Programs and services that would stop, and the machine itself."""
+
+from __future__ import annotations
+
+import re
+
+from lockgate.policies.danger.rules import Setting, has, line, operands, rows, rule, written
+from lockgate.policies.shell.model import Command, known
+
+_CORE = (
+    r"(?:sshd?|systemd[\w-]*|init|dbus(?:-daemon)?|NetworkManager|networking|network|systemd-networkd|systemd-resolved|auditd|"
+    r"rsyslog|syslog(?:-ng)?|ufw|firewalld|iptables|nftables|fail2ban|apparmor|cron|crond|falcon-sensor|osqueryd?|clamav[\w-]*|"
+    r"crowdstrike|wazuh-agent|polkit|launchd|loginwindow|kubelet|containerd|dockerd?|mysqld?|postgres(?:ql)?|"
+    r"explorer|lsass|WinDefend|mdatp|sentinelone)"
+)
+
+
+@rule("processes", "forks-without-end", "This starts copies of itself until the machine stands still.")
+def _(c: Command, s: Setting) -> float:
+    if c.endless:
+        return 0.95
+    return 0.8 if c.source.count("$0") > 1 and "&" in c.source and c.words[:1] in (("bash",), ("./bash",)) else 0.0
+
+
+@rule("processes", "kills-everything", "This ends programs that nobody named, or that the system needs.", "kill")
+def _(c: Command, s: Setting) -> float:
+    words = [arg for arg in c.args if arg != "--"]
+    signal = words[0] if words and re.fullmatch(r"-(?:\d+|[A-Z]+|s|n|SIG[A-Z]+)", words[0]) and len(words) > 1 else ""
+    rest = words[1:] if signal else words
+    rest = rest[1:] if signal in ("-s", "-n") else rest
+    if any(word in ("-1", "1", "0") for word in rest):
+        return 0.95 if "1" in rest or "-1" in rest else 0.4
+    lists = [feed for feed in c.feeds if feed.name in ("ps", "pgrep", "lsof", "fuser", "ls", "pidof")]
+    narrowed = any(feed.name in ("grep", "egrep", "rg", "pgrep", "lsof", "fuser", "pidof", "cat") for feed in c.feeds)
+    narrowed = narrowed or any(feed.name in ("awk", "sed") and re.search(r"/[^/]+/", line(feed)) for feed in c.feeds)
+    narrowed = narrowed or any(feed.name == "ps" and has(feed, "-C", "--ppid") for feed in c.feeds)
+    return 0.8 if lists and not narrowed else 0.0
+
+
+@rule(
+    "processes",
+    "kills-by-name",
+    "This ends programs that nobody named, or that the system needs.",
+    "pkill killall killall5 taskkill stop-process",
+)
+def _(c: Command, s: Setting) -> float:
+    if c.name == "killall5":
+        return 0.9
+    words = operands(c, "-u -U -s -g -G -t -P --signal --euid --user")
+    users = [c.args[at + 1] for at, arg in enumerate(c.args[:-1]) if arg in ("-u", "-U", "--euid", "--user")]
+    if users and not [w for w in words if w not in users]:
+        return 0.8 if any(user in ("root", "0") or not known(user) for user in users) else 0.65
+    for word in words:
+        if (len(word) < 3 and not re.fullmatch(r"[A-Za-z]\w|vi|vim|qt|go|nc", word)) or word in ("*", ".*", "", "."):
+            return 0.85
+        if re.fullmatch(_CORE, word.strip("^$")):
+            return 0.8
+    return 0.7 if c.name == "taskkill" and re.search(r"(?i)/im\s+\*|lsass|csrss|winlogon", line(c)) else 0.0
+
+
+rows(
+    "processes",
+    "shutdown reboot halt poweroff restart-computer stop-computer",
+    ("stops-machine", 0.85, r"^(?:|[^-].*|-.*)$", "This stops the machine."),
+)
+rows(
+    "processes",
+    "init telinit",
+    ("stops-machine", 0.85, r"^[016sS]\b", "This stops the machine, or most of what runs on it."),
+)
+rows(
+    "processes",
+    "systemctl service rc-service launchctl sc net initctl sv",
+    (
+        "stops-machine",
+        0.85,
+        r"^(?:poweroff|reboot|halt|kexec|suspend|hibernate|emergency|rescue|isolate\s+(?:rescue|emergency|poweroff|reboot))\b",
+        "This stops the machine.",
+    ),
+    (
+        "stops-services",
+        0.75,
+        r"^(?:-\S+\s+)*(?:stop|disable|mask|kill|unload|bootout|delete|remove)\s+(?:-\S+\s+)*(?:\S+\s+)*"
+        + _CORE
+        + r"(?:\.(?:service|socket|target))?(?:\s|$)",
+        "This stops what keeps the machine reachable, safe or at work.",
+    ),
+    (
+        "stops-services",
+        0.75,
+        r"^" + _CORE + r"\s+stop\b",
+        "This stops what keeps the machine reachable, safe or at work.",
+    ),
+    ("stops-services", 0.7, r"^(?:stop|disable|mask)\s+(?:-\S+\s+)*(?:'?\*|--all)", "This stops everything."),
+)
+rows(
+    "processes",
+    "crontab",
+    ("drops-schedule", 0.8, r"^(?:-u\s+\S+\s+)?-r\b|^-ri?\b", "This deletes every scheduled job."),
+)
+rows(
+    "processes",
+    "rmmod modprobe insmod kexec sysctl",
+    ("changes-kernel", 0.7, r"^(?:-r|--remove)\b", "This takes a part out of the running kernel."),
+    (
+        "changes-kernel",
+        0.7,
+        r"kernel\.(?:panic|sysrq|randomize_va_space|core_pattern|modules_disabled|kptr_restrict|dmesg_restrict|yama\.ptrace_scope)\s*=|vm\.(?:drop_caches|overcommit_memory)\s*=\s*[2-9]|net\.ipv4\.(?:tcp_syncookies\s*=\s*0|icmp_echo_ignore_all\s*=\s*1)",
+        "This changes how the kernel keeps itself safe.",
+    ),
+)
+rows("processes", "rmmod insmod kexec", ("changes-kernel", 0.75, r".", "This changes the running kernel."))
+rows(
+    "processes",
+    "xmrig minerd cpuminer ethminer cgminer nbminer t-rex phoenixminer lolminer xmr-stak",
+    ("mines-coins", 0.95, r"", "This uses the machine to mine coins."),
+)
+rows(
+    "processes",
+    "stress stress-ng hping3 slowloris goldeneye",
+    ("exhausts-machine", 0.65, r".", "This loads a machine until nothing else gets through."),
+)
+
+
+@rule("processes", "writes-kernel-switches", "This tells the kernel to stop or change.")
+def _(c: Command, s: Setting) -> float:
+    targets = [found.text for found in written(c, s)] + (list(c.args) if c.name == "tee" else [])
+    return (
+        0.95 if any(t in ("/proc/sysrq-trigger", "/dev/kmem", "/dev/mem", "/sys/power/state") for t in targets) else 0.0
+    )
+
+
+@rule("processes", "loops-without-end", "This starts programs without end.", "sh bash perl python python3 ruby node")
+def _(c: Command, s: Setting) -> float:
+    code = " ".join(c.args)
+    return (
+        0.85
+        if re.search(
+            r"fork\s+while\s+(?:1\b|true|fork)|while\s*\(?(?:1|true)\)?\s*[:{]?\s*(?:os\.)?fork|while\s*\(?\s*fork",
+            code,
+            re.IGNORECASE,
+        )
+        else 0.0
+    )

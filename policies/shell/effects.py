@@ -1,0 +1,141 @@
+"""What commands leave behind for those after them: variables, aliases, folders, files, links."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+
+from lockgate.policies.shell.follow import INTERPRETERS, script_file
+from lockgate.policies.shell.model import Command, Redirect, known, program_name, some
+from lockgate.policies.shell.outputs import output_of
+from lockgate.policies.shell.paths import place
+from lockgate.policies.shell.redirects import Redirector
+
+
+class Effects(Redirector):
+    """Keeps what commands change."""
+
+    def _ran_file(self, words: Sequence[str]) -> str | None:
+        """The file that the command would run, where the same script has made it."""
+        name, path = re.sub(r"(?<=[a-z])[\d.]+$", "", program_name(words[0])), ""
+        if name in INTERPRETERS and (found := script_file(Command(words=words))):
+            path = found[0]
+        elif name in (".", "source") and len(words) > 1:
+            path = words[1]
+        elif "/" in words[0]:
+            path = words[0]
+        where = place(path, self.scope.cwd, self.scope.links).text if path else ""
+        return where if where in self.scope.files else None
+
+    def _builtin(self, command: Command) -> None:
+        args, scope = list(command.args), self.scope
+        match command.words[0] if command.words else "":
+            case "cd" | "pushd" | "chdir":
+                targets = [arg for arg in args if not arg.startswith("-") or arg == "-"]
+                target = targets[0] if targets else "~"
+                scope.cwd = some("the last folder") if target == "-" else place(target, scope.cwd, scope.links).text
+            case "popd":
+                scope.cwd = some("the last folder")
+            case "alias":
+                for arg in args:
+                    name, equals, text = arg.partition("=")
+                    if equals:
+                        scope.aliases[name] = text
+            case "unalias":
+                for arg in args:
+                    scope.aliases.pop(arg, None)
+            case "set":
+                if "--" in args:
+                    scope.positional = tuple(args[args.index("--") + 1 :])
+            case "shift":
+                scope.positional = tuple(scope.positional or ())[1:] if scope.positional is not None else None
+            case "read" | "mapfile" | "readarray" | "getopts":
+                self._reads(command)
+            case "printf":
+                if args[:1] == ["-v"] and len(args) > 2:
+                    printed = output_of(replace(command, words=("printf", *args[2:])), scope.files)
+                    scope.variables[args[1]] = some("printf") if printed is None else printed
+            case "export" | "declare" | "typeset" | "local" | "readonly":
+                for arg in args:
+                    name, equals, value = arg.partition("=")
+                    if equals and name.isidentifier():
+                        scope.variables[name] = value
+            case _:
+                pass
+
+    def _reads(self, command: Command) -> None:
+        names = [arg for arg in command.args if arg.isidentifier()]
+        text = command.stdin if command.stdin is not None and known(command.stdin) else None
+        parts = (text or "").strip("\n").split(None, max(0, len(names) - 1)) if text is not None else []
+        for at, name in enumerate(names):
+            self.scope.variables[name] = (
+                (parts[at] if at < len(parts) else "") if text is not None else some("what it reads")
+            )
+            if command.feeds:
+                self.scope.origins[f"${name}"] = tuple(command.feeds)
+
+    def _written(self, redirect: Redirect, output: str | None, commands: Sequence[Command]) -> None:
+        if redirect.kind not in ("write", "append") or redirect.target.startswith("/dev/"):
+            return
+        where = place(redirect.target, self.scope.cwd, self.scope.links).text
+        before = self.scope.files.get(where) if redirect.kind == "append" else ""
+        self.scope.files[where] = (
+            None if output is None or (before is None and where in self.scope.files) else (before or "") + output
+        )
+        self.scope.origins[where] = tuple(commands)[-50:]
+
+    def _files(self, command: Command, output: str | None) -> None:
+        """Files that a command writes by its own arguments, as far as they may be run later."""
+        name, args = command.name, [arg for arg in command.args if not arg.startswith("-")]
+        if name in ("tee",):
+            for arg in args:
+                self._written(Redirect(kind="write", target=arg), output, [*command.feeds, command])
+        elif name in ("curl", "wget", "aria2c", "http", "fetch"):
+            for target in _download_targets(command):
+                self._written(Redirect(kind="write", target=target), None, [command])
+        elif name in ("cp", "mv", "ln", "install", "link") and len(args) == 2:
+            self._copied(command, *args)
+        elif name in ("scp", "rsync") and len(args) == 2 and ":" in args[0]:
+            self._written(Redirect(kind="write", target=args[1]), None, [command])
+
+    def _copied(self, command: Command, given: str, target: str) -> None:
+        scope = self.scope
+        start, end = place(given, scope.cwd, scope.links).text, place(target, scope.cwd).text
+        if command.name in ("ln", "link"):
+            linked = (
+                start
+                if given.startswith(("/", "~")) or "-s" not in command.args[0]
+                else place(given, _folder(end)).text
+            )
+            scope.links = {**scope.links, end: linked}
+        if start in scope.files:
+            scope.files[end] = scope.files[start]
+            scope.origins[end] = scope.origins.get(start, ())
+        elif re.match(r"/(?:usr/)?(?:local/)?s?bin/", start):
+            scope.files[end] = f'{program_name(start)} "$@"'
+
+
+def _folder(path: str) -> str:
+    return path.rpartition("/")[0] or "/"
+
+
+def _download_targets(command: Command) -> Iterator[str]:
+    args = command.args
+    for at, arg in enumerate(args):
+        if (
+            arg in ("-o", "--output", "-O", "--output-document")
+            and at + 1 < len(args)
+            and (command.name != "curl" or arg != "-O")
+        ):
+            yield args[at + 1]
+        elif arg.startswith("--output=") or arg.startswith("--output-document="):
+            yield arg.partition("=")[2]
+        elif re.fullmatch(r"-[a-zA-Z]*[oO]", arg) and at + 1 < len(args) and (arg[-1] == "o" or command.name == "wget"):
+            yield args[at + 1]
+    remote_name = command.name == "wget" or any(
+        re.fullmatch(r"-[a-zA-Z]*O[a-zA-Z]*|--remote-name", arg) for arg in args
+    )
+    for arg in args if remote_name else ():
+        if re.match(r"(?:https?|ftp)://", arg):
+            yield arg.partition("?")[0].rstrip("/").rpartition("/")[2]

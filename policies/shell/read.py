@@ -1,0 +1,46 @@
+"""A shell command read into what it would run. The parser is loaded by the first command; nothing is run."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import cache, lru_cache
+from typing import Any
+
+from lockgate.policies.shell.model import HERE, PRIVATE, Script
+from lockgate.policies.shell.scope import Scope
+from lockgate.policies.shell.walk import Walker
+from lockgate.policies.shell.work import MAX_TEXT, Nothing, Work
+
+
+@cache
+def parser() -> Any:
+    """The parser of bash's grammar, made once."""
+    import tree_sitter_bash
+    from tree_sitter import Language, Parser
+
+    language: object = tree_sitter_bash.language()
+    return Parser(Language(language))
+
+
+def read(text: str, cwd: str = "", environment: Mapping[str, str] | None = None) -> Script:
+    """What a shell that is given this text would run. `cwd` is the folder it starts in, where that is known."""
+    if len(text) > MAX_TEXT:
+        return _read(text, cwd, tuple(sorted((environment or {}).items())))
+    return _remembered(text, cwd, tuple(sorted((environment or {}).items())))
+
+
+def _read(text: str, cwd: str, environment: tuple[tuple[str, str], ...]) -> Script:
+    work = Work(parser())
+    scope = Scope(cwd=cwd or HERE, variables=dict(environment))
+    Walker(work, scope).script(_clean(text), Nothing)
+    return Script(text=text, commands=tuple(work.commands), unclear=tuple(work.unclear))
+
+
+_remembered = lru_cache(maxsize=128)(_read)
+"""Several rules ask about the same call."""
+
+
+def _clean(text: str) -> str:
+    """The text without what it could not hold in a shell either, and without our own marks."""
+    text = PRIVATE.sub("\ufffd", text.replace("\0", "").replace("\r\n", "\n"))
+    return text.encode("utf-8", "replace").decode()

@@ -1,0 +1,356 @@
+"""Programs that run what their arguments say: `xargs`, `find -exec`, `docker exec` … Pure functions of words."""
+
+from __future__ import annotations
+
+import re
+import shlex
+from collections.abc import Callable, Iterator, Mapping, Sequence
+
+from lockgate.policies.shell.inner import Inner
+from lockgate.policies.shell.model import Command, known, some
+from lockgate.policies.shell.prefixes import DOCKER_RUN, Prefix
+from lockgate.policies.shell.words import ansi_c
+
+MAX_ARGUMENTS = 200
+
+
+def _eval(command: Command) -> Iterator[Inner]:
+    yield Inner(via=command.name, script=" ".join(command.args))
+
+
+_XARGS = Prefix("-d -E -I -L -n -P -s -a --delimiter --max-args --max-procs --max-lines --replace --arg-file -J -R")
+
+
+def _cmd(command: Command) -> Iterator[Inner]:
+    """Windows' shell."""
+    if command.args and command.args[0].lower() in ("/c", "/k"):
+        words = shlex.split(" ".join(command.args[1:]).replace("\\", "/"), posix=False) if command.args[1:] else []
+        yield Inner(via="cmd /c", words=words)
+
+
+def _xargs(command: Command) -> Iterator[Inner]:
+    args, place, split, many = list(command.args), "", None, False
+    while args and args[0].startswith("-"):
+        arg = args.pop(0)
+        if arg in _XARGS.valued.split() and args:
+            value = args.pop(0)
+            place = value if arg in ("-I", "-J", "--replace") else place
+            split = value if arg in ("-d", "--delimiter") else split
+            many = many or arg == "-L"
+        elif arg.startswith("-I") or arg.startswith("--replace=") or arg == "-i":
+            place = arg[2:] if arg.startswith("-I") else arg.partition("=")[2] or "{}"
+        elif arg.startswith("-d"):
+            split = arg[2:]
+    args = args or ["echo"]
+    for given in _given(command, split, whole=bool(place)):
+        words = [part for word in args for part in _placed(word, place, given)] if place else [*args, *given]
+        yield Inner(via="xargs", words=words, reads_input=False)
+
+
+def _given(command: Command, split: str | None, *, whole: bool) -> Iterator[Sequence[str]]:
+    """The words that xargs adds, one list for each call."""
+    if command.stdin is None or not known(command.stdin):
+        yield found_by(command)
+        return
+    text = command.stdin.replace("\0", "\n")
+    if split:
+        words = list(text.split(ansi_c(split)))
+    elif whole:
+        words = text.splitlines()
+    else:
+        words = text.split()
+    words = words[:MAX_ARGUMENTS]
+    if whole:
+        yield from ([word.strip()] for word in words if word.strip())
+    elif words:
+        yield words
+
+
+def _placed(word: str, place: str, given: Sequence[str]) -> Sequence[str]:
+    return [word.replace(place, " ".join(given))]
+
+
+def found_by(command: Command) -> Sequence[str]:
+    """What is known of the names that another command finds: the folders that it looks into."""
+    finder = next((feed for feed in reversed(command.feeds) if feed.name in ("find", "fd", "fdfind", "ls", "du")), None)
+    if finder is None:
+        label = next((str(feed) for feed in reversed(command.feeds)), "input")
+        return [some(label)]
+    return [f"{root.rstrip('/')}/{found}" if root != "." else found for root, found in _found(finder)]
+
+
+def _found(finder: Command) -> Iterator[tuple[str, str]]:
+    roots, tests = _find_parts(finder) if finder.name == "find" else (_plain(finder.args), ())
+    narrow = any(test.startswith(_NARROW) for test in tests) or (finder.name != "find" and finder.name != "ls")
+    label = "sub/.git" if ".git" in tests else some(str(finder))
+    yield from ((root, label if narrow else "*") for root in roots or ["."])
+
+
+def _plain(args: Sequence[str]) -> list[str]:
+    return [arg for arg in args if not arg.startswith("-")]
+
+
+_NARROW = (
+    *("-name", "-iname", "-path", "-ipath", "-wholename", "-regex", "-iregex", "-empty", "-newer", "-mtime", "-mmin"),
+    *("-atime", "-amin", "-ctime", "-cmin", "-size", "-inum", "-samefile", "-lname", "-xtype", "-links"),
+)
+
+
+def _find_parts(command: Command) -> tuple[list[str], list[str]]:
+    """The folders that `find` looks into, and its tests and actions."""
+    args = list(command.args)
+    while args and (args[0] in ("-H", "-L", "-P") or args[0].startswith(("-O", "-D"))):
+        args.pop(0)
+    at = next((at for at, arg in enumerate(args) if arg.startswith("-") or arg in ("(", "!", ")")), len(args))
+    return args[:at] or ["."], args[at:]
+
+
+def _find(command: Command) -> Iterator[Inner]:
+    _, tests = _find_parts(command)
+    found = [root if root[-1:] == "/" and len(root) > 1 else f"{root}/{what}" for root, what in _found(command)]
+    found = [f"/{path.lstrip('/')}" if path.startswith("/") else path for path in found]
+    if "-delete" in tests:
+        yield Inner(via="find -delete", words=["rm", "-r", "--", *found], reads_input=False)
+    for at, test in enumerate(tests):
+        if test in ("-exec", "-execdir", "-ok", "-okdir"):
+            words = tests[at + 1 :]
+            end = next((i for i, word in enumerate(words) if word in (";", "+", "\\;")), len(words))
+            for path in found:
+                placed = [word.replace("{}", path) for word in words[:end]]
+                if placed:
+                    yield Inner(via=f"find {test}", words=placed, reads_input=False)
+
+
+def _fd(command: Command) -> Iterator[Inner]:
+    args = list(command.args)
+    at = next((at for at, arg in enumerate(args) if arg in ("-x", "-X", "--exec", "--exec-batch")), None)
+    if at is not None and args[at + 1 :]:
+        words = [arg for arg in args[at + 1 :] if arg != ";"]
+        mark = some("fd")
+        yield Inner(via="fd -x", words=[w.replace("{}", mark) for w in words] + ([] if "{}" in words else [mark]))
+
+
+def _parallel(command: Command) -> Iterator[Inner]:
+    args = list(command.args)
+    while args and args[0].startswith("-"):
+        args[: 2 if args[0] in ("-j", "-S", "--jobs", "-a", "--colsep", "-n", "-N") else 1] = []
+    at = next((at for at, arg in enumerate(args) if arg in (":::", "::::", ":::+")), len(args))
+    given = args[at + 1 :] if at < len(args) else list(next(_given(command, "\n", whole=False), ()))
+    script = " ".join(args[:at])
+    for one in given[:MAX_ARGUMENTS] or [some("input")]:
+        text = script.replace("{}", one) if "{}" in script else f"{script} {one}".strip()
+        yield Inner(via="parallel", script=text, reads_input=False)
+
+
+def _container(command: Command) -> Iterator[Inner]:
+    args = list(command.args)
+    while args and args[0].startswith("-"):
+        args[
+            : 2 if args[0] in ("-H", "--context", "-n", "--namespace", "-f", "--file", "-p", "--kubeconfig") else 1
+        ] = []
+    if args and args[0] in ("compose", "container"):
+        del args[0]
+        while args and args[0].startswith("-"):
+            args[: 2 if args[0] in ("-f", "--file", "-p", "--project-name", "--profile") else 1] = []
+    if not args or args[0] not in ("exec", "run", "debug"):
+        return
+    verb, args, entry = args[0], args[1:], ""
+    while args and args[0].startswith("-") and args[0] != "--":
+        entry = args[1] if args[0] == "--entrypoint" and len(args) > 1 else entry
+        entry = args[0].partition("=")[2] if args[0].startswith("--entrypoint=") else entry
+        valued = args[0] in DOCKER_RUN.split() and not (command.name in ("kubectl", "oc") and args[0] in ("-p",))
+        args[: 2 if valued else 1] = []
+    args = args[1:]  # the container or image
+    while args and args[0].startswith("-") and "--" in args and command.name in ("kubectl", "oc"):
+        args.pop(0)
+    words = [*([entry] if entry else []), *(args[args.index("--") + 1 :] if "--" in args else args)]
+    if words:
+        yield Inner(via=f"{command.name} {verb}", words=words, inside="container")
+
+
+def _git(command: Command) -> Iterator[Inner]:
+    args = list(command.args)
+    aliases: dict[str, str] = {}
+    while args and args[0].startswith("-"):
+        option = args.pop(0)
+        if option in ("-c", "-C", "--git-dir", "--work-tree", "--exec-path") and args:
+            value = args.pop(0)
+            if option == "-c" and (found := re.match(r"alias\.([\w-]+)=!(.*)", value, re.DOTALL)):
+                aliases[found[1]] = found[2]
+            elif (
+                option == "-c"
+                and (
+                    hook := re.match(
+                        r"core\.(?:pager|editor|sshcommand|fsmonitor|hookspath)=(.+)", value, re.IGNORECASE | re.DOTALL
+                    )
+                )
+                and "pager" not in option
+                and hook[1] not in ("cat", "less")
+            ):
+                yield Inner(via="git -c", script=hook[1])
+    if not args:
+        return
+    if args[0] in aliases:
+        yield Inner(via="git alias", script=" ".join((aliases[args[0]], *map(shlex.quote, args[1:]))))
+    elif args[:2] == ["submodule", "foreach"] or args[:2] == ["bisect", "run"]:
+        rest = [arg for arg in args[2:] if arg != "--recursive"]
+        yield Inner(via=" ".join(("git", *args[:2])), script=" ".join(rest) if len(rest) == 1 else shlex.join(rest))
+    elif args[0] == "rebase":
+        for at, arg in enumerate(args):
+            if arg in ("-x", "--exec") and at + 1 < len(args):
+                yield Inner(via="git rebase --exec", script=args[at + 1])
+    elif args[0] == "filter-branch":
+        for at, arg in enumerate(args):
+            if arg.endswith("-filter") and at + 1 < len(args):
+                yield Inner(via="git filter-branch", script=args[at + 1], cwd="/tmp/filter-branch")
+
+
+_AWK_SYSTEM = re.compile(
+    r'system\s*\(\s*"((?:[^"\\]|\\.)*)"|\|\s*"((?:[^"\\]|\\.)*)"|"((?:[^"\\]|\\.)*)"\s*\|\s*getline'
+)
+
+
+_AWK_SET = re.compile(r'([A-Za-z_]\w*)\s*=\s*"((?:[^"\\]|\\.)*)"')
+
+
+def _awk(command: Command) -> Iterator[Inner]:
+    for arg in command.args:
+        if found := re.search(r"(?:system\s*\(\s*|\|\s*)([A-Za-z_]\w*)", arg[:20_000]):
+            values = [text for name, text in _AWK_SET.findall(arg[:20_000]) if name == found[1]]
+            yield from (Inner(via="awk", script=text) for text in values)
+        for found in _AWK_SYSTEM.finditer(arg[:20_000]):
+            yield Inner(via="awk", script=(found[1] or found[2] or found[3] or "").replace('\\"', '"'))
+
+
+def _tar(command: Command) -> Iterator[Inner]:
+    for at, arg in enumerate(command.args):
+        if found := re.match(
+            r"--(?:checkpoint-action=exec|to-command|use-compress-program|rsh-command)=(.*)", arg, re.DOTALL
+        ):
+            yield Inner(via="tar", script=found[1])
+        elif arg == "-I" and command.name != "tar" and at + 1 < len(command.args):
+            yield Inner(via="tar", script=command.args[at + 1])
+
+
+def _trap(command: Command) -> Iterator[Inner]:
+    args = [arg for arg in command.args if arg != "--"]
+    if len(args) > 1 and not args[0].startswith("-"):
+        yield Inner(via="trap", script=args[0])
+
+
+def _editor(command: Command) -> Iterator[Inner]:
+    for at, arg in enumerate(command.args):
+        text = command.args[at + 1] if arg in ("-c", "--cmd") and at + 1 < len(command.args) else arg
+        if text.startswith((":!", "!", "+!", "+:!")):
+            yield Inner(via=command.name, script=text.lstrip("+:").removeprefix("!"))
+        elif found := re.search(r"(?:system|execute)\(\s*['\"](.+?)['\"]\s*\)", text):
+            yield Inner(via=command.name, script=found[1])
+
+
+def _screen(command: Command) -> Iterator[Inner]:
+    args = list(command.args)
+    if (
+        command.name == "tmux"
+        and args[:1]
+        and args[0] in ("send-keys", "send", "new-session", "new", "new-window", "neww")
+    ):
+        rest = args[1:]
+        words = [
+            w
+            for i, w in enumerate(rest)
+            if not w.startswith("-") and rest[i - 1 : i] not in (["-t"], ["-s"], ["-n"], ["-c"])
+        ]
+        words = [word for word in words if word not in ("Enter", "C-m", "C-c", "KPEnter")]
+        if words:
+            yield Inner(via=f"tmux {args[0]}", script=" ".join(words))
+    elif command.name == "screen":
+        words = [w for i, w in enumerate(args) if not w.startswith("-") and args[i - 1 : i] not in (["-S"], ["-X"])]
+        if words:
+            yield Inner(via="screen", words=words)
+
+
+def _input_script(command: Command) -> Iterator[Inner]:
+    """`at` and `batch` run what they read."""
+    if command.stdin is not None and not {"-l", "-c", "-d", "-r"} & set(command.args):
+        yield Inner(via=command.name, script=command.stdin, reads_input=False)
+
+
+def _crontab(command: Command) -> Iterator[Inner]:
+    for line in (command.stdin or "").splitlines():
+        if found := re.match(r"\s*(?:@\w+|(?:[\d*/,\-A-Za-z]+\s+){5})\s*(.+)", line):
+            yield Inner(via="crontab", script=found[1], reads_input=False)
+
+
+def _project(command: Command) -> Iterator[Inner]:
+    """`uv run X`, `poetry run X`, `npm exec -- X`, `bundle exec X`."""
+    args = list(command.args)
+    while args and args[0].startswith("-"):
+        args.pop(0)
+    if args[:1] and args[0] in ("run", "exec", "x", "dlx") and (command.name, args[0]) not in _SCRIPTS:
+        rest = args[1:]
+        while rest and rest[0].startswith("-") and rest[0] != "--":
+            rest[
+                : 2
+                if rest[0] in ("--with", "--python", "-p", "--extra", "--group", "-n", "--package", "--project")
+                else 1
+            ] = []
+        rest = rest[1:] if rest[:1] == ["--"] else rest
+        if rest:
+            yield Inner(via=f"{command.name} {args[0]}", words=rest)
+
+
+_SCRIPTS = {
+    ("npm", "run"),
+    ("pnpm", "run"),
+    ("yarn", "run"),
+    ("bun", "run"),
+    ("cargo", "run"),
+    ("go", "run"),
+    ("deno", "run"),
+}
+
+
+def _vagrant(command: Command) -> Iterator[Inner]:
+    for flag in ("-c", "--command"):
+        if flag in command.args[:-1]:
+            at = list(command.args).index(flag)
+            yield Inner(via=f"{command.name} ssh", script=command.args[at + 1], inside="remote")
+
+
+def _gcloud(command: Command) -> Iterator[Inner]:
+    if "ssh" in command.args:
+        for at, arg in enumerate(command.args):
+            if arg.startswith("--command="):
+                yield Inner(via="gcloud ssh", script=arg.partition("=")[2], inside="remote")
+            elif arg == "--command" and at + 1 < len(command.args):
+                yield Inner(via="gcloud ssh", script=command.args[at + 1], inside="remote")
+
+
+RUNNERS: Mapping[str, Callable[[Command], Iterator[Inner]]] = {
+    "eval": _eval,
+    "cmd": _cmd,
+    "xargs": _xargs,
+    "gxargs": _xargs,
+    "find": _find,
+    "gfind": _find,
+    "fd": _fd,
+    "fdfind": _fd,
+    "parallel": _parallel,
+    **dict.fromkeys(("docker", "podman", "nerdctl", "kubectl", "oc", "docker-compose"), _container),
+    "git": _git,
+    **dict.fromkeys(("awk", "gawk", "mawk", "nawk"), _awk),
+    "tar": _tar,
+    "trap": _trap,
+    **dict.fromkeys(("vi", "vim", "nvim", "ex", "ed", "less", "more", "man"), _editor),
+    "tmux": _screen,
+    "screen": _screen,
+    "at": _input_script,
+    "batch": _input_script,
+    "crontab": _crontab,
+    **dict.fromkeys(
+        ("uv", "poetry", "pipenv", "pdm", "hatch", "rye", "bundle", "npm", "pnpm", "yarn", "bun", "mise"), _project
+    ),
+    **dict.fromkeys(("conda", "mamba", "micromamba", "asdf", "nix"), _project),
+    "vagrant": _vagrant,
+    "gcloud": _gcloud,
+}

@@ -1,0 +1,118 @@
+"""`test_tampering`: edits that delete, skip or weaken tests."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator
+from typing import Any, cast
+
+from pydantic import Field
+
+from lockgate.config import Section
+from lockgate.events import Event, ToolCall
+from lockgate.exchange import Exchange
+from lockgate.policies.accesses import accesses
+from lockgate.policies.arguments import strings_of
+from lockgate.policies.base import Blocked, Policy
+from lockgate.policies.commands import document_of
+from lockgate.policies.patches import is_patch, paths_in
+from lockgate.policies.patterns import Re2, finds
+
+SKIPS = (
+    r"@(?:pytest\.mark\.(?:skip|xfail)|unittest\.skip|Ignore\b|Disabled\b)|pytest\.(?:skip|xfail)\("
+    r"|\bt\.Skip(?:Now|f)?\(|#\[ignore|"
+    r"\b(?:it|test|describe|context|suite)\.(?:skip|todo)\b|\bx(?:it|test|describe)\(|\bskip_?[tT]est\("
+    r"|\.only\(|raise SkipTest"
+)
+CHECKS = r"\bassert\w*\b|\bexpect\s*\(|\bshould\b|\brequire\.\w+\(|\bself\.assert\w+\(|\bt\.(?:Error|Fatal)f?\("
+HOLLOW = (
+    r"\bassert\s+(?:True|1)\b(?:\s*$|\s*#)"
+    r"|expect\(true\)\.(?:toBe\(true\)|toBeTruthy)|assertTrue\(true\)|assert!\(true\)"
+)
+
+
+class Options(Section):
+    """What counts as a test, and what is stopped."""
+
+    files: Re2 = (
+        r"(?:^|/)(?:tests?|specs?|__tests__|e2e)/|(?:^|/)(?:test_|conftest)[^/]*\.py$|(?:[.]|_|-)(?:test|spec)s?[.]\w+$"
+    )
+    """RE2 pattern of the paths of tests."""
+    deleting: bool = True
+    """Stops the removal of whole test files."""
+    skipping: bool = True
+    """Stops edits that add a mark which skips a test, or one that leaves all others out."""
+    weakening: bool = True
+    """Stops edits that take more checks out than they put in, or put in one that always holds."""
+    spare: int = Field(default=0, ge=0, le=100)
+    """So many checks an edit may take out without being stopped."""
+
+
+class TestTampering(Policy):
+    """Stops edits that make tests pass by deleting, skipping or weakening them.
+
+    It looks at edit tools with an old and a new text, at patches, and at commands that remove files.
+
+    Example:
+        weakening: true
+        spare: 1
+    """
+
+    __test__ = False
+    """This is no test, whatever its name begins with."""
+    Options = Options
+
+    async def on_tool_call(self, call: ToolCall, x: Exchange) -> Iterable[Event]:
+        if reason := self._found(call):
+            raise Blocked(_TOLD, reason=reason)
+        return (call,)
+
+    def _found(self, call: ToolCall) -> str:
+        options: Options = self.options
+        if options.deleting and (gone := _removed(call, options.files)):
+            return f"it removes {gone}"
+        for path, old, new in edits_of(call):
+            if not finds(options.files, path):
+                continue
+            if options.skipping and _count(SKIPS, new) > _count(SKIPS, old):
+                return f"it skips tests in {path}"
+            hollow = _count(HOLLOW, new) > _count(HOLLOW, old)
+            if options.weakening and (hollow or _count(CHECKS, old) - _count(CHECKS, new) > options.spare):
+                return f"it takes checks out of {path}"
+        return ""
+
+
+_TOLD = "This would delete, skip or weaken tests. Make the code right instead, or ask the person you work for."
+
+
+def _count(pattern: str, text: str) -> int:
+    return len(re.findall(pattern, text[:200_000], re.MULTILINE))
+
+
+def _removed(call: ToolCall, files: str) -> str:
+    """A test file, or a folder of tests, that the call removes."""
+    for access in accesses(call):
+        path = str(access.place)
+        if access.by in ("rm", "unlink", "shred", "git rm") and (finds(files, path) or finds(files, f"{path}/")):
+            return path
+    deleted = (re.findall(r"\*\*\* Delete File: ([^\n\r\"\\]+)", text) for text in strings_of(document_of(call)))
+    return next((path for paths in deleted for path in paths if finds(files, path)), "")
+
+
+def edits_of(call: ToolCall) -> Iterator[tuple[str, str, str]]:
+    """Each edit of the call: the path, what is taken out and what is put in."""
+    document = document_of(call)
+    path = str(next((document[key] for key in ("file_path", "path", "absolute_path") if key in document), ""))
+    many: Any = document.get("edits")
+    for edit in cast(list[Any], many) if isinstance(many, list) else [document]:
+        if isinstance(edit, dict):
+            known = cast(dict[str, Any], edit)
+            old, new = known.get("old_string", known.get("old_str")), known.get("new_string", known.get("new_str"))
+            if isinstance(old, str) and isinstance(new, str):
+                yield path, old, new
+    for text in strings_of(document):
+        if is_patch(text):
+            lines = text.split("\n")
+            old = "\n".join(line[1:] for line in lines if line.startswith("-") and not line.startswith("---"))
+            new = "\n".join(line[1:] for line in lines if line.startswith("+") and not line.startswith("+++"))
+            yield from ((changed, old, new) for changed in paths_in(text))
