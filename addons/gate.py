@@ -20,6 +20,7 @@ from lockgate.errors import WireError, told
 from lockgate.exchange import Exchange, Outcome, Ports
 from lockgate.policies.pipeline import Pipeline, Refused
 from lockgate.policies.registry import Registry
+from lockgate.redaction import credentials_in
 from lockgate.wire.codec import Format
 from lockgate.wire.encoding import decode_body
 from lockgate.wire.endpoints import FAMILIES, Endpoint, endpoint_for
@@ -140,6 +141,7 @@ class Gate:
             provider=host.format, format=format.name, host=asked, endpoint=flow.request.path.partition("?")[0],
             request=format.read_request(body), ports=self.ports, agent=agent_of(headers),
             session_id=session_of(headers), client=client_of(flow),
+            credentials=credentials_in((*headers.items(multi=True), *flow.request.query.items(multi=True))),
         )  # fmt: skip
         await self.ports.log.ready()
         passage = Passage(flow, x, endpoint, Pipeline(self.registry.current, x), self.config.limits)

@@ -26,6 +26,7 @@ BUILT_IN = {
     "tools": "lockgate.policies.tools:Tools",
     "judge": "lockgate.policies.judge:Judge",
     "refuse": "lockgate.policies.refuse:Refuse",
+    "secret_guard": "lockgate.policies.secret_guard:SecretGuard",
 }
 ENTRY_POINTS = "lockgate.policies"
 DEFAULT_RULES = Path(__file__).with_name("default.yaml")
