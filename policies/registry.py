@@ -27,6 +27,8 @@ BUILT_IN = {
     "judge": "lockgate.policies.judge:Judge",
     "refuse": "lockgate.policies.refuse:Refuse",
     "secret_guard": "lockgate.policies.secret_guard:SecretGuard",
+    "reversible_redaction": "lockgate.policies.reversible_redaction:ReversibleRedaction",
+    "pii": "lockgate.policies.pii:Pii",
 }
 ENTRY_POINTS = "lockgate.policies"
 DEFAULT_RULES = Path(__file__).with_name("default.yaml")

@@ -72,6 +72,10 @@ class SpanWindow:
         """The rest: no more text comes."""
         return self._release(len(self._text))
 
+    def whole(self, text: str) -> str:
+        """A text that comes in one piece."""
+        return self.receive_text(text) + self.end()
+
     def _release(self, end: int) -> str:
         if end <= self._at:
             return ""
