@@ -45,6 +45,9 @@ class Redactor(TextWindow):
 
     Options = Options
     sentence = "There is something ({kinds}) in this {where} that may not pass."
+    """What the client is told where a find blocks."""
+    conceals = True
+    """Whether the log may not hold what was found."""
 
     @classmethod
     def sees(cls, options: Any) -> frozenset[str]:
@@ -82,7 +85,8 @@ class Redactor(TextWindow):
         return SpanWindow(self._detector, self._instead)
 
     def conceal(self, request: Request, x: Exchange) -> None:
-        self._look_through(request, x)
+        if self.conceals:
+            self._look_through(request, x)
 
     async def on_request(self, request: Request, x: Exchange) -> Request:
         if self._looked is None or self._looked[0] is not request:
@@ -163,6 +167,6 @@ class Redactor(TextWindow):
             return found
         self._kinds[kind] = None
         instead = self.placeholder(kind, found)
-        if self._x is not None:
+        if self._x is not None and self.conceals:
             self._x.conceal(found, instead)
         return found if self._act == "alert" else instead

@@ -29,6 +29,8 @@ BUILT_IN = {
     "secret_guard": "lockgate.policies.secret_guard:SecretGuard",
     "reversible_redaction": "lockgate.policies.reversible_redaction:ReversibleRedaction",
     "pii": "lockgate.policies.pii:Pii",
+    "invisible_text": "lockgate.policies.invisible_text:InvisibleText",
+    "link_exfiltration": "lockgate.policies.link_exfiltration:LinkExfiltration",
 }
 ENTRY_POINTS = "lockgate.policies"
 DEFAULT_RULES = Path(__file__).with_name("default.yaml")
