@@ -28,6 +28,7 @@ BUILT_IN = {
     "refuse": "lockgate.policies.refuse:Refuse",
     "secret_guard": "lockgate.policies.secret_guard:SecretGuard",
     "reversible_redaction": "lockgate.policies.reversible_redaction:ReversibleRedaction",
+    "injection_scan": "lockgate.policies.injection_scan:InjectionScan",
     "pii": "lockgate.policies.pii:Pii",
     "invisible_text": "lockgate.policies.invisible_text:InvisibleText",
     "link_exfiltration": "lockgate.policies.link_exfiltration:LinkExfiltration",
