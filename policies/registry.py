@@ -30,6 +30,9 @@ BUILT_IN = {
     "reversible_redaction": "lockgate.policies.reversible_redaction:ReversibleRedaction",
     "injection_scan": "lockgate.policies.injection_scan:InjectionScan",
     "pii": "lockgate.policies.pii:Pii",
+    "model_guard": "lockgate.policies.model_guard:ModelGuard",
+    "context_guard": "lockgate.policies.context_guard:ContextGuard",
+    "system_note": "lockgate.policies.system_note:SystemNote",
     "invisible_text": "lockgate.policies.invisible_text:InvisibleText",
     "link_exfiltration": "lockgate.policies.link_exfiltration:LinkExfiltration",
 }
