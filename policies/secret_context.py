@@ -85,7 +85,8 @@ _SECRET_ID = compile_pattern(r"secret[_-]?id$", ignore_case=True)
 _ENVIRONMENT = compile_pattern(r"^[A-Z][A-Z0-9_]*$")
 _URL = _compiled(
     r"[A-Za-z][A-Za-z0-9+.-]{1,24}://([^\s/:@\"'<>]{0,96}):"
-    r"([^\s\"'<>/@]{3,200}|[^\s\"'<>/@]{3,200}@[^\s\"'<>/@]{3,100})@[A-Za-z0-9\[_.{$-]"
+    r"([^\s\"'<>/@]{3,200}|[^\s\"'<>/@]{3,200}@[^\s\"'<>/@]{3,100})@[A-Za-z0-9\[_.{$-]|"
+    r"\b([\w.-]{1,40}):([^\s\"'<>/@:]{3,200})@(?:tcp|unix)\("
 )
 _BASIC = _compiled(
     r"(?i:basic)(?:[ \t]+|%20)([A-Za-z0-9+/]{12,}={0,2})|"
@@ -97,12 +98,14 @@ _FLAG = _compiled(
     r"\b(?:sshpass|redis-cli|mongo|mongosh|mongodump|docker login|ldapsearch|sqlcmd|psexec|smbclient|7z)\b"
     r"[^\n|;]{0,80}?[ \t](?:-p|-a|-P|-w)[ =]{0,2}|"
     r"\bmachine[ \t]\S{1,60}\s+login[ \t]\S{1,60}\s+password[ \t]+|"
+    r"\b(?i:\.login|authenticate)\([\"'][^\"'\s]{1,80}[\"'],[ \t]{0,4}|"
     r"\b(?i:identified by|with password)[ \t]+|chpasswd[ \t]*<<<[ \t]*[\"']?\w+:|"
     r"^[\w.-]{1,60}:\d{2,5}:\w{1,40}:\w{1,40}:)([\"'`]?)([^\s\"'`<>]+)"
 )
 _DATA_KEY = _compiled(r"LS0tLS1CRUdJTi[A-Za-z0-9+/]{60,}={0,2}")
 _HINT = _compiled(
-    rf"(?i:{_WORDS}|basic|://[^\s/@]{{0,80}}:|-u |mysql|sshpass|redis-cli|identified|machine|-key|curl|mongo|:\d\d)|"
+    rf"(?i:{_WORDS}|basic|://[^\s/@]{{0,80}}:|-u |mysql|sshpass|redis-cli|identified|machine|-key|curl|mongo|"
+    r"login\(|@tcp\(|:\d\d)|"
     r"LS0tLS1CRUdJTi|KEY|PW|PAT|SEED"
 )
 """Without it there is nothing here to be found."""
@@ -210,11 +213,12 @@ def _trimmed(name: str, joint: str, quoted: bool, value: str, before: bytes) -> 
 
 def _in_urls(data: bytes, start: int) -> Iterator[Span]:
     for match in _URL.finditer(data):
-        user, password = match.group(1).decode("ascii"), match.group(2).decode("ascii")
+        group = 2 if match.group(2) else 4
+        user, password = match.group(group - 1).decode("ascii"), match.group(group).decode("ascii")
         token = is_token(password) or (len(password) >= 12 and is_random(password) and not is_wordy(password))
         weak = password == user or is_made_up(password) or password[:1] in "$%{<*[" or "${" in password
         if token or (not weak and len(password) >= 5 and any(not c.isalpha() for c in password)):
-            yield Span(match.start(2), match.end(2), "url-password")
+            yield Span(match.start(group), match.end(group), "url-password")
 
 
 def _encoded(data: bytes, start: int) -> Iterator[Span]:

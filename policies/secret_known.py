@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import base64
 import codecs
+import string
 from collections import deque
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
@@ -22,6 +23,7 @@ LONG_CHARS = 256
 """A longer one is looked for in the usual encodings only."""
 GAP_CHARS = 8
 """So much may stand between two letters of a secret."""
+_COMPARED = frozenset(string.ascii_letters + string.digits)
 _DELETED = bytes(code for code in range(256) if not chr(code).isascii() or not chr(code).isalnum())
 
 
@@ -59,7 +61,7 @@ class KnownSecrets:
         last = start
         for at in range(start, len(text)):
             letter = text[at]
-            if not (letter.isascii() and letter.isalnum()):
+            if letter not in _COMPARED:
                 continue
             if at - last > GAP_CHARS:
                 node = root

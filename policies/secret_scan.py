@@ -45,6 +45,8 @@ class SecretDetector(Detector):
         self._words, self._wide = words, wide
         self._named = named
         self._known = known or None
+        self._looked: str | None = None
+        """The text in which no known secret was just found: it is not looked for twice."""
 
     def settled(self, text: str, start: int) -> int:
         """After the last white space, before a private key or a known secret that may go on."""
@@ -55,6 +57,7 @@ class SecretDetector(Detector):
             bound = secret_keys.settled(text, start, bound)
         if self._known:
             found, open_from = self._known.spans(text, start)
+            self._looked = None if found else text
             places = [open_from, *(span.start for span in found if span.end > bound)]
             if (first := min(places)) < bound:
                 bound = max(start, last_white(text, start, first + 1) + 1)
@@ -63,11 +66,12 @@ class SecretDetector(Detector):
     def spans(self, text: str, start: int, end: int) -> Sequence[Span]:
         """The finds in text[start:end], which begins and ends beside white space."""
         longest = _longest(text, start, end) if end - start < SMALL_CHARS else MIN_TOKEN_CHARS
-        if longest < 6 and self._known is None:
+        known = self._known is not None and self._looked is not text
+        if longest < 6 and not known:
             return ()
-        return merged(self._found(text, start, end, longest))
+        return merged(self._found(text, start, end, longest, known))
 
-    def _found(self, text: str, start: int, end: int, longest: int) -> Iterator[Span]:
+    def _found(self, text: str, start: int, end: int, longest: int, known: bool) -> Iterator[Span]:
         low = max(0, start - self.context_chars)
         data = single_bytes(text[low:end])
         if longest >= MIN_TOKEN_CHARS:
@@ -78,7 +82,7 @@ class SecretDetector(Detector):
             yield from _moved(secrets_in(data, start - low), low)
         if self._wide:
             yield from _moved(self._in_context(data, start - low), low)
-        if self._known and self._known.occurs(data[start - low :]):
+        if known and self._known and self._known.occurs(data[start - low :]):
             yield from (span for span in self._known.spans(text[:end], start)[0])
 
     def _in_words(self, data: bytes, start: int) -> Iterator[Span]:
