@@ -23,6 +23,7 @@ from lockgate.history.asked import Asked
 from lockgate.history.history import History, Standing
 from lockgate.policies.pipeline import Pipeline, Refused
 from lockgate.policies.registry import Registry
+from lockgate.redaction import credentials_in
 from lockgate.wire.codec import Format
 from lockgate.wire.encoding import decode_body
 from lockgate.wire.endpoints import FAMILIES, Endpoint, endpoint_for
@@ -158,6 +159,7 @@ class Gate:
         x = Exchange(
             provider=host.format, format=format.name, host=asked, endpoint=flow.request.path.partition("?")[0],
             request=format.read_request(body), ports=self.ports, agent=agent_of(headers), client=client_of(flow),
+            credentials=credentials_in((*headers.items(multi=True), *flow.request.query.items(multi=True))),
         )  # fmt: skip
         await self.ports.log.ready()
         standing = await self._stand(x, headers, endpoint)

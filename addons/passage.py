@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Sequence
 from contextlib import suppress
+from dataclasses import replace
 from time import perf_counter
 
 from mitmproxy import http
@@ -14,9 +15,10 @@ from lockgate.addons.view import show
 from lockgate.config import Limits
 from lockgate.errors import WireError, told
 from lockgate.events import MessageEnd, ReplyError, ToolCall
-from lockgate.exchange import Exchange, ExchangeRow, Outcome, Record
+from lockgate.exchange import Decision, Exchange, ExchangeRow, Outcome, Record, SessionRow
 from lockgate.history.history import History, Standing
 from lockgate.policies.pipeline import Pipeline, Refused
+from lockgate.redaction import concealed
 from lockgate.wire.codec import Frame, Reply
 from lockgate.wire.document import dumps
 from lockgate.wire.encoding import decode_body
@@ -26,6 +28,9 @@ log = logging.getLogger(__name__)
 
 type Finished = Callable[[ExchangeRow, Exchange], None]
 """Told when an exchange has ended, after its last record was put."""
+
+TOLD_CHARACTERS = 6
+"""So much of a secret is already too much in a session's title, which may be cut in the midst of it."""
 
 
 class Passage:
@@ -66,10 +71,12 @@ class Passage:
 
     def begin(self) -> None:
         """Tell the log that an exchange was let in, with its request as the client sent it."""
-        request = self._recorder.request(self.x.request_comm_id, self.original.raw, to=self.x.host)
+        content = self._concealed(self.original.raw) if self.pipeline.conceal(self.original) else None
+        request = self._recorder.request(self.x.request_comm_id, content, to=self.x.host)
         standing = self._standing
+        began = [self._titled(one, content is not None) for one in standing.records] if standing else ()
         continued = self._recorder.continued(standing.continues) if standing and standing.continues else ()
-        self.x.ports.log.put((self._row("open"), *(standing.records if standing else ()), *request, *continued))
+        self.x.ports.log.put((self._row("open"), *began, *request, *continued))
 
     async def judge_request(self) -> None:
         """Let the rules have the request, and put what goes to the provider into the flow. Raises Refused."""
@@ -78,7 +85,7 @@ class Passage:
             return
         body = dumps(self.x.request.document)
         set_body(self.flow.request, body)
-        self.x.ports.log.put(self._recorder.changed_request(body))
+        self.x.ports.log.put(self._recorder.changed_request(self._concealed(body)))
 
     def start_reply(self, *, streamed: bool) -> Reply:
         self.reply = self.format.reply(self.x.request, streamed=streamed, hold_calls=self.pipeline.holds_calls)
@@ -163,7 +170,7 @@ class Passage:
             log.error("exchange %s: what passed cannot be told: %s", self.x.id, told(error))
             self.fault = self.fault or told(error)
         row = self._row(outcome or self._outcome(), seconds)
-        self.x.ports.log.put((row, *replies, *self.x.decisions))
+        self.x.ports.log.put((row, *replies, *map(self._without_secrets, self.x.decisions)))
         show(self.flow, row)
         if self.converses:
             finished(row, self.x)
@@ -172,9 +179,28 @@ class Passage:
         if self.flow.response is None:
             return ()
         if self.reply is None and self.refused:
-            return self._recorder.refusal(self.flow.response.raw_content)
+            return self._recorder.refusal(self._concealed(self.flow.response.raw_content or b""))
         came = (self.reply.message() if self.reply else None) or self.unread
-        return self._recorder.reply(came, self._final() if self._changed else None)
+        final = self._final() if self._changed else None
+        return self._recorder.reply(came and self._concealed(came), final and self._concealed(final))
+
+    def _titled(self, record: Record, may_be_read: bool) -> Record:
+        """A session without its title where that begins a text which nobody may read."""
+        if not isinstance(record, SessionRow):
+            return record
+        begins = any(text[:TOLD_CHARACTERS] in record.title for text in self.x.concealed)
+        return record if may_be_read and not begins else replace(record, title="")
+
+    def _concealed(self, content: bytes) -> bytes:
+        return concealed(content, self.x.concealed)
+
+    def _without_secrets(self, decision: Decision) -> Decision:
+        """Nothing of a text that came in pieces is kept where any of it is concealed: a piece may be half a secret."""
+        if not self.x.concealed:
+            return decision
+        if decision.subject == "textdelta":
+            return replace(decision, given=b"", out=b"")
+        return replace(decision, given=self._concealed(decision.given), out=self._concealed(decision.out))
 
     def _final(self) -> bytes:
         """The reply that the client got, as a document."""

@@ -124,6 +124,10 @@ class Request:
         document = self.document
         for path, value in values.items():
             document = _with_value(document, path, value)
+        return self.with_document(document)
+
+    def with_document(self, document: Mapping[str, Any]) -> Request:
+        """The request with another document."""
         return replace(self, raw=b"", document=document, model=str(document.get("model", self.model)))
 
 

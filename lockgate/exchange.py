@@ -257,6 +257,15 @@ class Exchange:
     client: str = ""
     policy_set: str = ""
     decisions: list[Decision] = field(default_factory=list[Decision])
+    credentials: Sequence[str] = field(default=(), repr=False)
+    """The keys and tokens that the request was sent with. Rules look for them in texts; they are never stored."""
+    concealed: dict[str, str] = field(default_factory=dict[str, str], repr=False)
+    """Texts that the log may not hold, and what it holds instead."""
+
+    def conceal(self, text: str, instead: str) -> None:
+        """The log holds the other text wherever this one stands in what is recorded of the exchange."""
+        if text and text != instead:
+            self.concealed[text] = instead
 
     @property
     def model(self) -> str:

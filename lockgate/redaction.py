@@ -1,11 +1,16 @@
-"""Credentials, made unreadable before anything is remembered. Names and values in, the same names out; no I/O."""
+"""Credentials, and what rules conceal, made unreadable before anything is remembered. Values in and out; no I/O."""
 
 from __future__ import annotations
 
 import hashlib
+import json
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from functools import lru_cache
+from typing import Any, cast
+
+from lockgate.errors import WireError
+from lockgate.wire.document import dumps, loads
 
 _SECRET_NAME = re.compile(r"auth|cookie|credential|key|passw|secret|signature|token", re.IGNORECASE)
 _HARMLESS_NAME = re.compile(r"^:?authority$|ratelimit|^www-authenticate$|^proxy-authenticate$", re.IGNORECASE)
@@ -41,3 +46,61 @@ def _redacted(value: str) -> str:
     if space and scheme.lower() in _SCHEMES:
         return f"{scheme} {fingerprint(rest.strip())}"
     return fingerprint(value) if value else ""
+
+
+def credentials_in(headers: Iterable[tuple[str, str]]) -> tuple[str, ...]:
+    """The keys and tokens that a request is sent with, without their schemes."""
+    values = (value.strip() for name, value in headers if is_secret(name) and name.lower() not in _MANY)
+    return tuple(dict.fromkeys(_bare(value) for value in values))
+
+
+_MANY = frozenset({"cookie"})
+"""Many values in one, most of them no credentials."""
+
+
+def _bare(value: str) -> str:
+    scheme, space, rest = value.partition(" ")
+    return rest.strip() if space and scheme.lower() in _SCHEMES else value
+
+
+def concealed(content: bytes, instead: Mapping[str, str]) -> bytes:
+    """JSON text, or any other, in which other texts stand instead of those that nobody may read."""
+    if not instead:
+        return content
+    pairs = [(form, to) for text, to in instead.items() for form in _forms(text)]
+    pairs.sort(key=lambda pair: -len(pair[0]))
+    try:
+        document = loads(content)
+    except WireError:
+        return _replaced(content.decode("utf-8", "surrogateescape"), pairs).encode("utf-8", "surrogateescape")
+    changed = _changed(document, pairs)
+    return content if changed is document else dumps(changed)
+
+
+def _forms(text: str) -> Iterable[str]:
+    """The text, and how it stands in JSON text that is itself a string."""
+    return dict.fromkeys((text, json.dumps(text)[1:-1], json.dumps(text, ensure_ascii=False)[1:-1]))
+
+
+def _replaced(text: str, pairs: Iterable[tuple[str, str]]) -> str:
+    for form, to in pairs:
+        if form in text:
+            text = text.replace(form, to)
+    return text
+
+
+def _changed(value: Any, pairs: Iterable[tuple[str, str]]) -> Any:
+    """The value itself where nothing in it changes."""
+    if isinstance(value, str):
+        text = _replaced(value, pairs)
+        return value if text == value else text
+    if isinstance(value, dict):
+        given = cast(dict[str, Any], value)
+        out = {_replaced(key, pairs): _changed(part, pairs) for key, part in given.items()}
+        same = len(out) == len(given) and all(a is b for a, b in zip(out.values(), given.values(), strict=True))
+        return given if same and list(out) == list(given) else out
+    if isinstance(value, list):
+        parts = cast(list[Any], value)
+        changed = [_changed(part, pairs) for part in parts]
+        return parts if all(a is b for a, b in zip(changed, parts, strict=True)) else changed
+    return value

@@ -26,12 +26,15 @@ class Blocked(Error):
     """A policy refuses what it was asked about: the request, this one tool call, or the rest of the reply.
 
     `sentence` is what the client is shown. `reason` is for the log and the reviewer only: telling a model why it was
-    stopped teaches it to get round. `score` is how suspicious the step was, 0 to 1, where a monitor said so.
+    stopped teaches it to get round. `score` is how suspicious the step was, 0 to 1, where a monitor said so. `shown` is
+    what the notice may repeat of a refused call, where that is not the call as it is.
     """
 
-    def __init__(self, sentence: str, *, reason: str = "", score: float | None = None) -> None:
+    def __init__(
+        self, sentence: str, *, reason: str = "", score: float | None = None, shown: ToolCall | None = None
+    ) -> None:
         super().__init__(sentence)
-        self.sentence, self.reason, self.score = sentence, reason, score
+        self.sentence, self.reason, self.score, self.shown = sentence, reason, score, shown
 
 
 class NoOptions(Section):
@@ -71,6 +74,9 @@ class Policy:
     def provision(cls, options: Any) -> Any:
         """What all instances of one rule share, made once when the rule is loaded. Raises ConfigError."""
         return None
+
+    def conceal(self, request: Request, x: Exchange) -> None:
+        """Called before anything of the exchange is recorded: say with `x.conceal` what the log may not hold of it."""
 
     async def on_request(self, request: Request, x: Exchange) -> Request:
         return request

@@ -105,6 +105,10 @@ class Judge(Monitor):
     def provision(cls, options: Options) -> Shared:
         return Shared(_key(options), Verdicts(options.cache_size))
 
+    async def verdict(self, judged: Judged, x: Exchange) -> Score:
+        """The score of anything else, for a policy that has a judge. Raises JudgeFailed."""
+        return await self._score(judged, x)
+
     async def score_call(self, call: ToolCall, x: Exchange) -> Score:
         return await self._score(Judged(kind="tool call", name=call.name, content=call.arguments), x)
 

@@ -65,6 +65,19 @@ class Pipeline:
                 return False
         return True
 
+    def conceal(self, request: Request) -> bool:
+        """Let the rules say what the log may not hold; False where one of them fails, and nothing may be recorded."""
+        try:
+            for run in (*self._runs, *(shadow.run for shadow in self._shadows)):
+                if run.requests:
+                    run.policy.conceal(request, self.x)
+        except Exception as error:
+            log.error(
+                "exchange %s: its request is not recorded, as a rule failed to read it: %s", self.x.id, told(error)
+            )
+            return False
+        return True
+
     async def request(self, request: Request) -> Request:
         """What goes to the provider. Raises Refused."""
         if self._broken:
@@ -134,9 +147,10 @@ class Pipeline:
         shape = run.rule.refusal
         if not isinstance(given, ToolCall) or shape in ("error", "reply"):
             raise Refused(run.rule.name, refusal.sentence, "error") from refusal
-        text = await self._later_text(notice(run.rule.name, refusal.sentence, given), given.block, i + 1)
-        as_text = shape == "text" or not runs_commands(given)
-        event = TextDelta(block=given.block, text=text) if as_text else explained(given, text)
+        shown = refusal.shown or given
+        text = await self._later_text(notice(run.rule.name, refusal.sentence, shown), given.block, i + 1)
+        as_text = shape == "text" or not runs_commands(shown)
+        event = TextDelta(block=given.block, text=text) if as_text else explained(shown, text)
         self._settled[id(event)] = event
         return (event,)
 

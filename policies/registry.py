@@ -33,6 +33,15 @@ BUILT_IN = {
     "rewrite_call": "lockgate.policies.rewrite_call:RewriteCall",
     "loop_breaker": "lockgate.policies.loop_breaker:LoopBreaker",
     "test_tampering": "lockgate.policies.test_tampering:TestTampering",
+    "secret_guard": "lockgate.policies.secret_guard:SecretGuard",
+    "reversible_redaction": "lockgate.policies.reversible_redaction:ReversibleRedaction",
+    "injection_scan": "lockgate.policies.injection_scan:InjectionScan",
+    "pii": "lockgate.policies.pii:Pii",
+    "model_guard": "lockgate.policies.model_guard:ModelGuard",
+    "context_guard": "lockgate.policies.context_guard:ContextGuard",
+    "system_note": "lockgate.policies.system_note:SystemNote",
+    "invisible_text": "lockgate.policies.invisible_text:InvisibleText",
+    "link_exfiltration": "lockgate.policies.link_exfiltration:LinkExfiltration",
 }
 ENTRY_POINTS = "lockgate.policies"
 DEFAULT_RULES = Path(__file__).with_name("default.yaml")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from typing import Any
+from typing import Any, Protocol
 
 from lockgate.events import NEW_BLOCK, BlockEnd, Event, MessageEnd, TextDelta
 from lockgate.exchange import Exchange
@@ -12,6 +12,22 @@ from lockgate.policies.patterns import Finder, Found
 
 PIECE_CHARS = 1_024
 """Longer texts are taken in such pieces: it bounds what a pattern that nearly matches everywhere may cost."""
+
+
+class Pieces(Protocol):
+    """One text on its way, looked through: pieces in, pieces out, joined the same for every cut."""
+
+    finds: int
+    """How many finds there were so far."""
+
+    @property
+    def held(self) -> str:
+        """What is held back, as it came."""
+        ...
+
+    def receive_text(self, text: str) -> str: ...
+    def end(self) -> str: ...
+
 
 type Instead = Callable[[int, Found], str]
 """What stands instead of a find of the finder with this number."""
@@ -96,7 +112,7 @@ class TextWindow(Policy):
         self.finders: Sequence[Finder] = ()
         self.moved = False
         """Whether the last hook gave back what it was given, only later or in other pieces: nothing to record."""
-        self._windows: dict[int, Window] = {}
+        self._windows: dict[int, Pieces] = {}
         """The texts that have begun and not ended, by block."""
 
     @classmethod
@@ -108,15 +124,18 @@ class TextWindow(Policy):
         """What stands instead of a find of `finders[number]`."""
         raise NotImplementedError
 
+    def new_window(self) -> Pieces | None:
+        """What a text that begins now is looked through with; None where nothing is looked for."""
+        return Window(self.finders, self.instead) if self.finders else None
+
     async def on_text(self, text: TextDelta, x: Exchange) -> Iterable[Event]:
         self.moved = False
-        if not self.finders:
+        window = self._windows.get(text.block) or self.new_window()
+        if window is None:
             return (text,)
         if text.block == NEW_BLOCK:  # whole, and no end of it follows
-            return _texts(text, replace_finds(self.finders, self.instead, text.text))
-        window = self._windows.get(text.block) or self._windows.setdefault(
-            text.block, Window(self.finders, self.instead)
-        )
+            return _texts(text, window.receive_text(text.text) + window.end())
+        self._windows[text.block] = window
         held, finds = bool(window.held), window.finds
         out = window.receive_text(text.text)
         self.moved = window.finds == finds

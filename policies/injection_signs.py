@@ -1,0 +1,212 @@
+"""What gives away an instruction hidden in the result of a tool: signs, each with a weight, and where they stand."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import re
+import tomllib
+import unicodedata
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, cast
+
+from lockgate.policies.patterns import compile_pattern, encodable, re2
+from lockgate.policies.spans import Span
+
+SIGNS = Path(__file__).with_name("injections.toml")
+_DOCUMENT: dict[str, Any] = tomllib.loads(SIGNS.read_text("utf-8"))
+_HIDDEN_HTML = compile_pattern(_DOCUMENT["hidden_html"])
+_TALK = compile_pattern(_DOCUMENT["talk"])
+_BLOB = compile_pattern(r"[A-Za-z0-9+/_-]{48,}={0,2}")
+_LETTERS = compile_pattern(r"(?:\b[A-Za-z] {1,4}){9,}[A-Za-z]\b")
+_TAG = re.compile("[\U000e0020-\U000e007e]{4,}")
+_NOT_ASCII = re.compile("[^\x00-\x7f]")
+_HIDDEN_LETTERS = re.compile("[\u00ad\u200b-\u200f\u202a-\u202e\u2060-\u2069\ufeff\U000e0000-\U000e007f\ufe00-\ufe0f]+")
+AROUND_CHARS = 240
+ACTS = frozenset({"order", "exfiltration", "authority"})
+"""What people ask each other for as well: by itself it says little."""
+NEAR_CHARS = 700
+"""Signs that stand further apart say nothing together."""
+_OPENING = compile_pattern("(?:^|[^:,] |[(\\[{=>r])[\"'`“‘«「][^\"'`“”‘’«»「」]{0,40}$|[“‘«「][^”’»」]{0,40}$")
+_CLOSING = compile_pattern("^[^\"'`”’»」\n]{0,60}[\"'`”’»」]")
+_SCOPED = compile_pattern(_DOCUMENT["scoped"])
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """How much a text looks like an instruction to the model, why, and where the lines stand that do."""
+
+    score: float
+    signs: tuple[str, ...]
+    spans: tuple[Span, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class _Sign:
+    name: str
+    weight: float
+    start: int
+    end: int
+    number: int = -1
+    """Which pattern found it."""
+
+
+def _read() -> Iterator[tuple[str, float, str]]:
+    """Every pattern with its sign's name and weight, its words put in."""
+    for sign in _DOCUMENT["signs"]:
+        for pattern in sign["patterns"]:
+            for name, words in _DOCUMENT["words"].items():
+                pattern = pattern.replace(f"<{name}>", words)
+            yield sign["name"], sign["weight"], pattern.replace(" {1,3}", " ").replace(" ", r"(?:[\s*>#\\]{1,6})")
+
+
+def _made() -> tuple[Any, tuple[Any, ...]]:
+    options = re2.Options()
+    options.case_sensitive, options.log_errors, options.max_mem = False, False, 256 << 20
+    found = re2.Set.SearchSet(options)
+    for _, _, pattern in _PATTERNS:
+        found.Add(pattern)
+    found.Compile()
+    return found, tuple(re2.compile(pattern, options) for _, _, pattern in _PATTERNS)
+
+
+_PATTERNS = tuple(_read())
+_SET, _COMPILED = _made()
+
+
+def examine(text: str) -> Finding:
+    """Looks at a whole text: in what it shows, in what it hides, in what it encodes."""
+    plain, places = _plain(text)
+    signs = [*_signs(plain), *_encoded(plain), *_spelled(plain)]
+    shown = [sign if places is None else _moved(sign, places) for sign in signs]
+    hidden = list(_hidden(text, plain if places is None else ""))
+    every = [*shown, *hidden]
+    if not every:
+        return Finding(0.0, (), ())
+    score, names = max((_together(every, sign) for sign in every), key=lambda found: found[0])
+    spans = tuple(Span(*_line(text, sign.start, sign.end), sign.name) for sign in every if sign.weight >= 0.2)
+    return Finding(score, names, spans)
+
+
+def _together(signs: Sequence[_Sign], first: _Sign) -> tuple[float, tuple[str, ...]]:
+    """What the signs from this one on say that stand near each other: each sort counts once, by its clearest sign."""
+    best: dict[tuple[str, int], float] = {}
+    for sign in signs:
+        if first.start <= sign.start <= first.start + NEAR_CHARS:
+            key = (sign.name, sign.number)
+            best[key] = max(best.get(key, 0.0), sign.weight)
+    if all(name in ACTS for name, _ in best) and sum(name == "authority" for name, _ in best) < 2:
+        return round(max(best.values()), 3), tuple(dict.fromkeys(name for name, _ in best))
+    clear, met = 1.0, set[str]()
+    for name, _ in sorted(best, key=lambda key: -best[key]):
+        weight = best[name, _]
+        clear *= 1 - (weight if name not in met else weight / 2)
+        met.add(name)
+    return round(1 - clear, 3), tuple(dict.fromkeys(name for name, _ in sorted(best, key=lambda key: -best[key])))
+
+
+def _plain(text: str) -> tuple[str, list[int] | None]:
+    """The text as it reads: invisible characters left out, look-alike letters as the usual ones; and their places."""
+    if text.isascii():
+        return text, None
+    hidden = list(_HIDDEN_LETTERS.finditer(text))
+    usual = encodable(_NOT_ASCII.sub(lambda found: _usual(text, found.start()), text))
+    if not hidden:
+        return usual, None
+    places, at = list[int](), 0
+    for row in hidden:
+        places += range(at, row.start())
+        at = row.end()
+    places += range(at, len(text))
+    return "".join(usual[place] for place in places), places
+
+
+def _usual(text: str, at: int) -> str:
+    """The usual form of a letter; a look-alike is only what stands among letters of the other script."""
+    letter = text[at]
+    if letter.isascii():
+        return letter
+    around = text[max(0, at - 1) : at] + text[at + 1 : at + 2]
+    if letter in _LOOKALIKES and any(other.isascii() and other.isalpha() for other in around):
+        return _LOOKALIKES[letter]
+    usual = unicodedata.normalize("NFKC", letter)
+    return usual if len(usual) == 1 else letter
+
+
+_LOOKALIKES = dict(zip("аеорсухіјѕԁһΑΒΕΖΗΙΚΜΝΟΡΤΥΧον", "aeopcyxijsdhABEZHIKMNOPTYXov", strict=True))
+
+
+def _moved(sign: _Sign, places: list[int]) -> _Sign:
+    return _Sign(sign.name, sign.weight, places[sign.start], places[sign.end - 1] + 1, sign.number)
+
+
+def _signs(text: str) -> Iterator[_Sign]:
+    for number in sorted(cast(list[int], _SET.Match(text) or [])):
+        name, weight, _ = _PATTERNS[number]
+        for count, match in enumerate(_COMPILED[number].finditer(text)):
+            if count >= 50:
+                break
+            start, end = match.start(), match.end()
+            yield _Sign(name, weight * _standing(text, start, end), start, end, number)
+
+
+def _standing(text: str, start: int, end: int) -> float:
+    """How much a find counts: less where the text only speaks of it, quotes it, or says what it is about."""
+    before, after = text[max(0, start - AROUND_CHARS) : start], text[end : end + AROUND_CHARS // 2]
+    quoted = _is_quoted(before, after)
+    talk = len({match.group().lower() for match in _TALK.finditer(before + " " + after)})
+    scoped = 0.5 if _SCOPED.search(after[:60]) else 1.0
+    if quoted:
+        return scoped * (0.1 if talk else 0.35)
+    return scoped * (0.45 if talk >= 2 else 0.8 if talk else 1.0)
+
+
+def _is_quoted(before: str, after: str) -> bool:
+    """Whether it stands in a short quotation, and not in the value of a document."""
+    opening = _OPENING.search(before[-60:])
+    return opening is not None and _CLOSING.search(after[:80]) is not None
+
+
+def _hidden(text: str, plain: str) -> Iterator[_Sign]:
+    for tag in _TAG.finditer(text):
+        if text[tag.start() - 1 : tag.start()] == "\U0001f3f4" and len(tag.group()) <= 6:
+            continue  # the flag of a region
+        said = "".join(chr(ord(letter) - 0xE0000) for letter in tag.group())
+        yield _Sign("tags", 0.9 if " " in said or any(_signs(said)) else 0.6, tag.start(), tag.end())
+    if "<" not in text and "[//]" not in text:
+        return
+    for match in _HIDDEN_HTML.finditer(encodable(text)):
+        group = next(n for n in range(1, 5) if match.group(n))
+        inside = list(_signs(match.group(group)))
+        if any(sign.name != "order" for sign in inside):
+            yield _Sign("hidden", 0.45, match.start(), match.end())
+
+
+def _spelled(text: str) -> Iterator[_Sign]:
+    """Words spelled letter by letter."""
+    for match in _LETTERS.finditer(text):
+        words = match.group().replace("   ", "\0").replace("  ", "\0").replace(" ", "").replace("\0", " ")
+        if any(sign.weight >= 0.4 for sign in _signs(words)):
+            yield _Sign("spelled", 0.7, match.start(), match.end())
+
+
+def _encoded(text: str) -> Iterator[_Sign]:
+    for match in _BLOB.finditer(text):
+        blob = match.group().rstrip("=")
+        try:
+            said = base64.urlsafe_b64decode(
+                (blob + "=" * (-len(blob) % 4)).replace("+", "-").replace("/", "_")
+            ).decode()
+        except (binascii.Error, UnicodeDecodeError):
+            continue
+        if said.isprintable() and " " in said and any(sign.weight >= 0.4 for sign in _signs(said)):
+            yield _Sign("encoded", 0.7, match.start(), match.end())
+
+
+def _line(text: str, start: int, end: int) -> tuple[int, int]:
+    """From the beginning of the sentence or line to its end."""
+    begin = max(text.rfind(mark, 0, start) for mark in ("\n", ". ", "! ", "? ", "<!--"))
+    stops = [at for mark in ("\n", ". ", "! ", "? ", "-->") if (at := text.find(mark, end)) >= 0]
+    return (0 if begin < 0 else begin + 1), min(stops, default=len(text))

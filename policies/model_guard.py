@@ -1,0 +1,114 @@
+"""`model_guard`: which models may be asked, in place of which others, and within which parameters."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from fnmatch import fnmatchcase
+from typing import Any
+
+from pydantic import Field, model_validator
+
+from lockgate.config import Section
+from lockgate.events import Path, Request
+from lockgate.exchange import Exchange
+from lockgate.policies.base import Blocked, Policy
+
+
+class Bounds(Section):
+    """What a number may be."""
+
+    least: float | None = None
+    """A smaller one becomes this."""
+    most: float | None = None
+    """A larger one becomes this."""
+
+    @model_validator(mode="after")
+    def _are_in_order(self) -> Bounds:
+        if self.least is not None and self.most is not None and self.least > self.most:
+            raise ValueError("'least' is larger than 'most'")
+        return self
+
+
+class Options(Section):
+    """Which models, and which parameters."""
+
+    allow: list[str] = Field(default_factory=list[str])
+    """The models that may be asked; `*` stands for any letters. Empty: all of them."""
+    deny: list[str] = Field(default_factory=list[str])
+    """The models that may not, even where `allow` names them."""
+    map: dict[str, str] = Field(default_factory=dict[str, str])
+    """Asked for: model that is asked instead. The first name that fits counts; `allow` and `deny` are about what it
+    becomes."""
+    clamp: dict[str, Bounds] = Field(default_factory=dict[str, Bounds])
+    """Parameter: the bounds of its number, such as max_tokens. A dot leads into an object: thinking.budget_tokens."""
+    set: dict[str, Any] = Field(default_factory=dict[str, Any])
+    """Parameter: the value that it always has, such as `store: false`."""
+    remove: list[str] = Field(default_factory=list[str])
+    """Parameters that are left out."""
+
+
+class ModelGuard(Policy):
+    """Allows and maps models, and keeps the parameters of requests within bounds.
+
+    Only the values that differ are changed, so that a provider's prompt cache still hits. The client is not told.
+
+    Example:
+        deny: ["*-preview"]
+        map: {"gpt-4*": gpt-5-mini}
+        clamp: {max_tokens: {most: 32000}, temperature: {least: 0, most: 1}}
+    """
+
+    Options = Options
+
+    async def on_request(self, request: Request, x: Exchange) -> Request:
+        options: Options = self.options
+        model = next((to for name, to in options.map.items() if _fits(request.model, name)), request.model)
+        if any(_fits(model, name) for name in options.deny) or (
+            options.allow and not any(_fits(model, name) for name in options.allow)
+        ):
+            allowed = f" Allowed are: {', '.join(options.allow)}." if options.allow else ""
+            raise Blocked(f"The model {model or 'that is not named'} may not be asked here.{allowed}")
+        values: dict[Path, Any] = {}
+        if model != request.model:
+            if "model" not in request.document:
+                raise Blocked("This request names its model outside of its body, where it cannot be mapped.")
+            values[("model",)] = model
+        for name, bounds in options.clamp.items():
+            path = tuple(name.split("."))
+            if (number := _clamped(_at(request.document, path), bounds)) is not None:
+                values[path] = number
+        out = request.with_values(values) if values else request
+        return _with_settings(out, options)
+
+
+def _fits(model: str, name: str) -> bool:
+    return fnmatchcase(model.lower(), name.lower())
+
+
+def _at(document: Mapping[str, Any], path: Path) -> Any:
+    value: Any = document
+    for key in path:
+        value = value.get(key) if isinstance(value, Mapping) else None  # pyright: ignore[reportUnknownMemberType, reportUnknownVariableType]
+    return value  # pyright: ignore[reportUnknownVariableType]
+
+
+def _clamped(value: Any, bounds: Bounds) -> float | int | None:
+    """The number that it becomes; None where it stays, or is none."""
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return None
+    low = bounds.least if bounds.least is not None and value < bounds.least else value
+    new = bounds.most if bounds.most is not None and low > bounds.most else low
+    if new == value:
+        return None
+    return int(new) if isinstance(value, int) and float(new).is_integer() else new
+
+
+def _with_settings(request: Request, options: Options) -> Request:
+    """With what always is so; a parameter that is not there is added."""
+    document = request.document
+    changed = {name: value for name, value in options.set.items() if document.get(name, ...) != value}
+    gone = [name for name in options.remove if name in document]
+    if not changed and not gone:
+        return request
+    new = {name: value for name, value in document.items() if name not in gone} | changed
+    return request.with_document(new)

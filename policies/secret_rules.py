@@ -1,0 +1,166 @@
+"""Rules for credentials that issuers made recognisable, read from files in gitleaks' format."""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, cast
+
+from lockgate.errors import ConfigError
+from lockgate.policies.patterns import compile_pattern, re2
+from lockgate.policies.secret_values import entropy
+
+OWN_RULES = Path(__file__).with_name("secrets.toml")
+type Allowed = Callable[[str, str], bool]
+"""Whether a find is let be: given the secret and the whole match."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SecretRule:
+    """A pattern, the part of it that is the secret, and what has to hold besides."""
+
+    id: str
+    regex: Any
+    group: int
+    keywords: tuple[str, ...]
+    """One of them stands in every text that the rule is about; in lower case."""
+    entropy: float
+    allowed: tuple[Allowed, ...]
+
+    def secrets(self, data: bytes) -> Iterable[tuple[int, int, str]]:
+        """Where secrets stand in a text of single-byte characters, and what they are."""
+        for match in self.regex.finditer(data):
+            group = self.group or next((n for n in range(1, self.regex.groups + 1) if match.group(n)), 0)
+            secret = (match.group(group) or b"").decode("ascii")
+            if (
+                secret
+                and entropy(secret) >= self.entropy
+                and not self._is_allowed(secret, match.group().decode("ascii"))
+            ):
+                yield match.start(group), match.end(group), secret
+
+    def _is_allowed(self, secret: str, match: str) -> bool:
+        return any(allowed(secret, match) for allowed in self.allowed)
+
+
+def single_bytes(text: str) -> bytes:
+    """The text with one byte for each character, "?" for what is not ASCII, so that places stay the same."""
+    return text.encode("ascii", "replace")
+
+
+def load_rules(path: Path) -> list[SecretRule]:
+    """Raises ConfigError with a sentence that names the file, the rule and what is wrong with it."""
+    try:
+        document = tomllib.loads(path.expanduser().read_text("utf-8"))
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise ConfigError(f"{path} cannot be read as a file of secret rules: {error}") from error
+    rules: Any = document.get("rules", [])
+    if not isinstance(rules, list):
+        raise ConfigError(f"{path}: 'rules' is a list of tables, [[rules]]")
+    everywhere = [*_allowlists(document, str(path))]
+    given = cast(list[Any], rules)
+    return [_rule(rule, everywhere, path) for rule in given if not isinstance(rule, dict) or "regex" in rule]
+
+
+def _rule(rule: Any, everywhere: Sequence[Allowed], path: Path) -> SecretRule:
+    if not isinstance(rule, dict) or not isinstance(rule.get("id"), str):  # pyright: ignore[reportUnknownMemberType]
+        raise ConfigError(f"{path}: every rule is a table with an 'id'")
+    table = cast(dict[str, Any], rule)
+    subject = f"{path}: rule '{table['id']}'"
+    regex = _compiled(table["regex"], subject)
+    group, least = table.get("secretGroup", 0), table.get("entropy", 0)
+    if type(group) is not int or not 0 <= group <= regex.groups:
+        raise ConfigError(f"{subject}: secretGroup is {group!r}, and the pattern has {regex.groups} groups")
+    if not isinstance(least, int | float):
+        raise ConfigError(f"{subject}: entropy is a number, not {least!r}")
+    return SecretRule(
+        id=table["id"],
+        regex=regex,
+        group=group,
+        keywords=tuple(word.lower() for word in _texts(table, "keywords", subject)),
+        entropy=float(least),
+        allowed=(*everywhere, *_allowlists(table, subject)),
+    )
+
+
+def _compiled(pattern: Any, subject: str) -> Any:
+    if not isinstance(pattern, str):
+        raise ConfigError(f"{subject}: regex is a text")
+    try:
+        compile_pattern(pattern)  # says what is wrong, and where
+        return re2.compile(pattern.encode("ascii", "replace"), _options())
+    except ValueError as error:
+        raise ConfigError(f"{subject}: {error}") from error
+
+
+def _options() -> Any:
+    options = re2.Options()
+    options.encoding, options.log_errors = re2.Options.Encoding.LATIN1, False
+    return options
+
+
+def _allowlists(table: Mapping[str, Any], subject: str) -> Iterable[Allowed]:
+    """What the file's allowlists let be. Those for paths and commits say nothing about text, and are left out."""
+    lists = [table.get("allowlist"), *_listed(table.get("allowlists"))]
+    for given in lists:
+        if isinstance(given, dict):
+            allowlist = cast(dict[str, Any], given)
+            tests = [*_regexes(allowlist, subject), *_stopwords(allowlist, subject)]
+            every = str(allowlist.get("condition", "OR")).upper() in ("AND", "&&")
+            beside = any(allowlist.get(key) for key in ("paths", "commits"))
+            if tests and not (every and beside):
+                yield _combined(tests, all if every else any)
+
+
+def _combined(tests: Sequence[Allowed], combine: Callable[[Iterable[bool]], bool]) -> Allowed:
+    return lambda secret, match: combine(test(secret, match) for test in tests)
+
+
+def _regexes(allowlist: Mapping[str, Any], subject: str) -> Iterable[Allowed]:
+    patterns = [_compiled(pattern, subject) for pattern in _texts(allowlist, "regexes", subject)]
+    on_match = allowlist.get("regexTarget") in ("match", "line")
+    if patterns:
+        yield lambda secret, match: any(p.search(single_bytes(match if on_match else secret)) for p in patterns)
+
+
+def _stopwords(allowlist: Mapping[str, Any], subject: str) -> Iterable[Allowed]:
+    words = [word.lower() for word in _texts(allowlist, "stopwords", subject)]
+    if words:
+        yield lambda secret, _: any(word in secret.lower() for word in words)
+
+
+def _texts(table: Mapping[str, Any], key: str, subject: str) -> list[str]:
+    texts = _listed(table.get(key))
+    if not all(isinstance(text, str) for text in texts):
+        raise ConfigError(f"{subject}: {key} is a list of texts")
+    return cast(list[str], texts)
+
+
+def _listed(value: Any) -> list[Any]:
+    return cast(list[Any], value) if isinstance(value, list) else []
+
+
+class Prefilter:
+    """Which rules can find anything in a text: those of whose keywords one stands in it."""
+
+    def __init__(self, rules: Sequence[SecretRule]) -> None:
+        self._always = [rule for rule in rules if not rule.keywords]
+        self._owners: list[SecretRule] = []
+        options = _options()
+        options.case_sensitive = False
+        self._set = re2.Set.SearchSet(options)
+        for rule in rules:
+            for keyword in rule.keywords:
+                self._owners.append(rule)
+                self._set.Add(re.escape(keyword).encode("ascii", "replace"))
+        self._set.Compile()
+
+    def rules(self, data: bytes) -> Iterable[SecretRule]:
+        if not self._owners:
+            return self._always
+        numbers = cast(list[int], self._set.Match(data) or [])
+        found = {id(rule): rule for rule in map(self._owners.__getitem__, numbers)}
+        return (*self._always, *found.values())

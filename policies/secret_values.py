@@ -1,0 +1,181 @@
+"""Whether a value could be a live secret: chosen by chance, and no example, fixture, hash, name or reference.
+
+Values in, yes or no out. Nothing here knows issuers.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import math
+from collections import Counter
+from functools import lru_cache
+from itertools import pairwise
+
+from lockgate.policies.patterns import compile_pattern
+
+_MADE_UP = compile_pattern(
+    r"example|sample|dummy|placehold|redacted|removed|change.?me|your[_-]|xxxx|\*\*\*|\.\.\.|fake|insert[_-]|"
+    r"replace[_-]?(?:me|with|this)|foo_?bar|lorem|ipsum|not[_-]?a?[_-]?(?:real|secret)|_here\b|deadbeef|cafebabe|"
+    r"\bmock|(?:^|[_-])(?:test|tests|testing|demo|fixture|stub|invalid|expired|bogus|sandbox[_-]only)(?:[_-]|\d|$)|"
+    r"s(?:3|e)cr(?:3|e)t[_-]?(?:key|token|value)|my[_-](?:key|token|secret|pass)|super[_-]?secret|"
+    r"\[secret|REDACTED_|<[a-z_ -]+>|0123456789|1234567890|a1b2c3d4|abcd1234|abc123",
+    ignore_case=True,
+)
+_COMMON_WORDS = (
+    "password passw0rd password1 password12 password123 password1234 passwd pass pass123 pass1234 secret secret123 "
+    "secret1 admin admin123 admin1234 root root123 toor guest user user123 test test123 test1234 testing "
+    "testing123 testpass testpassword test-password testpass123 qwerty qwerty123 letmein welcome welcome1 changeme "
+    "changeme123 default postgres mysql mariadb redis rabbitmq mongo mongodb minio minioadmin docker vagrant "
+    "jenkins elastic foobar foo bar baz hunter2 correcthorse correct-horse-battery-staple 12345 123456 1234567 "
+    "12345678 123456789 1234567890 abc123 abcd1234 abc12345 string value token none null undefined true false "
+    "bearer basic p@ssw0rd p@ssword s3cret s3cr3t my-password mypassword mypass mysecret sekret hidden masked "
+    "private todo tbd n/a localhost anonymous username pa55word passphrase dbpass dbpassword db_password unused "
+    "ignored empty required optional secretpassword supersecret adminadmin rootroot testtest user:pass "
+)
+_COMMON = frozenset(_COMMON_WORDS.split())
+_REFERENCE = compile_pattern(
+    r"^(?:[$@%#&*~^?!|]?[{(<\[]|\$[A-Za-z_({]|%[A-Za-z_]+%|[A-Za-z_.]*(?:env|ENV|environ|getenv|config|settings|secrets|vars?|"
+    r"vault|ssm|params?|args|opts|options|props|self|this|ctx|req|request|response|process|os|Deno|import)[.\[(]|"
+    r"(?:arn|file|vault|op|ssm|sm|gsm|kms|secret|ref|env|https?|gs|s3|data|urn|image|azurekeyvault|projects)[:/]|"
+    r"!Ref|!Sub|!GetAtt|\{\{|<%|ENC\[|AQICAHh|enc:|sealed:|awssm)"
+)
+"""It says where the value is, or what is sealed: it is none."""
+_HASH = compile_pattern(
+    r"^(?:\$(?:2[abxy]?|1|5|6|7|y|argon2\w*|scrypt|pbkdf2[\w-]*|apr1|P|H)\$|\{?(?:S?SHA\d*|S?MD5|CRYPT|BCRYPT)\}|"
+    r"(?:pbkdf2|bcrypt|argon2|scrypt)[\w:]*\$|scrypt:|(?:sha\d+|md5|blake\w+)[-:=])",
+    ignore_case=True,
+)
+_ORDINARY = compile_pattern(
+    r"^(?:[\d.,:+/-]+|[\^~<>=v]{0,3}\d+(?:\.\d+)+[\w.+-]*|\d{4}-\d\d-\d\d[T\d:.Z+-]*|[\w.+-]+@[\w-]+(?:\.[\w-]+)+|"
+    r"(?:~|\.{1,2})?/[\w./@ -]*|[A-Za-z]:\\.*|[\w./-]+\.(?:py|js|ts|tsx|go|rs|rb|java|json|ya?ml|toml|pem|key|crt|cer|"
+    r"pub|txt|md|env|cfg|ini|conf|sh|html?|css|xml|p12|pfx|jks|com|org|net|io|dev|local|internal|svc)|"
+    r"[A-Za-z_$][\w$.]*\(.*|.*\)\)?|[A-Za-z_][\w.]*\[[^\]]*\].*|(?:ssh-(?:rsa|ed25519|dss)|ecdsa-sha2).*|-----.*|[^A-Za-z0-9]+)$"
+)
+"""Numbers, versions, dates, addresses, paths, calls and indexing."""
+_NAME = compile_pattern(
+    r"^[A-Za-z_$][A-Za-z_$]*(?:(?:\.|->|::|\?\.)[A-Za-z_$][\w$]*)*[;,]?$|^[a-z]+(?:[-_][a-z]+)+\d{0,2}$"
+)
+_HEX = compile_pattern(r"^[0-9a-fA-F-]+$")
+_UUID = compile_pattern(r"^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$", ignore_case=True)
+_BIGRAMS_WORDS = (
+    "th he in er an re on at en nd ti es or te of ed is it al ar st to nt ng se ha as ou io le ve co me de hi ri "
+    "ro ic ne ea ra ce li ch ll be ma si om ur ca el ta la ns di fo ho pe ec pr no ct us ac ot il tr ly nc et ut "
+    "ss so rs un lo wa ge ie wh ee wi em ad ol rt po we na ul ni ts mo ow pa im mi ai sh ir su id os iv ia am fi "
+    "ci vi pl ig tu ev ld ry mp fe bl ab gh ty op wo sa ay ex ke fr oo av ag if ap gr od bo sp rd do uc bu ei ov "
+    "by rm ep tt oc fa ef cu rn sc gi da yo cr cl du ga qu ue ff ba ey ls va um pp ua up lu go ht ru ug ds lt pi "
+    "rc rr eg au ck ew mu br bi pt ak pu ui rg ib tl ny ki rk ys ob mm fu ph og ms ye ud mb ip ub oi rl gu dr hr "
+    "cc tw ft wn nu af hu nn eo vo rv nf xp gn sm fl iz ok nl my gl aw ju oa sy sl ps jo lf nv je nk kn gs dy hy "
+    "ze ks xt bs ik dd pt ek az sw "
+)
+_BIGRAMS = frozenset(_BIGRAMS_WORDS.split())
+_EXAMPLES = frozenset(("2cafc0970149a84f", "f2d6ca16515033e5", "78a08441f4314f0a"))
+"""Digests of keys that issuers print in their documentation and that nothing else tells from live ones."""
+
+
+def entropy(value: str) -> float:
+    """Shannon's, in bits a character."""
+    size = len(value)
+    return -sum(n / size * math.log2(n / size) for n in Counter(value).values()) if size else 0.0
+
+
+def is_random(value: str) -> bool:
+    """Whether its characters are spread as chance spreads them, and follow no pattern."""
+    size = len(value)
+    if size < 8 or _spread(value) < 0.72:
+        return False
+    steps = [ord(b) - ord(a) for a, b in pairwise(value)]
+    if sum(step in (-1, 0, 1) for step in steps) > 0.45 * len(steps):
+        return False
+    if any(sum(a == b for a, b in zip(steps, steps[shift:], strict=False)) > 0.6 * size for shift in (1, 2, 3, 4)):
+        return False
+    return not any(value[shift:] == value[:-shift] for shift in range(1, size // 2 + 1))
+
+
+def _spread(value: str) -> float:
+    """The share of the entropy that chance would give a value of this length and alphabet."""
+    alphabet = 10 if value.isdigit() else 16 if _HEX.match(value) else 36 if value.islower() else 62
+    return entropy(value) / min(math.log2(alphabet), math.log2(len(value)))
+
+
+def is_wordy(value: str) -> bool:
+    """Whether its letters follow each other as in words."""
+    letters = value.lower()
+    pairs = [letters[at : at + 2] for at in range(len(letters) - 1)]
+    pairs = [pair for pair in pairs if pair.isalpha()]
+    return len(pairs) >= max(4, 0.4 * len(value)) and sum(pair in _BIGRAMS for pair in pairs) > 0.66 * len(pairs)
+
+
+def is_made_up(value: str) -> bool:
+    """Whether it says itself that it stands for another value, or is a known example."""
+    return _MADE_UP.search(value) is not None or value.lower() in _COMMON
+
+
+def is_elsewhere(value: str) -> bool:
+    """Whether it is a reference, a call, a path, a hash: anything but the secret itself."""
+    return any(pattern.match(value) for pattern in (_REFERENCE, _HASH, _ORDINARY))
+
+
+@lru_cache(maxsize=4096)
+def is_token(value: str, *, strong: bool = True) -> bool:
+    """Whether a value named as a key or token is one. `strong`: the name leaves no doubt."""
+    value = value.strip(".,;:")
+    if (
+        len(value) < (12 if strong else 20)
+        or is_made_up(value)
+        or is_example(value)
+        or is_elsewhere(value)
+        or _NAME.match(value)
+    ):
+        return False
+    if _UUID.match(value):
+        return strong
+    digits = sum(letter.isdigit() for letter in value)
+    if not digits and (len(value) < 16 or value.islower() or value.isupper()):
+        return False
+    return is_random(value) and not is_wordy(value)
+
+
+@lru_cache(maxsize=4096)
+def is_password(value: str, *, quoted: bool = False) -> bool:
+    """Whether a value named as a password is one."""
+    if not 6 <= len(value) <= 256 or is_made_up(value) or is_elsewhere(value) or _HASH.match(value):
+        return False
+    core = "".join(filter(str.isalpha, value)).lower()
+    if core in _COMMON or _NAME.match(value):
+        return False
+    classes = _classes(value)
+    if len(set(value)) < 5 or (len(classes) < 2 and not (quoted and len(value) >= 16 and not is_wordy(value))):
+        return False
+    if "digit" not in classes and not ("symbol" in classes and len(classes) >= 3):
+        return len(value) >= 12 and not is_wordy(value)
+    return not _is_technical(value)
+
+
+_TECHNICAL = compile_pattern(
+    r"^(?:[a-z]+[-_]?(?:sha|aes|rsa|ecdsa|ed|hs|rs|es|md|utf|base|oauth|pbkdf|http|ipv|x)[-_]?\d+[\w-]*|"
+    r"(?:sha|aes|rsa|hs|rs|es|ps|md|utf|base|oauth|ed|secp|hmac|pbkdf|scram|http|tls|ssl|ipv)[-_]?\w*\d+[\w-]*|"
+    r"[a-z]+(?:[-_][a-z]+)*[-_]?v?\d?|[a-z][a-z0-9]*\.[a-z][a-z0-9.]*|[a-z]+(?:[A-Z][a-z]+)+\d{0,2}|"
+    r"\d+(?:px|em|rem|ms|s|m|h|d|kb|mb|gb|k|%)?)$"
+)
+
+
+def _is_technical(value: str) -> bool:
+    """Names of algorithms, fields and versions, which hold digits as passwords do."""
+    return _TECHNICAL.match(value) is not None
+
+
+def _classes(value: str) -> set[str]:
+    tests = (("lower", str.islower), ("upper", str.isupper), ("digit", str.isdigit))
+    return {
+        next((name for name, test in tests if test(letter)), "symbol" if not letter.isalnum() else "lower")
+        for letter in value
+    }
+
+
+def _digest(value: str) -> str:
+    return hashlib.sha256(value.encode("utf-8", "replace")).hexdigest()[:16]
+
+
+def is_example(value: str) -> bool:
+    """Whether an issuer's documentation prints it."""
+    return _digest(value) in _EXAMPLES

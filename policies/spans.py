@@ -1,0 +1,120 @@
+"""Finds stretches of text that comes in pieces, by a detector that knows where nothing more can change.
+
+Where `window` needs a bound on each find, this asks what looks at the text: words that are complete are judged with
+what stood before them, so that only the last, unfinished word is held back.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+MAX_UNIT_CHARS = 16_384
+"""A word that is longer is judged in such pieces: it bounds what is held back."""
+OVERLAP_CHARS = 4_096
+"""What of such a piece is judged once more with the next one."""
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """A find: where it begins and ends, and what it is."""
+
+    start: int
+    end: int
+    kind: str
+
+
+class Detector(Protocol):
+    """Looks for one sort of thing. What it finds depends on the text alone, not on how much of it is there already."""
+
+    context_chars: int
+    """How much before a place matters to what is found there."""
+
+    def settled(self, text: str, start: int) -> int:
+        """The place, `start` or later, before which more text changes nothing; never inside of a find."""
+        ...
+
+    def spans(self, text: str, start: int, end: int) -> Sequence[Span]:
+        """The finds in text[start:end], which is settled, in order and apart; the text before `start` is context."""
+        ...
+
+
+type Instead = Callable[[str, str], str]
+"""What stands instead of a find: given its kind and its text."""
+
+
+class SpanWindow:
+    """One text: pieces in, pieces out. The pieces that come out, joined, are the same for every cut."""
+
+    def __init__(self, detector: Detector, instead: Instead) -> None:
+        self._detector, self._instead = detector, instead
+        self._text = ""
+        """The context of what is held back, and what is held back."""
+        self._at = 0
+        """Where in it what is held back begins."""
+        self.finds = 0
+
+    @property
+    def held(self) -> str:
+        return self._text[self._at :]
+
+    def receive_text(self, text: str) -> str:
+        """What may go on, now that this piece has come."""
+        self._text += text
+        out = self._release(self._detector.settled(self._text, self._at))
+        while len(self._text) - self._at > MAX_UNIT_CHARS:
+            out += self._force()
+            out += self._release(self._detector.settled(self._text, self._at))
+        return out
+
+    def end(self) -> str:
+        """The rest: no more text comes."""
+        return self._release(len(self._text))
+
+    def whole(self, text: str) -> str:
+        """A text that comes in one piece."""
+        return self.receive_text(text) + self.end()
+
+    def _release(self, end: int) -> str:
+        if end <= self._at:
+            return ""
+        return self._let_go(self._detector.spans(self._text, self._at, end), end)
+
+    def _force(self) -> str:
+        """A word without an end: its first part goes on, judged with as much as there may be of it."""
+        end = self._at + MAX_UNIT_CHARS
+        spans = self._detector.spans(self._text[:end], self._at, end)
+        bound = end - OVERLAP_CHARS
+        spans = [span for span in spans if span.start < bound]
+        return self._let_go(spans, max([bound, *(span.end for span in spans)]))
+
+    def _let_go(self, spans: Sequence[Span], end: int) -> str:
+        out = replaced(self._text, self._at, end, spans, self._instead)
+        self.finds += len(spans)
+        keep = max(end - self._detector.context_chars, 0)
+        self._text, self._at = self._text[keep:], end - keep
+        return out
+
+
+def merged(spans: Iterable[Span]) -> list[Span]:
+    """The spans in order, those that overlap as one of the first one's kind."""
+    out: list[Span] = []
+    for span in sorted(spans, key=lambda span: (span.start, -span.end)):
+        if out and span.start < out[-1].end:
+            if span.end > out[-1].end:
+                out[-1] = Span(out[-1].start, span.end, out[-1].kind)
+        else:
+            out.append(span)
+    return out
+
+
+def replaced(text: str, start: int, end: int, spans: Sequence[Span], instead: Instead) -> str:
+    """text[start:end] with every span replaced."""
+    if not spans:
+        return text[start:end]
+    out, at = list[str](), start
+    for span in spans:
+        out += (text[at : span.start], instead(span.kind, text[span.start : span.end]))
+        at = span.end
+    return "".join([*out, text[at:end]])
