@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator, Callable, Sequence
 
 from lockgate.addons.passage import Passage, set_body
 from lockgate.addons.stream import EndStream, Output
+from lockgate.addons.turn import HeldTurn, read
 from lockgate.errors import WireError, told
 from lockgate.exchange import Outcome
 from lockgate.policies.pipeline import Refused
@@ -36,6 +37,10 @@ class StreamedReply:
     def __init__(self, passage: Passage, encoding: str, ended: Ended) -> None:
         self._passage, self._ended = passage, ended
         self._reply: Reply = passage.start_reply(streamed=True)
+        self._turn = HeldTurn(passage, self._reply, streamed=True) if passage.pipeline.holds_turn else None
+        """The whole reply, while it waits for its end; None once it may go on."""
+        self._is_other = False
+        """Whether another reply went on: the rest of this one is of no use."""
         self._blind = False
         """Whether the rest of a reply that no rule wants to see could not be read along."""
         self._broken: WireError | None = None
@@ -53,18 +58,30 @@ class StreamedReply:
 
     @property
     def holding(self) -> bool:
-        return self._reply.holding
+        return self._turn is not None or self._reply.holding
 
     def keep_alive(self) -> bytes:
-        return self._reply.keep_alive()
+        if self._turn is None:
+            return self._reply.keep_alive()
+        data = self._turn.keep_alive()
+        if data:
+            self._passage.first_byte()
+            self._passage.sent.append(data)
+        return data
 
     def __call__(self, data: bytes) -> Output:
         passage = self._passage
+        if self._is_other:
+            return self._swallow(data)
         try:
             frames = self._frames(data)
         except WireError as error:
             return self._unreadable(error, data)
         passage.note(frames)
+        if self._turn is not None:
+            if not self._turn.take(frames):
+                return ()
+            return self._judged((), data)
         unseen = passage.pipeline.unseen
         if not all(unseen(frame.events) for frame in frames):
             return self._judged(frames, data)
@@ -124,7 +141,7 @@ class StreamedReply:
         """What the rules let go on, as soon as they do."""
         passage = self._passage
         try:
-            for frame in frames:
+            async for frame in self._due(frames):
                 out = await passage.pipeline.reply(frame.events)
                 if not self.verbatim:
                     yield self._emit(frame, out)
@@ -141,6 +158,21 @@ class StreamedReply:
             yield data
         if not data:
             self._ended(passage, None)
+
+    async def _due(self, frames: Sequence[Frame]) -> AsyncIterator[Frame]:
+        """The frames that the rules see next: those that came, or those of the whole reply that goes on."""
+        if self._turn is not None:
+            self._reply, frames = await self._turn.release()
+            self._is_other, self._turn = self._passage.set_aside is not None, None
+        for frame in frames:
+            yield frame
+
+    def _swallow(self, data: bytes) -> Output:
+        """What still comes of a reply in whose place another one went on."""
+        self._count(len(data))
+        if not data:
+            self._ended(self._passage, None)
+        return ()
 
     def _unreadable(self, error: WireError, data: bytes) -> Output:
         """A stream ends with its closing frames, or with an error that says why not: never with neither."""
@@ -179,19 +211,13 @@ async def judge_whole(passage: Passage, encoding: str) -> None:
         passage.reply, passage.unread = None, body
         raise
     passage.note(frames)
+    if passage.pipeline.holds_turn:
+        turn = HeldTurn(passage, reply, streamed=False)
+        turn.take(frames)
+        reply, frames = await turn.release()
     parts: list[bytes] = []
     for frame in frames:
         parts.append(reply.emit(frame, await passage.pipeline.reply(frame.events)))
     passage.first_byte()
-    if reply.changed:
+    if reply.changed or passage.set_aside is not None:
         set_body(response, b"".join(parts))
-
-
-def read(reply: Reply, data: bytes) -> Sequence[Frame]:
-    """The frames that the bytes complete. Raises WireError, also where a codec meets what it did not think of."""
-    try:
-        return reply.receive_data(data)
-    except WireError:
-        raise
-    except Exception as error:
-        raise WireError(f"a shape that no reply has ({told(error)})") from error
