@@ -273,22 +273,26 @@ def _resolve_host(host: Any, folder: Path) -> Any:
 
 
 def _resolve_rule(rule: Any, folder: Path) -> Any:
-    if isinstance(rule, dict) and ".py:" in str(use := (given := cast(dict[str, Any], rule)).get("use")):
-        file, _, name = str(use).rpartition(":")
-        rule = {**given, "use": f"{folder / Path(file).expanduser()}:{name}"}
-    return _resolve_options(rule, folder)
+    """A file of a policy, and an option whose name ends in `_file`, are paths, also in rules inside rules."""
+    if isinstance(rule, list):
+        return [_resolve_rule(each, folder) for each in cast(list[Any], rule)]
+    if not isinstance(rule, dict):
+        return rule
+    given = cast(dict[str, Any], rule)
+    return {name: _resolve_value(name, value, folder) for name, value in given.items()}
 
 
-def _resolve_options(rule: Any, folder: Path) -> Any:
-    """A policy's option whose name ends in `_file` is a path."""
-    if not (isinstance(rule, dict) and isinstance(options := (given := cast(dict[str, Any], rule)).get("with"), dict)):
-        return cast(Any, rule)
-    files = {
-        name: str(folder / Path(value).expanduser())
-        for name, value in cast(dict[str, Any], options).items()
-        if str(name).endswith("_file") and isinstance(value, str)
-    }
-    return {**given, "with": {**cast(dict[str, Any], options), **files}}
+def _resolve_value(name: Any, value: Any, folder: Path) -> Any:
+    if isinstance(value, str) and name == "use" and ".py:" in value:
+        file, _, class_name = value.rpartition(":")
+        return f"{folder / Path(file).expanduser()}:{class_name}"
+    if isinstance(value, str) and str(name).endswith("_file"):
+        return str(folder / Path(value).expanduser())
+    return _resolve_rule(value, folder) if name in _NESTING else value
+
+
+_NESTING = frozenset({"with", "trusted", "monitors", "rules", "branches"})
+"""Where options and rules stand inside others; whatever else is named like a path may be a pattern."""
 
 
 def validate[Model: BaseModel](model: type[Model], values: Any, subject: str) -> Model:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any, ClassVar, Literal
 
@@ -65,6 +65,9 @@ class Policy:
     refusal: ClassVar[Refusal | None] = None
     """The shape of its refusals, unless the rule says otherwise; None lets the call's tool decide."""
 
+    per_tool: ClassVar[frozenset[str]] = frozenset({"call"})
+    """What it still looks at, of what it `sees`, in a rule whose match names a tool."""
+
     def __init__(self, options: Any, shared: Any = None) -> None:
         self.options, self.shared = options, shared
         self.score: float | None = None
@@ -75,6 +78,8 @@ class Policy:
         """Set by a hook: what it gives back is what it was given, only later or in other pieces: nothing to record."""
         self.heard: list[Heard] = []
         """Added to by a hook: what each monitor said that it asked. It is recorded with the decision."""
+        self.concerns: Callable[[str], bool] = _any_tool
+        """Whether the rule's match is about calls of the tool of this name: for a hook that sees whole replies."""
 
     @classmethod
     def sees(cls, options: Any) -> frozenset[str]:
@@ -118,6 +123,10 @@ class Policy:
     def let_go(self, event: Event) -> Iterable[Event]:
         """What goes on where a hook failed and the rule forwards: the event, after what was held back for it."""
         return (event,)
+
+
+def _any_tool(name: str) -> bool:
+    return True
 
 
 class Monitor(Policy):

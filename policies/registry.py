@@ -25,6 +25,7 @@ BUILT_IN = {
     "replace": "lockgate.policies.replace:Replace",
     "tools": "lockgate.policies.tools:Tools",
     "judge": "lockgate.policies.judge:Judge",
+    "protocol": "lockgate.policies.protocol:Protocol",
     "refuse": "lockgate.policies.refuse:Refuse",
 }
 ENTRY_POINTS = "lockgate.policies"
@@ -122,7 +123,7 @@ def load_rules(configs: Sequence[RuleConfig] | None = None) -> PolicySet:
         raise ConfigError(f"rule '{repeated}': the name is used twice; a rule's name is its own")
     content = dumps([config.model_dump(mode="json", by_alias=True) for config in given])
     files = b"".join(_file_content(config.use) for config in given)
-    return PolicySet(rules=tuple(_rule(config) for config in given), version=_digest(content + files))
+    return PolicySet(rules=tuple(make_rule(config) for config in given), version=_digest(content + files))
 
 
 def default_rules() -> list[RuleConfig]:
@@ -130,8 +131,9 @@ def default_rules() -> list[RuleConfig]:
     return [validate(RuleConfig, rule, str(DEFAULT_RULES)) for rule in document["rules"]]
 
 
-def _rule(config: RuleConfig) -> Rule:
-    subject = f"rule '{config.name}'"
+def make_rule(config: RuleConfig, kind: str = "rule") -> Rule:
+    """The rule that a configuration means. Raises ConfigError whose sentence begins with its kind and name."""
+    subject = f"{kind} '{config.name}'"
     try:
         policy = load_policy(config.use)
         options = validate(policy.Options, config.options, f"policy '{config.use}'")

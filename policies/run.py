@@ -26,7 +26,9 @@ class Run:
     def __init__(self, rule: Rule, x: Exchange) -> None:
         self.rule, self.x = rule, x
         self.policy = rule.policy(rule.options, rule.shared)
-        sees = rule.policy.sees(rule.options) & ({"call"} if rule.match.per_tool else EVERYTHING)
+        if rule.match.per_tool:
+            self.policy.concerns = lambda tool: rule.match.call(x, tool)
+        sees = rule.policy.sees(rule.options) & (rule.policy.per_tool if rule.match.per_tool else EVERYTHING)
         self.requests, self.texts, self.calls = "request" in sees, "text" in sees, "call" in sees
         self.others, self.ends = "event" in sees, "end" in sees
         self.turns = "turn" in sees and rule.mode == "enforce"
