@@ -165,11 +165,13 @@ class Judge(Monitor):
             raise JudgeFailed(
                 f"the {judged.kind} is longer than `max_argument_chars`: {len(judged.content)} characters"
             )
-        context = _context(options, x)
+        context = context_of(options, x)
         key = judged.key(context, options.model_dump_json())
         return await self.shared.verdicts.get(key, lambda: self._ask(judged, context, x))
 
-    async def _ask(self, judged: Judged, context: Iterable[tuple[str, str]], x: Exchange) -> Score:
+    async def _ask(
+        self, judged: Judged, context: Iterable[tuple[str, str]], x: Exchange, trigger: str = "judge"
+    ) -> Score:
         options: Options = self.options
         answer = await x.ports.models.ask(
             Ask(
@@ -183,13 +185,14 @@ class Judge(Monitor):
                 timeout_seconds=options.timeout_seconds,
                 retries=options.retries,
                 schema=SCHEMA,
+                trigger=trigger,
             ),
             x,
         )
         return read_verdict(answer)
 
 
-def _context(options: Options, x: Exchange) -> list[tuple[str, str]]:
+def context_of(options: Options, x: Exchange) -> list[tuple[str, str]]:
     """The last texts of the conversation, oldest first: who said it, and its beginning."""
     if not options.context_messages:
         return []

@@ -11,9 +11,9 @@ from lockgate.events import Event, Request, ToolCall, Turn
 from lockgate.exchange import Exchange
 from lockgate.policies.base import Blocked, Policy
 from lockgate.policies.key import read_key
+from lockgate.policies.ledger import Sessions, session_key
 from lockgate.policies.monitors import Panel, Scored, make_panel
 from lockgate.policies.protocol_options import OF_TURNS, Does, Options
-from lockgate.policies.sessions import Sessions, session_key
 from lockgate.policies.trusted import deferred, edited, sampled
 from lockgate.wire.turns import made_turn
 

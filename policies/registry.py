@@ -25,6 +25,7 @@ BUILT_IN = {
     "replace": "lockgate.policies.replace:Replace",
     "tools": "lockgate.policies.tools:Tools",
     "judge": "lockgate.policies.judge:Judge",
+    "untrusted_monitor": "lockgate.policies.untrusted_monitor:UntrustedMonitor",
     "protocol": "lockgate.policies.protocol:Protocol",
     "refuse": "lockgate.policies.refuse:Refuse",
 }

@@ -118,6 +118,10 @@ class Verdicts:
         self._known: OrderedDict[str, Score] = OrderedDict()
         self._asked: dict[str, asyncio.Task[Score]] = {}
 
+    def forget(self) -> None:
+        """Nothing that was said before counts any more."""
+        self._known.clear()
+
     async def get(self, key: str, ask: Callable[[], Awaitable[Score]]) -> Score:
         """The verdict. A question outlives who asked it, as clients send the same again. Raises JudgeFailed."""
         if key in self._known:
