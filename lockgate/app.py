@@ -68,8 +68,7 @@ def _rules_of(file: Path | None) -> Callable[[], PolicySet]:
 
 def _files_of(file: Path | None, registry: Registry) -> list[Path]:
     """The configuration, and the files that its rules' policies come from."""
-    used = [rule.use.rpartition(":")[0] for rule in registry.current.rules if ".py:" in rule.use]
-    return [*([file] if file else []), *map(Path, used)]
+    return [*([file] if file else []), *registry.current.files]
 
 
 def _nobody(row: ExchangeRow, x: Exchange) -> None:

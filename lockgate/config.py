@@ -46,13 +46,27 @@ class Host(Section):
         return value
 
 
+class Branch(Section):
+    """Rules for exchanges in which `when` holds, and no branch before it."""
+
+    when: dict[str, Any] = Field(default_factory=dict)
+    """Conditions as in `match`; without any, all that is left."""
+    rules: list[RuleConfig] = Field(min_length=1)
+    """The rules of this branch, in order."""
+
+
 class RuleConfig(Section):
-    """A policy with its name, configuration, match and mode."""
+    """A policy with its name, configuration, match and mode; or further rules inside it."""
 
     name: str = Field(min_length=1)
     """Shown to whoever is refused, and in the log."""
-    use: str
+    use: str = ""
     """The policy: built in, from an entry point, or ./file.py:Class."""
+    rules: list[RuleConfig] = Field(default_factory=lambda: list[RuleConfig]())
+    """Instead of `use`: a chain of rules that share this one's `match`, `mode`, `sample`, `on_error` and `refusal`.
+    In the log they are named after it: `outer/inner`."""
+    branches: list[Branch] = Field(default_factory=list[Branch])
+    """Instead of `use`: branches, of which the first one whose `when` holds is taken."""
     match: dict[str, Any] = Field(default_factory=dict)
     """Which exchanges and tools the rule looks at; all, where nothing is said."""
     mode: Literal["enforce", "shadow"] = "enforce"
@@ -64,9 +78,17 @@ class RuleConfig(Section):
     deadline_seconds: float = Field(default=30.0, gt=0, le=3600)
     """How long the policy may think about one thing; then `on_error` decides."""
     sample: float = Field(default=1.0, ge=0, le=1)
-    """The share of exchanges that the rule looks at."""
+    """The share of exchanges that the rule looks at: all exchanges of a session, or none."""
     options: dict[str, Any] = Field(default_factory=dict, alias="with")
     """The policy's own configuration."""
+
+    @model_validator(mode="after")
+    def _is_one_thing(self) -> RuleConfig:
+        if sum(map(bool, (self.use, self.rules, self.branches))) != 1:
+            raise ValueError(f"rule '{self.name}' has either 'use', or 'rules', or 'branches'")
+        if self.options and not self.use:
+            raise ValueError(f"rule '{self.name}': 'with' belongs to a rule that has a policy to 'use'")
+        return self
 
 
 class Limits(Section):

@@ -6,7 +6,6 @@ import secrets
 from collections import deque
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import Any, cast
 
 from lockgate.events import ToolCall
 from lockgate.policies import commands
@@ -40,7 +39,7 @@ def planted(call: ToolCall, own: Sequence[str] = ()) -> ToolCall | None:
         arguments = commands.document_of(call)
     except commands.Unreadable:
         return replace(call, arguments=command) if call.custom else None
-    texts = {name: value for name, value in cast(dict[str, Any], arguments).items() if isinstance(value, str)}
+    texts = {name: value for name, value in arguments.items() if isinstance(value, str)}
     if not texts:
         return None
     longest = max(texts, key=lambda name: len(texts[name]))

@@ -97,7 +97,7 @@ rules:
                 "rule 'b': the name is used twice",
             ],
         ),
-        ("rules: [{name: a}]", ["option 'rules.0.use' is missing"]),
+        ("rules: [{name: a}]", ["rule 'a' has either 'use', or 'rules', or 'branches'"]),
         ("ruels: []", ["unknown option 'ruels' (did you mean 'rules'?)"]),
         ("- a\n", ["the top of the file has keys such as 'rules:'"]),
         ("rules: [", ["cannot be read as YAML"]),
