@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -14,12 +15,15 @@ from lockgate.config import Config, Loaded, load
 from lockgate.errors import Error
 from lockgate.exchange import Exchange, ExchangeRow, Ports
 from lockgate.policies.registry import PolicySet, Registry, load_rules
+from lockgate.policies.versions import Versions
 from lockgate.routing.models import HttpModels
 from lockgate.storage.log import SqlLog
 from lockgate.usage.prices import read_prices
 
 if TYPE_CHECKING:
     from lockgate.addons.passage import Finished
+
+logger = logging.getLogger(__name__)
 
 
 def build(loaded: Loaded, finished: Finished | None = None) -> Service:
@@ -40,6 +44,7 @@ def build(loaded: Loaded, finished: Finished | None = None) -> Service:
     )
     models = HttpModels(log)
     registry, route = Registry(policy_set), Route(config)
+    _keep(policy_set, config)
     ports = Ports(log=log, models=models)
     return Service(
         config=config,
@@ -63,7 +68,21 @@ def script_addons() -> list[object]:
 
 
 def _rules_of(file: Path | None) -> Callable[[], PolicySet]:
-    return lambda: load_rules(load(file).config.rules)
+    def read() -> PolicySet:
+        config = load(file).config
+        policy_set = load_rules(config.rules)
+        _keep(policy_set, config)
+        return policy_set
+
+    return read
+
+
+def _keep(policy_set: PolicySet, config: Config) -> None:
+    """Remember which rules are in force; where that cannot be written, they are in force all the same."""
+    try:
+        Versions(config.home).keep(policy_set, config.rules)
+    except OSError as error:
+        logger.warning("the policy set %s cannot be kept for a rollback: %s", policy_set.version, error)
 
 
 def _files_of(file: Path | None, registry: Registry) -> list[Path]:
