@@ -97,7 +97,7 @@ class StreamedReply:
     def closed(self, reason: str, by_client: bool) -> None:
         """The stream is over without its own end: the client left, or the provider broke off."""
         passage = self._passage
-        if passage.complete and not self._reply.holding:
+        if passage.complete and not self.holding:
             self._ended(passage, None)  # clients close as soon as they have read the closing frames
         else:
             passage.fault = passage.fault or reason

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 from collections.abc import Mapping
 from typing import Any
@@ -10,9 +11,9 @@ import pytest
 
 from tests.addons.gated import Gated, gated, rules
 from tests.addons.scoring import ByNumber
-from tests.addons.wires import Wire, bash, every_wire
+from tests.addons.wires import WIRES, Wire, bash, every_wire
 from tests.upstream.proxied import EVENT_STREAM, Tls, soon, tls
-from tests.upstream.script import Text
+from tests.upstream.script import Call, Text
 
 __all__ = ["tls"]
 
@@ -216,3 +217,105 @@ async def test_a_held_turn_is_kept_alive_and_another_goes_on_whole(tls: Tls, wir
     assert read.usage.output_tokens == 7
     starts = {"anthropic": b"event: message_start", "openai-responses": b"event: response.created"}
     assert reply.body.count(starts.get(wire.name, b'"role"')) == 1
+
+
+@every_wire
+async def test_a_suspicious_text_is_blocked_with_its_whole_reply(tls: Tls, wire: Wire) -> None:
+    rule = protocol({"at": 0.5, "do": "block"}, judges=["calls", "text"], sentence="Reviewed.")
+    async with gated(tls, rule) as at:
+        fine = wire.reply(Text("Fine, 0.2."), bash("ls 0.1"))
+        assert await turn(at, wire, fine) == fine
+        body = await turn(at, wire, wire.reply(Text("How to harm: 0.8."), bash("ls 0.1")))
+        assert b"harm" not in body
+        assert b"ls 0.1" not in body
+        assert b"Reviewed." in body
+
+
+@every_wire
+async def test_text_that_is_suspicious_is_asked_again(tls: Tls, wire: Wire) -> None:
+    async with gated(tls, protocol({"at": 0.5, "do": "resample"}, judges=["text"], samples=1)) as at:
+        good = wire.reply(Text("Kind, 0.1."), number=2)
+        assert await turn(at, wire, wire.reply(Text("Harm, 0.8.")), good) == good
+
+
+async def test_a_session_may_cost_so_much_and_no_more(tls: Tls) -> None:
+    wire = WIRES[0]
+    async with gated(tls, protocol({"at": 0.5, "do": "resample"}, samples=1, session_tokens=30)) as at:
+        good = wire.reply(Text("Good."), bash("ls 0.1"), number=2)
+        assert await turn(at, wire, wire.reply(bash("rm 0.9")), good) == good  # 37 tokens
+        body = await turn(at, wire, wire.reply(bash("rm 0.9")))
+        assert b"rm 0.9" not in body
+    assert "`session_tokens`, 30" in at.log.decisions[-1].reason
+
+
+@pytest.mark.parametrize("on_error", ["block", "forward"])
+async def test_the_rules_deadline_bounds_all_of_it(tls: Tls, on_error: str) -> None:
+    wire = WIRES[0]
+    rule = {**protocol({"at": 0.5, "do": "resample"}, samples=1, on_error=on_error), "deadline_seconds": 0.05}
+    async with gated(tls, rule) as at:
+        given = wire.reply(bash("rm 0.9"))
+        reply = await (await at.client(wire.host)).send(wire.body, KEY, path=wire.path)
+        await (await at.provider.next()).reply(given, headers=wire.headers)
+        never = await at.provider.next()
+        await reply.over()
+        await soon(never.gone.wait())
+        await at.log.ended(2)
+    assert (reply.body == given) is (on_error == "forward")
+    assert any("no verdict within 0.05 s" in d.reason for d in at.log.decisions)
+
+
+async def test_a_client_that_leaves_ends_what_is_asked_for_it(tls: Tls) -> None:
+    wire = WIRES[0]
+    async with gated(tls, protocol({"at": 0.5, "do": "resample"}, samples=1)) as at:
+        client = await at.client(wire.host)
+        await client.send(wire.body, KEY, path=wire.path)
+        await (await at.provider.next()).reply(wire.reply(bash("rm 0.9")), headers=wire.headers)
+        asked = await at.provider.next()
+        client.close()
+        await soon(asked.gone.wait())
+        rows = await at.log.ended(2)
+    assert {row.outcome for row in rows} == {"gone", "error"}
+
+
+@every_wire
+async def test_a_rule_for_some_tools_asks_again_because_of_these_only(tls: Tls, wire: Wire) -> None:
+    rule = {**protocol({"at": 0.5, "do": "resample"}, samples=1), "match": {"tool": "Ba*"}}
+    async with gated(tls, rule) as at:
+        other = wire.reply(Call("Read", {"command": "rm 0.9"}))
+        assert await turn(at, wire, other) == other
+        good = wire.reply(bash("ls 0.1"), number=2)
+        assert await turn(at, wire, wire.reply(bash("rm 0.9")), good) == good
+
+
+@every_wire
+async def test_what_the_provider_breaks_off_is_never_released(tls: Tls, wire: Wire) -> None:
+    async with gated(tls, protocol({"at": 0.5, "do": "resample"})) as at:
+        reply = await (await at.client(wire.host)).send(wire.body, KEY, path=wire.path)
+        served = await at.provider.next()
+        await served.start(headers=wire.headers)
+        await served.send(wire.reply(Text("So."), bash("rm 0.9"))[:300])
+        await served.cut()
+        await reply.over()
+        await at.log.ended()
+    assert b"rm 0.9" not in reply.body
+
+
+@every_wire
+async def test_other_rules_see_the_reply_that_goes_on(tls: Tls, wire: Wire) -> None:
+    hide = {"name": "hide", "use": "replace", "with": {"secret": "Good", "instead": "Fine"}}
+    async with gated(tls, hide, protocol({"at": 0.5, "do": "resample"}, samples=1)) as at:
+        body = await turn(at, wire, wire.reply(bash("rm 0.9")), wire.reply(Text("Good."), bash("ls 0.1"), number=2))
+    read = wire.read(body)
+    assert (read.text, len(read.calls)) == ("Fine.", 1)
+
+
+async def test_compressed_replies(tls: Tls) -> None:
+    for wire in WIRES:
+        async with gated(tls, protocol({"at": 0.5, "do": "resample"}, samples=1)) as at:
+            reply = await (await at.client(wire.host)).send(wire.body, KEY, path=wire.path)
+            headers = {**wire.headers, "content-encoding": "gzip"}
+            await (await at.provider.next()).reply(gzip.compress(wire.reply(bash("rm 0.9"))), headers=headers)
+            good = wire.reply(bash("ls 0.1"), number=2)
+            await (await at.provider.next()).reply(gzip.compress(good), headers=headers)
+            await reply.over()
+            assert reply.body == good
