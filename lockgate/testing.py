@@ -60,6 +60,8 @@ async def _reply(
 ) -> Passed:
     pipeline, out, refused = _pipeline(policy, request, answer, options), list[Event](), ""
     try:
+        if pipeline.holds_turn:
+            events = (await pipeline.turn(Turn(body=b"", events=tuple(events)))).events
         for event in events:
             out += await pipeline.reply((event,))
     except Refused as refusal:

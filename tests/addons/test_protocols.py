@@ -11,7 +11,7 @@ import pytest
 
 from tests.addons.gated import Gated, gated, rules
 from tests.addons.scoring import ByNumber
-from tests.addons.wires import WIRES, Wire, bash, every_wire
+from tests.addons.wires import WIRES, Wire, bash, every_stream, every_wire
 from tests.upstream.proxied import EVENT_STREAM, Tls, soon, tls
 from tests.upstream.script import Call, Text
 
@@ -195,10 +195,8 @@ async def test_in_shadow_mode_only_the_scores_are_kept(tls: Tls, wire: Wire) -> 
     assert [d.action for d in at.log.decisions if d.rule == "careful"] == ["forwarded", "blocked", "blocked"]
 
 
-@every_wire
+@every_stream
 async def test_a_held_turn_is_kept_alive_and_another_goes_on_whole(tls: Tls, wire: Wire) -> None:
-    if not wire.streamed:
-        pytest.skip("a whole reply has no keep-alives")
     rule = protocol({"at": 0.5, "do": "resample"}, samples=1)
     async with gated(tls, rule, limits={"keep_alive_seconds": 0.01}) as at:
         reply = await (await at.client(wire.host)).send(wire.body, KEY, path=wire.path)

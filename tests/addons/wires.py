@@ -74,6 +74,7 @@ def _wires() -> list[Wire]:
 
 WIRES = _wires()
 every_wire = pytest.mark.parametrize("wire", WIRES, ids=lambda w: f"{w.name}-{'stream' if w.streamed else 'whole'}")
+every_stream = pytest.mark.parametrize("wire", [wire for wire in WIRES if wire.streamed], ids=lambda w: w.name)
 
 
 def bash(command: str) -> Call:
