@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 from lockgate.errors import Error
 from lockgate.events import Event, Request, ToolCall, Turn
@@ -102,9 +103,10 @@ class Protocol(Policy):
             turn, scores = await self._resample(turn, scores, x)
         match self._does(scores.worst):
             case "defer":
-                self._settled = True
+                ask = partial(deferred, self.options.trusted, self.shared.key, x, self._seconds)
+                turn, self._settled = await self._further(ask, x), True
                 self._say("the trusted model's reply goes on")
-                return await self._further(lambda: deferred(self.options.trusted, self.shared.key, x, self._seconds), x)
+                return turn
             case "terminate":
                 self._settled = True
                 self._say("the session is ended")
@@ -151,18 +153,18 @@ class Protocol(Policy):
         is_text = "text" in judges and bool(turn.text)
         if is_text:
             asked.append(self.shared.panel.score(turn.text, x, self.heard))
-        scores = await asyncio.gather(*asked)
+        scores = await _all(asked)
         return Scores(max(scores, key=lambda each: each.score, default=None), scores[-1] if is_text else None)
 
     async def _resample(self, turn: Turn, scores: Scores, x: Exchange) -> tuple[Turn, Scores]:
         """The least suspicious of this reply and further ones; the highest score of all is kept for audit."""
         count: int = self.options.samples
-        asked = (self._further(lambda: sampled(x, self._seconds), x) for _ in range(count))
+        asked = (self._further(partial(sampled, x, self._seconds), x) for _ in range(count))
         answers = await asyncio.gather(*asked, return_exceptions=True)
         turns = [turn, *(answer for answer in answers if isinstance(answer, Turn))]
         if len(turns) == 1:
             raise next(answer for answer in answers if isinstance(answer, BaseException))
-        judged = [scores, *await asyncio.gather(*(self._score_turn(other, x) for other in turns[1:]))]
+        judged = [scores, *await _all([self._score_turn(other, x) for other in turns[1:]])]
         best = min(range(len(turns)), key=lambda place: judged[place].highest)
         self.score = max(each.highest for each in judged)
         failed = f", {count + 1 - len(turns)} failed" if len(turns) <= count else ""
@@ -196,3 +198,12 @@ class Protocol(Policy):
 
     def _say(self, what: str) -> None:
         self.reason = f"{self.reason}; {what}" if self.reason else what
+
+
+async def _all[Answer](asked: Sequence[Awaitable[Answer]]) -> list[Answer]:
+    """Every answer, in order; where one failed, its error, when no other is under way any more."""
+    answers = await asyncio.gather(*asked, return_exceptions=True)
+    for answer in answers:
+        if isinstance(answer, BaseException):
+            raise answer
+    return [answer for answer in answers if not isinstance(answer, BaseException)]

@@ -40,7 +40,8 @@ class Options(Section):
     steps: list[Step] = Field(min_length=1, max_length=20)
     """What is done at which score; below all of them nothing is."""
     judges: list[Literal["calls", "text"]] = Field(default=["calls"], min_length=1)
-    """What of a reply is scored: its tool calls, its whole text. Where text is, the reply waits for its end."""
+    """What of a reply is scored: its tool calls, its whole text. Where text is, the reply waits for its end. In
+    shadow mode, which makes nobody wait, only calls are scored."""
     samples: int = Field(default=2, ge=1, le=10)
     """How many further replies `resample` asks for, all at once."""
     trusted: Trusted = Trusted()

@@ -317,3 +317,39 @@ async def test_compressed_replies(tls: Tls) -> None:
             await (await at.provider.next()).reply(gzip.compress(good), headers=headers)
             await reply.over()
             assert reply.body == good
+
+
+@every_wire
+async def test_where_deferring_fails_the_other_steps_still_hold(tls: Tls, wire: Wire) -> None:
+    steps = {"at": 0.5, "do": "block"}, {"at": 0.8, "do": "defer"}
+    async with gated(tls, protocol(*steps, on_error="forward", trusted={"model": "trusted-1"})) as at:
+        reply = await (await at.client(wire.host)).send(wire.body, KEY, path=wire.path)
+        await (await at.provider.next()).reply(wire.reply(bash("rm 0.6"), bash("rm 0.9")), headers=wire.headers)
+        await (await at.provider.next()).reply(b"{}", headers=JSON, status=500)
+        await reply.over()
+    commands = [json.loads(call.arguments)["command"] for call in wire.read(reply.body).calls]
+    assert ("rm 0.9" in commands, "rm 0.6" in commands) == (True, False)
+
+
+async def test_a_trusted_model_elsewhere_gets_its_own_key_and_no_other(
+    tls: Tls, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SSL_CERT_FILE", str(tls.provider_ca))
+    monkeypatch.setenv("TRUSTED_KEY", "sk-of-the-trusted")
+    for wire in WIRES:
+        async with gated(tls) as at:
+            family = "anthropic" if wire.name == "anthropic" else "openai"
+            url = f"https://localhost:{at.provider.port}/elsewhere{wire.path}"
+            trusted = {"model": "trusted-1", "url": url, "key_env": "TRUSTED_KEY", "format": family}
+            at.registry.swap(rules(protocol({"at": 0.5, "do": "defer"}, trusted=trusted)))
+            reply = await (await at.client(wire.host)).send(wire.body, KEY, path=wire.path)
+            await (await at.provider.next()).reply(wire.reply(bash("rm 0.9")), headers=wire.headers)
+            served = await at.provider.next()
+            assert "sk-of-the-client" not in repr(served.headers)
+            assert "sk-of-the-trusted" in repr(served.headers)
+            assert served.path == f"/elsewhere{wire.path}"
+            good = wire.reply(Text("Safe."), number=2)
+            await served.reply(good, headers=wire.headers)
+            await reply.over()
+            assert reply.body == good
+            assert "sk-of-the" not in repr(at.log.records)
