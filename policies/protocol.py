@@ -16,7 +16,7 @@ from lockgate.policies.ledger import Sessions, session_key
 from lockgate.policies.monitors import Panel, Scored, make_panel
 from lockgate.policies.protocol_options import OF_TURNS, Does, Options
 from lockgate.policies.trusted import deferred, edited, sampled
-from lockgate.wire.turns import made_turn
+from lockgate.wire.whole import made_turn
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,7 @@ from lockgate.events import Turn
 from lockgate.exchange import Exchange
 from lockgate.redaction import is_secret
 from lockgate.routing.asking import NoAnswer
-from lockgate.wire.turns import read_turn
+from lockgate.wire.whole import read_turn
 
 RESENT_BYTES = 32 * 2**20
 """A longer reply to a request sent once more is none."""

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from lockgate.events import Turn
-from lockgate.wire.turns import format_of, read_turn
+from lockgate.wire.whole import format_of, read_turn
 from tests.addons.gated import ANTHROPIC, OPENAI
 from tests.upstream.answering import response
 from tests.upstream.received import Received

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from lockgate.policies.declared import NotAsDeclared, check_arguments, declared_schema
-from lockgate.wire.turns import format_of
+from lockgate.wire.whole import format_of
 from tests.policies.chains import request_of
 
 SCHEMA = {"type": "object", "properties": {"a": {"type": "string", "pattern": "^x+$"}}, "required": ["a"]}
