@@ -174,6 +174,7 @@ class Gate:
         passage.begin()
         if passage.pipeline.judges_reply and x.request.document.get("background"):
             raise WireError("its reply would be fetched later, where no rule sees it; ask without 'background'")
+        x.origin = self.route.origin(flow, host)
         await passage.judge_request()
         self.route.send(flow, host)
 

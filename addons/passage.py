@@ -51,6 +51,8 @@ class Passage:
         self.converses, self.compacts = endpoint.converses, endpoint.compacts
         self.original = x.request
         self.reply: Reply | None = None
+        self.set_aside: Reply | None = None
+        """The reply that came, where a rule let another one go on."""
         self.refused: Refused | None = None
         """The rule's refusal that ended it before or in the reply."""
         self.fault = ""
@@ -90,6 +92,12 @@ class Passage:
     def start_reply(self, *, streamed: bool) -> Reply:
         self.reply = self.format.reply(self.x.request, streamed=streamed, hold_calls=self.pipeline.holds_calls)
         return self.reply
+
+    def replace_reply(self, *, streamed: bool) -> Reply:
+        """Another reply goes on in place of the one that came: what the row says is now said of that one."""
+        self.set_aside = self.set_aside or self.reply
+        self._tool_calls, self._stop_reason = 0, ""
+        return self.start_reply(streamed=streamed)
 
     def note(self, frames: Sequence[Frame]) -> None:
         """Keep what the row says of the reply that came."""
@@ -180,7 +188,8 @@ class Passage:
             return ()
         if self.reply is None and self.refused:
             return self._recorder.refusal(self._concealed(self.flow.response.raw_content or b""))
-        came = (self.reply.message() if self.reply else None) or self.unread
+        first = self.set_aside or self.reply
+        came = (first.message() if first else None) or self.unread
         final = self._final() if self._changed else None
         return self._recorder.reply(came and self._concealed(came), final and self._concealed(final))
 
@@ -218,7 +227,8 @@ class Passage:
 
     @property
     def _changed(self) -> bool:
-        return self.reply is not None and (self.reply.changed or self.refused is not None)
+        changed = self.set_aside is not None or self.refused is not None
+        return self.reply is not None and (changed or self.reply.changed)
 
     @property
     def _blocked(self) -> bool:
@@ -242,7 +252,7 @@ class Passage:
             model=x.model, agent=x.agent, session_id=x.session_id, project=x.project, token=x.token,
             client=client_of(self.flow), policy_set=x.policy_set, streamed=self.original.stream,
             status=response.status_code if response else None, outcome=outcome, stop_reason=self._stop_reason,
-            usage=self.reply.usage if self.reply else None,
+            usage=first.usage if (first := self.set_aside or self.reply) else None,
             first_byte_ms=_ms(self._first_byte - self._began if self._first_byte else None), duration_ms=_ms(seconds),
             tool_calls=self._tool_calls, blocked=sum(d.action == "blocked" for d in acted),
             rules=tuple(dict.fromkeys(d.rule for d in acted)), error=self.fault,

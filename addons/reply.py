@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator, Callable, Sequence
 
 from lockgate.addons.passage import Passage, set_body
 from lockgate.addons.stream import EndStream, Output
+from lockgate.addons.turn import HeldTurn, read
 from lockgate.errors import WireError, told
 from lockgate.exchange import Outcome
 from lockgate.policies.pipeline import Refused
@@ -36,6 +37,10 @@ class StreamedReply:
     def __init__(self, passage: Passage, encoding: str, ended: Ended) -> None:
         self._passage, self._ended = passage, ended
         self._reply: Reply = passage.start_reply(streamed=True)
+        self._turn = HeldTurn(passage, self._reply, streamed=True) if passage.pipeline.holds_turn else None
+        """The whole reply, while it waits for its end; None once it may go on."""
+        self._is_other = False
+        """Whether another reply went on: the rest of this one is of no use."""
         self._blind = False
         """Whether the rest of a reply that no rule wants to see could not be read along."""
         self._broken: WireError | None = None
@@ -53,18 +58,30 @@ class StreamedReply:
 
     @property
     def holding(self) -> bool:
-        return self._reply.holding
+        return self._turn is not None or self._reply.holding
 
     def keep_alive(self) -> bytes:
-        return self._reply.keep_alive()
+        if self._turn is None:
+            return self._reply.keep_alive()
+        data = self._turn.keep_alive()
+        if data:
+            self._passage.first_byte()
+            self._passage.sent.append(data)
+        return data
 
     def __call__(self, data: bytes) -> Output:
         passage = self._passage
+        if self._is_other:
+            return self._swallow(data)
         try:
             frames = self._frames(data)
         except WireError as error:
             return self._unreadable(error, data)
         passage.note(frames)
+        if self._turn is not None:
+            if not self._turn.take(frames):
+                return ()
+            return self._judged((), data)
         unseen = passage.pipeline.unseen
         if not all(unseen(frame.events) for frame in frames):
             return self._judged(frames, data)
@@ -81,7 +98,7 @@ class StreamedReply:
     def closed(self, reason: str, by_client: bool) -> None:
         """The stream is over without its own end: the client left, or the provider broke off."""
         passage = self._passage
-        if passage.complete and not self._reply.holding:
+        if passage.complete and not self.holding:
             self._ended(passage, None)  # clients close as soon as they have read the closing frames
         else:
             passage.fault = passage.fault or reason
@@ -125,11 +142,11 @@ class StreamedReply:
         """What the rules let go on, as soon as they do."""
         passage = self._passage
         try:
-            for frame in frames:
+            async for frame, is_last in self._due(frames):
                 out = await passage.pipeline.reply(frame.events)
                 if not self.verbatim:
                     sent = self._emit(frame, out)
-                    if frame is frames[-1]:
+                    if is_last:
                         self._release()
                     yield sent
         except Refused as refusal:
@@ -149,8 +166,23 @@ class StreamedReply:
 
     def _release(self) -> None:
         """With its closing frames a reply counts as given: the client may answer before the bytes are on their way."""
-        if self._passage.complete and not self._reply.holding:
+        if self._passage.complete and not self.holding:
             self._passage.release()
+
+    async def _due(self, frames: Sequence[Frame]) -> AsyncIterator[tuple[Frame, bool]]:
+        """The frames that the rules see next, and whether each is the last: those that came, or another reply's."""
+        if self._turn is not None:
+            self._reply, frames = await self._turn.release()
+            self._is_other, self._turn = self._passage.set_aside is not None, None
+        for frame in frames:
+            yield frame, frame is frames[-1]
+
+    def _swallow(self, data: bytes) -> Output:
+        """What still comes of a reply in whose place another one went on."""
+        self._count(len(data))
+        if not data:
+            self._ended(self._passage, None)
+        return ()
 
     def _unreadable(self, error: WireError, data: bytes) -> Output:
         """A stream ends with its closing frames, or with an error that says why not: never with neither."""
@@ -189,20 +221,14 @@ async def judge_whole(passage: Passage, encoding: str) -> None:
         passage.reply, passage.unread = None, body
         raise
     passage.note(frames)
+    if passage.pipeline.holds_turn:
+        turn = HeldTurn(passage, reply, streamed=False)
+        turn.take(frames)
+        reply, frames = await turn.release()
     parts: list[bytes] = []
     for frame in frames:
         parts.append(reply.emit(frame, await passage.pipeline.reply(frame.events)))
     passage.first_byte()
-    if reply.changed:
+    if reply.changed or passage.set_aside is not None:
         set_body(response, b"".join(parts))
     passage.release()
-
-
-def read(reply: Reply, data: bytes) -> Sequence[Frame]:
-    """The frames that the bytes complete. Raises WireError, also where a codec meets what it did not think of."""
-    try:
-        return reply.receive_data(data)
-    except WireError:
-        raise
-    except Exception as error:
-        raise WireError(f"a shape that no reply has ({told(error)})") from error

@@ -14,6 +14,7 @@ from mitmproxy import connection, ctx, http, tls
 from OpenSSL import SSL
 
 from lockgate.config import Config, Host, is_address
+from lockgate.exchange import Origin
 
 
 def allow_pattern(hosts: Iterable[str]) -> str:
@@ -83,6 +84,12 @@ class Route:
         flow.request.port = url.port or (443 if url.scheme == "https" else 80)
         flow.request.host = url.hostname or ""
         flow.request.path = url.path.rstrip("/") + flow.request.path
+
+    def origin(self, flow: http.HTTPFlow, host: Host) -> Origin:
+        """Where the flow's request goes once it is sent, for requests of Lockgate's own that are the same."""
+        request = flow.request
+        url = f"{(host.upstream or '').rstrip('/')}{request.path}" if host.upstream else request.url
+        return Origin(url=url, headers=tuple(request.headers.items(multi=True)), authority=host.upstream_ca)
 
     def tls_start_server(self, data: tls.TlsData) -> None:
         """Trust an upstream's own authority, and only that, for connections to it."""

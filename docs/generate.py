@@ -24,7 +24,7 @@ from lockgate.policies.registry import BUILT_IN, default_rules, load_policy
 
 DOCS = Path(__file__).parent
 NOTE = "<!-- Written by docs/generate.py from schemas and docstrings: `just docs`. -->"
-HOOKS = ("on_request", "on_text", "on_tool_call", "on_event", "on_end")
+HOOKS = ("on_request", "on_text", "on_tool_call", "on_event", "on_end", "on_turn")
 CONDITIONS = {  # without `project` and `token`, which nothing sets yet
     "provider": "`anthropic`, `openai` or `google`: the host's `format`",
     "format": "the wire format: `anthropic`, `openai-chat` or `openai-responses`",

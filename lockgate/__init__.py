@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from lockgate.events import TextDelta as TextDelta
     from lockgate.events import ThinkingDelta as ThinkingDelta
     from lockgate.events import ToolCall as ToolCall
+    from lockgate.events import Turn as Turn
     from lockgate.events import Unknown as Unknown
     from lockgate.events import Usage as Usage
     from lockgate.exchange import Ask as Ask
@@ -42,6 +43,7 @@ __all__ = [
     "TextDelta",
     "ThinkingDelta",
     "ToolCall",
+    "Turn",
     "Unknown",
     "Usage",
 ]

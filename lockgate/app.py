@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -16,6 +17,7 @@ from lockgate.errors import Error
 from lockgate.exchange import Exchange, ExchangeRow, Ports
 from lockgate.history.history import History
 from lockgate.policies.registry import PolicySet, Registry, load_rules
+from lockgate.policies.versions import Versions
 from lockgate.routing.models import HttpModels
 from lockgate.storage.log import SqlLog
 from lockgate.storage.released import SqlArchive
@@ -24,6 +26,8 @@ from lockgate.usage.prices import read_prices
 
 if TYPE_CHECKING:
     from lockgate.addons.passage import Finished
+
+logger = logging.getLogger(__name__)
 
 
 def build(loaded: Loaded, finished: Finished | None = None) -> Service:
@@ -52,6 +56,7 @@ def build(loaded: Loaded, finished: Finished | None = None) -> Service:
 
     models, archive = HttpModels(log), SqlArchive(config.database)
     registry, route = Registry(policy_set), Route(config)
+    _keep(policy_set, config)
     ports = Ports(log=log, models=models)
     return Service(
         config=config,
@@ -75,13 +80,26 @@ def script_addons() -> list[object]:
 
 
 def _rules_of(file: Path | None) -> Callable[[], PolicySet]:
-    return lambda: load_rules(load(file).config.rules)
+    def read() -> PolicySet:
+        config = load(file).config
+        policy_set = load_rules(config.rules)
+        _keep(policy_set, config)
+        return policy_set
+
+    return read
+
+
+def _keep(policy_set: PolicySet, config: Config) -> None:
+    """Remember which rules are in force; where that cannot be written, they are in force all the same."""
+    try:
+        Versions(config.home).keep(policy_set, config.rules)
+    except OSError as error:
+        logger.warning("the policy set %s cannot be kept for a rollback: %s", policy_set.version, error)
 
 
 def _files_of(file: Path | None, registry: Registry) -> list[Path]:
     """The configuration, and the files that its rules' policies come from."""
-    used = [rule.use.rpartition(":")[0] for rule in registry.current.rules if ".py:" in rule.use]
-    return [*([file] if file else []), *map(Path, used)]
+    return [*([file] if file else []), *registry.current.files]
 
 
 def _nobody(row: ExchangeRow, x: Exchange) -> None:

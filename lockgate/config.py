@@ -46,13 +46,27 @@ class Host(Section):
         return value
 
 
+class Branch(Section):
+    """Rules for exchanges in which `when` holds, and no branch before it."""
+
+    when: dict[str, Any] = Field(default_factory=dict)
+    """Conditions as in `match`; without any, all that is left."""
+    rules: list[RuleConfig] = Field(min_length=1)
+    """The rules of this branch, in order."""
+
+
 class RuleConfig(Section):
-    """A policy with its name, configuration, match and mode."""
+    """A policy with its name, configuration, match and mode; or further rules inside it."""
 
     name: str = Field(min_length=1)
     """Shown to whoever is refused, and in the log."""
-    use: str
+    use: str = ""
     """The policy: built in, from an entry point, or ./file.py:Class."""
+    rules: list[RuleConfig] = Field(default_factory=lambda: list[RuleConfig]())
+    """Instead of `use`: a chain of rules that share this one's `match`, `mode`, `sample`, `on_error` and `refusal`.
+    In the log they are named after it: `outer/inner`."""
+    branches: list[Branch] = Field(default_factory=list[Branch])
+    """Instead of `use`: branches, of which the first one whose `when` holds is taken."""
     match: dict[str, Any] = Field(default_factory=dict)
     """Which exchanges and tools the rule looks at; all, where nothing is said."""
     mode: Literal["enforce", "shadow"] = "enforce"
@@ -64,9 +78,17 @@ class RuleConfig(Section):
     deadline_seconds: float = Field(default=30.0, gt=0, le=3600)
     """How long the policy may think about one thing; then `on_error` decides."""
     sample: float = Field(default=1.0, ge=0, le=1)
-    """The share of exchanges that the rule looks at."""
+    """The share of exchanges that the rule looks at: all exchanges of a session, or none."""
     options: dict[str, Any] = Field(default_factory=dict, alias="with")
     """The policy's own configuration."""
+
+    @model_validator(mode="after")
+    def _is_one_thing(self) -> RuleConfig:
+        if sum(map(bool, (self.use, self.rules, self.branches))) != 1:
+            raise ValueError(f"rule '{self.name}' has either 'use', or 'rules', or 'branches'")
+        if self.options and not self.use:
+            raise ValueError(f"rule '{self.name}': 'with' belongs to a rule that has a policy to 'use'")
+        return self
 
 
 class Limits(Section):
@@ -311,22 +333,26 @@ def _resolve_host(host: Any, folder: Path) -> Any:
 
 
 def _resolve_rule(rule: Any, folder: Path) -> Any:
-    if isinstance(rule, dict) and ".py:" in str(use := (given := cast(dict[str, Any], rule)).get("use")):
-        file, _, name = str(use).rpartition(":")
-        rule = {**given, "use": f"{folder / Path(file).expanduser()}:{name}"}
-    return _resolve_options(rule, folder)
+    """A file of a policy, and an option whose name ends in `_file`, are paths, also in rules inside rules."""
+    if isinstance(rule, list):
+        return [_resolve_rule(each, folder) for each in cast(list[Any], rule)]
+    if not isinstance(rule, dict):
+        return rule
+    given = cast(dict[str, Any], rule)
+    return {name: _resolve_value(name, value, folder) for name, value in given.items()}
 
 
-def _resolve_options(rule: Any, folder: Path) -> Any:
-    """A policy's option whose name ends in `_file` is a path."""
-    if not (isinstance(rule, dict) and isinstance(options := (given := cast(dict[str, Any], rule)).get("with"), dict)):
-        return cast(Any, rule)
-    files = {
-        name: str(folder / Path(value).expanduser())
-        for name, value in cast(dict[str, Any], options).items()
-        if str(name).endswith("_file") and isinstance(value, str)
-    }
-    return {**given, "with": {**cast(dict[str, Any], options), **files}}
+def _resolve_value(name: Any, value: Any, folder: Path) -> Any:
+    if isinstance(value, str) and name == "use" and ".py:" in value:
+        file, _, class_name = value.rpartition(":")
+        return f"{folder / Path(file).expanduser()}:{class_name}"
+    if isinstance(value, str) and str(name).endswith("_file"):
+        return str(folder / Path(value).expanduser())
+    return _resolve_rule(value, folder) if name in _NESTING else value
+
+
+_NESTING = frozenset({"with", "trusted", "monitors", "rules", "branches"})
+"""Where options and rules stand inside others; whatever else is named like a path may be a pattern."""
 
 
 def validate[Model: BaseModel](model: type[Model], values: Any, subject: str) -> Model:

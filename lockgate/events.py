@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 type Path = tuple[str | int, ...]
@@ -28,6 +28,10 @@ class Usage:
     output_tokens: int = 0
     cache_read_tokens: int = 0
     cache_write_tokens: int = 0
+
+    @property
+    def total(self) -> int:
+        return self.input_tokens + self.output_tokens + self.cache_read_tokens + self.cache_write_tokens
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -91,6 +95,24 @@ class ReplyError(Event):
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Unknown(Event):
     """A frame this version does not know. It passes as it came."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Turn:
+    """A whole reply of a model, before any of it went on. `body` is what its events were read from."""
+
+    body: bytes = field(repr=False)
+    events: tuple[Event, ...]
+    usage: Usage | None = None
+
+    @property
+    def calls(self) -> tuple[ToolCall, ...]:
+        return tuple(event for event in self.events if isinstance(event, ToolCall))
+
+    @property
+    def text(self) -> str:
+        """What the user would read."""
+        return "".join(event.text for event in self.events if isinstance(event, TextDelta))
 
 
 @dataclass(frozen=True, slots=True)

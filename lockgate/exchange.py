@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any, Literal, Protocol
 
 import uuid_utils
 
-from lockgate.events import Request, Usage
+from lockgate.events import Request, Turn, Usage
 
 type CommType = Literal["REQUEST", "RESPONSE"]
 type RelationType = Literal[
@@ -216,11 +217,40 @@ class Ask:
     trigger: str = "judge"
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Origin:
+    """Where an exchange's request goes, and the headers that it goes with: they hold the client's credentials."""
+
+    url: str
+    headers: Sequence[tuple[str, str]] = field(default=(), repr=False)
+    authority: Path | None = None
+    """A PEM file with the authority that the server is trusted by, where the system does not know it."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Resend:
+    """An exchange's request, to be sent once more: as it went, or to another model or server of the same format."""
+
+    document: Mapping[str, Any]
+    to: Origin
+    model: str
+    trigger: str
+    """Why: "resample", "defer" …"""
+    timeout_seconds: float = 120.0
+
+
 class Models(Protocol):
-    """Asks a model. Its calls are logged as comms, related to the exchange's request by `judged_by`."""
+    """Asks a model. Its calls are logged as comms, related to the exchange's request by `judged_by`.
+
+    A request that is sent once more is related by `resample_of`.
+    """
 
     async def ask(self, ask: Ask, x: Exchange) -> str:
         """The answer's text. Raises `lockgate.errors.Error` with a sentence when there is none in time."""
+        ...
+
+    async def resend(self, resend: Resend, x: Exchange) -> Turn:
+        """The reply to the same request sent once more. Raises `lockgate.errors.Error` when there is none in time."""
         ...
 
 
@@ -256,6 +286,8 @@ class Exchange:
     token: str = ""
     client: str = ""
     policy_set: str = ""
+    origin: Origin | None = field(default=None, repr=False)
+    """Where its request goes; None before it is sent, and where nothing is sent."""
     decisions: list[Decision] = field(default_factory=list[Decision])
     credentials: Sequence[str] = field(default=(), repr=False)
     """The keys and tokens that the request was sent with. Rules look for them in texts; they are never stored."""

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 from typing import Any, ClassVar, Literal
 
 from lockgate.config import Section
 from lockgate.errors import Error
-from lockgate.events import Event, Request, TextDelta, ToolCall
+from lockgate.events import Event, Request, TextDelta, ToolCall, Turn
 from lockgate.exchange import Exchange
 
 SEEN_BY = {
@@ -16,6 +17,7 @@ SEEN_BY = {
     "on_tool_call": {"call"},
     "on_event": {"text", "call", "event"},
     "on_end": {"end"},
+    "on_turn": {"turn"},
 }
 """What each hook is asked about; `event` is whatever is neither text nor a tool call."""
 
@@ -37,6 +39,17 @@ class Blocked(Error):
         self.sentence, self.reason, self.score, self.shown = sentence, reason, score, shown
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Heard:
+    """What one monitor said: a score and why, or, without a score, why there is none."""
+
+    monitor: str
+    policy: str
+    score: float | None
+    reason: str
+    milliseconds: float = 0.0
+
+
 class NoOptions(Section):
     """The policy takes no options."""
 
@@ -55,6 +68,9 @@ class Policy:
     refusal: ClassVar[Refusal | None] = None
     """The shape of its refusals, unless the rule says otherwise; None lets the call's tool decide."""
 
+    per_tool: ClassVar[frozenset[str]] = frozenset({"call"})
+    """What it still looks at, of what it `sees`, in a rule whose match names a tool."""
+
     def __init__(self, options: Any, shared: Any = None) -> None:
         self.options, self.shared = options, shared
         self.score: float | None = None
@@ -63,6 +79,10 @@ class Policy:
         """Set by a hook: why, for the log only."""
         self.moved = False
         """Set by a hook: what it gives back is what it was given, only later or in other pieces: nothing to record."""
+        self.heard: list[Heard] = []
+        """Added to by a hook: what each monitor said that it asked. It is recorded with the decision."""
+        self.concerns: Callable[[str], bool] = _any_tool
+        """Whether the rule's match is about calls of the tool of this name: for a hook that sees whole replies."""
 
     @classmethod
     def sees(cls, options: Any) -> frozenset[str]:
@@ -101,9 +121,18 @@ class Policy:
         """Called once, before the end of the message goes on: what is given back is added to the reply."""
         return ()
 
+    async def on_turn(self, turn: Turn, x: Exchange) -> Turn:
+        """The whole reply, before any of it goes on; another one may go on in its place. Who names this hook has the
+        client wait for the end of every reply. What is given back passes the other hooks as any reply does."""
+        return turn
+
     def let_go(self, event: Event) -> Iterable[Event]:
         """What goes on where a hook failed and the rule forwards: the event, after what was held back for it."""
         return (event,)
+
+
+def _any_tool(name: str) -> bool:
+    return True
 
 
 class Monitor(Policy):
@@ -112,6 +141,10 @@ class Monitor(Policy):
     async def score_call(self, call: ToolCall, x: Exchange) -> tuple[float, str]:
         """The score of a tool call, and the reason for the log."""
         raise NotImplementedError
+
+    async def score_text(self, text: str, x: Exchange) -> tuple[float, str]:
+        """The score of a whole text of the model, and the reason for the log."""
+        raise NotImplementedError(f"{type(self).__name__} has no score for a text")
 
     async def on_tool_call(self, call: ToolCall, x: Exchange) -> Iterable[Event]:
         self.score, self.reason = await self.score_call(call, x)

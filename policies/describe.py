@@ -51,10 +51,14 @@ def describe(name: str, policy: type[Policy]) -> Description:
 
 def options_of(schema: Mapping[str, Any]) -> Iterator[Option]:
     """Every option of a pydantic schema, those of nested sections after the option that holds them."""
-    yield from _options(schema, schema.get("$defs", {}), "")
+    defs = schema.get("$defs", {})
+    top = _resolved(schema, defs)
+    yield from _options(top, defs, "", (top,))
 
 
-def _options(schema: Mapping[str, Any], defs: Mapping[str, Any], prefix: str) -> Iterator[Option]:
+def _options(
+    schema: Mapping[str, Any], defs: Mapping[str, Any], prefix: str, above: tuple[Any, ...] = ()
+) -> Iterator[Option]:
     required = schema.get("required", ())
     for name, given in cast(Mapping[str, Mapping[str, Any]], schema.get("properties", {})).items():
         yield Option(
@@ -65,8 +69,8 @@ def _options(schema: Mapping[str, Any], defs: Mapping[str, Any], prefix: str) ->
         )
         items: Mapping[str, Any] = given.get("items", {})
         inner, ending = (items, "[].") if "$ref" in items else (given, ".")
-        if "properties" in (section := _resolved(inner, defs)) and section is not given:
-            yield from _options(section, defs, prefix + name + ending)
+        if "properties" in (section := _resolved(inner, defs)) and section is not given and section not in above:
+            yield from _options(section, defs, prefix + name + ending, (*above, section))
 
 
 def _resolved(schema: Mapping[str, Any], defs: Mapping[str, Any]) -> Mapping[str, Any]:

@@ -5,15 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterable
 from itertools import islice
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 from pydantic import Field, field_validator, model_validator
 
-from lockgate.config import Section, secret_from_environment
-from lockgate.errors import ConfigError
+from lockgate.config import Section
 from lockgate.events import NEW_BLOCK, BlockEnd, Event, MessageEnd, TextDelta, ToolCall
 from lockgate.exchange import Ask, Exchange
 from lockgate.policies.base import Blocked, Monitor
+from lockgate.policies.key import read_key
 from lockgate.policies.verdict import SCHEMA, Judged, JudgeFailed, Score, Verdicts, prompt, read_verdict, system
 
 
@@ -32,8 +32,8 @@ class Options(Section):
     """Or the file that holds it."""
     asks: Literal["calls", "text"] = "calls"
     """Asks about each tool call, or about each text when it is complete; until then the text is held back."""
-    threshold: float = Field(default=0.7, ge=0, le=1)
-    """Blocks from this score on: 0 is harmless, 1 is surely harmful."""
+    threshold: float | None = Field(default=0.7, ge=0, le=1)
+    """Blocks from this score on: 0 is harmless, 1 is surely harmful. `null` never blocks: the score is recorded."""
     sentence: str = "This was stopped by a review."
     """What the client is told; the judge's reason is in the log only."""
     instructions: str = Field(default="", max_length=20_000)
@@ -103,7 +103,7 @@ class Judge(Monitor):
 
     @classmethod
     def provision(cls, options: Options) -> Shared:
-        return Shared(_key(options), Verdicts(options.cache_size))
+        return Shared(read_key(options.key_env, options.key_file), Verdicts(options.cache_size))
 
     async def verdict(self, judged: Judged, x: Exchange) -> Score:
         """The score of anything else, for a policy that has a judge. Raises JudgeFailed."""
@@ -111,6 +111,9 @@ class Judge(Monitor):
 
     async def score_call(self, call: ToolCall, x: Exchange) -> Score:
         return await self._score(Judged(kind="tool call", name=call.name, content=call.arguments), x)
+
+    async def score_text(self, text: str, x: Exchange) -> Score:
+        return await self._score(Judged(kind="text", name="", content=text), x)
 
     async def on_tool_call(self, call: ToolCall, x: Exchange) -> Iterable[Event]:
         if self.options.asks != "calls":
@@ -149,13 +152,14 @@ class Judge(Monitor):
         deltas = self._held.get(block, [])
         text = "".join(delta.text for delta in deltas)
         if text:
-            self.score, self.reason = await self._score(Judged(kind="text", name="", content=text), x)
+            self.score, self.reason = await self.score_text(text, x)
             self._decide()
         self._held.pop(block, None)
         return deltas
 
     def _decide(self) -> None:
-        if self.score is not None and self.score >= self.options.threshold:
+        threshold: float | None = self.options.threshold
+        if threshold is not None and self.score is not None and self.score >= threshold:
             raise Blocked(self.options.sentence, reason=self.reason, score=self.score)
 
     async def _score(self, judged: Judged, x: Exchange) -> Score:
@@ -165,11 +169,13 @@ class Judge(Monitor):
             raise JudgeFailed(
                 f"the {judged.kind} is longer than `max_argument_chars`: {len(judged.content)} characters"
             )
-        context = _context(options, x)
+        context = context_of(options, x)
         key = judged.key(context, options.model_dump_json())
         return await self.shared.verdicts.get(key, lambda: self._ask(judged, context, x))
 
-    async def _ask(self, judged: Judged, context: Iterable[tuple[str, str]], x: Exchange) -> Score:
+    async def _ask(
+        self, judged: Judged, context: Iterable[tuple[str, str]], x: Exchange, trigger: str = "judge"
+    ) -> Score:
         options: Options = self.options
         answer = await x.ports.models.ask(
             Ask(
@@ -183,13 +189,14 @@ class Judge(Monitor):
                 timeout_seconds=options.timeout_seconds,
                 retries=options.retries,
                 schema=SCHEMA,
+                trigger=trigger,
             ),
             x,
         )
         return read_verdict(answer)
 
 
-def _context(options: Options, x: Exchange) -> list[tuple[str, str]]:
+def context_of(options: Options, x: Exchange) -> list[tuple[str, str]]:
     """The last texts of the conversation, oldest first: who said it, and its beginning."""
     if not options.context_messages:
         return []
@@ -200,17 +207,3 @@ def _context(options: Options, x: Exchange) -> list[tuple[str, str]]:
 
 def _bounded(text: str, limit: int) -> str:
     return text if len(text) <= limit else f"{text[:limit]}… ({len(text) - limit:,} more characters)"
-
-
-def _key(options: Any) -> str:
-    if options.key_env:
-        return secret_from_environment(options.key_env)
-    if options.key_file is None:
-        return ""
-    try:
-        key = options.key_file.expanduser().read_text("utf-8").strip()
-    except (OSError, UnicodeDecodeError) as error:
-        raise ConfigError(f"option 'key_file': {options.key_file} cannot be read: {error}") from error
-    if not key:
-        raise ConfigError(f"option 'key_file': {options.key_file} is empty; write the key into it")
-    return key

@@ -6,7 +6,7 @@ import logging
 from collections.abc import Sequence
 
 from lockgate.errors import Error, told
-from lockgate.events import BlockEnd, Event, MessageEnd, Request, TextDelta, ToolCall
+from lockgate.events import BlockEnd, Event, MessageEnd, Request, TextDelta, ToolCall, Turn
 from lockgate.exchange import Exchange
 from lockgate.policies.base import Blocked, Refusal
 from lockgate.policies.commands import runs_commands
@@ -44,6 +44,8 @@ class Pipeline:
         """Whether anything in the reply can be changed by a rule: then it must be readable."""
         self.holds_calls = any(run.calls or run.ends for run in self._runs)
         """Whether the reply waits, from its first tool call on, for every call's verdict."""
+        self.holds_turn = any(run.turns for run in self._runs)
+        """Whether the reply waits for its end, because another may go on in its place."""
 
     def _run(self, rule: Rule) -> Run | None:
         try:
@@ -92,6 +94,16 @@ class Pipeline:
                     shape = run.rule.refusal or "error"
                     raise Refused(run.rule.name, refusal.sentence, shape) from refusal
         return request
+
+    async def turn(self, turn: Turn) -> Turn:
+        """The reply that goes on, which the rules for its events are asked about next. Raises Refused."""
+        for run in self._runs:
+            if run.turns:
+                try:
+                    turn = await run.turn(turn)
+                except Blocked as refusal:
+                    raise Refused(run.rule.name, refusal.sentence, "error") from refusal
+        return turn
 
     async def reply(self, events: tuple[Event, ...]) -> Sequence[Event]:
         """What goes on to the client; the same tuple where every event goes on as it is. Raises Refused."""

@@ -6,17 +6,18 @@ import hashlib
 import importlib
 import importlib.util
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from importlib.metadata import entry_points
 from pathlib import Path
 from types import ModuleType
-from typing import Any, Literal
+from typing import Any, Literal, cast
 
 from lockgate.config import RuleConfig, read_file, validate
 from lockgate.errors import ConfigError, told
 from lockgate.exchange import Exchange
 from lockgate.policies.base import Policy, Refusal
+from lockgate.policies.composition import Shares, flattened
 from lockgate.policies.match import Match, compile_match
 from lockgate.wire.document import dumps
 
@@ -25,6 +26,8 @@ BUILT_IN = {
     "replace": "lockgate.policies.replace:Replace",
     "tools": "lockgate.policies.tools:Tools",
     "judge": "lockgate.policies.judge:Judge",
+    "untrusted_monitor": "lockgate.policies.untrusted_monitor:UntrustedMonitor",
+    "protocol": "lockgate.policies.protocol:Protocol",
     "refuse": "lockgate.policies.refuse:Refuse",
     "history_integrity": "lockgate.policies.history_integrity:HistoryIntegrity",
     "dangerous_command": "lockgate.policies.dangerous_command:DangerousCommand",
@@ -62,14 +65,22 @@ class Rule:
     refusal: Refusal | None = None
     deadline_seconds: float = 30.0
     sample: float = 1.0
+    shares: Shares = ()
+    """The rules that it stands inside of, where these take part in a share of the exchanges only."""
 
     def looks_at(self, x: Exchange) -> bool:
-        """Whether the rule takes part in this exchange. The sample is drawn from the ids, so it can be repeated."""
-        return self.match.exchange(x) and (self.sample >= 1.0 or self._drawn(x))
+        """Whether the rule takes part in this exchange. The sample is drawn from ids, so it can be repeated."""
+        return self.match.exchange(x) and ((self.sample >= 1.0 and not self.shares) or self._drawn(x))
 
     def _drawn(self, x: Exchange) -> bool:
-        digest = hashlib.blake2b(f"{self.name}\0{x.id}".encode(), digest_size=8).digest()
-        return int.from_bytes(digest) / 2**64 < self.sample
+        """A session is in the sample with all its exchanges, or with none."""
+        return all(_draw(name, x) < share for name, share in (*self.shares, (self.name, self.sample)))
+
+
+def _draw(name: str, x: Exchange) -> float:
+    """A number from 0 to below 1 that is the same for the same rule and session."""
+    digest = hashlib.blake2b(f"{name}\0{x.session_id or x.id}".encode(), digest_size=8).digest()
+    return int.from_bytes(digest) / 2**64
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -78,6 +89,8 @@ class PolicySet:
 
     rules: tuple[Rule, ...]
     version: str
+    files: tuple[Path, ...] = ()
+    """The files that its policies were taken from."""
 
 
 class Registry:
@@ -133,12 +146,30 @@ def _load_file(path: Path) -> ModuleType:
 def load_rules(configs: Sequence[RuleConfig] | None = None) -> PolicySet:
     """The policy set that these rules make; the one that ships, where none are given. Raises ConfigError."""
     given = default_rules() if configs is None else configs
-    names = [config.name for config in given]
+    leaves = flattened(given)
+    names = [config.name for config, _ in leaves]
     if repeated := next((name for name in names if names.count(name) > 1), None):
         raise ConfigError(f"rule '{repeated}': the name is used twice; a rule's name is its own")
     content = dumps([config.model_dump(mode="json", by_alias=True) for config in given])
-    files = b"".join(_file_content(config.use) for config in given)
-    return PolicySet(rules=tuple(_rule(config) for config in given), version=_digest(content + files))
+    files = policy_files(given)
+    rules = tuple(make_rule(config, shares=shares) for config, shares in leaves)
+    code = b"".join(file.read_bytes() for file in files)
+    return PolicySet(rules=rules, version=_digest(content + code), files=tuple(files))
+
+
+def policy_files(configs: Sequence[RuleConfig]) -> list[Path]:
+    """The files of their own that rules take policies from, also for what they ask in turn."""
+    used = [use for config, _ in flattened(configs) for use in (config.use, *_monitors_of(config.options))]
+    named = (Path(use.rpartition(":")[0]) for use in used)
+    return list(dict.fromkeys(path for path in named if path.suffix == ".py" and path.is_file()))
+
+
+def _monitors_of(options: Mapping[str, Any]) -> Iterator[str]:
+    """What stands under `use` in a rule's options."""
+    monitors: Any = options.get("monitors")
+    for one in cast(list[Any], monitors) if isinstance(monitors, list) else []:
+        if isinstance(one, dict):
+            yield str(cast(dict[str, Any], one).get("use", ""))
 
 
 def default_rules() -> list[RuleConfig]:
@@ -146,8 +177,9 @@ def default_rules() -> list[RuleConfig]:
     return [validate(RuleConfig, rule, str(DEFAULT_RULES)) for rule in document["rules"]]
 
 
-def _rule(config: RuleConfig) -> Rule:
-    subject = f"rule '{config.name}'"
+def make_rule(config: RuleConfig, kind: str = "rule", *, shares: Shares = ()) -> Rule:
+    """The rule that a configuration means. Raises ConfigError whose sentence begins with its kind and name."""
+    subject = f"{kind} '{config.name}'"
     try:
         policy = load_policy(config.use)
         options = validate(policy.Options, config.options, f"policy '{config.use}'")
@@ -166,12 +198,8 @@ def _rule(config: RuleConfig) -> Rule:
         refusal=config.refusal or policy.refusal,
         deadline_seconds=config.deadline_seconds,
         sample=config.sample,
+        shares=shares,
     )
-
-
-def _file_content(use: str) -> bytes:
-    path = Path(use.rpartition(":")[0])
-    return path.read_bytes() if path.suffix == ".py" and path.is_file() else b""
 
 
 def _digest(content: bytes) -> str:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterable, Sequence
+from dataclasses import replace
 from time import perf_counter
 from typing import Any
 
 from lockgate.errors import told
-from lockgate.events import Event, Request, TextDelta, ToolCall
-from lockgate.exchange import Action, Decision, Exchange
-from lockgate.policies.base import SEEN_BY, Blocked
+from lockgate.events import Event, Request, TextDelta, ToolCall, Turn
+from lockgate.exchange import Action, Decision, Exchange, new_id
+from lockgate.policies.base import SEEN_BY, Blocked, Heard
 from lockgate.policies.registry import Rule
 from lockgate.wire.document import dumps
 
@@ -25,14 +26,17 @@ class Run:
     def __init__(self, rule: Rule, x: Exchange) -> None:
         self.rule, self.x = rule, x
         self.policy = rule.policy(rule.options, rule.shared)
-        sees = rule.policy.sees(rule.options) & ({"call"} if rule.match.per_tool else EVERYTHING)
+        if rule.match.per_tool:
+            self.policy.concerns = lambda tool: rule.match.call(x, tool)
+        sees = rule.policy.sees(rule.options) & (rule.policy.per_tool if rule.match.per_tool else EVERYTHING)
         self.requests, self.texts, self.calls = "request" in sees, "text" in sees, "call" in sees
         self.others, self.ends = "event" in sees, "end" in sees
+        self.turns = "turn" in sees and rule.mode == "enforce"
 
     @property
     def replies(self) -> bool:
         """Whether it looks at anything in the reply."""
-        return self.texts or self.calls or self.others or self.ends
+        return self.texts or self.calls or self.others or self.ends or self.turns
 
     def cares(self, event: Event) -> bool:
         match event:
@@ -89,6 +93,28 @@ class Run:
             self.record("end", "replaced", began, out=events_json(out))
         return out
 
+    async def turn(self, given: Turn) -> Turn:
+        """The reply that goes on. Raises Blocked, after it was recorded."""
+        began = perf_counter()
+        try:
+            out = await self._ask(lambda: self._new_turn(given))
+        except Blocked as refusal:
+            self.record("turn", "blocked", began, given=events_json(given.events), refusal=refusal)
+            raise
+        if out is None:
+            return given
+        if out is not given or self.policy.score is not None:
+            same = out is given
+            said = (b"", b"") if same else (events_json(given.events), events_json(out.events))
+            self.record("turn", "forwarded" if same else "replaced", began, given=said[0], out=said[1])
+        return out
+
+    async def _new_turn(self, given: Turn) -> Turn:
+        out: Any = await self.policy.on_turn(given, self.x)
+        if not isinstance(out, Turn):
+            raise TypeError(f"on_turn gave {type(out).__name__} instead of a turn")
+        return out
+
     async def _new_request(self, given: Request) -> Request:
         out: Any = await self.policy.on_request(given, self.x)
         if not isinstance(out, Request):
@@ -104,6 +130,7 @@ class Run:
     async def _ask[Answer](self, question: Callable[[], Awaitable[Answer]]) -> Answer | None:
         """The policy's answer; None where it failed and its rule forwards then. Raises Blocked."""
         self.policy.score, self.policy.reason, self.policy.moved = None, "", False
+        self.policy.heard.clear()
         began = perf_counter()
         try:
             async with asyncio.timeout(self.rule.deadline_seconds):
@@ -136,22 +163,31 @@ class Run:
     ) -> None:
         """Keep what the rule did with one thing, in the exchange."""
         score = refusal.score if refusal and refusal.score is not None else self.policy.score
-        self.x.decisions.append(
-            Decision(
-                exchange_id=self.x.id,
-                rule=self.rule.name,
-                policy=self.rule.use,
-                policy_set=self.x.policy_set,
-                mode=self.rule.mode,
-                subject=subject,
-                action=action,
-                given=given,
-                out=out,
-                score=score,
-                reason=(refusal.reason or refusal.sentence) if refusal else self.policy.reason,
-                milliseconds=round((perf_counter() - began) * 1000, 3),
-            )
+        decision = Decision(
+            exchange_id=self.x.id,
+            rule=self.rule.name,
+            policy=self.rule.use,
+            policy_set=self.x.policy_set,
+            mode=self.rule.mode,
+            subject=subject,
+            action=action,
+            given=given,
+            out=out,
+            score=score,
+            reason=(refusal.reason or refusal.sentence) if refusal else self.policy.reason,
+            milliseconds=round((perf_counter() - began) * 1000, 3),
         )
+        self.x.decisions += (*(_heard(decision, each) for each in self.policy.heard), decision)
+        self.policy.heard.clear()
+
+
+def _heard(of: Decision, heard: Heard) -> Decision:
+    """A monitor's word as a decision of its own, beside the one it was asked for."""
+    return replace(
+        of, id=new_id(), rule=f"{of.rule}/{heard.monitor}", policy=heard.policy, out=b"", score=heard.score,
+        action="forwarded" if heard.score is not None else "failed", reason=heard.reason,
+        milliseconds=heard.milliseconds,
+    )  # fmt: skip
 
 
 def _checked(answer: Iterable[Any]) -> Sequence[Event]:

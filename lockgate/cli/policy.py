@@ -20,6 +20,11 @@ if TYPE_CHECKING:
 
 app = App(name="policy", help="List and explain policies, check rules, and try them on a request.")
 
+app.command("lockgate.cli.policy_new:new", help="Write a policy and its test.")
+app.command("lockgate.cli.policy_sets:versions", help="List the policy sets that were in force.")
+app.command("lockgate.cli.policy_sets:diff", help="Show what differs between two versions of the policy set.")
+app.command("lockgate.cli.policy_sets:rollback", help="Put the rules of an earlier version back.")
+
 type Json = Annotated[bool, Parameter(name="--json", negative=(), help="Print JSON.")]
 
 

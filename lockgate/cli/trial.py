@@ -7,7 +7,7 @@ from importlib import import_module
 from typing import Any
 
 from lockgate.errors import WireError
-from lockgate.events import Request
+from lockgate.events import Request, Turn
 from lockgate.exchange import Decision, Exchange, Ports, Record
 from lockgate.policies.pipeline import Pipeline, Refused
 from lockgate.policies.registry import PolicySet
@@ -78,9 +78,13 @@ async def _reply(pipeline: Pipeline, format: Format, x: Exchange, body: bytes) -
     reply = format.reply(x.request, streamed=streamed, hold_calls=pipeline.holds_calls)
     parts: list[bytes] = []
     try:
-        for piece in (body, b""):
-            for frame in reply.receive_data(piece):
-                parts.append(reply.emit(frame, await pipeline.reply(frame.events)))
+        frames = [*reply.receive_data(body), *reply.receive_data(b"")]
+        if pipeline.holds_turn:
+            turn = Turn(body=body, events=tuple(event for frame in frames for event in frame.events), usage=reply.usage)
+            if (chosen := await pipeline.turn(turn)) is not turn:
+                return {"outcome": "changed", "body": _text([chosen.body])}
+        for frame in frames:
+            parts.append(reply.emit(frame, await pipeline.reply(frame.events)))
     except Refused as refusal:
         parts.append(reply.refuse(str(refusal)))
         return {"outcome": "blocked", "rule": refusal.rule, "sentence": str(refusal), "body": _text(parts)}
@@ -127,5 +131,6 @@ _NOUNS = {
     "blockend": "the end of a text",
     "messageend": "the end of the reply",
     "end": "the end of the reply",
+    "turn": "the whole reply",
 }
 _OUTCOMES = {"passed": "goes on as it came", "changed": "goes on changed", "blocked": "is blocked"}

@@ -5,8 +5,10 @@ from __future__ import annotations
 import asyncio
 import random
 import ssl
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
+from pathlib import Path
 from time import perf_counter
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
@@ -14,8 +16,22 @@ from urllib.parse import urlsplit
 import certifi
 
 from lockgate.errors import Error, WireError
-from lockgate.exchange import Ask, Comm, CommLog, Exchange, ExchangeRow, Relation, new_id, now
+from lockgate.events import Turn, Usage
+from lockgate.exchange import (
+    Ask,
+    Comm,
+    CommLog,
+    Exchange,
+    ExchangeRow,
+    Relation,
+    RelationType,
+    Resend,
+    new_id,
+    now,
+)
+from lockgate.redaction import concealed
 from lockgate.routing.asking import NoAnswer, answer_text, request_document, request_headers, usage_of
+from lockgate.routing.resending import RESENT_BYTES, reply_of, resent_headers, secrets_of
 from lockgate.wire.document import dumps, loads
 
 if TYPE_CHECKING:
@@ -53,32 +69,67 @@ class HttpModels:
 
     def __init__(self, log: CommLog, *, backoff_seconds: float = 0.5) -> None:
         self._log, self._backoff_seconds = log, backoff_seconds
-        self._client: httpx2.AsyncClient | None = None
+        self._clients: dict[Path | None, httpx2.AsyncClient] = {}
 
     async def ask(self, ask: Ask, x: Exchange) -> str:
         """The answer's text. Raises Error whose sentence names the host, never the key."""
         await self._log.ready()
-        call = _Call(ask, x, self._log)
+        call = _Call(
+            url=ask.url, provider=ask.format, model=ask.model, trigger=ask.trigger, body=dumps(request_document(ask)),
+            x=x, log=self._log, relation="judged_by", secrets=[ask.key],
+        )  # fmt: skip
         try:
-            text = await self._attempts(call)
+            text = await self._attempts(ask, call)
         except BaseException as error:
             call.end(str(error) if isinstance(error, Error) else type(error).__name__)
             raise
         call.end("")
         return text
 
+    async def resend(self, resend: Resend, x: Exchange) -> Turn:
+        """The reply to the exchange's request, sent once more. Raises Error whose sentence names the host only."""
+        await self._log.ready()
+        call = _Call(
+            url=resend.to.url, provider=x.provider, model=resend.model, trigger=resend.trigger,
+            body=dumps(resend.document), x=x, log=self._log, relation="resample_of",
+            secrets=secrets_of(resend.to.headers),
+        )  # fmt: skip
+        try:
+            turn = await self._resent(resend, call, x)
+        except BaseException as error:
+            call.end(str(error) if isinstance(error, Error) else type(error).__name__)
+            raise
+        call.end("")
+        return turn
+
+    async def _resent(self, resend: Resend, call: _Call, x: Exchange) -> Turn:
+        call.asked()
+        answer = await self._send(
+            call, resent_headers(resend.to.headers), resend.timeout_seconds, RESENT_BYTES, resend.to.authority
+        )
+        if answer.status != 200:
+            call.answered(answer, None)
+            raise NoAnswer(f"the model server {call.host} answered with status {answer.status}")
+        try:
+            turn, message = reply_of(x, answer.body)
+        except NoAnswer as error:
+            call.answered(answer, None)
+            raise NoAnswer(f"the model server {call.host}: {error}") from error
+        call.answered(replace(answer, body=message), turn.usage)
+        return turn
+
     async def close(self) -> None:
         """Close the connections. A later question opens new ones."""
-        if self._client is not None:
-            client, self._client = self._client, None
+        clients, self._clients = self._clients, {}
+        for client in clients.values():
             await client.aclose()
 
-    async def _attempts(self, call: _Call) -> str:
-        for attempt in range(call.ask.retries + 1):
+    async def _attempts(self, ask: Ask, call: _Call) -> str:
+        for attempt in range(ask.retries + 1):
             try:
-                return await self._attempt(call)
+                return await self._attempt(ask, call)
             except _Failed as error:
-                if attempt == call.ask.retries:
+                if attempt == ask.retries:
                     raise
                 await asyncio.sleep(self._wait_seconds(attempt, error.retry_after))
         raise AssertionError("the last attempt returns or raises")
@@ -88,30 +139,37 @@ class HttpModels:
         usual = self._backoff_seconds * 2**attempt * random.uniform(0.5, 1.0)
         return min(max(asked, usual), LONGEST_WAIT_SECONDS)
 
-    async def _attempt(self, call: _Call) -> str:
+    async def _attempt(self, ask: Ask, call: _Call) -> str:
         call.asked()
-        answer = await self._send(call)
-        call.answered(answer)
+        answer = await self._send(call, list(request_headers(ask).items()), ask.timeout_seconds, ANSWER_BYTES)
+        call.answered(answer, usage_of(ask, answer.body))
         if answer.status != 200:
             sentence = f"the model server {call.host} answered with status {answer.status}"
             raise _Failed(sentence, answer.retry_after) if answer.may_do_later else NoAnswer(sentence)
         try:
-            return answer_text(call.ask, answer.body)
+            return answer_text(ask, answer.body)
         except NoAnswer as error:
             raise NoAnswer(f"the model server {call.host}: {error}") from error
 
-    async def _send(self, call: _Call) -> _Answer:
+    def _client(self, authority: Path | None) -> httpx2.AsyncClient:
+        """The client that trusts the system's authorities, or, like the proxy itself, only this one."""
         import httpx2  # 0.1 s, and only who has a judge needs it
 
-        if self._client is None:
+        if authority not in self._clients:
             limits = httpx2.Limits(max_connections=CONNECTIONS, max_keepalive_connections=CONNECTIONS)
-            self._client = httpx2.AsyncClient(
-                verify=_trust(), trust_env=False, limits=limits, timeout=None, follow_redirects=False
+            self._clients[authority] = httpx2.AsyncClient(
+                verify=_trust(authority), trust_env=False, limits=limits, timeout=None, follow_redirects=False
             )
-        seconds = call.ask.timeout_seconds
+        return self._clients[authority]
+
+    async def _send(
+        self, call: _Call, headers: list[tuple[str, str]], seconds: float, limit: int, authority: Path | None = None
+    ) -> _Answer:
+        import httpx2
+
         try:
             async with asyncio.timeout(seconds):
-                return await _post(self._client, call)
+                return await _post(self._client(authority), call, headers, limit)
         except TimeoutError as error:
             raise _Failed(f"the model server {call.host} did not answer within {seconds:g} s") from error
         except httpx2.HTTPError as error:
@@ -120,20 +178,21 @@ class HttpModels:
             raise NoAnswer(f"the URL of the model server {call.host} is not one that can be asked") from error
 
 
-async def _post(client: httpx2.AsyncClient, call: _Call) -> _Answer:
+async def _post(client: httpx2.AsyncClient, call: _Call, headers: list[tuple[str, str]], limit: int) -> _Answer:
     """Raises NoAnswer when the answer is too long."""
-    headers = request_headers(call.ask)
-    async with client.stream("POST", call.ask.url, content=call.body, headers=headers) as response:
+    async with client.stream("POST", call.url, content=call.body, headers=headers) as response:
         body = bytearray()
         async for piece in response.aiter_bytes():
             body += piece
-            if len(body) > ANSWER_BYTES:
-                raise NoAnswer(f"the model server {call.host} answered with more than {ANSWER_BYTES} bytes")
+            if len(body) > limit:
+                raise NoAnswer(f"the model server {call.host} answered with more than {limit} bytes")
         return _Answer(response.status_code, bytes(body), response.headers.get("retry-after", ""))
 
 
-def _trust() -> ssl.SSLContext:
-    """The system's authorities, with those of SSL_CERT_FILE, and certifi's where a system has none."""
+def _trust(authority: Path | None) -> ssl.SSLContext:
+    """The system's authorities, with those of SSL_CERT_FILE, and certifi's where a system has none; or this one."""
+    if authority is not None:
+        return ssl.create_default_context(cafile=str(authority))
     context = ssl.create_default_context()
     context.load_verify_locations(certifi.where())
     return context
@@ -142,25 +201,38 @@ def _trust() -> ssl.SSLContext:
 class _Call:
     """One question and its attempts, as the log sees them. No header is logged: they hold the key."""
 
-    def __init__(self, ask: Ask, x: Exchange, log: CommLog) -> None:
-        self.ask, self._x, self._log = ask, x, log
-        self.body = dumps(request_document(ask))
-        url = urlsplit(ask.url)
-        self.host, self._endpoint = url.hostname or "", url.path or "/"
+    def __init__(
+        self,
+        *,
+        url: str,
+        provider: str,
+        model: str,
+        trigger: str,
+        body: bytes,
+        x: Exchange,
+        log: CommLog,
+        relation: RelationType,
+        secrets: Sequence[str],
+    ) -> None:
+        self.url, self.body, self._x, self._log = url, body, x, log
+        self._relation: RelationType = relation
+        self._trigger, self._secrets = trigger, [secret.encode() for secret in secrets if secret]
+        parts = urlsplit(url)
+        self.host, self._endpoint = parts.hostname or "", parts.path or "/"
         self._began = perf_counter()
         self._request_id = ""
         self._row = ExchangeRow(
             id=new_id(),
             started_at=now(),
             kind="model",
-            provider=ask.format,
+            provider=provider,
             host=self.host,
             endpoint=self._endpoint,
-            model=ask.model,
+            model=model,
             agent=SOURCE,
             session_id=x.session_id,
             project=x.project,
-            trigger=ask.trigger,
+            trigger=trigger,
         )
 
     def asked(self) -> None:
@@ -170,12 +242,12 @@ class _Call:
         relation = (
             Relation(from_comm_id=before, to_comm_id=self._request_id, type="retry_of")
             if before
-            else Relation(from_comm_id=self._x.request_comm_id, to_comm_id=self._request_id, type="judged_by")
+            else Relation(from_comm_id=self._x.request_comm_id, to_comm_id=self._request_id, type=self._relation)
         )
         self._log.put([*([] if before else [self._row]), comm, relation])
 
-    def answered(self, answer: _Answer) -> None:
-        self._row = replace(self._row, status=answer.status, usage=usage_of(self.ask, answer.body))
+    def answered(self, answer: _Answer, usage: Usage | None) -> None:
+        self._row = replace(self._row, status=answer.status, usage=usage)
         comm = self._comm(new_id(), "RESPONSE", self._content(answer.body), answer.status)
         relation = Relation(from_comm_id=self._request_id, to_comm_id=comm.id, type="request_response")
         self._log.put([comm, relation])
@@ -188,7 +260,9 @@ class _Call:
 
     def _content(self, body: bytes) -> bytes:
         """The answer as JSON text, without the key: an error may repeat the one that it refuses."""
-        safe = body.replace(self.ask.key.encode(), b"[key]") if self.ask.key else body
+        safe = body
+        for secret in self._secrets:
+            safe = safe.replace(secret, b"[key]")
         try:
             loads(safe)
         except WireError:
@@ -209,7 +283,7 @@ class _Call:
             endpoint=self._endpoint,
             created_at=created,
             arguments=about,
-            content=content,
-            trigger=self.ask.trigger,
+            content=content and concealed(content, self._x.concealed),
+            trigger=self._trigger,
             status=status,
         )

@@ -13,8 +13,9 @@ from lockgate.addons.route import Route
 from lockgate.addons.service import Service
 from lockgate.config import Config, Host, RuleConfig
 from lockgate.errors import StorageError
-from lockgate.exchange import Ask, Comm, Decision, Exchange, ExchangeRow, Ports, Record, Relation
+from lockgate.exchange import Comm, Decision, ExchangeRow, Ports, Record, Relation
 from lockgate.policies.registry import PolicySet, Registry, load_policy, load_rules
+from lockgate.routing.models import HttpModels
 from tests.upstream.byte_clients import H1Client, H2Client, tunnel
 from tests.upstream.proxied import Changes, Http, Provider, Proxy, Tls, connect, running_provider, running_proxy
 
@@ -64,11 +65,6 @@ class Kept:
 
         await self.changes.until(there)
         return rows
-
-
-class NoModels:
-    async def ask(self, ask: Ask, x: Exchange) -> str:
-        raise AssertionError("no rule of this test asks a model")
 
 
 @dataclass(kw_only=True, eq=False)
@@ -133,8 +129,10 @@ async def gated(
         }
         config = Config.model_validate({"hosts": hosts, "home": tls.confdir.parent, "ca": tls.confdir, **settings})
         log, finished = Kept(), list[ExchangeRow]()
+        models = HttpModels(log)
+        stack.push_async_callback(models.close)
         registry, route = Registry(rules(*given)), Route(config)
-        gate = Gate(config, route, registry, Ports(log=log, models=NoModels()), lambda row, x: finished.append(row))
+        gate = Gate(config, route, registry, Ports(log=log, models=models), lambda row, x: finished.append(row))
         service = Service(
             config=config, route=route, registry=registry, read_rules=lambda: registry.current, watched=lambda: [],
             gate=gate, open_log=lambda: None, closables=(),

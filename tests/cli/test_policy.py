@@ -97,7 +97,7 @@ rules:
                 "rule 'b': the name is used twice",
             ],
         ),
-        ("rules: [{name: a}]", ["option 'rules.0.use' is missing"]),
+        ("rules: [{name: a}]", ["rule 'a' has either 'use', or 'rules', or 'branches'"]),
         ("ruels: []", ["unknown option 'ruels' (did you mean 'rules'?)"]),
         ("- a\n", ["the top of the file has keys such as 'rules:'"]),
         ("rules: [", ["cannot be read as YAML"]),
@@ -209,3 +209,19 @@ def test_try_with_files_that_do_not_fit(tmp_path: Path):
 )
 def test_the_format_is_seen(document: Any, format: str):
     assert format_of(json.dumps(document).encode()) == format
+
+
+def test_try_a_protocol(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+    monitor = {"use": "refuse", "with": {"what": ["calls"], "pattern": "touch"}}
+    steps = [{"at": 0.5, "do": "resample"}]
+    rule = {"name": "p", "use": "protocol", "with": {"monitors": [monitor], "steps": steps}}
+    file, on = written(tmp_path, "r.yaml", {"rules": [rule]}), written(tmp_path, "a.json", ASK)
+    for command, outcome in (("ls", "passed"), ("touch x", "blocked")):
+        content = [{"type": "tool_use", "id": "t", "name": "Bash", "input": {"command": command}}]
+        message = {
+            "id": "m", "type": "message", "role": "assistant", "model": "claude-x", "content": content,
+            "stop_reason": "tool_use", "stop_sequence": None, "usage": {"input_tokens": 1, "output_tokens": 1},
+        }  # fmt: skip
+        result = tried(capsys, file, "--on", on, "--reply", written(tmp_path, "b.json", message))
+        assert result["reply"]["outcome"] == outcome
+        assert {d["score"] for d in result["decisions"] if d["rule"] == "p/refuse"} == {float(command != "ls")}
