@@ -27,7 +27,8 @@ IDS_PER_QUERY = 500
 _COMM = CommModel.__table__.columns
 _MESSAGE = MessageModel.__table__.columns
 _SAID = SaidModel.__table__.columns
-_PLACE = (_SAID.number, _SAID.exchange_id, _SAID.comm_id, _SAID.message, _SAID.part, _SAID.digest)
+PLACE = (_SAID.number, _SAID.exchange_id, _SAID.comm_id, _SAID.message, _SAID.part, _SAID.digest)
+"""Where a text stands: a row for `texts_at`."""
 _INDEX = text("INSERT INTO said_fts (rowid, text) VALUES (:number, :text)")
 _WORDS = text("UPDATE said SET words = to_tsvector('simple', :text) WHERE number = :number")
 _UNINDEX = text("INSERT INTO said_fts (said_fts, rowid, text) VALUES ('delete', :number, :text)")
@@ -56,7 +57,7 @@ def unindex(connection: Connection, exchange_ids: Collection[str]) -> None:
     """
     if connection.dialect.name != "sqlite":
         return
-    of_these = select(*_PLACE).where(_SAID.exchange_id.in_(bindparam("ids", expanding=True)))
+    of_these = select(*PLACE).where(_SAID.exchange_id.in_(bindparam("ids", expanding=True)))
     ids = sorted(set(exchange_ids))
     for start in range(0, len(ids), IDS_PER_QUERY):
         rows = connection.execute(of_these, {"ids": ids[start : start + IDS_PER_QUERY]}).mappings()
@@ -72,7 +73,7 @@ def last_place(connection: Connection) -> int:
 def reindex(connection: Connection, after: int) -> None:
     """Make the index of places that came without one, after this number."""
     sqlite = connection.dialect.name == "sqlite"
-    lacking = select(*_PLACE).where(_SAID.words.is_(None)).order_by(_SAID.number).limit(IDS_PER_QUERY)
+    lacking = select(*PLACE).where(_SAID.words.is_(None)).order_by(_SAID.number).limit(IDS_PER_QUERY)
     while rows := [dict(row) for row in connection.execute(lacking.where(_SAID.number > after)).mappings()]:
         after = rows[-1]["number"]
         if found := _numbered(connection, rows):

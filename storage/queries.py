@@ -156,8 +156,10 @@ class Queries:
         rows = await self.exchanges(limit=limit, after=after, where=where)
         texts: dict[str, list[tuple[str, str]]] = {row.id: [] for row in rows}
         for some in _some(texts):
-            for said in await self._rows(sessions.texts(some)):
-                texts[said["exchange_id"]].append((said["role"], said["text"]))
+            places = await self._rows(sessions.places(some))
+            for place, said in zip(places, await texts_at(self._rows, places), strict=True):
+                if said:
+                    texts[place["exchange_id"]].append((said.role, said.text))
         return [Told(exchange=row, texts=tuple(texts[row.id])) for row in rows]
 
     async def marks(self, rows: Collection[ExchangeRow]) -> dict[str, Marks]:

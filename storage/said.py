@@ -54,7 +54,9 @@ def spoken(comm: Comm, conversation: Conversation | None = None) -> Spoken:
         return NOTHING
     if comm.type == "REQUEST":
         apart = conversation or split(known.format.name, comm.content)
-        return Spoken(texts=tuple(_new_in(known.format, apart)) if apart else ())
+        if apart is None:
+            raise WireError("it is no conversation")
+        return Spoken(texts=tuple(_new_in(known.format, apart)))
     events = _events(known, comm.content)
     tools = tuple(event.name for event in events if isinstance(event, ToolCall))
     return Spoken(texts=tuple(_told(events)), tools=tools)

@@ -17,6 +17,7 @@ from lockgate.events import Usage
 from lockgate.exchange import SessionRow
 from lockgate.storage.answers import USAGE_FIELDS, Session
 from lockgate.storage.models import ExchangeModel, SaidModel, SessionModel
+from lockgate.storage.places import PLACE
 from lockgate.storage.selecting import sessions_called
 
 type Row = Mapping[str, Any]
@@ -113,10 +114,9 @@ async def _took(ask: Ask, ids: Sequence[str]) -> dict[str, dict[str, Any]]:
     return took
 
 
-def texts(exchange_ids: Sequence[str]) -> Select[*tuple[Any, ...]]:
-    """What was new in these exchanges, in order."""
-    columns = (_SAID.exchange_id, _SAID.role, _SAID.text)
-    return select(*columns).where(_SAID.exchange_id.in_(exchange_ids)).order_by(_SAID.exchange_id, _SAID.number)
+def places(exchange_ids: Sequence[str]) -> Select[*tuple[Any, ...]]:
+    """The places of what was new in these exchanges, in order."""
+    return select(*PLACE).where(_SAID.exchange_id.in_(exchange_ids)).order_by(_SAID.exchange_id, _SAID.number)
 
 
 def _some(keys: Sequence[str]) -> Iterator[Sequence[str]]:
