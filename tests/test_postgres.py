@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -76,5 +77,5 @@ def test_the_server_dies_with_a_test_run_that_is_killed() -> None:
         server = psutil.Process(int(pid))
         os.kill(run.pid, signal.SIGKILL)
     gone, alive = psutil.wait_procs([server], timeout=30)
-    postgres.shutil.rmtree(folder)
+    shutil.rmtree(folder)
     assert (gone, alive) == ([server], [])
