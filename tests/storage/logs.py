@@ -14,10 +14,12 @@ from typing import Any
 
 import psycopg
 
+from lockgate.exchange import Record
 from lockgate.storage.address import parse
 from lockgate.storage.log import SqlLog
 from lockgate.storage.queries import Queries
 from tests import postgres
+from tests.storage.records import whole_exchange
 
 ROOT = Path(__file__).parents[2]
 LOCK = """
@@ -28,6 +30,9 @@ print("locked", flush=True)
 sys.stdin.read()
 connection.execute("ROLLBACK")
 """
+FOLLOWING = (*postgres.SETTINGS, "wal_level=replica", "max_wal_senders=4")
+REPLICATED = (*FOLLOWING, "synchronous_commit=on", "synchronous_standby_names=*")
+"""A commit returns when a standby has it on its disk."""
 
 
 class Said(logging.Handler):
@@ -56,16 +61,40 @@ class OwnServer:
     """A PostgreSQL that one test may stop and start again, with the same data."""
 
     def __init__(self, folder: Path) -> None:
-        self._folder = folder
-        self._binaries = postgres._binaries(folder)
-        postgres._initialise(self._binaries, folder)
+        self.server = postgres.Postgres(folder=folder)
+        self._binaries = postgres.binaries_for(folder)
+        postgres.initialise(self._binaries, folder)
 
     @contextlib.contextmanager
     def running(self) -> Iterator[str]:
-        server = postgres.Postgres(folder=self._folder)
-        with postgres._serving(self._binaries, self._folder):
-            yield server.url()
-            server.execute("CHECKPOINT")  # its settings are those of a server whose data need not survive
+        with postgres.serving(self._binaries, self.server.folder):
+            yield self.server.url()
+            self.server.execute("CHECKPOINT")  # its settings are those of a server whose data need not survive
+
+
+class Pair:
+    """A PostgreSQL, and a standby without which it acknowledges no commit."""
+
+    def __init__(self, folder: Path) -> None:
+        self._binaries = postgres.binaries_for(folder)
+        self.first, self.standby = (postgres.Postgres(folder=folder / name) for name in ("first", "standby"))
+        postgres.initialise(self._binaries, self.first.folder)
+
+    @contextlib.contextmanager
+    def running_first(self) -> Iterator[None]:
+        """It is killed at once at the end."""
+        with postgres.serving(self._binaries, self.first.folder, REPLICATED):
+            yield
+
+    @contextlib.contextmanager
+    def running_standby(self) -> Iterator[None]:
+        """It follows the first, which is running, and has all that was acknowledged there."""
+        source = ("-h", self.first.folder, "-U", "postgres", "--checkpoint=fast", "--no-sync", "--write-recovery-conf")
+        backup = postgres.as_user(self._binaries / "pg_basebackup", *source, "-D", self.standby.folder / "data")
+        made = subprocess.run(backup, capture_output=True, text=True, check=False)
+        assert made.returncode == 0, made.stderr
+        with postgres.serving(self._binaries, self.standby.folder, FOLLOWING):
+            yield
 
 
 @contextlib.asynccontextmanager
@@ -103,6 +132,25 @@ async def until(condition: Callable[[], Any]) -> None:
 async def written(log: SqlLog) -> None:
     """Returns when everything put so far is in the database."""
     await until(lambda: not log.waiting_rows)
+
+
+def spilled(folder: Path) -> int:
+    """How many bytes wait on the disk."""
+    return sum(path.stat().st_size for path in folder.glob("*/*.spill"))
+
+
+def left_in(folder: Path) -> list[Path]:
+    return list(folder.glob("*/*"))
+
+
+async def exchanges_go_on(log: SqlLog, rows: list[Record]) -> None:
+    """Until the log lets nobody begin any more."""
+    while True:
+        await log.ready()
+        records = whole_exchange()
+        rows.append(records[0])
+        log.put(records)
+        await asyncio.sleep(0.01)
 
 
 async def detail_of(url: str, id: str) -> Any:

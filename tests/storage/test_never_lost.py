@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import random
 import signal
 import sqlite3
@@ -15,7 +14,6 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
-import psycopg
 import pytest
 from sqlalchemy.exc import DatabaseError, DataError
 
@@ -27,20 +25,11 @@ from lockgate.storage.log import SqlLog
 from lockgate.storage.verify import verify
 from lockgate.storage.writer import is_outage
 from tests import postgres
-from tests.storage.logs import ROOT, OwnServer, Said, detail_of, ids_in, locked, until, written
+from tests.storage.logs import ROOT, Said, detail_of, exchanges_go_on, ids_in, left_in, locked, spilled, until, written
 from tests.storage.records import comm, exchange_row, whole_exchange
 
 AT_ONCE = 5
 """Processes that are killed in one round."""
-
-
-def spilled(folder: Path) -> int:
-    """How many bytes wait on the disk."""
-    return sum(path.stat().st_size for path in folder.glob("*/*.spill"))
-
-
-def left_in(folder: Path) -> list[Path]:
-    return list(folder.glob("*/*"))
 
 
 async def put_away(url: str, spill: Path, records: list[Record], start: Callable[..., SqlLog]) -> None:
@@ -150,15 +139,6 @@ async def test_damage_to_what_waits_costs_only_what_it_hit(
     assert "damaged" in await said.wait_for("damaged")
 
 
-async def exchanges_go_on(log: SqlLog, rows: list[Record]) -> None:
-    """Until the log lets nobody begin any more."""
-    while True:
-        await log.ready()
-        rows.append(exchange_row())
-        log.put(rows[-1:])
-        await asyncio.sleep(0.01)
-
-
 # The spill is full.
 
 
@@ -259,7 +239,7 @@ def test_a_full_disk_loses_nothing(tmp_path: Path, how: str) -> None:
     """
     command = [sys.executable, "-c", FULL_DISK, how, str(tmp_path)]
     if how == "tmpfs":
-        if not postgres._namespaces_work():
+        if not postgres.namespaces_work():
             pytest.skip("this machine lets nobody mount a disk of his own")
         mounted = 'mount -t tmpfs -o size=12m none "$0" && exec "$@"'
         command = ["unshare", "--user", "--map-root-user", "--mount", "sh", "-c", mounted, str(tmp_path), *command]
@@ -277,46 +257,6 @@ def test_a_damaged_database_is_not_the_records_fault() -> None:
     damaged, wrong = sqlite3.DatabaseError("database disk image is malformed"), sqlite3.DataError("too big")
     assert is_outage(DatabaseError("", None, damaged))
     assert not is_outage(DataError("", None, wrong))
-
-
-@pytest.mark.postgres
-async def test_a_server_that_is_stopped_and_started_in_mid_flow(
-    own_server: OwnServer, tmp_path: Path, start: Callable[..., SqlLog], said: Said
-) -> None:
-    with own_server.running() as url:
-        log, rows = start(url, spill=tmp_path), list[Record]()
-        flowing = asyncio.ensure_future(exchanges_go_on(log, rows))
-        await until(lambda: len(rows) > 100)
-    await until(lambda: spilled(tmp_path) > 20_000)
-    with own_server.running():
-        await said.wait_for("writes to")
-        flowing.cancel()
-        assert await log.close() == []
-        assert await ids_in(url) == [row.id for row in rows]
-        assert (await asyncio.to_thread(verify, url)).findings == ()
-
-
-@pytest.mark.postgres
-async def test_a_server_that_hangs_without_a_word(
-    postgres_url: str, tmp_path: Path, start: Callable[..., SqlLog]
-) -> None:
-    log, rows = start(postgres_url, spill=tmp_path), [exchange_row() for _ in range(20)]
-    log.put(rows[:1])
-    await written(log)
-    with psycopg.connect(postgres_url, autocommit=True) as other:
-        [(backend,)] = other.execute(
-            "SELECT pid FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()"
-        ).fetchall()
-    os.kill(backend, signal.SIGSTOP)
-    try:
-        log.put(rows[1:10])
-        await until(lambda: spilled(tmp_path))
-        log.put(rows[10:])
-    finally:
-        os.kill(backend, signal.SIGCONT)
-    assert await log.close() == []
-    assert await ids_in(postgres_url) == [row.id for row in rows]
-    assert left_in(tmp_path) == []
 
 
 async def test_the_event_loop_does_not_notice_that_the_database_is_away(

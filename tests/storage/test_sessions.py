@@ -6,13 +6,14 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from sqlalchemy import create_engine, text
+from sqlalchemy import text
 
 from lockgate.events import Usage
 from lockgate.exchange import SessionRow, new_id
 from lockgate.storage import schema
 from lockgate.storage.address import parse
 from lockgate.storage.answers import Filter
+from lockgate.storage.engine import writer_engine
 from lockgate.storage.migrations import run
 from lockgate.storage.queries import Queries
 from lockgate.storage.writer import Writer
@@ -121,7 +122,7 @@ async def test_an_older_log_keeps_its_markers_as_sessions(database_url: str, mon
         "id, started_at, kind, provider, host, endpoint, model, agent, session_id, project, token, trigger, client"
     )
     columns += ", policy_set, streamed, outcome, stop_reason, tool_calls, blocked, rules, error"
-    engine = create_engine(parse(database_url).writer_url)
+    engine = writer_engine(parse(database_url))
     with engine.begin() as connection:
         for number in range(2):
             row = exchange_row(id=f"00000000-0000-7000-8000-00000000000{number}")
