@@ -3,22 +3,25 @@
 from __future__ import annotations
 
 import hashlib
+import math
 import time
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence
 
 from lockgate.exchange import Exchange
 
-SESSIONS = 10_000
-"""So many are remembered, the latest."""
+SESSIONS = 30_000
+"""So many names of sessions are remembered, the latest."""
 
 
-def session_key(x: Exchange) -> str:
-    """Names the session: by the agent's word, else by its client and what it was first asked."""
-    if x.session_id:
-        return x.session_id
+def session_keys(x: Exchange) -> Sequence[str]:
+    """What the session is known by: its id, the agent's own word, and who began it with which words.
+
+    A compaction or a fork changes the first, a conversation begun anew the last: whoever has one of them is meant.
+    """
     first = next((spot.text for spot in x.request.texts() if spot.role == "user"), "")
-    return hashlib.sha256(f"{x.client}\0{x.agent}\0{first}".encode("utf-8", "surrogatepass")).hexdigest()
+    words = hashlib.sha256(f"{x.client}\0{x.agent}\0{first}".encode("utf-8", "surrogatepass")).hexdigest()
+    return [key for key in (x.session_id, x.session.marker if x.session else "", words) if key]
 
 
 class Sessions:
@@ -29,21 +32,22 @@ class Sessions:
         self._ended: OrderedDict[str, float] = OrderedDict()
         self._spent: OrderedDict[str, int] = OrderedDict()
 
-    def end(self, key: str, seconds: float) -> None:
+    def end(self, keys: Iterable[str], seconds: float) -> None:
         """Refuse the session's requests for so long."""
-        self._ended[key] = self._clock() + seconds
-        _bound(self._ended)
+        for key in keys:
+            self._ended[key] = self._clock() + seconds
+            _bound(self._ended)
 
-    def is_ended(self, key: str) -> bool:
-        until = self._ended.get(key)
-        return until is not None and self._clock() < until
+    def is_ended(self, keys: Iterable[str]) -> bool:
+        return any(self._clock() < self._ended.get(key, -math.inf) for key in keys)
 
-    def spend(self, key: str, tokens: int) -> None:
-        self._spent[key] = self._spent.pop(key, 0) + tokens
-        _bound(self._spent)
+    def spend(self, keys: Iterable[str], tokens: int) -> None:
+        for key in keys:
+            self._spent[key] = self._spent.pop(key, 0) + tokens
+            _bound(self._spent)
 
-    def spent(self, key: str) -> int:
-        return self._spent.get(key, 0)
+    def spent(self, keys: Iterable[str]) -> int:
+        return max((self._spent.get(key, 0) for key in keys), default=0)
 
 
 def _bound(kept: OrderedDict[str, float] | OrderedDict[str, int]) -> None:

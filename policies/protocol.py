@@ -12,7 +12,7 @@ from lockgate.events import Event, Request, ToolCall, Turn
 from lockgate.exchange import Exchange
 from lockgate.policies.base import Blocked, Policy
 from lockgate.policies.key import read_key
-from lockgate.policies.ledger import Sessions, session_key
+from lockgate.policies.ledger import Sessions, session_keys
 from lockgate.policies.monitors import Panel, Scored, make_panel
 from lockgate.policies.protocol_options import OF_TURNS, Does, Options
 from lockgate.policies.trusted import deferred, edited, sampled
@@ -90,7 +90,7 @@ class Protocol(Policy):
         return Shared(panel, read_key(options.trusted.key_env, options.trusted.key_file), Sessions())
 
     async def on_request(self, request: Request, x: Exchange) -> Request:
-        if self.shared.sessions.is_ended(session_key(x)):
+        if self.shared.sessions.is_ended(session_keys(x)):
             raise Blocked(self.options.ended_sentence, reason="this session was ended")
         return request
 
@@ -110,7 +110,7 @@ class Protocol(Policy):
             case "terminate":
                 self._settled = True
                 self._say("the session is ended")
-                self.shared.sessions.end(session_key(x), self.options.ended_seconds)
+                self.shared.sessions.end(session_keys(x), self.options.ended_seconds)
                 return made_turn(x.format, x.request, self.options.ended_sentence)
             case _ if self._does(scores.text) in ("block", "edit"):
                 raise Blocked(self.options.sentence, reason=self.reason, score=self.score)
@@ -184,12 +184,12 @@ class Protocol(Policy):
 
     async def _further(self, ask: Callable[[], Awaitable[Turn]], x: Exchange) -> Turn:
         """A further request's reply, where the session may still cost something."""
-        sessions, key = self.shared.sessions, session_key(x)
-        if sessions.spent(key) >= self.options.session_tokens:
+        sessions, keys = self.shared.sessions, session_keys(x)
+        if sessions.spent(keys) >= self.options.session_tokens:
             raise Spent(f"further replies have cost this session its `session_tokens`, {self.options.session_tokens}")
         turn = await ask()
         if turn.usage is not None:
-            sessions.spend(key, turn.usage.total)
+            sessions.spend(keys, turn.usage.total)
         return turn
 
     @property

@@ -6,7 +6,7 @@ import json
 
 from lockgate.exchange import Exchange
 from lockgate.policies import ledger
-from lockgate.policies.ledger import Sessions, session_key
+from lockgate.policies.ledger import Sessions, session_keys
 from lockgate.wire.anthropic import FORMAT
 from tests.policies.chains import exchange_of
 
@@ -18,28 +18,28 @@ def asked(*said: str, **fields: str) -> Exchange:
 
 
 def test_a_session_is_known_by_its_name_or_by_its_beginning() -> None:
-    assert session_key(asked("a", session_id="s")) == "s"
-    first = session_key(asked("a", client="1.2.3.4"))
-    assert session_key(asked("a", "b", "c", client="1.2.3.4")) == first
-    assert session_key(asked("other", client="1.2.3.4")) != first
-    assert session_key(asked("a", client="4.3.2.1")) != first
+    [first] = session_keys(asked("a", client="1.2.3.4"))
+    assert session_keys(asked("a", client="1.2.3.4", session_id="s")) == ["s", first]
+    assert session_keys(asked("a", "b", "c", client="1.2.3.4")) == [first]
+    assert session_keys(asked("other", client="1.2.3.4")) != [first]
+    assert session_keys(asked("a", client="4.3.2.1")) != [first]
 
 
 def test_an_ended_session_may_begin_again_later() -> None:
     now = [0.0]
     sessions = Sessions(lambda: now[0])
-    assert not sessions.is_ended("s")
-    sessions.end("s", 10)
+    assert not sessions.is_ended(["x", "s"])
+    sessions.end(["s"], 10)
     now[0] = 9.9
-    assert sessions.is_ended("s")
-    assert not sessions.is_ended("t")
+    assert sessions.is_ended(["x", "s"])
+    assert not sessions.is_ended(["t"])
     now[0] = 10
-    assert not sessions.is_ended("s")
+    assert not sessions.is_ended(["x", "s"])
 
 
 def test_what_is_remembered_is_bounded() -> None:
     sessions = Sessions()
     for number in range(ledger.SESSIONS + 1):
-        sessions.spend(str(number), 1)
-    sessions.spend("1", 2)
-    assert (sessions.spent("0"), sessions.spent("1")) == (0, 3)
+        sessions.spend([str(number)], 1)
+    sessions.spend(["1", "y"], 2)
+    assert (sessions.spent(["0"]), sessions.spent(["y", "1"])) == (0, 3)
