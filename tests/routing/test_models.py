@@ -198,6 +198,17 @@ async def test_the_key_is_nowhere_in_the_log_or_in_errors(models: HttpModels, x:
     assert (log.of(ExchangeRow)[1].outcome, log.of(ExchangeRow)[1].status) == ("error", 401)
 
 
+async def test_what_the_log_may_not_hold_is_asked_about_and_not_kept(models: HttpModels, x: Exchange, log: Log):
+    x.conceal("hunter2-secret", "REDACTED")
+    answer = {**ANTHROPIC, "content": [{"type": "text", "text": "hunter2-secret it is"}]}
+    async with serving(answer) as server:
+        assert await models.ask(ask(server, prompt="is hunter2-secret safe?"), x) == "hunter2-secret it is"
+    assert "hunter2-secret" in json.dumps(server.received[0].body)
+    assert len(log.of(Comm)) == 2
+    assert all(b"REDACTED" in (comm.content or b"") for comm in log.of(Comm))
+    assert "hunter2" not in repr(log.records)
+
+
 @pytest.mark.parametrize(
     "failure",
     [(429, {"retry-after": "0"}, b"{}"), (500, {}, b"{}"), (529, {}, b"<html>"), b""],
