@@ -8,6 +8,7 @@ import string
 
 import pytest
 
+from lockgate.exchange import SessionRow
 from lockgate.wire.document import dumps
 from tests.addons.gated import gated
 from tests.addons.messages import PATH, stream, text
@@ -42,6 +43,7 @@ async def test_no_secret_reaches_the_log(tls: Tls, act: str) -> None:
     assert KEY.encode() not in kept
     assert KEY[8:20].encode() not in kept
     assert json.dumps(KEY[-12:]).encode()[1:-1] not in kept
+    assert [row.title for row in at.log.of(SessionRow)] == [""]
 
 
 def deltas_of(body: bytes) -> list[str]:
