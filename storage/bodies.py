@@ -77,7 +77,7 @@ async def _parts(ask: Ask, node: bytes | None, count: int) -> tuple[Part, ...]:
     for row in nodes:
         if (part := known.get(row["message"])) is None:
             part = known[row["message"]] = _part(row)
-        if node_hash(row["parent"], part) != row["node"]:
+        if node_hash(row["parent"], part.hash) != row["node"]:
             raise Damaged(f"the thread's node {row['node'].hex()} does not follow from its parent and its message")
     return tuple(known[row["message"]] for row in nodes)
 

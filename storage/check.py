@@ -21,6 +21,7 @@ from lockgate.storage import schema
 from lockgate.storage.address import Address, parse
 from lockgate.storage.backup import opened, snapshot
 from lockgate.storage.choosing import SURELY_OVER
+from lockgate.storage.contents import follows
 from lockgate.storage.models import (
     BlobModel,
     CommModel,
@@ -33,7 +34,7 @@ from lockgate.storage.orphans import leaves, shared, unused
 from lockgate.storage.sizes import stored_bytes
 from lockgate.storage.waiting import look
 from lockgate.wire.blobs import blob_hashes
-from lockgate.wire.conversation import Part, node_hash, part_hash
+from lockgate.wire.conversation import part_hash
 from lockgate.wire.document import loads_exact
 
 SAMPLE = 10_000
@@ -147,8 +148,7 @@ def _missing(connection: Connection, message: bytes, places: bytes | None) -> bo
 
 def _wrong_nodes(connection: Connection, limit: int | None) -> Iterator[bytes | None]:
     for row in _rows(connection, select(_THREAD).order_by(_THREAD.c.hash).limit(limit)):
-        part = Part(kind="message", role="", hash=row.message, content=b"")
-        yield None if node_hash(row.parent, part) == row.hash else row.hash
+        yield None if follows(row.hash, row.parent, row.message) else row.hash
 
 
 def _wrong_blobs(connection: Connection, limit: int | None) -> Iterator[bytes | None]:

@@ -17,7 +17,7 @@ from lockgate.storage.headings import hash_of
 from lockgate.storage.models import BlobModel, CommModel, HeadingModel, MessageModel, ThreadModel
 from lockgate.storage.recent import Recent
 from lockgate.wire.blobs import blob_hashes
-from lockgate.wire.conversation import ROOT, part_hash
+from lockgate.wire.conversation import node_hash, part_hash
 from lockgate.wire.document import loads_exact
 
 type Progress = Callable[[str, int], object]
@@ -50,7 +50,7 @@ class Contents:
         for row in self._rows("message", messages):
             self._message(*row)
         for hash, parent, message in self._rows("thread", select(_THREAD.c.hash, _THREAD.c.parent, _THREAD.c.message)):
-            if not _follows(hash, parent, message):
+            if not follows(hash, parent, message):
                 self._find("changed", "thread", hash, "it does not follow from its parent and its message")
             else:
                 self.count += 1
@@ -149,9 +149,10 @@ class Contents:
         return id_text(self._connection.execute(found).scalar())
 
 
-def _follows(hash: object, parent: bytes | None, message: bytes) -> bool:
+def follows(hash: object, parent: bytes | None, message: bytes) -> bool:
+    """Whether a node is what its name says, whatever was put there."""
     try:
-        return hashlib.sha256((parent or ROOT) + message).digest() == hash
+        return node_hash(parent, message) == hash
     except TypeError:
         return False
 

@@ -158,7 +158,7 @@ class Threads:
         start, depth = place
         nodes: list[Any] = [start]
         for part in parts:
-            nodes.append(node_hash(nodes[-1], part))
+            nodes.append(node_hash(nodes[-1], part.hash))
         new: list[tuple[Row, Part]] = []
         for at in range(len(parts) - 1, -1, -1):
             node, part = nodes[at + 1], parts[at]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator
+from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -12,7 +13,7 @@ from cyclopts import Parameter
 
 from lockgate.cli.reading import ConfigFile, Json
 from lockgate.cli.which import moment
-from lockgate.config import load_config
+from lockgate.config import Retention, load_config
 from lockgate.errors import Error
 
 if TYPE_CHECKING:
@@ -49,17 +50,13 @@ def prune(
 
     settings = load_config(config)
     keep = settings.retention
-    given = older_than is not None or larger_than is not None
-    days = f"{keep.days * 86_400:.0f}s" if keep.days is not None else None
-    age = older_than if given else days
+    until, max_bytes = _bounds(keep, older_than, larger_than)
     plan = Plan(
-        until=moment(age) if age else None,
-        max_bytes=bytes_of(larger_than) if larger_than is not None else None if given else keep.bytes,
+        until=until,
+        max_bytes=max_bytes,
         keep_labels=keep.keep_labels if keep_label is None else keep_label,
         archive=archive or keep.archive,
     )
-    if plan.until is None and plan.max_bytes is None:
-        raise Error("nothing says what is to go: give --older-than or --larger-than, or configure `retention`")
     address = parse(settings.database)
     require_current(address)
     signer = open_signing_key(settings.home) if settings.seal.sign else None
@@ -69,6 +66,18 @@ def prune(
         print(json.dumps(_document(done, dry_run), indent=2))
     else:
         print("\n".join(_told(done, plan, dry_run)))
+
+
+def _bounds(keep: Retention, older_than: str | None, larger_than: str | None) -> tuple[datetime | None, int | None]:
+    """Before when, and from which size on, exchanges go: as given, else as configured. Raises Error for neither."""
+    if older_than is None and larger_than is None:
+        older_than = None if keep.days is None else f"{keep.days * 86_400:.0f}s"
+        max_bytes = keep.bytes
+    else:
+        max_bytes = None if larger_than is None else bytes_of(larger_than)
+    if older_than is None and max_bytes is None:
+        raise Error("nothing says what is to go: give --older-than or --larger-than, or configure `retention`")
+    return moment(older_than) if older_than else None, max_bytes
 
 
 def bytes_of(text: str) -> int:

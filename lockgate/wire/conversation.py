@@ -124,9 +124,9 @@ class Conversation:
         return self.preamble + self.messages
 
 
-def node_hash(parent: bytes | None, part: Part) -> bytes:
-    """The name of a part after all that came before it; `parent` is None for the first."""
-    return hashlib.sha256((parent or ROOT) + part.hash).digest()
+def node_hash(parent: bytes | None, part: bytes) -> bytes:
+    """The name of the part with this name after all that came before it; `parent` is None for the first."""
+    return hashlib.sha256((parent or ROOT) + part).digest()
 
 
 def part_hash(kind: str, message: Any, blobs: bytes) -> bytes:

@@ -2,22 +2,21 @@
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import json
 import sqlite3
-from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from lockgate.cli.log import app
 from lockgate.errors import Error, StorageError
 from lockgate.exchange import Record, Relation
-from lockgate.storage.log import SqlLog
+from tests.cli.remembered import database, remember, said
 from tests.storage.records import comm, decision, exchange_row
+
+__all__ = ["database", "said"]
 
 ENDPOINT = "/v1/messages"
 REQUEST = {
@@ -34,34 +33,6 @@ REPLY = {
     **{"stop_reason": "tool_use", "stop_sequence": None, "usage": {"input_tokens": 1, "output_tokens": 2}},
 }
 FINAL = {**REPLY, "content": [TEXT, {"type": "text", "text": "Blocked by no-touch."}], "stop_reason": "end_turn"}
-
-
-@pytest.fixture(autouse=True)
-def database(sqlite_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("LOCKGATE_DATABASE", sqlite_url)
-    return sqlite_url
-
-
-@pytest.fixture
-def said(capsys: pytest.CaptureFixture[str]) -> Any:
-    """Runs `lockgate log …` and gives what it printed."""
-
-    def run(*words: str) -> str:
-        app(words, result_action="return_value", exit_on_error=False)
-        return capsys.readouterr().out
-
-    return run
-
-
-def remember(url: str, records: Sequence[Record]) -> None:
-    async def write() -> list[Record]:
-        log = SqlLog(url)
-        log.start()
-        log.put(records)
-        return await log.close()
-
-    assert asyncio.run(write()) == []
 
 
 def exchange(reply: Any = REPLY, final: Any = None) -> list[Record]:

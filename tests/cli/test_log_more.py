@@ -2,26 +2,25 @@
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import json
 import re
 import sqlite3
-from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from lockgate.cli.log import app
 from lockgate.cli.which import moment, nano_usd
 from lockgate.errors import Error, StorageError
 from lockgate.events import Usage
 from lockgate.exchange import Record, Relation, now
 from lockgate.storage.address import parse
-from lockgate.storage.log import SqlLog
+from tests.cli.remembered import database, remember, said
 from tests.storage.records import START, comm, decision, exchange_row
+
+__all__ = ["database", "said"]
 
 ENDPOINT = "POST /v1/messages"
 TEXT = {"type": "text", "text": "Of course:\n# not a heading\n\x1b[31m"}
@@ -31,34 +30,6 @@ REPLY = {
     **{"stop_reason": "tool_use", "stop_sequence": None, "usage": {"input_tokens": 1, "output_tokens": 2}},
 }
 FINAL = {**REPLY, "content": [TEXT, {"type": "text", "text": "Blocked by no-touch."}]}
-
-
-@pytest.fixture(autouse=True)
-def database(sqlite_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("LOCKGATE_DATABASE", sqlite_url)
-    return sqlite_url
-
-
-@pytest.fixture
-def said(capsys: pytest.CaptureFixture[str]) -> Any:
-    """Runs `lockgate log …` and gives what it printed."""
-
-    def run(*words: str) -> str:
-        app(words, result_action="return_value", exit_on_error=False)
-        return capsys.readouterr().out
-
-    return run
-
-
-def remember(url: str, records: Sequence[Record]) -> None:
-    async def write() -> list[Record]:
-        log = SqlLog(url)
-        log.start()
-        log.put(records)
-        return await log.close()
-
-    assert asyncio.run(write()) == []
 
 
 def exchange(asked: str = "Touch it, please", **changes: Any) -> list[Record]:

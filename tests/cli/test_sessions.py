@@ -2,51 +2,20 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
-from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 import pytest
 
-from lockgate.cli.log import app
 from lockgate.errors import Error
-from lockgate.exchange import Record
-from lockgate.storage.log import SqlLog
+from tests.cli.remembered import database, remember, said
 from tests.storage.records import comm, exchange_row
 from tests.storage.test_sessions import session_row
 
+__all__ = ["database", "said"]
+
 ENDPOINT = "POST /v1/messages"
 ASKED = b'{"model":"m","max_tokens":9,"messages":[{"role":"user","content":"What is\\nin it?\\u001b[31m"}]}'
-
-
-@pytest.fixture(autouse=True)
-def database(sqlite_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("LOCKGATE_DATABASE", sqlite_url)
-    return sqlite_url
-
-
-@pytest.fixture
-def said(capsys: pytest.CaptureFixture[str]) -> Any:
-    """Runs `lockgate log …` and gives what it printed."""
-
-    def run(*words: str) -> str:
-        app(words, result_action="return_value", exit_on_error=False)
-        return capsys.readouterr().out
-
-    return run
-
-
-def remember(url: str, records: Sequence[Record]) -> None:
-    async def write() -> list[Record]:
-        log = SqlLog(url)
-        log.start()
-        log.put(records)
-        return await log.close()
-
-    assert asyncio.run(write()) == []
 
 
 @pytest.fixture

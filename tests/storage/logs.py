@@ -8,7 +8,7 @@ import logging
 import subprocess
 import sys
 import threading
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -162,3 +162,11 @@ async def ids_in(url: str) -> list[str]:
     """The ids of all exchanges, oldest first."""
     async with Queries(url) as queries:
         return [row.id for row in reversed(await queries.exchanges(limit=100_000))]
+
+
+async def remember(url: str, records: Sequence[Record]) -> None:
+    """One run of a log that takes these."""
+    log = SqlLog(url)
+    log.start()
+    log.put(records)
+    assert await log.close() == []

@@ -7,12 +7,12 @@ from pathlib import Path
 import pytest
 
 from lockgate.errors import Error, StorageError
-from lockgate.exchange import ExchangeRow, Record, new_id
+from lockgate.exchange import ExchangeRow, new_id
 from lockgate.storage import schema
 from lockgate.storage.answers import Marks
-from lockgate.storage.log import SqlLog
 from lockgate.storage.notes import NOTE_CHARACTERS, Notes
 from lockgate.storage.queries import Queries
+from tests.storage.logs import remember
 from tests.storage.records import exchange_row
 
 
@@ -23,13 +23,6 @@ def rows(database_url: str) -> list[ExchangeRow]:
     schema.upgrade(database_url)
     asyncio.run(remember(database_url, rows))
     return rows
-
-
-async def remember(url: str, records: Sequence[Record]) -> None:
-    log = SqlLog(url)
-    log.start()
-    log.put(records)
-    assert await log.close() == []
 
 
 def marks(url: str, rows: Sequence[ExchangeRow]) -> list[Marks | None]:

@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator
 from datetime import timedelta
 from pathlib import Path
 
@@ -10,11 +10,11 @@ from sqlalchemy import event
 
 from lockgate.errors import Error, StorageError
 from lockgate.events import Usage
-from lockgate.exchange import Record, Relation
+from lockgate.exchange import Relation
 from lockgate.storage import schema
 from lockgate.storage.answers import Filter, RuleCount
-from lockgate.storage.log import SqlLog
 from lockgate.storage.queries import Queries
+from tests.storage.logs import remember
 from tests.storage.records import START, comm, decision, exchange_row, whole_exchange
 
 
@@ -23,13 +23,6 @@ async def queries(database_url: str) -> AsyncIterator[Queries]:
     schema.upgrade(database_url)
     async with Queries(database_url) as queries:
         yield queries
-
-
-async def remember(url: str, records: Sequence[Record]) -> None:
-    log = SqlLog(url)
-    log.start()
-    log.put(records)
-    assert await log.close() == []
 
 
 async def test_a_list_goes_page_by_page_from_the_newest(queries: Queries, database_url: str) -> None:

@@ -17,12 +17,12 @@ from lockgate.storage import schema
 from lockgate.storage.address import parse
 from lockgate.storage.answers import Cost, Excerpt, Filter, Hit
 from lockgate.storage.engine import writer_engine
-from lockgate.storage.log import SqlLog
 from lockgate.storage.models import SaidModel
 from lockgate.storage.notes import Notes
 from lockgate.storage.places import unindex
 from lockgate.storage.queries import FIRST, Queries
 from lockgate.storage.words import PIECE_CHARACTERS
+from tests.storage.logs import remember
 from tests.storage.records import START, comm, decision, exchange_row
 from tests.storage.test_schema import execute
 
@@ -34,13 +34,6 @@ async def queries(database_url: str) -> AsyncIterator[Queries]:
     schema.upgrade(database_url)
     async with Queries(database_url) as queries:
         yield queries
-
-
-async def remember(url: str, records: Sequence[Record]) -> None:
-    log = SqlLog(url)
-    log.start()
-    log.put(records)
-    assert await log.close() == []
 
 
 def reply(*content: Any) -> bytes:

@@ -296,10 +296,10 @@ def test_a_text_that_looks_like_a_files_place_is_none() -> None:
 
 def test_nodes_name_a_message_with_all_before_it() -> None:
     a, b = taken("anthropic", anthropic(user("a"), user("b"))).messages
-    assert node_hash(node_hash(None, a), b) != node_hash(node_hash(None, b), a)
-    assert node_hash(node_hash(None, a), b) != node_hash(None, b)
+    assert node_hash(node_hash(None, a.hash), b.hash) != node_hash(node_hash(None, b.hash), a.hash)
+    assert node_hash(node_hash(None, a.hash), b.hash) != node_hash(None, b.hash)
     again = taken("anthropic", anthropic(user("a"), user("b"), user("c"))).messages
-    assert node_hash(node_hash(None, again[0]), again[1]) == node_hash(node_hash(None, a), b)
+    assert node_hash(node_hash(None, again[0].hash), again[1].hash) == node_hash(node_hash(None, a.hash), b.hash)
 
 
 REPLIES: list[tuple[str, Any, Any]] = [
