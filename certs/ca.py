@@ -13,7 +13,7 @@ from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.serialization import pkcs12
 
-from lockgate.certs import files
+from lockgate import files
 from lockgate.certs.certificate import new_authority
 from lockgate.certs.names import general_name, permits, permitted_hosts
 from lockgate.errors import ConfigError

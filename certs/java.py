@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 from cryptography import x509
 from cryptography.utils import CryptographyDeprecationWarning
 
-from lockgate.certs import files
+from lockgate import files
 from lockgate.certs.ca import trust_store
 
 VARIABLE = "JAVA_TOOL_OPTIONS"

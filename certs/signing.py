@@ -16,7 +16,7 @@ from cryptography.hazmat.primitives.serialization import (
     load_pem_public_key,
 )
 
-from lockgate.certs import files
+from lockgate import files
 from lockgate.errors import ConfigError
 
 KEY_FILE = "seal.key"
@@ -75,9 +75,8 @@ def read_public_key(file: Path) -> bytes:
 
 def _load(file: Path) -> Ed25519PrivateKey:
     try:
-        key = load_pem_private_key(file.read_bytes(), None)
-    except OSError as error:
-        raise ConfigError(f"cannot read {file}: {error.strerror}; see that it is a file that you may read") from error
+        with files.reading(file):
+            key = load_pem_private_key(file.read_bytes(), None)
     except (ValueError, TypeError, UnsupportedAlgorithm):
         key = None
     if not isinstance(key, Ed25519PrivateKey):

@@ -18,7 +18,7 @@ from pathlib import Path
 
 import certifi
 
-from lockgate.certs import files
+from lockgate import files
 from lockgate.certs.ca import Authority
 from lockgate.certs.java import java_options
 from lockgate.certs.names import UNLIMITED

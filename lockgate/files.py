@@ -62,6 +62,16 @@ def writing(path: Path) -> Generator[None, None, None]:
 
 
 @contextmanager
+def reading(path: Path) -> Generator[None, None, None]:
+    """Turns what the operating system refuses into a ConfigError that names the path."""
+    try:
+        yield
+    except OSError as error:
+        reason = (error.strerror or str(error)).lower()
+        raise ConfigError(f"cannot read {path}: {reason}; see that it is a file that you may read") from error
+
+
+@contextmanager
 def _staged(path: Path, data: bytes, mode: int) -> Generator[Path, None, None]:
     descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}-")  # mkstemp makes it 0600
     try:
