@@ -21,6 +21,7 @@ from lockgate.policies.versions import Versions
 from lockgate.routing.models import HttpModels
 from lockgate.storage.log import SqlLog
 from lockgate.storage.released import SqlArchive
+from lockgate.storage.signals import Signals
 from lockgate.storage.upkeep import Upkeep
 from lockgate.usage.prices import read_prices
 
@@ -48,11 +49,12 @@ def build(loaded: Loaded, finished: Finished | None = None) -> Service:
         refuse=config.log_full == "refuse",
         signer=signer,
     )
-    upkeep = Upkeep(config.database, config.retention, signer=signer)
+    upkeep, signals = Upkeep(config.database, config.retention, signer=signer), Signals(config.database)
 
     def open_log() -> None:
         log.start()
         upkeep.start()
+        signals.start()
 
     models, archive = HttpModels(log), SqlArchive(config.database)
     registry, route = Registry(policy_set), Route(config)
@@ -66,7 +68,7 @@ def build(loaded: Loaded, finished: Finished | None = None) -> Service:
         read_rules=_rules_of(loaded.file),
         watched=lambda: _files_of(loaded.file, registry),
         open_log=open_log,
-        closables=(models, archive, upkeep, log),
+        closables=(models, archive, upkeep, signals, log),
     )
 
 
