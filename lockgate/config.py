@@ -135,6 +135,20 @@ class Seal(Section):
     does not have the key, cannot seal anew what they changed."""
 
 
+class AccessConfig(Section):
+    """Who may use the proxy, and where the secret is that tokens and provider keys stand on."""
+
+    mode: Literal["passthrough", "token", "both"] | None = None
+    """`token`: every client shows a token. `both`: one that shows a token is held to it, others pass with their own
+    keys. `passthrough`: as `both`, and no provider key of Lockgate's is given to anyone. By default `passthrough`
+    where `listen` is a loopback address, and `token` anywhere else."""
+    key_env: str = ""
+    """The environment variable with the secret: 32 bytes in base64, and on further lines those that it was before."""
+    key_file: Path | None = None
+    """The file with the secret, which only its owner may read; by default `access.key` in `home`, made on first use.
+    Proxies that share a database share the secret."""
+
+
 BUILT_IN_HOSTS: Mapping[str, Host] = {
     "api.anthropic.com": Host(format="anthropic"),
     "api.openai.com": Host(format="openai"),
@@ -171,6 +185,8 @@ class Config(Section):
     """What is removed from the log, and when."""
     seal: Seal = Seal()
     """The log's [seals](log.md#verify)."""
+    access: AccessConfig = AccessConfig()
+    """[Who may use the proxy](access.md)."""
     limits: Limits = Limits()
     """How much is taken, and held, and waited for."""
 
@@ -198,6 +214,11 @@ class Config(Section):
     @property
     def listen_host(self) -> str:
         return self.listen.rpartition(":")[0].strip("[]")
+
+    @property
+    def access_mode(self) -> Literal["passthrough", "token", "both"]:
+        """What `access.mode` says, or what it is where it says nothing."""
+        return self.access.mode or ("passthrough" if is_loopback(self.listen_host) else "token")
 
     @property
     def listen_port(self) -> int:
@@ -293,6 +314,7 @@ def read_environment() -> dict[str, Any]:
         unknown_endpoint: str = ""
         log_full: str = ""
         seal: dict[str, Any] = {}
+        access: dict[str, Any] = {}
         limits: dict[str, Any] = {}
 
     return EnvSettingsSource(Environment)()
@@ -319,6 +341,10 @@ def _resolve(document: dict[str, Any], folder: Path) -> dict[str, Any]:
         kept = cast(dict[str, Any], retention)
         archive = {"archive": folder / Path(kept["archive"]).expanduser()} if kept.get("archive") else {}
         resolved["retention"] = kept | archive
+    if isinstance(access := document.get("access"), dict):
+        given = cast(dict[str, Any], access)
+        file = {"key_file": folder / Path(given["key_file"]).expanduser()} if given.get("key_file") else {}
+        resolved["access"] = given | file
     if isinstance(hosts := document.get("hosts"), dict):
         resolved["hosts"] = {name: _resolve_host(host, folder) for name, host in cast(dict[str, Any], hosts).items()}
     if isinstance(rules := document.get("rules"), list):
@@ -405,3 +431,8 @@ def is_address(name: str) -> bool:
     except ValueError:
         return False
     return True
+
+
+def is_loopback(host: str) -> bool:
+    """Whether only this machine reaches the address."""
+    return host == "localhost" or (is_address(host) and ipaddress.ip_address(host.strip("[]")).is_loopback)

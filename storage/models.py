@@ -5,26 +5,16 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import JSON, BigInteger, Float, ForeignKey, Index, Integer, LargeBinary, MetaData, Text
+from sqlalchemy import JSON, BigInteger, ForeignKey, Index, Integer, LargeBinary, Text
 from sqlalchemy.dialects.postgresql import TSVECTOR
-from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
+from sqlalchemy.orm import Mapped, mapped_column
 
+from lockgate.storage.access_models import ProjectModel, ProviderKeyModel, TokenModel
 from lockgate.storage.answers import USAGE_FIELDS
-from lockgate.storage.columns import AnyText, Id, Names, PackedJson, UtcTime
+from lockgate.storage.base import Base, Word
+from lockgate.storage.columns import Id, Names, PackedJson
 
-type Word = str
-"""Text that Lockgate itself or its operator wrote; a plain `str` may hold whatever a client or a provider sends."""
-
-
-class Base(DeclarativeBase):
-    metadata = MetaData(
-        naming_convention={  # the same names on both databases, so that a later migration can name what it changes
-            "ix": "ix_%(table_name)s_%(column_0_N_name)s",
-            "fk": "fk_%(table_name)s_%(column_0_name)s",
-            "pk": "pk_%(table_name)s",
-        }
-    )
-    type_annotation_map = {str: AnyText(), Word: Text(), datetime: UtcTime(), float: Float()}  # noqa: RUF012
+__all__ = ["Base", "ProjectModel", "ProviderKeyModel", "TokenModel"]
 
 
 class ExchangeModel(Base):

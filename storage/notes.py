@@ -1,24 +1,21 @@
 """Labels and notes, which people leave on exchanges and sessions: the one thing in the log that they write themselves.
 
-Each call is a transaction of its own beside the writer's; where the console is the caller, on a thread.
+Each call is an act of its own.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable
-from typing import Any, Literal, Self, cast
+from typing import Any, Literal, cast
 
 from sqlalchemy import Connection, Table, delete
 from sqlalchemy.dialects import postgresql, sqlite
-from sqlalchemy.exc import DBAPIError, IntegrityError
 
 from lockgate.errors import Error
 from lockgate.exchange import new_id, now
-from lockgate.storage.address import parse
-from lockgate.storage.engine import READER_BUSY_SECONDS, writer_engine
+from lockgate.storage.acts import Acts
 from lockgate.storage.models import LabelModel, NoteModel
-from lockgate.storage.schema import cannot_open, require_current
 
 type About = Literal["exchange", "session"]
 
@@ -26,19 +23,8 @@ NOTE_CHARACTERS = 100_000
 _NAME = re.compile(r"\w[\w.:/@-]{0,63}")
 
 
-class Notes:
-    """`with Notes(url) as notes:` checks the database as `Queries` does. An id is the whole one."""
-
-    def __init__(self, url: str) -> None:
-        self._address = parse(url)
-        self._engine = writer_engine(self._address, busy_seconds=READER_BUSY_SECONDS)
-
-    def __enter__(self) -> Self:
-        require_current(self._address)
-        return self
-
-    def __exit__(self, *error: object) -> None:
-        self._engine.dispose()
+class Notes(Acts):
+    """`with Notes(url) as notes:` is how it is used. An id is the whole one."""
 
     def label(self, about: About, id: str, *, add: Iterable[str] = (), remove: Iterable[str] = ()) -> None:
         """Add and remove labels; one that is there, or is not, stays so. Raises Error for what is no label."""
@@ -48,7 +34,7 @@ class Notes:
 
         def change(connection: Connection) -> None:
             if rows:
-                insert = (sqlite.insert if self._address.kind == "sqlite" else postgresql.insert)(_LABEL)
+                insert = (sqlite.insert if self.address.kind == "sqlite" else postgresql.insert)(_LABEL)
                 connection.execute(insert.on_conflict_do_nothing(index_elements=[key, "name"]), rows)
             if remove:
                 connection.execute(delete(_LABEL).where(_LABEL.c[key] == id, _LABEL.c.name.in_(remove)))
@@ -67,13 +53,7 @@ class Notes:
         self._do(lambda connection: connection.execute(delete(_NOTE).where(_NOTE.c.id == note_id)), note_id)
 
     def _do(self, change: Callable[[Connection], object], id: str) -> None:
-        try:
-            with self._engine.begin() as connection:
-                change(connection)
-        except IntegrityError as error:
-            raise Error(f"no exchange has the id {id!r}") from error
-        except DBAPIError as error:
-            raise cannot_open(self._address, error) from error
+        self.do(change, unfit=f"no exchange has the id {id!r}")
 
 
 def _about(about: About, id: str) -> dict[str, Any]:

@@ -6,7 +6,6 @@ The secrets stand one to a line, 32 bytes in base64; the first is in use, the ot
 from __future__ import annotations
 
 import base64
-import binascii
 import hmac
 import os
 import secrets
@@ -90,7 +89,10 @@ def open_keyring(folder: Path, *, variable: str = "", file: Path | None = None) 
     if file is None:
         _make(path)
     files.check_private(
-        path, 0o600, who="who reads it can read provider keys", remedy="put a new secret before it, then `key reencrypt`"
+        path,
+        0o600,
+        who="who reads it can read provider keys",
+        remedy="put a new secret before it, then `key reencrypt`",
     )
     with files.reading(path):
         return Keyring(_read(path.read_text("ascii", "replace"), str(path)))
@@ -109,7 +111,7 @@ def _read(text: str, origin: str) -> list[bytes]:
     for line in filter(None, map(str.strip, text.split())):
         try:
             found.append(base64.b64decode(line, validate=True))
-        except binascii.Error:
+        except ValueError:
             found.append(b"")
     if not found or any(len(secret) != SECRET_BYTES for secret in found):
         raise ConfigError(f"{origin} holds no secret for access: {_FORM}")

@@ -9,7 +9,8 @@ from typing import Annotated, Literal
 
 from cyclopts import App, Parameter
 
-from lockgate.certs import ca, files
+from lockgate import files
+from lockgate.certs import ca
 from lockgate.config import Config, load_config
 from lockgate.errors import ConfigError
 

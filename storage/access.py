@@ -1,0 +1,260 @@
+"""Projects and tokens in SQL: what people change of them.
+
+A change is told to every proxy (`signals`) as it is committed.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from datetime import datetime, timedelta
+from typing import Any, cast
+
+from sqlalchemy import Connection, Select, Table, Text, delete, func, or_, select, update
+from sqlalchemy import cast as sql_cast
+from sqlalchemy.sql.elements import ColumnElement
+
+from lockgate.access.grant import Grant
+from lockgate.access.keyring import Keyring
+from lockgate.access.records import Project, ProviderKey, Token
+from lockgate.access.token import hint, make_token
+from lockgate.errors import Error
+from lockgate.exchange import now
+from lockgate.storage.access_models import ProjectModel, TokenModel
+from lockgate.storage.acts import Acts
+from lockgate.storage.signals import tell
+
+type Row = Mapping[Any, Any]
+
+CHANNEL = "access"
+LIFETIMES = (timedelta(minutes=1), timedelta(days=365))
+NAME_CHARACTERS = 200
+ID_DIGITS = 6
+"""A shorter beginning or end names no row."""
+_NAME = re.compile(r"[\w.][\w .:/@+-]*")
+
+
+class Access(Acts):
+    """`with Access(url, keyring) as access:` is how it is used.
+
+    Projects are named by id or name, tokens by id; of an id its beginning or end is enough. Raises Error for
+    what is not there or does not fit.
+    """
+
+    def __init__(self, url: str, keyring: Keyring) -> None:
+        super().__init__(url)
+        self._keyring = keyring
+
+    # Projects
+
+    def create_project(self, name: str, *, notes: str = "", grant: Grant | None = None) -> Project:
+        project = Project(name=checked_name(name), notes=notes, grant=grant or Grant())
+        row = values_of(project)
+        self._change(lambda at: at.execute(PROJECT.insert(), row), unfit=f"there is a project named {name!r} already")
+        return project
+
+    def projects(self) -> list[Project]:
+        """All of them, by name."""
+        query = select(PROJECT).order_by(PROJECT.c.name)
+        return self.do(lambda at: [as_project(row) for row in at.execute(query).mappings()])
+
+    def project(self, named: str) -> Project:
+        return self.do(lambda at: as_project(one_project(at, named)))
+
+    def update_project(self, named: str, **changes: Any) -> Project:
+        """Of `name`, `active`, `notes` and `grant`."""
+        if "name" in changes:
+            checked_name(changes["name"])
+        values = stored(changes)
+
+        def change(at: Connection) -> Project:
+            id = one_project(at, named)["id"]
+            if values:
+                at.execute(update(PROJECT).where(PROJECT.c.id == id).values(values))
+            return as_project(one_project(at, id))
+
+        return self._change(change, unfit=f"there is a project named {changes.get('name')!r} already")
+
+    # Tokens
+
+    def create_token(
+        self,
+        project: str,
+        *,
+        lifetime: timedelta,
+        name: str = "",
+        labels: tuple[str, ...] = (),
+        request_quota: int | None = None,
+        grant: Grant | None = None,
+    ) -> tuple[str, Token]:
+        """The token, to be shown once, and what is kept of it."""
+        if name:
+            checked_name(name)
+        if request_quota is not None and request_quota < 1:
+            raise Error(f"a quota is 1 request or more, and not {request_quota}; leave it out for any number")
+        secret, begins = make_token(), now()
+        ends = begins + checked_lifetime(lifetime)
+
+        def make(at: Connection) -> Token:
+            owner = as_project(one_project(at, project))
+            token = Token(
+                project_id=owner.id, project=owner.name, project_active=owner.active, hint=hint(secret), name=name,
+                labels=labels, request_quota=request_quota, grant=grant or Grant(), created_at=begins, expires_at=ends,
+            )  # fmt: skip
+            values = values_of(token, without=("project", "project_active"))
+            at.execute(_TOKEN.insert(), values | {"digest": self._keyring.digest(secret)})
+            return token
+
+        return secret, self._change(make)
+
+    def tokens(self, *, project: str | None = None) -> list[Token]:
+        """The newest first, also those that cannot be used any more."""
+
+        def read(at: Connection) -> list[Token]:
+            query = _TOKENS.order_by(_TOKEN.c.id.desc())
+            if project is not None:
+                query = query.where(_TOKEN.c.project_id == one_project(at, project)["id"])
+            return [as_token(row) for row in at.execute(query).mappings()]
+
+        return self.do(read)
+
+    def token(self, id: str) -> Token:
+        return self.do(lambda at: as_token(one(at, _TOKENS, _TOKEN, id, "token")))
+
+    def refresh_token(self, id: str, *, lifetime: timedelta) -> tuple[str, Token]:
+        """A new secret and a new time in the place of the old ones: what used the old secret is cut off."""
+        secret, ends = make_token(), now() + checked_lifetime(lifetime)
+
+        def change(at: Connection) -> Token:
+            found = as_token(one(at, _TOKENS, _TOKEN, id, "token"))
+            if found.revoked_at is not None:
+                raise Error(f"the token {id} was revoked, which cannot be taken back: create another one")
+            values = {"digest": self._keyring.digest(secret), "hint": hint(secret), "expires_at": ends}
+            at.execute(update(_TOKEN).where(_TOKEN.c.id == found.id).values(values))
+            return as_token(one(at, _TOKENS, _TOKEN, found.id, "token"))
+
+        return secret, self._change(change)
+
+    def update_token(self, id: str, **changes: Any) -> Token:
+        """Of `name`, `labels`, `request_quota` and `grant`."""
+        if changes.get("name"):
+            checked_name(changes["name"])
+        values = stored(changes)
+
+        def change(at: Connection) -> Token:
+            found = one(at, _TOKENS, _TOKEN, id, "token")["id"]
+            if values:
+                at.execute(update(_TOKEN).where(_TOKEN.c.id == found).values(values))
+            return as_token(one(at, _TOKENS, _TOKEN, found, "token"))
+
+        return self._change(change)
+
+    def revoke_token(self, id: str) -> Token:
+        """Cannot be taken back; one that is revoked stays so."""
+
+        def change(at: Connection) -> Token:
+            found = one(at, _TOKENS, _TOKEN, id, "token")["id"]
+            _revoke(at, _TOKEN.c.id == found)
+            return as_token(one(at, _TOKENS, _TOKEN, found, "token"))
+
+        return self._change(change)
+
+    def revoke_tokens(self, *, project: str | None = None, before: datetime | None = None) -> int:
+        """How many were revoked: those of a project, those created before a time, or those that are both."""
+        if project is None and before is None:
+            raise Error("say which tokens: those of a project, those created before a time, or both")
+
+        def change(at: Connection) -> int:
+            where: list[ColumnElement[bool]] = []
+            if project is not None:
+                where.append(_TOKEN.c.project_id == one_project(at, project)["id"])
+            if before is not None:
+                where.append(_TOKEN.c.created_at < before)
+            return _revoke(at, *where)
+
+        return self._change(change)
+
+    def clean_up(self, *, ended_before: datetime) -> int:
+        """How many tokens were removed: those that expired, or were revoked, before this time."""
+        ended = or_(_TOKEN.c.expires_at < ended_before, _TOKEN.c.revoked_at < ended_before)
+        return self._change(lambda at: at.execute(delete(_TOKEN).where(ended)).rowcount)
+
+    def _change[Result](self, act: Callable[[Connection], Result], *, unfit: str = "") -> Result:
+        return self.do(lambda at: told(at, act), unfit=unfit)
+
+
+def told[Result](at: Connection, act: Callable[[Connection], Result]) -> Result:
+    """What the act gives; every proxy hears of it once it is committed."""
+    result = act(at)
+    tell(at, CHANNEL)
+    return result
+
+
+def checked_name(name: str) -> str:
+    """Raises Error for what is no name."""
+    if not _NAME.fullmatch(name) or len(name) > NAME_CHARACTERS or not name.isprintable():
+        raise Error(
+            f"{name[:NAME_CHARACTERS]!r} is no name: it begins with a letter, digit or full stop, then also "
+            f"spaces and : / @ + _ -, {NAME_CHARACTERS} characters at most"
+        )
+    return name
+
+
+def checked_lifetime(lifetime: timedelta) -> timedelta:
+    """Raises Error for what is too short or too long."""
+    if not LIFETIMES[0] <= lifetime <= LIFETIMES[1]:
+        raise Error("a token lives for 1 minute to 365 days: 30m, 12h, 90d")
+    return lifetime
+
+
+def _revoke(at: Connection, *where: ColumnElement[bool]) -> int:
+    return at.execute(update(_TOKEN).where(_TOKEN.c.revoked_at.is_(None), *where).values(revoked_at=now())).rowcount
+
+
+def one_project(at: Connection, named: str) -> Row:
+    found = at.execute(select(PROJECT).where(PROJECT.c.name == named)).mappings().one_or_none()
+    return found or one(at, select(PROJECT), PROJECT, named, "project")
+
+
+def one(at: Connection, query: Select[Any], table: Table, id: str, what: str) -> Row:
+    """The row whose id begins or ends like this. Raises Error."""
+    digits = id.replace("-", "").lower()
+    text = func.replace(func.lower(sql_cast(table.c.id, Text())), "-", "")
+    found: list[Row] = []
+    if len(digits) >= ID_DIGITS and digits.isalnum() and digits.isascii():
+        like = or_(text.like(f"{digits}%"), text.like(f"%{digits}"))
+        found = list(at.execute(query.where(like).limit(2)).mappings())
+    if not found:
+        raise Error(f"no {what} is called {id!r}: `lockgate {what.split()[-1]} list` shows those that there are")
+    if len(found) > 1:
+        raise Error(f"more than one {what} is called {id!r}: write more of its id")
+    return found[0]
+
+
+def values_of(record: Project | Token | ProviderKey, without: tuple[str, ...] = ()) -> dict[str, Any]:
+    return stored({name: getattr(record, name) for name in record.__dataclass_fields__ if name not in without})
+
+
+def stored(values: Mapping[str, Any]) -> dict[str, Any]:
+    grant = values.get("grant")
+    return dict(values) | ({"grant": grant.model_dump(mode="json", exclude_defaults=True)} if grant is not None else {})
+
+
+def as_project(row: Row) -> Project:
+    return Project(**_read_grant(row))
+
+
+def as_token(row: Row) -> Token:
+    return Token(**_read_grant(row))
+
+
+def _read_grant(row: Row) -> dict[str, Any]:
+    return dict(row) | {"grant": Grant.model_validate(row["grant"])}
+
+
+PROJECT, _TOKEN = (cast(Table, model.__table__) for model in (ProjectModel, TokenModel))
+_TOKENS = select(
+    *(column for column in _TOKEN.c if column.name != "digest"),
+    PROJECT.c.name.label("project"),
+    PROJECT.c.active.label("project_active"),
+).join(PROJECT, PROJECT.c.id == _TOKEN.c.project_id)
