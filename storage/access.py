@@ -6,11 +6,11 @@ A change is told to every proxy (`signals`) as it is committed.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any, cast
 
-from sqlalchemy import Connection, Select, Table, Text, delete, func, or_, select, update
+from sqlalchemy import Connection, Select, Table, Text, bindparam, case, delete, func, or_, select, update
 from sqlalchemy import cast as sql_cast
 from sqlalchemy.sql.elements import ColumnElement
 
@@ -18,6 +18,7 @@ from lockgate.access.grant import Grant
 from lockgate.access.keyring import Keyring
 from lockgate.access.records import Project, ProviderKey, Token
 from lockgate.access.token import hint, make_token
+from lockgate.access.tokens import Used
 from lockgate.errors import Error
 from lockgate.exchange import now
 from lockgate.storage.access_models import ProjectModel, TokenModel
@@ -181,6 +182,29 @@ class Access(Acts):
 
     def _change[Result](self, act: Callable[[Connection], Result], *, unfit: str = "") -> Result:
         return self.do(lambda at: told(at, act), unfit=unfit)
+
+
+def token_with(at: Connection, digests: Sequence[bytes]) -> Token | None:
+    """The token that is kept as one of these digests."""
+    found = at.execute(_TOKENS.where(_TOKEN.c.digest.in_(digests))).mappings().one_or_none()
+    return as_token(found) if found else None
+
+
+def count(at: Connection, id: str, requests: int) -> bool:
+    """Count requests of a token with a quota, or take them back; False where the quota leaves none."""
+    after = _TOKEN.c.requests + requests
+    statement = update(_TOKEN).where(_TOKEN.c.id == id, after >= 0, after <= _TOKEN.c.request_quota)
+    return at.execute(statement.values(requests=after)).rowcount == 1
+
+
+def add_used(at: Connection, used: Mapping[str, Used]) -> None:
+    """Add up requests, and the latest use of each token."""
+    rows = [
+        {"token": id, "more": one.requests, "at": one.at} for id, one in sorted(used.items())
+    ]  # always in one order
+    latest = case((_TOKEN.c.last_used_at > bindparam("at"), _TOKEN.c.last_used_at), else_=bindparam("at"))
+    more = _TOKEN.c.requests + bindparam("more")
+    at.execute(update(_TOKEN).where(_TOKEN.c.id == bindparam("token")).values(requests=more, last_used_at=latest), rows)
 
 
 def told[Result](at: Connection, act: Callable[[Connection], Result]) -> Result:

@@ -26,6 +26,9 @@ class Acts:
         return self
 
     def __exit__(self, *error: object) -> None:
+        self.close()
+
+    def close(self) -> None:
         self._engine.dispose()
 
     def do[Result](

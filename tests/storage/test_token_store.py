@@ -1,0 +1,77 @@
+"""Tokens looked up and counted, on both databases."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from datetime import timedelta
+
+import pytest
+
+from lockgate.access.tokens import Used
+from lockgate.errors import StorageError
+from lockgate.exchange import now
+from lockgate.storage import schema
+from lockgate.storage.access import Access
+from lockgate.storage.token_store import SqlTokenStore
+from tests.storage.test_access import DAY, RING
+
+
+@pytest.fixture
+def url(database_url: str) -> str:
+    schema.upgrade(database_url)
+    return database_url
+
+
+@pytest.fixture
+async def store(url: str) -> AsyncIterator[SqlTokenStore]:
+    store = SqlTokenStore(url)
+    yield store
+    await store.close()
+
+
+async def test_a_token_is_found_by_any_of_its_digests(url: str, store: SqlTokenStore):
+    with Access(url, RING) as access:
+        access.create_project("shop")
+        secret, made = access.create_token("shop", lifetime=DAY)
+    assert await store.find([b"x" * 32, RING.digest(secret)]) == made
+    assert await store.find([b"x" * 32]) is None
+
+
+async def test_a_quota_is_counted_exactly_by_two_proxies_at_once(url: str, store: SqlTokenStore):
+    with Access(url, RING) as access:
+        access.create_project("shop")
+        _, made = access.create_token("shop", lifetime=DAY, request_quota=25)
+        other = SqlTokenStore(url)
+        asked = [each.charge(made.id) for _ in range(20) for each in (store, other)]
+        assert (await asyncio.gather(*asked)).count(True) == 25
+        await other.give_back(made.id)
+        assert [await store.charge(made.id) for _ in range(2)] == [True, False]
+        await other.close()
+        assert access.token(made.id).requests == 25
+
+
+async def test_nothing_is_given_back_that_was_not_charged(url: str, store: SqlTokenStore):
+    with Access(url, RING) as access:
+        access.create_project("shop")
+        _, made = access.create_token("shop", lifetime=DAY, request_quota=1)
+        await store.give_back(made.id)
+        assert access.token(made.id).requests == 0
+
+
+async def test_use_is_added_up_and_the_latest_time_kept(url: str, store: SqlTokenStore):
+    at = now()
+    with Access(url, RING) as access:
+        access.create_project("shop")
+        ids = [access.create_token("shop", lifetime=DAY)[1].id for _ in range(2)]
+        await store.add_used({ids[0]: Used(2, at), ids[1]: Used(1, at)})
+        await store.add_used({ids[0]: Used(3, at - timedelta(minutes=1))})
+        found = [access.token(id) for id in ids]
+    assert [(one.requests, one.last_used_at) for one in found] == [(5, at), (1, at)]
+
+
+async def test_a_database_that_is_not_there_is_a_sentence(tmp_path: object):
+    store = SqlTokenStore(f"sqlite:///{tmp_path}/none/lockgate.db")
+    with pytest.raises(StorageError, match=r"lockgate\.db"):
+        await store.find([b"x"])
+    await store.close()
