@@ -10,7 +10,20 @@ from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any, cast
 
-from sqlalchemy import Connection, Select, Table, Text, bindparam, case, delete, func, or_, select, update
+from sqlalchemy import (
+    BindParameter,
+    Connection,
+    Select,
+    Table,
+    Text,
+    bindparam,
+    case,
+    delete,
+    func,
+    or_,
+    select,
+    update,
+)
 from sqlalchemy import cast as sql_cast
 from sqlalchemy.sql.elements import ColumnElement
 
@@ -199,10 +212,11 @@ def count(at: Connection, id: str, requests: int) -> bool:
 
 def add_used(at: Connection, used: Mapping[str, Used]) -> None:
     """Add up requests, and the latest use of each token."""
-    rows = [
-        {"token": id, "more": one.requests, "at": one.at} for id, one in sorted(used.items())
-    ]  # always in one order
-    latest = case((_TOKEN.c.last_used_at > bindparam("at"), _TOKEN.c.last_used_at), else_=bindparam("at"))
+    ordered = sorted(used.items())  # so that two proxies never wait for each other
+    rows = [{"token": id, "more": one.requests, "at": one.at} for id, one in ordered]
+    at_time: BindParameter[datetime] = bindparam("at")
+    last = func.coalesce(_TOKEN.c.last_used_at, at_time)
+    latest = case((last < at_time, at_time), else_=last)
     more = _TOKEN.c.requests + bindparam("more")
     at.execute(update(_TOKEN).where(_TOKEN.c.id == bindparam("token")).values(requests=more, last_used_at=latest), rows)
 
