@@ -283,10 +283,10 @@ class Models(Protocol):
 class SessionEnds(Protocol):
     """Ends sessions everywhere, and at once."""
 
-    async def end_session(self, x: Exchange, names: Sequence[str], *, seconds: float, rule: str, sentence: str) -> None:
+    def end_session(self, x: Exchange, names: Sequence[str], *, seconds: float, rule: str, sentence: str) -> None:
         """Stop, on every proxy, whoever is known by one of the names; the exchange that asks goes on to its end.
 
-        What cannot be stored is said in the program's log, and holds for this proxy alone. Never raises for that.
+        Here it holds at once. Nobody waits for the database: while it is away, that is said in the program's log.
         """
         ...
 

@@ -15,15 +15,13 @@ from sqlalchemy.exc import DBAPIError
 from lockgate.errors import Error
 from lockgate.exchange import Kill, now
 from lockgate.storage.address import parse
+from lockgate.storage.early_kills import CHANNEL, MOST
 from lockgate.storage.engine import READER_BUSY_SECONDS, writer_engine
 from lockgate.storage.models import KillModel
+from lockgate.storage.named import names_of
 from lockgate.storage.schema import cannot_open, require_current
 from lockgate.storage.signals import tell
 
-CHANNEL = "kill"
-"""Told, through `lockgate.storage.signals`, of every change here."""
-MOST = 10_000
-"""So many are in force at once: every proxy keeps them all in memory."""
 SHOWN = 1_000
 
 
@@ -52,6 +50,11 @@ class Kills:
             row = {name: getattr(kill, name) for name in _KILL.c.keys()}  # noqa: SIM118  (not a dictionary)
             connection.execute(_KILL.insert(), row)
             tell(connection, CHANNEL)
+
+    def session(self, name: str) -> tuple[str, tuple[str, ...]]:
+        """The id of the session that is called so, and every name that a kill of it is about. Raises Error."""
+        with self._begin() as connection:
+            return names_of(connection, name)
 
     def lift(self, id: str, by: str) -> Kill:
         """Let pass again what was stopped; the id's beginning or end is enough. Gives what was lifted. Raises Error."""

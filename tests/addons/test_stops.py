@@ -11,7 +11,7 @@ from lockgate.addons.gate import Gate
 from lockgate.errors import WireError
 from lockgate.exchange import Kill
 from tests.addons.gated import ANTHROPIC, Gated, gated
-from tests.addons.messages import ASK, PATH, START, WHOLE, call, end, stream, text
+from tests.addons.messages import ASK, PATH, START, WHOLE, end, stream, text
 from tests.addons.steered_policies import Waits, WaitsForRequests
 from tests.addons.streaming import pairs
 from tests.addons.wires import Wire, bash, every_stream, every_wire
