@@ -127,6 +127,13 @@ class Retention(Section):
     """The folder for files with what is removed, which `lockgate db restore` takes back; by default there are none."""
 
 
+class Stop(Section):
+    """What stops traffic besides `lockgate kill`."""
+
+    file: Path | None = None
+    """While this file exists, everything is stopped; by default `stop` in `home`."""
+
+
 class Seal(Section):
     """How the log is made so that it shows what others changed in it."""
 
@@ -183,6 +190,8 @@ class Config(Section):
     """A YAML file of token prices that go before the built-in ones."""
     retention: Retention = Retention()
     """What is removed from the log, and when."""
+    kill: Stop = Stop()
+    """The [kill switch](stopping.md), which is always on."""
     seal: Seal = Seal()
     """The log's [seals](log.md#verify)."""
     access: AccessConfig = AccessConfig()
@@ -223,6 +232,10 @@ class Config(Section):
     @property
     def listen_port(self) -> int:
         return int(self.listen.rpartition(":")[2])
+
+    @property
+    def stop_file(self) -> Path:
+        return self.kill.file or self.home / "stop"
 
     def host(self, name: str) -> Host | None:
         """The model host of this name, if it is one."""
@@ -313,6 +326,7 @@ def read_environment() -> dict[str, Any]:
         egress: str | list[str] = ""
         unknown_endpoint: str = ""
         log_full: str = ""
+        kill: dict[str, Any] = {}
         seal: dict[str, Any] = {}
         access: dict[str, Any] = {}
         limits: dict[str, Any] = {}
@@ -337,14 +351,10 @@ def _resolve(document: dict[str, Any], folder: Path) -> dict[str, Any]:
     database = document.get("database")
     if isinstance(database, str) and database.startswith("sqlite:///") and not database.startswith("sqlite:////"):
         resolved["database"] = f"sqlite:///{folder / database.removeprefix('sqlite:///')}"
-    if isinstance(retention := document.get("retention"), dict):
-        kept = cast(dict[str, Any], retention)
-        archive = {"archive": folder / Path(kept["archive"]).expanduser()} if kept.get("archive") else {}
-        resolved["retention"] = kept | archive
-    if isinstance(access := document.get("access"), dict):
-        given = cast(dict[str, Any], access)
-        file = {"key_file": folder / Path(given["key_file"]).expanduser()} if given.get("key_file") else {}
-        resolved["access"] = given | file
+    for name, key in (("retention", "archive"), ("kill", "file"), ("access", "key_file")):
+        if isinstance(section := document.get(name), dict) and section.get(key):
+            given = cast(dict[str, Any], section)
+            resolved[name] = given | {key: folder / Path(given[key]).expanduser()}
     if isinstance(hosts := document.get("hosts"), dict):
         resolved["hosts"] = {name: _resolve_host(host, folder) for name, host in cast(dict[str, Any], hosts).items()}
     if isinstance(rules := document.get("rules"), list):

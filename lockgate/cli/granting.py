@@ -88,11 +88,9 @@ def keyring_of(config: Config) -> Keyring:
 def lifetime(text: str) -> timedelta:
     """Raises Error for what is no span of time."""
     try:
-        if (found := span(text)) is not None:
-            return found
-    except OverflowError:
-        pass  # the same to whoever wrote it
-    raise Error(f"{text!r} is no lifetime: write 30m, 12h or 90d")
+        return span(text)
+    except OverflowError as error:
+        raise Error(f"{text!r} is longer than a token lives: 365d at most") from error
 
 
 def json_of(record: Project | Token | ProviderKey, **more: Any) -> dict[str, Any]:

@@ -82,8 +82,8 @@ class Which:
 def moment(text: str, at: datetime | None = None) -> datetime:
     """A time, or so long before `at`, which is now: 90s, 30m, 2h, 7d, 1w. Without a zone it is the local time."""
     try:
-        if (ago := span(text)) is not None:
-            return (at or now()) - ago
+        if _SPAN.fullmatch(text.strip().lower()):
+            return (at or now()) - span(text)
     except OverflowError as error:
         raise Error(f"{text!r} is longer ago than there are years") from error
     try:
@@ -92,10 +92,12 @@ def moment(text: str, at: datetime | None = None) -> datetime:
         raise Error(f"{text!r} is no time: give 30m, 2h, 7d, 2026-11-21 or 2026-11-21T09:30") from error
 
 
-def span(text: str) -> timedelta | None:
-    """90s, 30m, 2h, 7d, 1w; None where it is no span of time. Raises OverflowError."""
+def span(text: str) -> timedelta:
+    """So long: 90s, 30m, 2h, 7d, 1w. Raises Error for what is none, OverflowError for one that is too long."""
     found = _SPAN.fullmatch(text.strip().lower())
-    return timedelta(**{_UNITS[found[2]]: int(found[1])}) if found else None
+    if found is None:
+        raise Error(f"{text!r} is no length of time: give 90s, 30m, 2h, 7d or 1w")
+    return timedelta(**{_UNITS[found[2]]: int(found[1])})
 
 
 def nano_usd(text: str) -> int:
