@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections.abc import Awaitable, Coroutine
 from dataclasses import replace
 from typing import Any, cast
 
 from mitmproxy import http
 
 from lockgate.addons.along import ReadAlong
+from lockgate.addons.door import Door
 from lockgate.addons.identify import agent_of, marks_of
 from lockgate.addons.passage import Finished, Passage, refuse
 from lockgate.addons.record import client_of, record_side_call
@@ -18,7 +20,7 @@ from lockgate.addons.route import Route
 from lockgate.addons.stops import Side, Stops
 from lockgate.addons.stream import ANSWERS, CLIENT_LEFT, Answers
 from lockgate.config import Config, Host
-from lockgate.errors import StorageError, WireError, told
+from lockgate.errors import AccessError, StorageError, WireError, told
 from lockgate.exchange import Exchange, Outcome, Ports
 from lockgate.history.asked import Asked
 from lockgate.history.history import History, Standing
@@ -32,6 +34,8 @@ from lockgate.wire.endpoints import FAMILIES, Endpoint, endpoint_for
 
 log = logging.getLogger(__name__)
 
+ACCESS = "access"
+"""What refuses where a token does."""
 DRAIN_SECONDS = 60.0
 """How long the end of the proxy waits for shadow rules that still think about replies that have gone out."""
 
@@ -48,9 +52,11 @@ class Gate:
         finished: Finished,
         history: History | None = None,
         switch: KillSwitch | None = None,
+        door: Door | None = None,
     ) -> None:
         self.config, self.route, self.registry, self.ports = config, route, registry, ports
         self.history, self.stops = history or History(), Stops(switch or KillSwitch(), route)
+        self.door = door
         self._finished = finished
         self._passages: dict[str, Passage] = {}
         self._sides: dict[str, Side] = {}
@@ -58,24 +64,29 @@ class Gate:
 
     # Requests
 
-    def http_connect(self, flow: http.HTTPFlow) -> None:
+    async def http_connect(self, flow: http.HTTPFlow) -> None:
         """A tunnel that is stopped is not built; connections to model hosts are, as each request is told why."""
-        if self.route.model_host(flow) is None and not flow.response:
-            self.stops.refuse_other(flow)
+        if self.door:
+            self.door.connect(flow)
+        if self.route.model_host(flow) is None and not flow.response and not self.stops.refuse_other(flow):
+            await self._enter_other(flow)
 
-    def requestheaders(self, flow: http.HTTPFlow) -> None:
+    def requestheaders(self, flow: http.HTTPFlow) -> Awaitable[None] | None:
         """Decide from its headers what a request is: an exchange, a side call, or none of Lockgate's business."""
         try:
-            self._sort(flow)
+            return self._sort(flow)
         except Exception as error:  # mitmproxy would log it and go on
             self._stop(flow, error)
+            return None
 
-    def _sort(self, flow: http.HTTPFlow) -> None:
+    def _sort(self, flow: http.HTTPFlow) -> Awaitable[None] | None:
+        """What is to be waited for, where a token has to be looked at."""
         found = self.route.model_host(flow)
         if found is None:
             if not (self.route.refuse_other(flow) or self.stops.refuse_other(flow)):
                 _stream_through(flow)
-            return
+                return self._enter_other(flow) if self.door and self.door.concerns(flow) else None
+            return None
         asked, host = found
         endpoint = endpoint_for(flow.request.method, flow.request.path)
         flow.request.stream = False  # whatever stream_large_bodies says
@@ -88,15 +99,44 @@ class Gate:
             flow.response = refuse(words, sentence, status)
         elif endpoint is None:
             self._sides[flow.id] = Side(asked, host.format)
+            if self.door and self.door.concerns(flow):
+                return self._enter_side(self.door, flow, asked, host)
             self.route.send(flow, host)
             _stream_through(flow)
-            return
+            return None
         flow.metadata[ANSWERS] = Answers(
             request_bytes=self.config.limits.request_bytes,
             reply_bytes=self.config.limits.reply_bytes,
             oversize=lambda: self._oversize(flow, asked, host, words),
             unanswered=lambda reason: refuse(words, f"Lockgate got no reply from {asked}: {reason}.", 502),
         )
+        return None
+
+    async def _enter_other(self, flow: http.HTTPFlow) -> None:
+        """A tunnel, or a plain request, to a host that is no model host: for who has a token, where one is needed."""
+        try:
+            if self.door:
+                await self.door.enter_other(flow)
+        except Exception as error:
+            sentence = str(error) if isinstance(error, AccessError) else FAILED
+            flow.request.stream = False
+            flow.response = http.Response.make(
+                407, f"{sentence}.\n", {"content-type": "text/plain", "proxy-authenticate": 'Basic realm="Lockgate"'}
+            )
+
+    async def _enter_side(self, door: Door, flow: http.HTTPFlow, asked: str, host: Host) -> None:
+        """A request that carries no conversation, of who shows a token, or needs one."""
+        try:
+            guest = await door.enter(flow)
+            if guest:
+                door.admit(guest, flow, host, asked)
+                await door.exchange(guest, flow, host, asked)
+            self.route.send(flow, host)
+            _stream_through(flow)
+        except Exception as error:
+            sentence = str(Refused(ACCESS, str(error), "error")) if isinstance(error, AccessError) else FAILED
+            self._sides[flow.id] = Side(asked, host.format, sentence)
+            flow.response = refuse(FAMILIES[host.format], sentence, 400)
 
     def _refusal(self, flow: http.HTTPFlow, asked: str, *, known: bool) -> tuple[int, str] | None:
         """The status and sentence for what never passes, whatever the rules say."""
@@ -142,6 +182,8 @@ class Gate:
             self._answer(flow, format, refusal)
         except WireError as error:
             self._reject(flow, asked, host, format, f"Lockgate cannot read this request: {error}.")
+        except AccessError as error:
+            self._deny(flow, asked, host, format, error)
         except StorageError as error:
             log.warning("a request to %s was refused: %s", asked, error)
             self._reject(flow, asked, host, format, f"Lockgate lets nothing pass that it cannot record, and {error}.")
@@ -155,11 +197,16 @@ class Gate:
         limit = self.config.limits.request_bytes
         body = decode_body(flow.request.raw_content or b"", flow.request.headers.get("content-encoding", ""), limit)
         headers, format = flow.request.headers, endpoint.format
+        guest = await self.door.enter(flow) if self.door and self.door.concerns(flow) else None
         x = Exchange(
             provider=host.format, format=format.name, host=asked, endpoint=flow.request.path.partition("?")[0],
             request=format.read_request(body), ports=self.ports, agent=agent_of(headers), client=client_of(flow),
             credentials=credentials_in((*headers.items(multi=True), *flow.request.query.items(multi=True))),
         )  # fmt: skip
+        if guest:
+            x.project, x.token, x.credentials = guest.token.project, guest.token.id, (*x.credentials, guest.secret)
+            if guest.secret.encode() in body:
+                x.conceal(guest.secret, guest.token.hint)
         await self.ports.log.ready()
         standing = await self._stand(x, headers, endpoint)
         try:
@@ -169,11 +216,17 @@ class Gate:
                 self.history.ended(standing)
             raise
         passage = Passage(flow, x, endpoint, pipeline, self.config.limits, self.history, standing)
+        passage.guest = guest
         self._passages[flow.id] = passage
         passage.begin()
         self.stops.check(passage)
         if passage.pipeline.judges_reply and x.request.document.get("background"):
             raise WireError("its reply would be fetched later, where no rule sees it; ask without 'background'")
+        if self.door and guest:
+            self.door.admit(guest, flow, host, asked, x)
+            if endpoint.converses:
+                await self.door.charge(guest)
+            await self.door.exchange(guest, flow, host, asked)
         x.origin = self.route.origin(flow, host)
         await passage.unless_stopped(passage.judge_request())
         self.stops.check(passage)  # of the model that it goes to
@@ -210,6 +263,14 @@ class Gate:
         else:
             flow.response = refuse(format, str(refusal), 400)
 
+    def _deny(self, flow: http.HTTPFlow, asked: str, host: Host, format: Format, error: AccessError) -> None:
+        """Whoever asks may not: it is never sent."""
+        refusal, passage = Refused(ACCESS, str(error), "error"), self._passages.get(flow.id)
+        if passage and passage.stop(refusal, str(error)):
+            self._answer(flow, format, refusal)
+        else:
+            self._reject(flow, asked, host, format, str(refusal))
+
     def _reject(self, flow: http.HTTPFlow, asked: str, host: Host, format: Format, sentence: str) -> None:
         """The request could not be judged: it is never sent."""
         flow.response = refuse(format, sentence, 400)
@@ -229,7 +290,7 @@ class Gate:
         if passage is None:
             response.stream = flow.id in self._sides or self.route.model_host(flow) is None
         elif passage.refused or passage.fault:
-            pass  # an answer of Lockgate's own
+            return  # an answer of Lockgate's own
         elif passage.compacts and _is_success(response):
             response.stream = cast(Any, ReadAlong(passage, response.headers.get("content-encoding", ""), self._end))
         elif not passage.converses:
@@ -240,6 +301,8 @@ class Gate:
             if encoding and not stream.verbatim:
                 del response.headers["content-encoding"]
             response.stream = cast(Any, stream)  # more than mitmproxy's type: it may be awaited
+        if self.door and passage and passage.guest:
+            self.door.answered(passage.guest, response.status_code, response.headers.get("retry-after", ""))
 
     async def response(self, flow: http.HTTPFlow) -> None:
         if side := self._sides.pop(flow.id, None):
@@ -286,6 +349,12 @@ class Gate:
         """End what is under way and is stopped now."""
         self.stops.apply(self._passages, self._sides)
 
+    async def check_guests(self) -> None:
+        """Something about access has changed: end what is under way with a token that can be used no more."""
+        for passage in list(self._passages.values()):
+            if self.door and passage.guest and (why := await self.door.refusal(passage.guest)):
+                self.stops.end(passage, Refused(ACCESS, why, "error"), why)
+
     # The end
 
     def _record_side(self, flow: http.HTTPFlow, side: Side) -> None:
@@ -294,7 +363,12 @@ class Gate:
 
     def _end(self, passage: Passage, outcome: Outcome | None) -> None:
         self._passages.pop(passage.flow.id, None)
-        task = asyncio.Task(passage.end(outcome, self._finished), loop=asyncio.get_running_loop(), eager_start=True)
+        if self.door and passage.guest:
+            self._spawn(self.door.leave(passage.guest))
+        self._spawn(passage.end(outcome, self._finished))
+
+    def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.Task(work, loop=asyncio.get_running_loop(), eager_start=True)
         self._ending.add(task)
         task.add_done_callback(self._ended)
 

@@ -12,6 +12,7 @@ from typing import Any
 
 from mitmproxy import http
 
+from lockgate.addons.door import Guest
 from lockgate.addons.held import leave
 from lockgate.addons.record import Recorder, client_of
 from lockgate.addons.view import show
@@ -54,6 +55,8 @@ class Passage:
         self.converses, self.compacts = endpoint.converses, endpoint.compacts
         self.original = x.request
         self.reply: Reply | None = None
+        self.guest: Guest | None = None
+        """Who asks, where a token was shown."""
         self.set_aside: Reply | None = None
         """The reply that came, where a rule let another one go on."""
         self.refused: Refused | None = None

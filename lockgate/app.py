@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from lockgate.access.keyring import keyring_of
+from lockgate.access.keys import Keys
+from lockgate.access.tokens import Tokens
+from lockgate.addons.door import Door
 from lockgate.addons.gate import Gate
 from lockgate.addons.kill_watch import KillWatch
 from lockgate.addons.route import Route
@@ -21,6 +25,7 @@ from lockgate.policies.kill_switch import KillSwitch
 from lockgate.policies.registry import PolicySet, Registry, load_rules
 from lockgate.policies.versions import Versions
 from lockgate.routing.models import HttpModels
+from lockgate.storage.access_store import CHANNEL, SqlAccess
 from lockgate.storage.log import SqlLog
 from lockgate.storage.released import SqlArchive
 from lockgate.storage.signals import Signals
@@ -55,17 +60,29 @@ def build(loaded: Loaded, finished: Finished | None = None) -> Service:
 
     kills = KillWatch(KillSwitch(), config.database, config.stop_file, signals)
 
+    access = SqlAccess(config.database, keyring := keyring_of(config))
+    tokens, keys = Tokens(access, keyring), Keys(access)
+
+    def access_changed() -> Awaitable[None]:
+        tokens.forget()
+        keys.forget()
+        return gate.check_guests()
+
     def open_log() -> None:
         log.start()
         upkeep.start()
         signals.start()
         kills.start(gate.stop_exchanges)
+        signals.watch(CHANNEL, access_changed)
+        tokens.start()
 
     models, archive = HttpModels(log), SqlArchive(config.database)
     registry, route = Registry(policy_set), Route(config)
     _keep(policy_set, config)
     ports = Ports(log=log, models=models, sessions=kills)
-    gate = Gate(config, route, registry, ports, finished or _nobody, History(archive), kills.switch)
+    gate = Gate(
+        config, route, registry, ports, finished or _nobody, History(archive), kills.switch, Door(config, tokens, keys)
+    )
     return Service(
         config=config,
         gate=gate,
@@ -74,7 +91,7 @@ def build(loaded: Loaded, finished: Finished | None = None) -> Service:
         read_rules=_rules_of(loaded.file),
         watched=lambda: _files_of(loaded.file, registry),
         open_log=open_log,
-        closables=(models, archive, upkeep, signals, kills, log),
+        closables=(models, archive, upkeep, signals, kills, tokens, access, log),
     )
 
 

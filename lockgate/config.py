@@ -352,9 +352,9 @@ def _resolve(document: dict[str, Any], folder: Path) -> dict[str, Any]:
     if isinstance(database, str) and database.startswith("sqlite:///") and not database.startswith("sqlite:////"):
         resolved["database"] = f"sqlite:///{folder / database.removeprefix('sqlite:///')}"
     for name, key in (("retention", "archive"), ("kill", "file"), ("access", "key_file")):
-        if isinstance(section := document.get(name), dict) and section.get(key):
-            given = cast(dict[str, Any], section)
-            resolved[name] = given | {key: folder / Path(given[key]).expanduser()}
+        section = document.get(name)
+        if isinstance(section, dict) and isinstance(given := cast(dict[str, Any], section).get(key), str):
+            resolved[name] = section | {key: folder / Path(given).expanduser()}
     if isinstance(hosts := document.get("hosts"), dict):
         resolved["hosts"] = {name: _resolve_host(host, folder) for name, host in cast(dict[str, Any], hosts).items()}
     if isinstance(rules := document.get("rules"), list):

@@ -35,12 +35,12 @@ from lockgate.access.tokens import Used
 from lockgate.errors import Error
 from lockgate.exchange import now
 from lockgate.storage.access_models import ProjectModel, TokenModel
+from lockgate.storage.access_store import CHANNEL
 from lockgate.storage.acts import Acts
 from lockgate.storage.signals import tell
 
 type Row = Mapping[Any, Any]
 
-CHANNEL = "access"
 LIFETIMES = (timedelta(minutes=1), timedelta(days=365))
 NAME_CHARACTERS = 200
 ID_DIGITS = 6
@@ -112,10 +112,11 @@ class Access(Acts):
         def make(at: Connection) -> Token:
             owner = as_project(one_project(at, project))
             token = Token(
-                project_id=owner.id, project=owner.name, project_active=owner.active, hint=hint(secret), name=name,
+                project_id=owner.id, project=owner.name, project_active=owner.active, project_grant=owner.grant,
+                hint=hint(secret), name=name,
                 labels=labels, request_quota=request_quota, grant=grant or Grant(), created_at=begins, expires_at=ends,
             )  # fmt: skip
-            values = values_of(token, without=("project", "project_active"))
+            values = values_of(token, without=("project", "project_active", "project_grant"))
             at.execute(_TOKEN.insert(), values | {"digest": self._keyring.digest(secret)})
             return token
 
@@ -283,7 +284,9 @@ def as_project(row: Row) -> Project:
 
 
 def as_token(row: Row) -> Token:
-    return Token(**_read_grant(row))
+    values = _read_grant(row)
+    values["project_grant"] = Grant.model_validate(row["project_grant"])
+    return Token(**values)
 
 
 def _read_grant(row: Row) -> dict[str, Any]:
@@ -295,4 +298,5 @@ _TOKENS = select(
     *(column for column in _TOKEN.c if column.name != "digest"),
     PROJECT.c.name.label("project"),
     PROJECT.c.active.label("project_active"),
+    PROJECT.c.grant.label("project_grant"),
 ).join(PROJECT, PROJECT.c.id == _TOKEN.c.project_id)

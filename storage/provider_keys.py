@@ -7,6 +7,7 @@ from typing import Any, cast
 from sqlalchemy import Connection, Table, delete, select, update
 
 from lockgate.access.keyring import Keyring
+from lockgate.access.keys import KeptKey
 from lockgate.access.records import KeySource, ProviderKey
 from lockgate.errors import Error
 from lockgate.storage.access import PROJECT, Row, as_project, checked_name, one, one_project, told, values_of
@@ -76,6 +77,17 @@ class ProviderKeys(Acts):
             return len(old)
 
         return self.do(lambda at: told(at, change))
+
+
+def usable(at: Connection, keyring: Keyring) -> list[KeptKey]:
+    """The keys that are in use, with what they hold. Raises ConfigError where one cannot be decrypted."""
+    return [
+        KeptKey(
+            id=row.id, provider=row.provider, project_id=row.project_id, source=row.source,
+            value=keyring.decrypt(row.kept, row.id) if row.kept is not None else row.hint,
+        )
+        for row in at.execute(select(_KEY).where(_KEY.c.active).order_by(_KEY.c.id))
+    ]  # fmt: skip
 
 
 def _end_of(key: str) -> str:

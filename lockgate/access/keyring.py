@@ -19,7 +19,7 @@ from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDFExpand
 
 from lockgate import files
-from lockgate.config import secret_from_environment
+from lockgate.config import Config, secret_from_environment
 from lockgate.errors import ConfigError
 
 KEY_FILE = "access.key"
@@ -96,6 +96,11 @@ def open_keyring(folder: Path, *, variable: str = "", file: Path | None = None) 
     )
     with files.reading(path):
         return Keyring(_read(path.read_text("ascii", "replace"), str(path)))
+
+
+def keyring_of(config: Config) -> Keyring:
+    """The keyring that a configuration names. Raises ConfigError."""
+    return open_keyring(config.home, variable=config.access.key_env, file=config.access.key_file)
 
 
 def _make(path: Path) -> None:

@@ -49,6 +49,7 @@ class Token:
     revoked_at: datetime | None = None
     last_used_at: datetime | None = None
     project_active: bool = True
+    project_grant: Grant = field(default_factory=Grant)
     id: str = field(default_factory=new_id)
 
     def standing(self, at: datetime) -> Standing:

@@ -15,7 +15,7 @@ from typing import Protocol
 
 from lockgate.access.keyring import Keyring
 from lockgate.access.records import Standing, Token
-from lockgate.access.token import is_token
+from lockgate.access.token import is_token, make_token
 from lockgate.errors import AccessError, told
 from lockgate.exchange import now
 
@@ -68,14 +68,24 @@ class Tokens:
     def __init__(self, store: TokenStore, keyring: Keyring, *, clock: Callable[[], datetime] = now) -> None:
         self._store, self._keyring, self._clock = store, keyring, clock
         self._known: OrderedDict[bytes, Token | None] = OrderedDict()
+        self._own: dict[bytes, Token] = {}
         self._used: dict[str, Used] = {}
         self._generation = 0
+        self._task: asyncio.Task[None] | None = None
+
+    def issue(self, token: Token) -> str:
+        """A secret for a token of no project, which this process alone knows, and nobody keeps."""
+        secret = make_token()
+        self._own[self._keyring.digest(secret)] = token
+        return secret
 
     def known(self, secret: str) -> Token | None:
         """The token, where nothing has to be looked up. Raises AccessError for one that cannot be used."""
         if not is_token(secret):
             raise AccessError(DENIED)
         digest = self._keyring.digest(secret)
+        if digest in self._own:
+            return self._checked(self._own[digest])
         if digest not in self._known:
             return None
         self._known.move_to_end(digest)
@@ -127,6 +137,19 @@ class Tokens:
                 self._used[id] = Used(one.requests + later.requests, later.at) if later else one
             raise
 
+    def start(self) -> None:
+        """Write what is counted from now on; needs a running loop."""
+        self._task = asyncio.get_running_loop().create_task(self.keep_writing(), name="lockgate-tokens")
+
+    async def close(self) -> None:
+        """What was counted is written down, where that can be done."""
+        if self._task:
+            self._task.cancel()
+        try:
+            await self.write_used()
+        except Exception as error:
+            logger.warning("the last uses of tokens could not be written down: %s", told(error))
+
     async def keep_writing(self) -> None:
         """Write what is counted, now and then, until cancelled."""
         is_away = False
@@ -141,6 +164,8 @@ class Tokens:
                 is_away = True
 
     def _add(self, token: Token, requests: int) -> None:
+        if not token.project_id:
+            return  # issued here
         before = self._used.get(token.id)
         self._used[token.id] = Used((before.requests if before else 0) + requests, self._clock())
 

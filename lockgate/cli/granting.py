@@ -14,7 +14,7 @@ from cyclopts import Parameter
 from pydantic import BaseModel
 
 from lockgate.cli.which import span
-from lockgate.config import Config, load_config, read_file, validate
+from lockgate.config import load_config, read_file, validate
 from lockgate.errors import Error
 
 if TYPE_CHECKING:
@@ -70,6 +70,7 @@ def opening[Opened](
     kind: Callable[[str, Keyring], AbstractContextManager[Opened]], config: Path | None
 ) -> AbstractContextManager[Opened]:
     """The database of access that the configuration names; an SQLite file is made, or brought up to date."""
+    from lockgate.access.keyring import keyring_of
     from lockgate.storage import schema
     from lockgate.storage.address import parse
 
@@ -77,12 +78,6 @@ def opening[Opened](
     if (address := parse(settings.database)).kind == "sqlite" and schema.version(address) != schema.HEAD:
         schema.upgrade(settings.database)
     return kind(settings.database, keyring_of(settings))
-
-
-def keyring_of(config: Config) -> Keyring:
-    from lockgate.access.keyring import open_keyring
-
-    return open_keyring(config.home, variable=config.access.key_env, file=config.access.key_file)
 
 
 def lifetime(text: str) -> timedelta:

@@ -54,7 +54,7 @@ def kill(
     if len(given) + all_ != 1 or not all(given.values()):
         raise Error("name one thing to stop: --session, --agent, --model, --host, --project, --token or --all")
     scope, target = next(iter(given.items()), ("all", ""))
-    settings, until = load_config(config), None if for_ is None else _until(for_)
+    settings, until = load_config(config), None if for_ is None else _end_of(for_)
     wanted = Kill(scope=scope, target=target, set_by=by or _user(), reason=reason.strip(), until=until)
     try:
         done = _store(settings, wanted)
@@ -186,7 +186,7 @@ def _json(kill: Kill) -> dict[str, Any]:
     return {name: value.isoformat() if isinstance(value, datetime) else value for name, value in values.items()}
 
 
-def _until(text: str) -> datetime:
+def _end_of(text: str) -> datetime:
     try:
         if length := span(text):
             return now() + length

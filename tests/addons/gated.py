@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import ssl
-from collections.abc import AsyncGenerator, Mapping, Sequence
+from base64 import b64encode
+from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
+from lockgate.addons.door import Door
 from lockgate.addons.gate import Gate
 from lockgate.addons.route import Route
 from lockgate.addons.service import Service
@@ -81,8 +83,12 @@ class Gated:
     gate: Gate
     clients: list[H1Client | H2Client] = field(default_factory=list[H1Client | H2Client])
 
-    async def client(self, host: str = ANTHROPIC, http: Http | None = None) -> H1Client | H2Client:
-        client = await connect(self.proxy, self.tls, http or self.http, self._port(host), host)
+    async def client(
+        self, host: str = ANTHROPIC, http: Http | None = None, *, proxy_auth: str = ""
+    ) -> H1Client | H2Client:
+        """`proxy_auth` are the credentials of the proxy's URL, as USER:PASSWORD."""
+        shown = {"proxy-authorization": f"Basic {b64encode(proxy_auth.encode()).decode()}"} if proxy_auth else None
+        client = await connect(self.proxy, self.tls, http or self.http, self._port(host), host, shown)
         client.host = host
         self.clients.append(client)
         return client
@@ -122,6 +128,7 @@ async def gated(
     client: Http = "h1",
     upstream: Http = "h1",
     addons: Sequence[object] = (),
+    door: Callable[[Config], Door] | None = None,
     **settings: Any,
 ) -> AsyncGenerator[Gated, None]:
     """The gate with these rules, and addons after it; every model host is sent to the steered provider."""
@@ -137,7 +144,10 @@ async def gated(
         models = HttpModels(log)
         stack.push_async_callback(models.close)
         registry, route = Registry(rules(*given)), Route(config)
-        gate = Gate(config, route, registry, Ports(log=log, models=models), lambda row, x: finished.append(row))
+        gate = Gate(
+            config, route, registry, Ports(log=log, models=models), lambda row, x: finished.append(row),
+            door=door(config) if door else None,
+        )  # fmt: skip
         service = Service(
             config=config, route=route, registry=registry, read_rules=lambda: registry.current, watched=lambda: [],
             gate=gate, open_log=lambda: None, closables=(),

@@ -151,7 +151,7 @@ def test_many_are_revoked_and_cleaned(ran: Ran):
 @pytest.mark.parametrize("span", ["59s", "366d", "soon", "-1h", "99999999999999w"])
 def test_a_lifetime_that_does_not_fit(span: str):
     run(project, "create", "shop")
-    with pytest.raises(Error, match="30m|365"):
+    with pytest.raises(Error, match=r"30m|365"):
         run(token, "create", "shop", f"--for={span}")
 
 

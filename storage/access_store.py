@@ -1,4 +1,4 @@
-"""Tokens looked up and counted for a proxy: `lockgate.access.tokens.TokenStore` in SQL.
+"""Tokens and keys for a proxy: `lockgate.access.tokens.TokenStore` and `lockgate.access.keys.KeyStore` in SQL.
 
 Short transactions beside the log's writer, one at a time on a thread: a quota is counted in one statement, so that any
 number of proxies count it exactly.
@@ -11,6 +11,8 @@ from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
+from lockgate.access.keyring import Keyring
+from lockgate.access.keys import KeptKey
 from lockgate.access.records import Token
 from lockgate.access.tokens import Used
 
@@ -20,11 +22,15 @@ if TYPE_CHECKING:
     from lockgate.storage.acts import Acts
 
 
-class SqlTokenStore:
+CHANNEL = "access"
+"""What proxies watch for changes of projects, tokens and keys."""
+
+
+class SqlAccess:
     """Connects with the first question."""
 
-    def __init__(self, url: str) -> None:
-        self._url = url
+    def __init__(self, url: str, keyring: Keyring) -> None:
+        self._url, self._keyring = url, keyring
         self._acts: Acts | None = None
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="lockgate-tokens")
 
@@ -57,6 +63,14 @@ class SqlTokenStore:
             add_used(at, used)
 
         await self._do(add)
+
+    async def keys(self) -> Sequence[KeptKey]:
+        def read(at: Connection) -> Sequence[KeptKey]:
+            from lockgate.storage.provider_keys import usable
+
+            return usable(at, self._keyring)
+
+        return await self._do(read)
 
     async def close(self) -> None:
         await asyncio.to_thread(self._thread.shutdown)

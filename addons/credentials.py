@@ -1,0 +1,70 @@
+"""Where a request carries a token, or a provider's key: read from its headers and query, and put in their place."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+from collections.abc import Iterator
+
+from mitmproxy import http
+
+from lockgate.access.token import claims_token
+
+BEARER = "authorization"
+NAMED = ("x-api-key", "x-goog-api-key", "api-key")
+"""Headers that hold a key and nothing else."""
+PARAMETERS = ("key",)
+"""Of the query: Google's."""
+LOGIN = "sk-ant-oat"
+"""How Anthropic's keys begin that are a person's login: they go as a bearer's."""
+
+
+def proxy_token(headers: http.Headers) -> str:
+    """The token in the proxy's credentials, as the user, the password or a bearer's; "" where there is none."""
+    scheme, _, rest = headers.get("proxy-authorization", "").strip().partition(" ")
+    if scheme.lower() == "bearer":
+        return rest.strip() if claims_token(rest.strip()) else ""
+    if scheme.lower() != "basic":
+        return ""
+    try:
+        user, _, password = base64.b64decode(rest, validate=True).decode("utf-8").partition(":")
+    except (binascii.Error, ValueError):
+        return ""
+    return next((text for text in (user, password) if claims_token(text)), "")
+
+
+def key_tokens(request: http.Request) -> set[str]:
+    """The tokens that stand where a provider's key would."""
+    return {value for value in _values(request) if claims_token(value)}
+
+
+def has_token(request: http.Request) -> bool:
+    """Whether any header or parameter still holds one, wherever it stands."""
+    return any(
+        "lg_" in value and any(claims_token(word) for word in value.replace(",", " ").replace(";", " ").split())
+        for value in (*request.headers.values(), *request.query.values())
+    )
+
+
+def put_key(request: http.Request, format: str, key: str) -> None:
+    """Put a provider's key in the place of the token, in the header that this format has for it."""
+    for name in (BEARER, *NAMED):
+        request.headers.pop(name, None)
+    for name in PARAMETERS:
+        if claims_token(request.query.get(name, "")):
+            del request.query[name]
+    if format == "google":
+        request.headers["x-goog-api-key"] = key
+    elif format == "anthropic" and not key.startswith(LOGIN):
+        request.headers["x-api-key"] = key
+    else:
+        request.headers["authorization"] = f"Bearer {key}"
+
+
+def _values(request: http.Request) -> Iterator[str]:
+    scheme, _, rest = request.headers.get(BEARER, "").strip().partition(" ")
+    yield rest.strip() if rest else scheme
+    for name in NAMED:
+        yield request.headers.get(name, "").strip()
+    for name in PARAMETERS:
+        yield request.query.get(name, "")

@@ -1,0 +1,129 @@
+"""Who may speak: a token in the proxy's credentials, or in the place of a provider's key, is held to its grant."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from weakref import WeakKeyDictionary
+
+from mitmproxy import connection, http
+
+from lockgate.access.allowed import Reach, refusal
+from lockgate.access.keys import Keys
+from lockgate.access.records import Token
+from lockgate.access.tokens import Tokens
+from lockgate.addons.credentials import has_token, key_tokens, proxy_token, put_key
+from lockgate.addons.record import client_of
+from lockgate.config import Config, Host
+from lockgate.errors import AccessError
+from lockgate.exchange import Exchange
+
+WANTED = "a token is needed: set HTTPS_PROXY to http://TOKEN:@HOST:PORT, or give it in place of the provider's key"
+TWO = "the proxy's credentials and the provider's key are two different tokens: give one"
+NO_KEYS = "a token is in place of the provider's key, and 'access.mode' is 'passthrough': give the provider's own key"
+STRAY = "a token stands in this request where no key belongs: it would be sent to the provider"
+
+
+@dataclass(slots=True)
+class Guest:
+    """Who sends a request."""
+
+    token: Token
+    secret: str = field(repr=False)
+    in_key: bool
+    """Whether the token stands in the place of the provider's key."""
+    key_id: str = ""
+    """The provider key that went in its place."""
+    charged: bool = False
+
+
+class Door:
+    """Lets requests in. Whoever needs no token, and shows none, passes at once."""
+
+    def __init__(self, config: Config, tokens: Tokens, keys: Keys) -> None:
+        self._mode = config.access_mode
+        self._tokens, self._keys = tokens, keys
+        self._shown: WeakKeyDictionary[connection.Client, str] = WeakKeyDictionary()
+
+    def connect(self, flow: http.HTTPFlow) -> None:
+        """Remember what a tunnel's credentials say for all that comes through it; nobody after us sees them."""
+        if secret := proxy_token(flow.request.headers):
+            self._shown[flow.client_conn] = secret
+        flow.request.headers.pop("proxy-authorization", None)
+
+    def concerns(self, flow: http.HTTPFlow) -> bool:
+        """Whether this request has to be looked at: it shows a token, or needs one."""
+        if "proxy-authorization" in flow.request.headers:  # sent without a tunnel
+            self.connect(flow)
+        return self._mode == "token" or flow.client_conn in self._shown or has_token(flow.request)
+
+    async def enter_other(self, flow: http.HTTPFlow) -> None:
+        """To a host that is no model host. Raises AccessError for who needs a token and shows none that can be used."""
+        secret = self._shown.get(flow.client_conn)
+        if secret is not None:
+            await self._tokens.look_up(secret)
+        elif self._mode == "token":
+            raise AccessError(WANTED)
+
+    async def enter(self, flow: http.HTTPFlow) -> Guest | None:
+        """Who this is; None for who needs no token, and shows none.
+
+        Raises AccessError for who may not, StorageError where that cannot be known.
+        """
+        by_proxy, in_key = self._shown.get(flow.client_conn, ""), key_tokens(flow.request)
+        shown = {*in_key, *([by_proxy] if by_proxy else [])}
+        if len(shown) > 1:
+            raise AccessError(TWO)
+        if shown:
+            if in_key and self._mode == "passthrough":
+                raise AccessError(NO_KEYS)
+            secret = shown.pop()
+            return Guest(await self._tokens.look_up(secret), secret, bool(in_key))
+        if has_token(flow.request):
+            raise AccessError(STRAY)
+        if self._mode == "token":
+            raise AccessError(WANTED)
+        return None
+
+    def admit(self, guest: Guest, flow: http.HTTPFlow, host: Host, asked: str, x: Exchange | None = None) -> None:
+        """Hold the request to the grants of the token and its project. Raises AccessError."""
+        reach = Reach(
+            provider=host.format, host=asked, method=flow.request.method, path=flow.request.path,
+            client=client_of(flow), origin=flow.request.headers.get("origin", ""), model=x.model if x else "",
+            document=x.request.document if x else {},
+        )  # fmt: skip
+        for grant in (guest.token.project_grant, guest.token.grant):
+            if why := refusal(grant.allow, reach):
+                raise AccessError(f"the token may not be used {why}")
+
+    async def charge(self, guest: Guest) -> None:
+        """Count the request before it is sent. Raises AccessError where the token's requests are used up."""
+        await self._tokens.charge(guest.token)
+        guest.charged = True
+
+    async def exchange(self, guest: Guest, flow: http.HTTPFlow, host: Host, asked: str) -> None:
+        """Put the provider's key in the token's place. Raises AccessError where there is none, or a token is left."""
+        if guest.in_key:
+            guest.key_id, key = await self._keys.choose(guest.token.project_id, asked, host.format)
+            put_key(flow.request, host.format, key)
+        if has_token(flow.request):
+            raise AccessError(STRAY)
+
+    def answered(self, guest: Guest, status: int, retry_after: str) -> None:
+        """The provider has answered: the request counts."""
+        guest.charged = False
+        if guest.key_id:
+            self._keys.answered(guest.key_id, status, retry_after)
+
+    async def leave(self, guest: Guest) -> None:
+        """The exchange is over; where the provider has not answered, nothing was had for the request."""
+        if guest.charged:
+            guest.charged = False
+            await self._tokens.give_back(guest.token)
+
+    async def refusal(self, guest: Guest) -> str:
+        """Why a token that was let in could not be used now; "" where it could, or nobody knows."""
+        try:
+            await self._tokens.look_up(guest.secret)
+        except AccessError as error:
+            return str(error)
+        return ""
