@@ -51,12 +51,15 @@ class Service:
         watched: Callable[[], Sequence[Path]],
         open_log: Callable[[], None],
         closables: Sequence[Closable],
+        issue: Callable[[], str] = str,
     ) -> None:
         self.config, self.registry = config, registry
         self.gate = gate
         self.addons = [AwaitableStreams(gate.stops.exchanges), route, gate, Settings(config)]
         self._read_rules, self._watched, self._open_log = read_rules, watched, open_log
         self._closables = closables
+        self.issue = issue
+        """Makes a token for a client that this process starts itself; "" where there are none."""
         self._watch: asyncio.Task[None] | None = None
 
     def load(self, loader: Loader) -> None:

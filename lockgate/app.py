@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Awaitable, Callable
+from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from lockgate.access.keyring import keyring_of
 from lockgate.access.keys import Keys
+from lockgate.access.records import Token
+from lockgate.access.token import PREFIX
 from lockgate.access.tokens import Tokens
 from lockgate.addons.door import Door
 from lockgate.addons.gate import Gate
@@ -19,7 +22,7 @@ from lockgate.certs.ca import open_authority
 from lockgate.certs.signing import open_signing_key
 from lockgate.config import Config, Loaded, load
 from lockgate.errors import Error
-from lockgate.exchange import Exchange, ExchangeRow, Ports
+from lockgate.exchange import Exchange, ExchangeRow, Ports, now
 from lockgate.history.history import History
 from lockgate.policies.kill_switch import KillSwitch
 from lockgate.policies.registry import PolicySet, Registry, load_rules
@@ -91,8 +94,14 @@ def build(loaded: Loaded, finished: Finished | None = None) -> Service:
         read_rules=_rules_of(loaded.file),
         watched=lambda: _files_of(loaded.file, registry),
         open_log=open_log,
+        issue=lambda: tokens.issue(_own_token()),
         closables=(models, archive, upkeep, signals, kills, tokens, access, log),
     )
+
+
+def _own_token() -> Token:
+    """For as long as this process lasts, and no longer."""
+    return Token(project_id="", project="", hint=PREFIX, name="run", expires_at=now() + timedelta(days=365))
 
 
 def script_addons() -> list[object]:
