@@ -25,7 +25,7 @@ from sqlalchemy.orm import aliased
 
 from lockgate.storage.answers import USAGE_FIELDS, CostBy, Filter
 from lockgate.storage.models import ExchangeModel, SaidModel
-from lockgate.storage.selecting import conditions, first_since, hidden
+from lockgate.storage.selecting import conditions, first_since, hidden, unpriced
 from lockgate.storage.words import Term, fts5_query, runs, tsquery
 
 RANKED_HITS = 10_000
@@ -68,13 +68,12 @@ def searching(
 def costing(by: CostBy, where: Filter, *, sqlite: bool) -> Select[*tuple[Any, ...]]:
     """One row for each key, the dearest first."""
     key = _day(sqlite=sqlite) if by == "day" else _KEYS[by]
-    has_tokens = _EXCHANGE.input_tokens.is_not(None)
     cost = func.coalesce(func.sum(_EXCHANGE.cost_nano_usd), 0)
     sums = (
         func.count().label("exchanges"),
         *(func.coalesce(func.sum(_EXCHANGE[name]), 0).label(name) for name in USAGE_FIELDS),
         cost.label("nano_usd"),
-        _count(has_tokens & _EXCHANGE.cost_nano_usd.is_(None)).label("unpriced"),
+        _count(unpriced()).label("unpriced"),
         _count(_EXCHANGE.counted_by == "tiktoken").label("estimated"),
     )
     query = select(key.label("key"), *sums).where(*conditions(where)).group_by(key)
