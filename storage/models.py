@@ -6,7 +6,6 @@ from datetime import datetime
 from typing import Any
 
 from sqlalchemy import JSON, BigInteger, Float, ForeignKey, Index, Integer, LargeBinary, MetaData, Text
-from sqlalchemy.dialects.postgresql import TSVECTOR
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
 from lockgate.storage.answers import USAGE_FIELDS
@@ -255,8 +254,8 @@ class DecisionModel(Base):
 class SaidModel(Base):
     """A text that can be searched, or a piece of one: what is new in a request, and replies.
 
-    The text itself stands where it was said: in `message`, else in the comm's body. PostgreSQL's index of it is
-    `words`; SQLite's is the table said_fts, which keeps no text either.
+    The text itself stands where it was said: in `message`, else in the comm's body. SQLite's index of it is the table
+    said_fts; PostgreSQL's knows which words a text has, and `words` in which order (`lockgate.storage.words`).
     """
 
     __tablename__ = "said"
@@ -269,7 +268,7 @@ class SaidModel(Base):
     """Which piece of the message's texts, or of the comm's, it is."""
     digest: Mapped[bytes] = mapped_column(LargeBinary())
     """Of the text and its role: what an exchange says twice, as where a rule changed only some of it, is found once."""
-    words: Mapped[str | None] = mapped_column(Text().with_variant(TSVECTOR(), "postgresql"), deferred=True)
+    words: Mapped[Word | None] = mapped_column(deferred=True)
 
     __table_args__ = (
         Index(None, "exchange_id", "digest", unique=True),

@@ -13,6 +13,7 @@ from types import TracebackType
 from typing import Any, Self
 
 from sqlalchemy import ColumnElement, Select, Text, cast, func, or_, select
+from sqlalchemy import text as sql_text
 from sqlalchemy.exc import DBAPIError
 
 from lockgate.errors import Error
@@ -49,7 +50,7 @@ from lockgate.storage.models import (
 from lockgate.storage.places import texts_at
 from lockgate.storage.said import Said
 from lockgate.storage.schema import cannot_open, require_current
-from lockgate.storage.searching import FEW_EXCHANGES, costing, searching
+from lockgate.storage.searching import FEW_EXCHANGES, PLACES_IN_MEMORY, costing, searching
 from lockgate.storage.selecting import is_led, listing
 from lockgate.storage.threads import WHOLE
 from lockgate.storage.words import Term, excerpt, terms
@@ -110,7 +111,8 @@ class Queries:
         search = terms(text)
         where = replace(where or Filter(), kind=None)  # only conversations say anything
         among = await self._few(where) if self._sqlite else None
-        rows = await self._rows(searching(search, where, limit=limit, sqlite=self._sqlite, among=among))
+        query = searching(search, where, limit=limit, sqlite=self._sqlite, among=among)
+        rows = await self._rows(query, first="" if self._sqlite else PLACES_IN_MEMORY)
         said = await texts_at(self._rows, rows)
         return [_hit(row, one, search) for row, one in zip(rows, said, strict=True)]
 
@@ -252,9 +254,11 @@ class Queries:
             raise Error(f"{id!r} fits several exchanges: {', '.join(found)}; give more digits of the one you mean")
         return found[0] if found else None
 
-    async def _rows(self, query: Select[*tuple[Any, ...]]) -> list[Row]:
+    async def _rows(self, query: Select[*tuple[Any, ...]], *, first: str = "") -> list[Row]:
         try:
             async with self._engine.connect() as connection:
+                if first:
+                    await connection.execute(sql_text(first))
                 result = await connection.execute(query)
                 return [dict(row) for row in result.mappings()]
         except DBAPIError as error:
