@@ -45,6 +45,7 @@ BUILT_IN = {
     "system_note": "lockgate.policies.system_note:SystemNote",
     "invisible_text": "lockgate.policies.invisible_text:InvisibleText",
     "link_exfiltration": "lockgate.policies.link_exfiltration:LinkExfiltration",
+    "tool_strip": "lockgate.policies.tool_strip:ToolStrip",
     "tool_schema": "lockgate.policies.tool_schema:ToolSchema",
 }
 ENTRY_POINTS = "lockgate.policies"
