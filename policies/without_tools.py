@@ -95,8 +95,8 @@ def _choice(choice: Any, names: Collection[str], format: str) -> Any:
 def _allowed(choice: Json, names: Collection[str]) -> Any:
     inner: Any = choice.get("allowed_tools")
     holder = cast(Json, inner) if isinstance(inner, dict) else choice  # Chat has them one level down
-    tools = cast(list[Any], holder.get("tools") or [])
-    left = [one for one in tools if not (isinstance(one, dict) and _names(cast(Json, one), names))]
+    tools = [one for _, one in objects(holder.get("tools"))]
+    left = [one for one in tools if not _names(one, names)]
     if len(left) == len(tools):
         return choice
     if not left:
@@ -104,11 +104,11 @@ def _allowed(choice: Json, names: Collection[str]) -> Any:
     return {**choice, "allowed_tools": {**holder, "tools": left}} if holder is inner else {**choice, "tools": left}
 
 
-def _names(choice: Json, names: Collection[str]) -> bool:
+def _names(choice: Mapping[str, Any], names: Collection[str]) -> bool:
     """Whether a choice is about one of these tools: by its name, one level down or not, or by its type."""
     kind = choice.get("type")
     inner: Any = choice.get(str(kind))
-    holders = [choice, *([cast(Json, inner)] if isinstance(inner, dict) else [])]
+    holders = [choice, *([cast(Mapping[str, Any], inner)] if isinstance(inner, dict) else [])]
     said = [holder[key] for holder in holders for key in ("name", "server_label") if key in holder]
     return any(name in names for name in (said or [kind]))
 
