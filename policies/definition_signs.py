@@ -95,7 +95,7 @@ _MUST = compile_pattern(
 )
 _TURNS = compile_pattern("|".join((
     r"\b(?:b?cc|recipients?|replace|redirect\w*|override|overwrite|reroute|forward|swap|silently|secretly)\b",
-    r"\b(?:(?:change|set|add) the|proxy|is (?:deprecated|unsafe|broken|disabled)|has been (?:replaced|disabled|moved))\b",
+    r"\b(?:(?:change|set|add) the|is (?:deprecated|unsafe|broken|disabled)|has been (?:replaced|disabled|moved))\b",
     r"https?://|[\w.+-]+@[\w-]+\.\w",
 )), True)  # fmt: skip
 _ENDS = re.compile(r"[.!?](?:\s|$)|\n\s*\n")

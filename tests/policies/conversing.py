@@ -89,8 +89,11 @@ async def exchanged(wire: Wire, rules: Rule | Sequence[Rule], *parts: Text | Cal
         return Said(request=x.request, turn=None, decisions=tuple(x.decisions))
     reply = format.reply(x.request, streamed=wire.streamed, hold_calls=pipeline.holds_calls)
     came, out = wire.reply(*parts), list[bytes]()
+    frames = [*reply.receive_data(came), *reply.receive_data(b"")]
     try:
-        for frame in [*reply.receive_data(came), *reply.receive_data(b"")]:
+        if pipeline.holds_turn:
+            await pipeline.turn(Turn(body=came, events=tuple(event for frame in frames for event in frame.events)))
+        for frame in frames:
             out.append(reply.emit(frame, await pipeline.reply(frame.events)))
     except Refused as refusal:
         return Said(request=x.request, turn=None, decisions=tuple(x.decisions), refused=str(refusal))
