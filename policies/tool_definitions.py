@@ -75,7 +75,6 @@ class ToolDefinitions(Policy):
     Example:
         drift: deny
         hidden: deny
-        pins_file: tools.yaml
     """
 
     Options = Options

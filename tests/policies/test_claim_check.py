@@ -12,6 +12,7 @@ from lockgate.events import ToolCall
 from lockgate.policies.check_runs import CALLS, Run, asks_for_checks, runs_in, subjects_of
 from lockgate.policies.claim_check import verdicts_on
 from lockgate.policies.claims import TEXT_CHARS, claims_in
+from lockgate.policies.run_summaries import Subject
 from lockgate.wire.whole import format_of
 from tests.addons.wires import WIRES
 from tests.datasets.reading import rows
@@ -22,7 +23,10 @@ FAILED = "FAILED tests/test_cart.py::test_total - assert 3 == 4\n2 failed, 46 pa
 PASSED = "48 passed in 1.20s"
 EDIT = ("Edit", {"file_path": "/work/cart.py", "old_string": "a", "new_string": "b"}, "The file was changed.")
 TEXT = "I fixed the total. All tests pass."
-NOTE = "[Note by Lockgate, which saw the results: this reply says that tests pass, but the last test run, `pytest -q`, failed:"
+NOTE = "[Note by Lockgate, which saw the results: this reply says that tests pass, but the last test run, `pytest -q`,"
+
+
+EVERY: Sequence[Subject] = ("tests", "build", "types", "lint")
 
 
 def ran(result: str, command: str = "pytest -q") -> tuple[str, dict[str, Any], str]:
@@ -129,9 +133,9 @@ def test_what_the_history_says(done: Sequence[Any], score: float) -> None:
 
 
 def worst(text: str, runs: Sequence[Run]) -> float:
-    subjects = ["tests", "build", "types", "lint"]
-    found = [one.score for claim in claims_in(text) for one in verdicts_on(claim, runs, subjects, whole=True)]  # pyright: ignore[reportArgumentType]
-    return max(found, default=0)
+    return max(
+        (one.score for claim in claims_in(text) for one in verdicts_on(claim, runs, EVERY, whole=True)), default=0
+    )
 
 
 async def test_a_history_that_is_not_whole_tells_of_failures_only() -> None:
@@ -154,7 +158,7 @@ def test_codex_items() -> None:
         {"type": "custom_tool_call_output", "call_id": "a", "output": "Done!"},
         {"type": "custom_tool_call", "call_id": "b", "name": "exec", "input": script},
         {"type": "custom_tool_call_output", "call_id": "b", "output": [{"type": "input_text", "text": FAILED}]},
-        {"type": "local_shell_call", "call_id": "c", "action": {"type": "exec", "command": ["bash", "-lc", "ruff check ."]}},
+        {"type": "local_shell_call", "call_id": "c", "action": {"command": ["bash", "-lc", "ruff check ."]}},
         {"type": "local_shell_call_output", "call_id": "c", "output": "Found 2 errors."},
         {"type": "shell_call", "call_id": "d", "action": {"commands": ["cargo build"]}},
         {"type": "shell_call_output", "call_id": "d", "output": [
