@@ -143,14 +143,15 @@ _ALIKE = str.maketrans("аеорсухіјѕԁһοαν01|$5іӏ", "aeopcyxijsdho
 
 
 def lookalikes(tools: Sequence[Definition]) -> Iterator[Sign]:
-    """Pairs of tools whose names people and models take for one another."""
-    seen: dict[str, str] = {}
+    """Pairs of tools whose names are the same, or that people and models take for one another."""
+    seen: dict[str, Definition] = {}
     for tool in tools:
-        name = tool.full_name
-        other = seen.setdefault(_skeleton(name), name)
-        if other != name:
-            same = _plain(other) == _plain(name)
-            yield Sign("lookalike", name, 0.5 if same else 0.8, f"looks like {other}")
+        other = seen.setdefault(_skeleton(tool.full_name), tool)
+        if other is not tool and other.full_name == tool.full_name:
+            yield Sign("lookalike", tool.full_name, 0.8, "is defined in two ways")
+        elif other is not tool:
+            same = _plain(other.full_name) == _plain(tool.full_name)
+            yield Sign("lookalike", tool.full_name, 0.5 if same else 0.8, f"looks like {other.full_name}")
 
 
 def _plain(name: str) -> str:

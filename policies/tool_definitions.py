@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections import OrderedDict
+import asyncio
+from collections import Counter, OrderedDict
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
@@ -84,7 +85,7 @@ class ToolDefinitions(Policy):
         return Shared(read_pins(options.pins_file))
 
     async def on_request(self, request: Request, x: Exchange) -> Request:
-        signs = list(self._signs(request, x))
+        signs = await self._signs(request, x)
         for sign in signs:
             if getattr(self.options, sign.case) == "deny":
                 raise Blocked(_sentence(sign), reason=_reason(sign), score=sign.score)
@@ -94,25 +95,26 @@ class ToolDefinitions(Policy):
             self.reason = "; ".join(_reason(sign) for sign in news[:5])
         return request
 
-    def _signs(self, request: Request, x: Exchange) -> Iterator[Sign]:
+    async def _signs(self, request: Request, x: Exchange) -> list[Sign]:
         """What is to be told of the request's tools."""
         options: Options = self.options
         tools = {digest_of(tool): tool for tool in definitions_in(request) if not self._is_ignored(tool)}
-        found = [*self._changes(tools, x), *self._scans(tools, x), *lookalikes(list(tools.values()))]
-        for sign in found:
-            if sign.score >= options.threshold and getattr(options, sign.case) != "allow":
-                yield sign
+        found = [*self._changes(tools, x), *lookalikes(list(tools.values()))]
+        for digest in tools:
+            found += await self._scanned(digest, tools, x)
+        return [sign for sign in found if sign.score >= options.threshold and getattr(options, sign.case) != "allow"]
 
     def _changes(self, tools: Mapping[str, Definition], x: Exchange) -> Iterator[Sign]:
         file: Mapping[str, str] | None = self.shared.file
         pins = None if x.purpose == "side" else self.shared.pins.of(x)
+        names = Counter(tool.full_name for tool in tools.values())
         for digest, tool in tools.items():
             name = tool.full_name
             if file is not None and name not in file:
                 yield Sign("unpinned", name, 0.6, "is not among the pinned tools")
             elif file is not None and file[name] != digest:
                 yield Sign("drift", name, 1.0, "is not the pinned one")
-            if pins is not None and pins.get(name) != digest:
+            if pins is not None and names[name] == 1 and pins.get(name) != digest:
                 yield from self._drift(pins.get(name), tool, digest, x)
 
     def _drift(self, old: str | None, tool: Definition, digest: str, x: Exchange) -> Iterator[Sign]:
@@ -125,24 +127,25 @@ class ToolDefinitions(Policy):
                 return  # what the session showed first stays what counts
         pins.pin(x, tool, digest)
 
-    def _scans(self, tools: Mapping[str, Definition], x: Exchange) -> Iterator[Sign]:
-        every = list(tools.values())
-        names = tuple(tool.full_name for tool in every)
-        for digest, tool in tools.items():
-            weight = OWN if self._is_own(tool, x) else 1
-            score, why = self._looked((digest,), partial(hidden, tool))
-            yield Sign("hidden", tool.full_name, round(score * weight, 3), why)
-            if weight == 1:
-                score, why = self._looked((digest, *names), partial(shadowing, tool, every))
-                yield Sign("shadowing", tool.full_name, score, why)
+    async def _scanned(self, digest: str, tools: Mapping[str, Definition], x: Exchange) -> list[Sign]:
+        tool, every = tools[digest], list(tools.values())
+        weight = OWN if self._is_own(tool, x) else 1
+        score, why = await self._looked((digest,), partial(hidden, tool))
+        signs = [Sign("hidden", tool.full_name, round(score * weight, 3), why)]
+        if weight == 1:
+            names = (other.full_name for other in every)
+            score, why = await self._looked((digest, *names), partial(shadowing, tool, every))
+            signs.append(Sign("shadowing", tool.full_name, score, why))
+        return signs
 
-    def _looked(self, key: tuple[str, ...], look: Callable[[], tuple[float, str]]) -> tuple[float, str]:
+    async def _looked(self, key: tuple[str, ...], look: Callable[[], tuple[float, str]]) -> tuple[float, str]:
+        """What a look tells, remembered; a first look takes a while, so it is taken beside the event loop."""
         looked: OrderedDict[tuple[str, ...], tuple[float, str]] = self.shared.looked
-        if key not in looked:
-            looked[key] = look()
+        if (found := looked.get(key)) is None:
+            found = looked[key] = await asyncio.to_thread(look)
             if len(looked) > KEPT:
                 looked.popitem(last=False)
-        return looked[key]
+        return found
 
     def _is_news(self, sign: Sign, x: Exchange) -> bool:
         told: OrderedDict[tuple[str, str, str], None] = self.shared.told

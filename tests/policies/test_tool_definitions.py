@@ -204,6 +204,14 @@ async def test_names_that_look_the_same(names: tuple[str, str], alike: bool) -> 
     assert ("looks like" in said) is alike
 
 
+async def test_one_name_for_two_tools() -> None:
+    found = rule("tool_definitions")
+    two = [described(BASE), described("Something else.")]
+    assert await told(found, two, session_id="s") == "lookalike: mcp__box__find: is defined in two ways"
+    assert await told(found, two, session_id="s") == ""
+    assert await told(found, [described(BASE), described(BASE)], session_id="t") == ""
+
+
 async def test_an_alert_is_given_once_a_session_and_the_rest_by_option() -> None:
     found = rule("tool_definitions")
     assert await told(found, [described(MISLEADING[0])], session_id="s") != ""
