@@ -73,7 +73,7 @@ def test_show(name: str, capsys: pytest.CaptureFixture[str]):
 
 
 def test_show_of_what_there_is_not():
-    with pytest.raises(ConfigError, match="unknown policy 'nothing'; there are: .*command_egress, "):
+    with pytest.raises(ConfigError, match=r"unknown policy 'nothing'; there are: .*command_egress, "):
         run("show", "nothing")
 
 
