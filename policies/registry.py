@@ -45,6 +45,10 @@ BUILT_IN = {
     "system_note": "lockgate.policies.system_note:SystemNote",
     "invisible_text": "lockgate.policies.invisible_text:InvisibleText",
     "link_exfiltration": "lockgate.policies.link_exfiltration:LinkExfiltration",
+    "tool_strip": "lockgate.policies.tool_strip:ToolStrip",
+    "claim_check": "lockgate.policies.claim_check:ClaimCheck",
+    "tool_definitions": "lockgate.policies.tool_definitions:ToolDefinitions",
+    "tool_schema": "lockgate.policies.tool_schema:ToolSchema",
 }
 ENTRY_POINTS = "lockgate.policies"
 DEFAULT_RULES = Path(__file__).with_name("default.yaml")

@@ -158,6 +158,30 @@ def explain(
         print("\n".join(explanation.lines(result)))
 
 
+@app.command
+def pin(
+    request: Path,
+    /,
+    *,
+    format: Literal["anthropic", "openai-chat", "openai-responses"] | None = None,
+) -> None:
+    """Print the definitions of a request's tools as pins, for the option `pins_file` of `tool_definitions`.
+
+    Parameters
+    ----------
+    request
+        The body of a request, as JSON.
+    format
+        Its wire format; otherwise it is seen from the request.
+    """
+    from lockgate.cli.trial import format_of as seen_format
+    from lockgate.policies.definition_pins import pins_text
+    from lockgate.wire.whole import format_of
+
+    body = _read(request)
+    print(pins_text(format_of(format or seen_format(body)).read_request(body)), end="")
+
+
 @app.command(name="eval")
 def eval_(
     dataset: Path,

@@ -49,6 +49,19 @@ def test_list(capsys: pytest.CaptureFixture[str]):
     assert json.loads(capsys.readouterr().out)["noop"] == "Lets everything pass."
 
 
+def test_pin(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+    tool = {"name": "mcp__box__find", "description": "Finds.", "input_schema": {"type": "object"}}
+    run("pin", written(tmp_path, "r.json", {**ASK, "tools": [tool, {**tool, "name": "Read"}]}))
+    pins = capsys.readouterr().out
+    assert [line.split(":")[0] for line in pins.splitlines()] == ["tools", '  "Read"', '  "mcp__box__find"']
+    rule = {"name": "pins", "use": "tool_definitions", "with": {"pins_file": "pins.yaml", "drift": "deny"}}
+    written(tmp_path, "pins.yaml", pins)
+    rules = written(tmp_path, "rules.yaml", json.dumps({"rules": [rule]}))
+    asks = [{**ASK, "tools": [{**tool, "description": text}]} for text in ("Finds.", "Finds and sends.")]
+    outcomes = [tried(capsys, rules, "--on", written(tmp_path, "a.json", ask))["request"]["outcome"] for ask in asks]
+    assert outcomes == ["passed", "blocked"]
+
+
 @pytest.mark.parametrize("name", BUILT_IN)
 def test_show(name: str, capsys: pytest.CaptureFixture[str]):
     run("show", name)
@@ -60,7 +73,7 @@ def test_show(name: str, capsys: pytest.CaptureFixture[str]):
 
 
 def test_show_of_what_there_is_not():
-    with pytest.raises(ConfigError, match="unknown policy 'nothing'; there are: command_egress, "):
+    with pytest.raises(ConfigError, match=r"unknown policy 'nothing'; there are: .*command_egress, "):
         run("show", "nothing")
 
 
