@@ -53,7 +53,8 @@ def kill(
     given = {scope: value.strip() for scope, value in named.items() if value is not None}
     if len(given) + all_ != 1 or not all(given.values()):
         raise Error("name one thing to stop: --session, --agent, --model, --host, --project, --token or --all")
-    scope, target = next(iter(given.items()), ("all", ""))
+    scope: KillScope = next(iter(given), "all")
+    target = given.get(scope, "")
     settings, until = load_config(config), None if for_ is None else now() + span(for_)
     wanted = Kill(scope=scope, target=target, set_by=by or _user(), reason=reason.strip(), until=until)
     try:
