@@ -6,7 +6,7 @@ import asyncio
 import json
 from asyncio.subprocess import PIPE, STDOUT
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 from typing import Any
 
@@ -120,7 +120,14 @@ async def serving(folder: Path, settings: dict[str, Any]) -> AsyncIterator[int]:
     """A proxy's process with a home of its own; gives its port."""
     file = configured(folder, settings)
     process = await asyncio.create_subprocess_exec(
-        LOCKGATE, "serve", "--config", str(file), env=environment(folder), stdout=PIPE, stderr=STDOUT, cwd=folder
+        LOCKGATE,
+        "serve",
+        "--config",
+        str(file),
+        env=environment(folder, PYTHONUNBUFFERED="1"),
+        stdout=PIPE,
+        stderr=STDOUT,
+        cwd=folder,
     )
     assert process.stdout
     told = b""
@@ -154,14 +161,14 @@ async def test_two_processes_on_one_database_stop_and_go_on(postgres_url: str, t
     tls.confdir.chmod(0o700)
     for each in tls.confdir.iterdir():
         each.chmod(0o600)
-    async with running_provider(tls) as provider:
+    async with running_provider(tls) as provider, AsyncExitStack() as opened:
         upstream = {"upstream": f"https://127.0.0.1:{provider.port}", "upstream_ca": str(tls.provider_ca)}
         settings = {
             "database": postgres_url, "ca": str(tls.confdir), "rules": [],
             "hosts": {"api.anthropic.com": {"format": "anthropic", **upstream}},
         }  # fmt: skip
         async with serving(tmp_path / "one", settings) as one, serving(tmp_path / "two", settings) as two:
-            clients = [await connected(port, tls) for port in (one, two)]
+            clients = [await connected(port, tls, opened) for port in (one, two)]
             replies = [await client.send(ASK, path=PATH) for client in clients]
             served = [await provider.next() for _ in clients]
             for each in served:
@@ -176,13 +183,13 @@ async def test_two_processes_on_one_database_stop_and_go_on(postgres_url: str, t
                 assert not (await reply.over()).complete
                 await soon(each.gone.wait())
             for port in (one, two):
-                refused = await (await (await connected(port, tls)).send(ASK, path=PATH)).over()
+                refused = await (await (await connected(port, tls, opened)).send(ASK, path=PATH)).over()
                 assert refused.status == 400
                 assert b"A drill" in refused.body
             await lockgate(tmp_path / "two", "kill", "lift", done["id"])
             for port in (one, two):
                 while True:  # until this proxy has heard of it
-                    reply = await (await connected(port, tls)).send(ASK, path=PATH)
+                    reply = await (await connected(port, tls, opened)).send(ASK, path=PATH)
                     waiting = asyncio.ensure_future(provider.next())
                     over = asyncio.ensure_future(reply.over())
                     await soon(asyncio.wait((waiting, over), return_when=asyncio.FIRST_COMPLETED))
@@ -193,6 +200,8 @@ async def test_two_processes_on_one_database_stop_and_go_on(postgres_url: str, t
                     waiting.cancel()
 
 
-async def connected(port: int, tls: Tls) -> H1Client:
+async def connected(port: int, tls: Tls, opened: AsyncExitStack) -> H1Client:
     host = "api.anthropic.com"
-    return H1Client(*await tunnel(port, host, 443, tls.for_client("h1")), host)
+    client = H1Client(*await tunnel(port, host, 443, tls.for_client("h1")), host)
+    opened.callback(client.close)
+    return client
