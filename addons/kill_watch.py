@@ -140,7 +140,10 @@ class KillWatch:
     async def _watch_file(self) -> None:
         while True:
             await asyncio.sleep(LOOK_SECONDS)
-            self._look()
+            try:
+                self._look()
+            except Exception as error:
+                log.error("the stop file could not be heeded: %s", told(error))
 
     def _look(self) -> None:
         kill, sentence = look(self._path)

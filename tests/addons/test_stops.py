@@ -392,3 +392,22 @@ async def test_a_kill_during_the_connection_to_the_provider_sends_nothing(
         assert (reply.status, reply.complete) == (400, True)
         assert at.provider.requests == 0
         await refused(at, outcome="blocked")
+
+
+async def test_what_cannot_be_ended_by_its_own_means_loses_its_connection(
+    tls: Tls, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with gated(tls) as at:
+        reply = await (await at.client()).send(ASK, path=PATH)
+        served = await at.provider.next()
+        await served.start()
+        await served.send(START)
+        await reply.until(START)
+        monkeypatch.setattr(at.gate.stops, "end", lambda *_: 1 / 0)
+        at.stop(ALL)
+        await reply.over()
+        await soon(served.gone.wait())
+        assert not reply.complete
+        await at.log.ended()
+        assert ["could not be ended by its own means" in each for each in at.proxy.crashes] == [True]
+        at.proxy.crashes.clear()

@@ -53,6 +53,16 @@ def test_what_has_passed_or_was_lifted_is_only_remembered(url: str) -> None:
     assert not after[lifted.id].holds(now())
 
 
+def test_what_rules_set_goes_some_time_after_it_has_passed(url: str) -> None:
+    past = now() - kills_module.KEPT - timedelta(days=1)
+    by_rule, by_hand = (Kill(scope="session", target="s", set_by=by, until=past) for by in ("rule protocol", "ana"))
+    last = Kill(scope="all")
+    with Kills(url) as kills:
+        for kill in (by_rule, by_hand, last):
+            kills.add(kill)
+        assert kills.every() == [last, by_hand]
+
+
 def test_the_beginning_of_an_id_is_enough_where_no_other_has_it(url: str) -> None:
     kill = Kill(scope="all")
     twin = dataclasses.replace(kill, id=kill.id[:-1] + ("0" if kill.id[-1] != "0" else "1"))
