@@ -56,7 +56,7 @@ def kill(
         raise Error("name one thing to stop: --session, --agent, --model, --host, --project, --token or --all")
     if len(reason) > REASON_CHARACTERS:
         raise Error(f"a reason has at most {REASON_CHARACTERS:,} characters: clients are shown it")
-    scope: KillScope = next(iter(given), "all")
+    scope: KillScope = next(iter(given)) if given else "all"
     target = given.get(scope, "")
     settings, until = load_config(config), None if for_ is None else now() + span(for_)
     wanted = Kill(scope=scope, target=target, set_by=by or _user(), reason=reason.strip(), until=until)
