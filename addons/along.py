@@ -37,5 +37,8 @@ class ReadAlong:
         self._ended(passage, None)
 
     def closed(self, reason: str, by_client: bool) -> None:
+        if self._passage.refused:
+            self._ended(self._passage, None)
+            return
         self._passage.fault = self._passage.fault or reason
         self._ended(self._passage, "gone" if by_client else "cut")

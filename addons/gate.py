@@ -4,23 +4,25 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any, cast
 
 from mitmproxy import http
 
 from lockgate.addons.along import ReadAlong
 from lockgate.addons.identify import agent_of, marks_of
-from lockgate.addons.passage import Finished, Passage, set_body
+from lockgate.addons.passage import Finished, Passage, refuse
 from lockgate.addons.record import client_of, record_side_call
 from lockgate.addons.reply import FAILED, StreamedReply, judge_whole
 from lockgate.addons.route import Route
+from lockgate.addons.stops import Side, Stops
 from lockgate.addons.stream import ANSWERS, CLIENT_LEFT, Answers
 from lockgate.config import Config, Host
 from lockgate.errors import StorageError, WireError, told
 from lockgate.exchange import Exchange, Outcome, Ports
 from lockgate.history.asked import Asked
 from lockgate.history.history import History, Standing
+from lockgate.policies.kill_switch import KillSwitch
 from lockgate.policies.pipeline import Pipeline, Refused
 from lockgate.policies.registry import Registry
 from lockgate.redaction import credentials_in
@@ -34,17 +36,6 @@ DRAIN_SECONDS = 60.0
 """How long the end of the proxy waits for shadow rules that still think about replies that have gone out."""
 
 
-@dataclass(frozen=True, slots=True)
-class Side:
-    """A flow of a model host that carries no conversation."""
-
-    host: str
-    provider: str
-    refused: str = ""
-    recorded: bool = True
-    """False where the log itself is why the request was refused: it takes no more."""
-
-
 class Gate:
     """Asks the rules about every exchange, and tells the log."""
 
@@ -56,15 +47,21 @@ class Gate:
         ports: Ports,
         finished: Finished,
         history: History | None = None,
+        switch: KillSwitch | None = None,
     ) -> None:
         self.config, self.route, self.registry, self.ports = config, route, registry, ports
-        self.history = history or History()
+        self.history, self.stops = history or History(), Stops(switch or KillSwitch(), route)
         self._finished = finished
         self._passages: dict[str, Passage] = {}
         self._sides: dict[str, Side] = {}
         self._ending: set[asyncio.Task[None]] = set()
 
     # Requests
+
+    def http_connect(self, flow: http.HTTPFlow) -> None:
+        """A tunnel that is stopped is not built; connections to model hosts are, as each request is told why."""
+        if self.route.model_host(flow) is None and not flow.response:
+            self.stops.refuse_other(flow)
 
     def requestheaders(self, flow: http.HTTPFlow) -> None:
         """Decide from its headers what a request is: an exchange, a side call, or none of Lockgate's business."""
@@ -76,17 +73,17 @@ class Gate:
     def _sort(self, flow: http.HTTPFlow) -> None:
         found = self.route.model_host(flow)
         if found is None:
-            if not self.route.refuse_other(flow):
+            if not (self.route.refuse_other(flow) or self.stops.refuse_other(flow)):
                 _stream_through(flow)
             return
         asked, host = found
         endpoint = endpoint_for(flow.request.method, flow.request.path)
         flow.request.stream = False  # whatever stream_large_bodies says
         words = endpoint.format if endpoint else FAMILIES[host.format]
-        refusal = self._refusal(flow, asked, known=endpoint is not None)
+        refused = self._refusal(flow, asked, known=endpoint is not None)
         flow.request.headers.pop("upgrade", None)  # to what cannot be read; a proxy may leave it out
-        if refusal:
-            status, sentence = refusal
+        if refused:
+            status, sentence = refused
             self._sides[flow.id] = Side(asked, host.format, sentence)
             flow.response = refuse(words, sentence, status)
         elif endpoint is None:
@@ -107,6 +104,8 @@ class Gate:
             return 426, "Lockgate reads this host's HTTP replies only: use HTTPS with server-sent events."
         if self.route.misdirected(flow, asked):
             return 421, f"this connection is for {asked}, and the request names {flow.request.pretty_host}."
+        if not known and (refused := self.stops.refused(flow, asked)):
+            return 400, str(refused)
         if not known and self.config.unknown_endpoint == "block":
             path = flow.request.path.partition("?")[0]
             return 400, f"Lockgate does not know {flow.request.method} {path}, and 'unknown_endpoint' is 'block'."
@@ -172,10 +171,13 @@ class Gate:
         passage = Passage(flow, x, endpoint, pipeline, self.config.limits, self.history, standing)
         self._passages[flow.id] = passage
         passage.begin()
+        self.stops.check(passage)
         if passage.pipeline.judges_reply and x.request.document.get("background"):
             raise WireError("its reply would be fetched later, where no rule sees it; ask without 'background'")
         x.origin = self.route.origin(flow, host)
-        await passage.judge_request()
+        await passage.unless_stopped(passage.judge_request())
+        self.stops.check(passage)  # of the model that it goes to
+        passage.is_sent = True
         self.route.send(flow, host)
 
     async def _stand(self, x: Exchange, headers: http.Headers, endpoint: Endpoint) -> Standing | None:
@@ -254,7 +256,8 @@ class Gate:
             passage.take_error()
             return
         try:
-            await judge_whole(passage, flow.response.headers.get("content-encoding", ""))
+            encoding = flow.response.headers.get("content-encoding", "")
+            await passage.unless_stopped(judge_whole(passage, encoding))
         except Refused as refusal:
             passage.refused = refusal
             flow.response = refuse(passage.format, str(refusal), 400)
@@ -273,9 +276,15 @@ class Gate:
         message = flow.error.msg if flow.error else ""
         if side := self._sides.pop(flow.id, None):
             self._record_side(flow, side)
-        elif passage := self._passages.get(flow.id):
+        elif (passage := self._passages.get(flow.id)) and passage.refused:
+            self._end(passage, None)
+        elif passage:
             passage.fault = passage.fault or message
             self._end(passage, "gone" if flow.metadata.get(CLIENT_LEFT) else "cut")
+
+    def stop_exchanges(self) -> None:
+        """End what is under way and is stopped now."""
+        self.stops.apply(self._passages, self._sides)
 
     # The end
 
@@ -301,15 +310,6 @@ class Gate:
             self._end(passage, "cut")
         if self._ending:
             await asyncio.wait(self._ending, timeout=DRAIN_SECONDS)
-
-
-def refuse(format: Format, sentence: str, status: int) -> http.Response:
-    """A refusal in the provider's error format."""
-    response = http.Response.make(status, b"", {"content-type": "application/json"})
-    set_body(response, format.error_body(sentence))
-    if status == 426:
-        response.headers["upgrade"], response.headers["connection"] = "HTTP/1.1", "upgrade, close"
-    return response
 
 
 def _is_success(response: http.Response) -> bool:

@@ -39,6 +39,10 @@ class ReplyStream(Protocol):
         """The last words to the client before the abort, when upstream failed in the middle of the reply."""
         ...
 
+    def cut(self, message: str, /) -> bytes:
+        """The last words to the client where the exchange is cut from outside; b"" where only a reset is safe."""
+        ...
+
     def closed(self, reason: str, by_client: bool, /) -> None:
         """Called once if the stream is over before its own end: by the client, or upstream failed, aborted, killed."""
         ...
@@ -105,11 +109,18 @@ class Held:
     def abandon(self, reason: str) -> None:
         """Cancels the work and lets the stream go on at once, however long the work takes to stop."""
         self.is_abandoned = True
-        if not self.task.done():
-            _abandoned.add(self.task)
-            self.task.add_done_callback(_forget)
-            self.task.cancel(reason)
+        leave(self.task, reason)
         _wake(self._waiting)
+
+
+def leave(task: asyncio.Task[None], reason: str) -> None:
+    """Cancels what is under way, and waits for nothing."""
+    if task.done():
+        _forget(task)
+    else:
+        _abandoned.add(task)
+        task.add_done_callback(_forget)
+        task.cancel(reason)
 
 
 def _wake(future: asyncio.Future[None] | None) -> None:

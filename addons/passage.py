@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from time import perf_counter
+from typing import Any
 
 from mitmproxy import http
 
+from lockgate.addons.held import leave
 from lockgate.addons.record import Recorder, client_of
 from lockgate.addons.view import show
 from lockgate.config import Limits
@@ -19,7 +22,7 @@ from lockgate.exchange import Decision, Exchange, ExchangeRow, Outcome, Record, 
 from lockgate.history.history import History, Standing
 from lockgate.policies.pipeline import Pipeline, Refused
 from lockgate.redaction import concealed
-from lockgate.wire.codec import Frame, Reply
+from lockgate.wire.codec import Format, Frame, Reply
 from lockgate.wire.document import dumps
 from lockgate.wire.encoding import decode_body
 from lockgate.wire.endpoints import Endpoint
@@ -70,6 +73,10 @@ class Passage:
         self._began = perf_counter()
         self._first_byte: float | None = None
         self._ended = False
+        self.is_sent = False
+        """Whether the provider has been asked, or is about to be."""
+        self._stopped: asyncio.Future[None] | None = None
+        """Set while something is waited for that a stop need not wait for."""
 
     def begin(self) -> None:
         """Tell the log that an exchange was let in, with its request as the client sent it."""
@@ -88,6 +95,36 @@ class Passage:
         body = dumps(self.x.request.document)
         set_body(self.flow.request, body)
         self.x.ports.log.put(self._recorder.changed_request(self._concealed(body)))
+
+    def stop(self, refusal: Refused, reason: str) -> bool:
+        """Refuse it from outside, however far it is; False where it is over, or was refused before."""
+        if self._ended or self.refused or self._is_released or (self.fault and not self.is_sent):
+            return False
+        self.refused = refusal
+        self.x.decisions.append(
+            Decision(
+                exchange_id=self.x.id, rule=refusal.rule, policy=refusal.rule, policy_set=self.x.policy_set,
+                mode="enforce", subject="reply" if self.is_sent else "request", action="blocked", reason=reason,
+            )
+        )  # fmt: skip
+        if self._stopped and not self._stopped.done():
+            self._stopped.set_result(None)
+        return True
+
+    async def unless_stopped(self, work: Coroutine[Any, Any, None]) -> None:
+        """Do the work, and leave it where it is once a stop comes: raises Refused then, without waiting."""
+        loop = asyncio.get_running_loop()
+        task = asyncio.Task(work, loop=loop, eager_start=True)
+        if not task.done():
+            self._stopped = loop.create_future()
+            try:
+                await asyncio.wait((task, self._stopped), return_when=asyncio.FIRST_COMPLETED)
+            finally:
+                self._stopped = None
+                leave(task, "stopped")
+        if self.refused:
+            raise self.refused
+        await task
 
     def start_reply(self, *, streamed: bool) -> Reply:
         self.reply = self.format.reply(self.x.request, streamed=streamed, hold_calls=self.pipeline.holds_calls)
@@ -138,9 +175,11 @@ class Passage:
         `answer` is a rule's own, as it is sent; `document` a reply that no rule saw. Only the first call counts; it
         comes before the last bytes leave.
         """
-        if self._is_released or self._standing is None:
+        if self._is_released:
             return
         self._is_released = True
+        if self._standing is None:
+            return
         try:
             given = document or (self._given() if answer is None else self._read(answer, streamed=self.original.stream))
             complete = bool(answer or document) or (self.complete and not (self.refused or self.fault))
@@ -227,8 +266,8 @@ class Passage:
 
     @property
     def _changed(self) -> bool:
-        changed = self.set_aside is not None or self.refused is not None
-        return self.reply is not None and (changed or self.reply.changed)
+        refused = self.refused is not None and self.pipeline.judges_reply  # else it was stopped as it came
+        return self.reply is not None and (self.set_aside is not None or refused or self.reply.changed)
 
     @property
     def _blocked(self) -> bool:
@@ -236,7 +275,7 @@ class Passage:
 
     def _outcome(self) -> Outcome:
         if self.refused:
-            return "refused" if self.reply is None else "blocked"
+            return "blocked" if self.is_sent else "refused"
         if self.fault:
             return "error"
         if self._blocked:
@@ -266,6 +305,15 @@ def set_body(message: http.Message, body: bytes) -> None:
     message.headers.pop("transfer-encoding", None)
     message.raw_content = body
     message.headers["content-length"] = str(len(body))
+
+
+def refuse(format: Format, sentence: str, status: int) -> http.Response:
+    """A refusal in the provider's error format."""
+    response = http.Response.make(status, b"", {"content-type": "application/json"})
+    set_body(response, format.error_body(sentence))
+    if status == 426:
+        response.headers["upgrade"], response.headers["connection"] = "HTTP/1.1", "upgrade, close"
+    return response
 
 
 def _ms(seconds: float | None) -> float | None:

@@ -98,11 +98,15 @@ class StreamedReply:
     def closed(self, reason: str, by_client: bool) -> None:
         """The stream is over without its own end: the client left, or the provider broke off."""
         passage = self._passage
-        if passage.complete and not self.holding:
+        if passage.refused or (passage.complete and not self.holding):
             self._ended(passage, None)  # clients close as soon as they have read the closing frames
         else:
             passage.fault = passage.fault or reason
             self._ended(passage, "gone" if by_client else "cut")
+
+    def cut(self, message: str) -> bytes:
+        """The format's final error, where it is sure to follow a whole frame, and no call that is half told."""
+        return self._refuse(message) if self._passage.pipeline.holds_calls and not self.verbatim else b""
 
     def _frames(self, data: bytes) -> Sequence[Frame]:
         self._count(len(data))

@@ -61,6 +61,10 @@ class Route:
         host = self.config.host(asked)
         return (asked, host) if host else None
 
+    def tunnels(self) -> Sequence[tuple[connection.Client, str]]:
+        """The connections that a CONNECT opened to hosts that are no model hosts, and these hosts."""
+        return [(client, host) for client, host in self._asked.items() if self.config.host(host) is None]
+
     def refuse_other(self, flow: http.HTTPFlow) -> bool:
         """Answer a plain request to a host out of bounds. Whether it was refused."""
         asked = self.asked_host(flow)

@@ -54,7 +54,7 @@ class Service:
     ) -> None:
         self.config, self.registry = config, registry
         self.gate = gate
-        self.addons = [AwaitableStreams(), route, gate, Settings(config)]
+        self.addons = [AwaitableStreams(gate.stops.exchanges), route, gate, Settings(config)]
         self._read_rules, self._watched, self._open_log = read_rules, watched, open_log
         self._closables = closables
         self._watch: asyncio.Task[None] | None = None

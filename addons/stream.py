@@ -1,7 +1,7 @@
 """The awaitable stream: a reply may wait for a verdict while every other exchange runs on.
 
 mitmproxy calls `flow.response.stream` synchronously in its event loop. Here what it returns may also be awaited. This
-file and answers.py alone lean on mitmproxy's layers; tests/addons/test_seam_names.py checks each name they lean on.
+file, answers.py and cut.py lean on mitmproxy's layers; tests/addons/test_seam_names.py checks each name they lean on.
 It knows bytes only: no wire format, no policy, no deadline.
 
 How: `AwaitableStreams.next_layer` makes each HTTP layer create `AwaitableHttpStream`. What a stream object returns at
@@ -21,13 +21,12 @@ import logging
 import time
 from collections.abc import AsyncIterable, Awaitable, Callable, Iterable
 from dataclasses import dataclass
-from typing import cast
+from typing import Literal, cast
 from weakref import WeakKeyDictionary
 
 from mitmproxy import ctx
 from mitmproxy.addonmanager import Loader
 from mitmproxy.addons.next_layer import NextLayer as StockNextLayer
-from mitmproxy.addons.proxyserver import Proxyserver
 from mitmproxy.connection import Client, Server
 from mitmproxy.flow import Error as FlowError
 from mitmproxy.proxy import commands, events, layer
@@ -36,22 +35,14 @@ from mitmproxy.proxy.layers import http
 from mitmproxy.proxy.server_hooks import ServerConnectionHookData
 from mitmproxy.tls import TlsData
 
-from lockgate.addons.answers import ANSWERS, CLIENT_LEFT, AnsweringHttpStream, Answers
+from lockgate.addons.answers import ANSWERS, CLIENT_LEFT, Answers
+from lockgate.addons.cut import Cut, CutDue, CuttableHttpStream, Exchanges, proxyserver
 from lockgate.addons.held import EndStream, Held, Output, ReplyStream
 from lockgate.addons.pressure import GatedReader, UpstreamGate
 from lockgate.addons.supported import check_mitmproxy
 from lockgate.errors import Error, told
 
-__all__ = [
-    "ANSWERS",
-    "CLIENT_LEFT",
-    "Answers",
-    "AwaitableStreams",
-    "EndStream",
-    "Output",
-    "ReplyStream",
-    "check_mitmproxy",
-]
+__all__ = ["ANSWERS", "CLIENT_LEFT", "Answers", "AwaitableStreams", "EndStream", "Output", "check_mitmproxy"]
 
 MEASURE_BYTES = 16 * 1024  # a stream's backlog is measured each time so much went through it
 JOIN_BYTES = 16 * 1024  # what one read brought leaves joined, up to the size of a TLS record
@@ -61,8 +52,8 @@ log = logging.getLogger(__name__)
 type Commands[T] = layer.CommandGenerator[T]
 
 
-class _ClientLeft(Exception):
-    """The client left while its reply was held."""
+class _GivenUp(Exception):
+    """The client left while its reply was held, or the exchange was cut: the event that says so is in the queue."""
 
 
 @dataclass
@@ -82,13 +73,13 @@ class _Flush(http.HttpEvent):
     """All that one read brought has been dealt with."""
 
 
-class AwaitableHttpStream(AnsweringHttpStream):
+class AwaitableHttpStream(CuttableHttpStream):
     """One exchange on its way, whose reply may wait."""
 
     _reply: ReplyStream | None = None  # from the moment the reply's head goes out
     _over = False
     _held: Held | None = None
-    _client_left = False
+    _given_up = False
     _keep_alive_seconds = 0.0
     _sent_at = 0.0
     _wakeup: commands.RequestWakeup | None = None  # the one that is outstanding
@@ -109,9 +100,7 @@ class AwaitableHttpStream(AnsweringHttpStream):
             if self._paused:
                 self._queued_bytes += len(event.data)
         elif isinstance(event, http.RequestProtocolError):
-            if self._held:
-                self._client_left = True
-                self._held.abandon(event.message)
+            self._give_up(event.message)
         elif isinstance(event, events.Wakeup) and event.command is self._wakeup:  # not one of a stream inside CONNECT
             self._wakeup = None
             if self._paused or self._over:
@@ -120,9 +109,17 @@ class AwaitableHttpStream(AnsweringHttpStream):
         elif isinstance(event, _Flush):
             yield from self._flush()
             return
+        elif isinstance(event, events.Wakeup) and isinstance(due := event.command, CutDue) and due.stream is self:
+            event = due.event
+            self._give_up(event.message)
         yield from super().handle_event(event)
         if self._unmeasured_bytes >= MEASURE_BYTES:
             self.measure()
+
+    def _give_up(self, reason: str) -> None:
+        if self._held:
+            self._given_up = True
+            self._held.abandon(reason)
 
     def start_response_stream(self) -> Commands[None]:
         assert self.flow.response
@@ -159,8 +156,8 @@ class AwaitableHttpStream(AnsweringHttpStream):
                 yield from super().state_stream_response_body(event)
         except EndStream:
             yield from self._end(upstream_ended=ends)
-        except _ClientLeft:
-            self.server_state = self._state_unheard  # its error is in the queue, and stock cancels upstream for it
+        except _GivenUp:
+            self.server_state = self._state_unheard  # the event in the queue ends the exchange, and cancels upstream
         except (Exception, asyncio.CancelledError) as error:
             yield from self._abort(told(error), upstream_ended=ends)
         else:
@@ -210,8 +207,8 @@ class AwaitableHttpStream(AnsweringHttpStream):
                 self._give(held.take())
                 held.seconds = self._seconds_to_keep_alive() if self._keep_alive_seconds else None
                 yield ReplyHeldHook(held)
-                if self._client_left:
-                    raise _ClientLeft
+                if self._given_up:
+                    raise _GivenUp
                 if self.flow.error:
                     held.abandon("killed")
                     raise Error("killed")
@@ -247,14 +244,10 @@ class AwaitableHttpStream(AnsweringHttpStream):
         if upstream_ended:
             yield from self.send_response(already_streamed=True)
             return
-        yield self._cancel_upstream("reply ended early")
+        yield from self.cancel_upstream("reply ended early")
         self.client_state = self.state_done  # whatever else it sends, the exchange is over
         yield from self.send_response(already_streamed=True)
         self.client_state = self.server_state = self.state_errored  # takes what still comes, in silence
-
-    def _cancel_upstream(self, reason: str) -> http.SendHttp:
-        error = http.RequestProtocolError(self.stream_id, reason, http.ErrorCode.CANCEL)
-        return http.SendHttp(error, self.context.server)
 
     def _abort(self, reason: str, *, upstream_ended: bool) -> Commands[None]:
         if not self.flow.error:
@@ -262,31 +255,34 @@ class AwaitableHttpStream(AnsweringHttpStream):
             self.flow.error = FlowError(f"reply aborted: {reason}")
         yield from self._flush()
         self._close(reason)
-        if not upstream_ended:
-            yield self._cancel_upstream(reason)
-        yield http.HttpErrorHook(self.flow)
-        error = http.ResponseProtocolError(self.stream_id, reason, http.ErrorCode.KILL)
-        yield http.SendHttp(error, self.context.client)
-        self.client_state = self.server_state = self.state_errored
-        self.flow.live = False
-        yield http.DropStream(self.stream_id)
+        yield from self.reset(reason, upstream_ended=upstream_ended)
+
+    def cut(self, event: Cut) -> Commands[None]:
+        if self._reply is None:
+            yield from super().cut(event)
+        elif not self._over and (words := self._last_words("cut", event.message)):
+            self._give(words)
+            yield from self._end(upstream_ended=False)
+        elif not self._over:
+            self.flow.error = FlowError(event.message)
+            yield from self._abort(event.message, upstream_ended=False)
 
     def _state_unheard(self, _: events.Event) -> Commands[None]:
-        """Takes what came before the client's leaving is dealt with."""
+        """Takes what came before the event that ends the exchange is dealt with."""
         yield from ()
 
     def handle_protocol_error(self, event: http.RequestProtocolError | http.ResponseProtocolError) -> Commands[None]:
-        if self._reply is not None and not self._over:
+        if self._reply is not None and not self._over and not isinstance(event, Cut):
             if isinstance(event, http.ResponseProtocolError):
-                self._give(self._last_words(event.message))
+                self._give(self._last_words("failed", event.message))
                 yield from self._flush()
             self._close(event.message, by_client=isinstance(event, http.RequestProtocolError))
         yield from super().handle_protocol_error(event)
 
-    def _last_words(self, message: str) -> bytes:
-        failed: Callable[[str], bytes] | None = getattr(self._reply, "failed", None)
+    def _last_words(self, method: Literal["failed", "cut"], message: str) -> bytes:
+        say: Callable[[str], bytes] | None = getattr(self._reply, method, None)
         try:
-            return failed(message) if failed else b""
+            return say(message) if say else b""
         except Exception as error:
             log.error("the stream of a reply could not say its last words: %s", told(error))
             return b""
@@ -345,8 +341,9 @@ class AwaitableHttpLayer(http.HttpLayer):
 class AwaitableStreams:
     """The addon. It also lifts what would make mitmproxy stall: 5 upstream connections, remembered failures."""
 
-    def __init__(self) -> None:
+    def __init__(self, exchanges: Exchanges | None = None) -> None:
         check_mitmproxy()
+        self._exchanges = exchanges or Exchanges()
         self._gates: WeakKeyDictionary[Server, UpstreamGate] = WeakKeyDictionary()
 
     def load(self, loader: Loader) -> None:
@@ -365,17 +362,18 @@ class AwaitableStreams:
                 each.__class__ = AwaitableHttpLayer
                 awaitable = cast(AwaitableHttpLayer, each)
                 awaitable.gates, awaitable.congested, awaitable.ready = self._gates, set(), []
+                self._exchanges.layers.add(each)
 
     async def reply_held(self, held: Held) -> None:
         await held.wait()
 
     def client_connected(self, client: Client) -> None:
         # An HTTP/2 client with an HTTP/1 upstream would have its sixth request wait for one of five long replies.
-        if handler := _proxyserver().connections.get(client.id):
+        if handler := proxyserver().connections.get(client.id):
             handler.max_conns.default_factory = lambda: asyncio.Semaphore(ctx.options.upstream_connections)
 
     def server_connected(self, data: ServerConnectionHookData) -> None:
-        handler = _proxyserver().connections.get(data.client.id)
+        handler = proxyserver().connections.get(data.client.id)
         if handler and data.server.transport_protocol == "tcp":
             transport = handler.transports[data.server]
             gate = self._gates[data.server] = UpstreamGate()
@@ -385,7 +383,7 @@ class AwaitableStreams:
 
     def server_disconnected(self, data: ServerConnectionHookData) -> None:
         # Cancelled by us and by the client's leaving at once, mitmproxy skips the closing of the upstream socket.
-        handler = _proxyserver().connections.get(data.client.id)
+        handler = proxyserver().connections.get(data.client.id)
         if handler and (transport := handler.transports.pop(data.server, None)) and transport.writer:
             transport.writer.close()
 
@@ -394,7 +392,3 @@ class AwaitableStreams:
 
     def tls_failed_server(self, data: TlsData) -> None:
         data.conn.error = None
-
-
-def _proxyserver() -> Proxyserver:
-    return cast(Proxyserver, ctx.master.addons.get("proxyserver"))

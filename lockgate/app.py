@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from lockgate.addons.gate import Gate
+from lockgate.addons.kill_watch import KillWatch
 from lockgate.addons.route import Route
 from lockgate.addons.service import Refusal, Service, refuse_second
 from lockgate.certs.ca import open_authority
@@ -16,11 +17,13 @@ from lockgate.config import Config, Loaded, load
 from lockgate.errors import Error
 from lockgate.exchange import Exchange, ExchangeRow, Ports
 from lockgate.history.history import History
+from lockgate.policies.kill_switch import KillSwitch
 from lockgate.policies.registry import PolicySet, Registry, load_rules
 from lockgate.policies.versions import Versions
 from lockgate.routing.models import HttpModels
 from lockgate.storage.log import SqlLog
 from lockgate.storage.released import SqlArchive
+from lockgate.storage.signals import Signals
 from lockgate.storage.upkeep import Upkeep
 from lockgate.usage.prices import read_prices
 
@@ -48,25 +51,30 @@ def build(loaded: Loaded, finished: Finished | None = None) -> Service:
         refuse=config.log_full == "refuse",
         signer=signer,
     )
-    upkeep = Upkeep(config.database, config.retention, signer=signer)
+    upkeep, signals = Upkeep(config.database, config.retention, signer=signer), Signals(config.database)
+
+    kills = KillWatch(KillSwitch(), config.database, config.stop_file, signals)
 
     def open_log() -> None:
         log.start()
         upkeep.start()
+        signals.start()
+        kills.start(gate.stop_exchanges)
 
     models, archive = HttpModels(log), SqlArchive(config.database)
     registry, route = Registry(policy_set), Route(config)
     _keep(policy_set, config)
-    ports = Ports(log=log, models=models)
+    ports = Ports(log=log, models=models, sessions=kills)
+    gate = Gate(config, route, registry, ports, finished or _nobody, History(archive), kills.switch)
     return Service(
         config=config,
-        gate=Gate(config, route, registry, ports, finished or _nobody, History(archive)),
+        gate=gate,
         route=route,
         registry=registry,
         read_rules=_rules_of(loaded.file),
         watched=lambda: _files_of(loaded.file, registry),
         open_log=open_log,
-        closables=(models, archive, upkeep, log),
+        closables=(models, archive, upkeep, signals, kills, log),
     )
 
 

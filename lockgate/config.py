@@ -127,6 +127,13 @@ class Retention(Section):
     """The folder for files with what is removed, which `lockgate db restore` takes back; by default there are none."""
 
 
+class Stop(Section):
+    """What stops traffic besides `lockgate kill`."""
+
+    file: Path | None = None
+    """While this file exists, everything is stopped; by default `stop` in `home`."""
+
+
 class Seal(Section):
     """How the log is made so that it shows what others changed in it."""
 
@@ -169,6 +176,8 @@ class Config(Section):
     """A YAML file of token prices that go before the built-in ones."""
     retention: Retention = Retention()
     """What is removed from the log, and when."""
+    kill: Stop = Stop()
+    """The [kill switch](stopping.md), which is always on."""
     seal: Seal = Seal()
     """The log's [seals](log.md#verify)."""
     limits: Limits = Limits()
@@ -202,6 +211,10 @@ class Config(Section):
     @property
     def listen_port(self) -> int:
         return int(self.listen.rpartition(":")[2])
+
+    @property
+    def stop_file(self) -> Path:
+        return self.kill.file or self.home / "stop"
 
     def host(self, name: str) -> Host | None:
         """The model host of this name, if it is one."""
@@ -292,6 +305,7 @@ def read_environment() -> dict[str, Any]:
         egress: str | list[str] = ""
         unknown_endpoint: str = ""
         log_full: str = ""
+        kill: dict[str, Any] = {}
         seal: dict[str, Any] = {}
         limits: dict[str, Any] = {}
 
@@ -319,6 +333,10 @@ def _resolve(document: dict[str, Any], folder: Path) -> dict[str, Any]:
         kept = cast(dict[str, Any], retention)
         archive = {"archive": folder / Path(kept["archive"]).expanduser()} if kept.get("archive") else {}
         resolved["retention"] = kept | archive
+    if isinstance(stop := document.get("kill"), dict) and isinstance(
+        file := cast(dict[str, Any], stop).get("file"), str
+    ):
+        resolved["kill"] = {**cast(dict[str, Any], stop), "file": folder / Path(file).expanduser()}
     if isinstance(hosts := document.get("hosts"), dict):
         resolved["hosts"] = {name: _resolve_host(host, folder) for name, host in cast(dict[str, Any], hosts).items()}
     if isinstance(rules := document.get("rules"), list):

@@ -35,6 +35,9 @@ count), `compaction` asks for the summary that a conversation will go on from.""
 type SessionRelation = Literal["", "forked_from", "compacted_from", "subagent_of"]
 """How a session began: by itself, or from another one: with the same history, with a summary of it, or sent by it."""
 
+type KillScope = Literal["session", "agent", "model", "host", "project", "token", "all"]
+"""What a kill stops."""
+
 type CountedBy = Literal["provider", "tiktoken", "none"]
 """Who counted the tokens: `tiktoken` is Lockgate's own count where the provider sent none."""
 
@@ -192,6 +195,29 @@ class TurnRow:
 type Record = Comm | Relation | Decision | ExchangeRow | SessionRow | TurnRow
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Kill:
+    """That an operator, or a rule, stopped something on every proxy: what, who, when and why."""
+
+    scope: KillScope
+    target: str = ""
+    """The session's id, the project's or the token's; a glob for agents, models and hosts; "" for `all`."""
+    names: tuple[str, ...] = ()
+    """What else a session is known by: its agent's marker, and the ids and markers of those that came of it."""
+    set_by: str = ""
+    reason: str = ""
+    """The client is told it."""
+    until: datetime | None = None
+    """None where it stands until it is lifted."""
+    created_at: datetime = field(default_factory=now)
+    lifted_at: datetime | None = None
+    lifted_by: str = ""
+    id: str = field(default_factory=new_id)
+
+    def holds(self, at: datetime) -> bool:
+        return self.lifted_at is None and (self.until is None or at < self.until)
+
+
 class CommLog(Protocol):
     """Remembers. `put` never waits; who begins an exchange awaits `ready` first, so that the log can slow it down."""
 
@@ -254,12 +280,25 @@ class Models(Protocol):
         ...
 
 
+class SessionEnds(Protocol):
+    """Ends sessions everywhere, and at once."""
+
+    def end_session(self, x: Exchange, names: Sequence[str], *, seconds: float, rule: str, sentence: str) -> None:
+        """Stop, on every proxy, whoever is known by one of the names; the exchange that asks goes on to its end.
+
+        Here it holds at once. Nobody waits for the database: while it is away, that is said in the program's log.
+        """
+        ...
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ports:
     """What policies may ask of the outside."""
 
     log: CommLog
     models: Models
+    sessions: SessionEnds | None = None
+    """None where nothing is shared: then a rule's own memory is all there is."""
 
 
 @dataclass(slots=True, kw_only=True)

@@ -110,7 +110,7 @@ class Protocol(Policy):
             case "terminate":
                 self._settled = True
                 self._say("the session is ended")
-                self.shared.sessions.end(session_keys(x), self.options.ended_seconds)
+                self._end_session(session_keys(x), x)
                 return made_turn(x.format, x.request, self.options.ended_sentence)
             case _ if self._does(scores.text) in ("block", "edit"):
                 raise Blocked(self.options.sentence, reason=self.reason, score=self.score)
@@ -181,6 +181,13 @@ class Protocol(Policy):
         if self._does(again) != "flag":
             raise Blocked(self.options.sentence, reason=f"still after an edit: {again.reason}", score=again.score)
         return new
+
+    def _end_session(self, keys: Sequence[str], x: Exchange) -> None:
+        """Here, and on every proxy that shares the database; this reply goes on."""
+        seconds, sentence = self.options.ended_seconds, self.options.ended_sentence
+        self.shared.sessions.end(keys, seconds)
+        if x.ports.sessions is not None:
+            x.ports.sessions.end_session(x, keys, seconds=seconds, rule="protocol", sentence=sentence)
 
     async def _further(self, ask: Callable[[], Awaitable[Turn]], x: Exchange) -> Turn:
         """A further request's reply, where the session may still cost something."""

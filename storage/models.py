@@ -319,6 +319,25 @@ class NoteModel(Base):
     created_at: Mapped[datetime]
 
 
+class KillModel(Base):
+    """What an operator stopped, or a rule: `lockgate.exchange.Kill`. What was lifted or has passed stays to be read."""
+
+    __tablename__ = "kill"
+
+    id: Mapped[str] = mapped_column(Id(), primary_key=True)
+    scope: Mapped[Word]
+    target: Mapped[str]
+    names: Mapped[tuple[str, ...]] = mapped_column(Names())
+    set_by: Mapped[str]
+    reason: Mapped[str]
+    until: Mapped[datetime | None]
+    created_at: Mapped[datetime]
+    lifted_at: Mapped[datetime | None]
+    lifted_by: Mapped[str]
+
+    __table_args__ = (Index(None, "lifted_at", "until"),)  # most of them have passed; those in force are read often
+
+
 class ChainModel(Base):
     """The seals of one writer; see `lockgate.storage.seals`. Numbers have no gaps, so that a lost chain is missed.
 

@@ -18,6 +18,7 @@ app.command("lockgate.cli.run:run", help="Run a command, such as an AI agent, wi
 app.command("lockgate.cli.serve:serve", help="Run the proxy until it is stopped.")
 app.command("lockgate.cli.log:app", name="log", help="Read what the log remembers.")
 app.command("lockgate.cli.policy:app", name="policy", help="List, show, check and try policies.")
+app.command("lockgate.cli.kill:app", name="kill", help="Stop sessions, agents, models, hosts or everything, at once.")
 app.command("lockgate.cli.cert:app", name="cert", help="Show, export and renew the certificate authority.")
 app.command("lockgate.cli.db:app", name="db", help="Look after the log's database.")
 app.command("lockgate.cli.config:app", name="config", help="Show the configuration in force.")

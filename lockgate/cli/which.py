@@ -81,15 +81,26 @@ class Which:
 
 def moment(text: str, at: datetime | None = None) -> datetime:
     """A time, or so long before `at`, which is now: 90s, 30m, 2h, 7d, 1w. Without a zone it is the local time."""
-    if span := _SPAN.fullmatch(text.strip().lower()):
+    if _SPAN.fullmatch(text.strip().lower()):
         try:
-            return (at or now()) - timedelta(**{_UNITS[span[2]]: int(span[1])})
+            return (at or now()) - span(text)
         except OverflowError as error:
             raise Error(f"{text!r} is longer ago than there are years") from error
     try:
         return datetime.fromisoformat(text.strip()).astimezone()
     except (ValueError, OverflowError) as error:
         raise Error(f"{text!r} is no time: give 30m, 2h, 7d, 2026-11-21 or 2026-11-21T09:30") from error
+
+
+def span(text: str) -> timedelta:
+    """So long: 90s, 30m, 2h, 7d, 1w."""
+    found = _SPAN.fullmatch(text.strip().lower())
+    try:
+        if found and int(found[1]):
+            return timedelta(**{_UNITS[found[2]]: int(found[1])})
+    except OverflowError as error:
+        raise Error(f"{text!r} is longer than there are years") from error
+    raise Error(f"{text!r} is no length of time: give 90s, 30m, 2h, 7d or 1w")
 
 
 def nano_usd(text: str) -> int:

@@ -13,7 +13,7 @@ from lockgate.addons.route import Route
 from lockgate.addons.service import Service
 from lockgate.config import Config, Host, RuleConfig
 from lockgate.errors import StorageError
-from lockgate.exchange import Comm, Decision, ExchangeRow, Ports, Record, Relation
+from lockgate.exchange import Comm, Decision, ExchangeRow, Kill, Ports, Record, Relation
 from lockgate.policies.registry import PolicySet, Registry, load_policy, load_rules
 from lockgate.routing.models import HttpModels
 from tests.upstream.byte_clients import H1Client, H2Client, tunnel
@@ -98,6 +98,11 @@ class Gated:
 
     def _port(self, host: str) -> int:
         return self.provider.port if host in DIRECT else 443
+
+    def stop(self, *kills: Kill) -> None:
+        """These are in force now, and no others."""
+        self.gate.stops.switch.replace(kills)
+        self.gate.stop_exchanges()
 
     @property
     def under_way(self) -> int:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterable
+from contextlib import suppress
 from typing import Any, ClassVar
 
 from lockgate.events import NEW_BLOCK, Event, Request, TextDelta, ToolCall
@@ -31,6 +32,24 @@ class Waits(Policy):
                 self.cancelled.set()
                 raise
         return (call,)
+
+
+class WaitsForRequests(Policy):
+    """Holds each request, and does not stop when it is told to: a judge's client may swallow what cancels it."""
+
+    asked: ClassVar[asyncio.Event]
+    verdict: ClassVar[asyncio.Event]
+
+    @classmethod
+    def prepare(cls) -> None:
+        cls.asked, cls.verdict = asyncio.Event(), asyncio.Event()
+
+    async def on_request(self, request: Request, x: Exchange) -> Request:
+        self.asked.set()
+        while not self.verdict.is_set():
+            with suppress(asyncio.CancelledError):
+                await self.verdict.wait()
+        return request
 
 
 class Crashes(Policy):
