@@ -1,16 +1,14 @@
-"""Secrets that only a name beside them gives away: assignments, headers, URLs with a password, flags of commands."""
+"""Secrets that only a name beside them gives away: assignments, members of documents, headers, parameters."""
 
 from __future__ import annotations
 
-import base64
-import binascii
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any
 
-from lockgate.policies.patterns import compile_pattern, re2
-from lockgate.policies.secret_values import is_made_up, is_password, is_random, is_token, is_wordy
+from lockgate.policies.patterns import compile_bytes, compile_pattern
+from lockgate.policies.secret_forms import FORM_HINT, secrets_by_form
+from lockgate.policies.secret_values import is_password, is_token
 from lockgate.policies.spans import MAX_UNIT_CHARS, Span
 
 MAX_DISTANCE_CHARS = 160
@@ -20,12 +18,6 @@ MAX_DISTANCE_CHARS = 160
 _TELLING = b"0123456789!@#$%^&*~+"
 
 
-def _compiled(pattern: str) -> Any:
-    options = re2.Options()
-    options.encoding, options.log_errors = re2.Options.Encoding.LATIN1, False
-    return re2.compile(pattern.encode(), options)
-
-
 _WORDS = (
     r"pass(?:word|wd|phrase|code|wort)?|pwd|psswd|secret|token|api[_. -]?key|apikey|auth|credential|cred|bearer|"
     r"(?:access|account|acct|private|priv|signing|sign|encryption|encrypt|enc|master|shared|service|server|webhook|app|"
@@ -33,7 +25,7 @@ _WORDS = (
     r"root|aes|data|rest|functions?|host|client|user|dev|write|read|ingest\w*|routing|customer|team|project|bot|"
     r"primary|secondary)[_. -]?key|_key|[a-z]Key|x-[a-z0-9-]*key|connection[_. -]?string|salt|pepper|webhook"
 )
-_NAME = _compiled(rf"(?i:[A-Za-z0-9_.-]*(?:{_WORDS})[A-Za-z0-9_.-]*)|[A-Z0-9_]*(?:KEY|PW|PAT|SEED)\b|--?key\b")
+_NAME = compile_bytes(rf"(?i:[A-Za-z0-9_.-]*(?:{_WORDS})[A-Za-z0-9_.-]*)|[A-Z0-9_]*(?:KEY|PW|PAT|SEED)\b|--?key\b")
 _TYPE = (
     r"(?:[ \t]{0,4}:?[ \t]{0,4}(?:string\b|&?(?:'static )?str\b|secretstr|bytes|any|(?:optional|final)\[str\])"
     r"[ \t]{0,4}(?:\|[ \t]?None[ \t])?)?"
@@ -48,7 +40,7 @@ _OPENING = (
     r"(?:str\(|b[\"']|r[\"']|\(|\[|[fub]?\"\"\"|!!str |@[\"'])?((?:\\?[\"'`]){0,3})"
     r"(?:(?:bearer|token|basic|apikey|key)[ :]{1,2})?"
 )
-_VALUE = _compiled(rf"(?i:^((?:\\?[\"'`\])]){{0,3}}{_TYPE}[ \t]{{0,12}}{_SIGN}{_GAP}{_OPENING})([^\s\"'`<>]+))")
+_VALUE = compile_bytes(rf"(?i:^((?:\\?[\"'`\])]){{0,3}}{_TYPE}[ \t]{{0,12}}{_SIGN}{_GAP}{_OPENING})([^\s\"'`<>]+))")
 _SECRET_NAME = compile_pattern(
     r"passw|passwd|passphrase|passcode|pwd|psswd|(?:^|[^A-Za-z])pass(?:[^a-z]|$)|\bpw\b|_pw$", ignore_case=True
 )
@@ -83,31 +75,7 @@ _NOT = compile_pattern(
 _ASSIGNS = compile_pattern(r"^[A-Za-z_][\w.-]{0,40}=[^=]")
 _SECRET_ID = compile_pattern(r"secret[_-]?id$", ignore_case=True)
 _ENVIRONMENT = compile_pattern(r"^[A-Z][A-Z0-9_]*$")
-_URL = _compiled(
-    r"[A-Za-z][A-Za-z0-9+.-]{1,24}://([^\s/:@\"'<>]{0,96}):"
-    r"([^\s\"'<>/@]{3,200}|[^\s\"'<>/@]{3,200}@[^\s\"'<>/@]{3,100})@[A-Za-z0-9\[_.{$-]|"
-    r"\b([\w.-]{1,40}):([^\s\"'<>/@:]{3,200})@(?:tcp|unix)\("
-)
-_BASIC = _compiled(
-    r"(?i:basic)(?:[ \t]+|%20)([A-Za-z0-9+/]{12,}={0,2})|"
-    r"(?i:\"auth\"\s{0,4}:\s{0,4}\"|_auth\s{0,4}=\s{0,4}\"?)([A-Za-z0-9+/]{12,}={0,2})"
-)
-_FLAG = _compiled(
-    r"(?:\bcurl\b[^\n|;]{0,100}?[ \t](?:-u|--user|--proxy-user)[ =]{0,2}[\"']?[^\s:\"']{0,60}:|"
-    r"\b(?:mysql|mysqldump|mysqladmin|mariadb)\b[^\n|;]{0,60}?[ \t]-p|"
-    r"\b(?:sshpass|redis-cli|mongo|mongosh|mongodump|docker login|ldapsearch|sqlcmd|psexec|smbclient|7z)\b"
-    r"[^\n|;]{0,80}?[ \t](?:-p|-a|-P|-w)[ =]{0,2}|"
-    r"\bmachine[ \t]\S{1,60}\s+login[ \t]\S{1,60}\s+password[ \t]+|"
-    r"\b(?i:\.login|authenticate)\([\"'][^\"'\s]{1,80}[\"'],[ \t]{0,4}|"
-    r"\b(?i:identified by|with password)[ \t]+|chpasswd[ \t]*<<<[ \t]*[\"']?\w+:|"
-    r"^[\w.-]{1,60}:\d{2,5}:\w{1,40}:\w{1,40}:)([\"'`]?)([^\s\"'`<>]+)"
-)
-_DATA_KEY = _compiled(r"LS0tLS1CRUdJTi[A-Za-z0-9+/]{60,}={0,2}")
-_HINT = _compiled(
-    rf"(?i:{_WORDS}|basic|://[^\s/@]{{0,80}}:|-u |mysql|sshpass|redis-cli|identified|machine|-key|curl|mongo|"
-    r"login\(|@tcp\(|:\d\d)|"
-    r"LS0tLS1CRUdJTi|KEY|PW|PAT|SEED"
-)
+_HINT = compile_bytes(rf"(?i:{_WORDS}|{FORM_HINT})|LS0tLS1CRUdJTi|KEY|PW|PAT|SEED")
 """Without it there is nothing here to be found."""
 
 
@@ -115,7 +83,7 @@ def secrets_in(data: bytes, start: int) -> Iterator[Span]:
     """The secrets at or after `start` in a text of single-byte characters; what stands before is context."""
     if _HINT.search(data) is None:
         return
-    for found in (*_assigned(data, start), *_in_urls(data, start), *_encoded(data, start), *_flags(data, start)):
+    for found in (*_assigned(data, start), *secrets_by_form(data)):
         if found.start >= start:
             yield found
 
@@ -209,44 +177,3 @@ def _trimmed(name: str, joint: str, quoted: bool, value: str, before: bytes) -> 
             while value.endswith(closing) and opening not in value:
                 value = value[:-1]
     return value.rstrip("\\"), environment
-
-
-def _in_urls(data: bytes, start: int) -> Iterator[Span]:
-    for match in _URL.finditer(data):
-        group = 2 if match.group(2) else 4
-        user, password = match.group(group - 1).decode("ascii"), match.group(group).decode("ascii")
-        token = is_token(password) or (len(password) >= 12 and is_random(password) and not is_wordy(password))
-        weak = password == user or is_made_up(password) or password[:1] in "$%{<*[" or "${" in password
-        if token or (not weak and len(password) >= 5 and any(not c.isalpha() for c in password)):
-            yield Span(match.start(group), match.end(group), "url-password")
-
-
-def _encoded(data: bytes, start: int) -> Iterator[Span]:
-    for match in _BASIC.finditer(data) if b"auth" in data.lower() or b"basic" in data.lower() else ():
-        group = 1 if match.group(1) else 2
-        said = _decoded(match.group(group))
-        user, colon, password = said.partition(":")
-        if (
-            colon
-            and user.isprintable()
-            and password.isprintable()
-            and (is_password(password, quoted=True) or is_token(password))
-        ):
-            yield Span(match.start(group), match.end(group), "basic-credentials")
-    for match in _DATA_KEY.finditer(data):
-        if "PRIVATE KEY" in _decoded(match.group()[:80]):
-            yield Span(match.start(), match.end(), "private-key")
-
-
-def _decoded(text: bytes) -> str:
-    try:
-        return base64.b64decode(text[: len(text) // 4 * 4] if b"=" not in text else text).decode("ascii")
-    except (binascii.Error, UnicodeDecodeError):
-        return ""
-
-
-def _flags(data: bytes, start: int) -> Iterator[Span]:
-    for match in _FLAG.finditer(data):
-        value = match.group(2).decode("ascii").rstrip(";,")
-        if is_password(value, quoted=True) or is_token(value):
-            yield Span(match.start(2), match.start(2) + len(value), "password")

@@ -1,25 +1,29 @@
-"""Private keys in PEM: from their first line to their last, however their lines are joined."""
+"""Private keys in PEM, and PuTTY's: from their first line to their last, however their lines are joined."""
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator
 
 from lockgate.policies.patterns import compile_pattern
 from lockgate.policies.secret_values import is_made_up, is_random
 from lockgate.policies.spans import MAX_UNIT_CHARS, Span
 
-BEGIN = "-----BEGIN"
+BEGINNINGS = ("-----BEGIN", "---- BEGIN SSH2", "Private-Lines:")
 _SEP = r"[\s\"'`+,;>#|*()\\]"
-_HEADER = compile_pattern(r"-----BEGIN[A-Z0-9 ]{0,40}PRIVATE KEY(?: BLOCK)?-----")
-_HEADER_OPEN = compile_pattern(r"-----BEGIN[A-Z0-9 ]{0,60}-{0,5}$")
+_HEADER = compile_pattern(
+    r"-----BEGIN[A-Z0-9 ]{0,40}PRIVATE KEY(?: BLOCK)?-----|---- BEGIN SSH2[A-Z0-9 ]{0,20}PRIVATE KEY ----|"
+    r"Private-Lines:(?:[ \t]|\\t)*\d{1,4}"
+)
+_HEADER_OPEN = compile_pattern(r"-----BEGIN[A-Z0-9 ]{0,60}-{0,5}$|---- BEGIN SSH2[A-Z0-9 ]{0,60}-{0,4}$|Private-Lines:[ \t\d]*$")
 _BODY = compile_pattern(
     rf"(?:{_SEP}|\\[nrt]|[A-Za-z0-9+/=]{{16,}}|(?:Proc-Type|DEK-Info|Version|Comment|Charset): [^\n\\]{{0,80}})*"
 )
 _LAST = compile_pattern(
-    rf"(?:[A-Za-z0-9+/=]{{0,15}}(?:\\[nrt]|{_SEP})*){{0,2}}-----END[A-Z0-9 ]{{0,40}}(?:PRIVATE KEY(?: BLOCK)?)-----"
+    rf"(?:[A-Za-z0-9+/=]{{0,15}}(?:\\[nrt]|{_SEP})*){{0,2}}-{{4,5}} ?END[A-Z0-9 ]{{0,40}}(?:PRIVATE KEY(?: BLOCK)?) ?-{{4,5}}"
 )
 _LAST_OPEN = compile_pattern(
-    rf"(?:[A-Za-z0-9+/=:-]{{0,15}}(?:\\[nrt]|{_SEP})*){{0,2}}(?:-{{0,5}}|-----E[A-Z0-9 ]{{0,60}}-{{0,5}})$|"
+    rf"(?:[A-Za-z0-9+/=:-]{{0,15}}(?:\\[nrt]|{_SEP})*){{0,2}}(?:-{{0,5}}|-{{4,5}} ?E[A-Z0-9 ]{{0,60}}-{{0,5}})$|"
     r"(?:Proc-Type|DEK-Info|Version|Comment|Charset):[^\n]{0,80}$"
 )
 
@@ -39,11 +43,11 @@ def settled(text: str, start: int, bound: int) -> int:
 
 def _blocks(text: str, start: int, end: int) -> Iterator[tuple[int, int, bool]]:
     """Where keys begin and end, and whether more text could make them longer."""
-    at = text.find(BEGIN, start, end)
+    at = begins(text, start, end)
     while at >= 0:
         stop, is_open = _extent(text, at, min(end, at + MAX_UNIT_CHARS))
         yield at, stop, is_open
-        at = text.find(BEGIN, max(stop, at + 1), end)
+        at = begins(text, max(stop, at + 1), end)
 
 
 def _extent(text: str, at: int, end: int) -> tuple[int, bool]:
@@ -59,8 +63,17 @@ def _extent(text: str, at: int, end: int) -> tuple[int, bool]:
 
 
 def _is_key(block: str) -> bool:
-    """Whether there is a key between its lines: enough of it, and nothing that only stands for one."""
-    body = block.partition("KEY")[2].lstrip(" BLOCK-").partition("-----")[0]
+    """Whether there is a key between its lines: enough of it, and nothing that only stands for one.
+
+    What a format writes at the beginning of each key is no sign of chance, so every part is looked at.
+    """
+    head = _HEADER.match(block)
+    body = block[head.end() :].partition("----")[0] if head else ""
     content = "".join(letter for letter in body.replace("\\n", "") if letter.isalnum())
-    sample = content[24:88] if len(content) >= 88 else content[:64]
-    return len(content) >= 40 and is_random(sample) and not is_made_up(sample[:40])
+    parts = [content[at : at + 64] for at in range(0, len(content), 48)][:12]
+    return len(content) >= 32 and any(is_random(part) and not is_made_up(part[:40]) for part in parts if len(part) >= 32)
+
+
+def begins(text: str, start: int = 0, end: int = sys.maxsize) -> int:
+    """Where the first key may begin; -1 where none does."""
+    return min((at for mark in BEGINNINGS if (at := text.find(mark, start, end)) >= 0), default=-1)

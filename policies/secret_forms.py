@@ -1,0 +1,149 @@
+"""Secrets that the form around them gives away: URLs, headers, private members of keys, manifests, flags, calls.
+
+Each finder looks from an anchor on, and no further than the context that a streamed text keeps: so its finds do not
+depend on where the text was cut.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+from collections.abc import Iterator
+
+from lockgate.policies.patterns import compile_bytes
+from lockgate.policies.secret_values import is_made_up, is_password, is_random, is_token, is_wordy
+from lockgate.policies.spans import Span
+
+FORM_HINT = (
+    r"basic|hooks?[^\s\"'<>]{0,40}/|/(?:incoming|catch|trigger)|://[^\s/@]{0,80}:|-u |-w |-pass|mysql|sshpass|redis-cli|"
+    r"identified|machine|curl|mongo|docker|sqlcmd|ldap|\.login|login\(|client\(|sdk\(|bot\(|@tcp\(|:\d\d|"
+    r"\\?\"(?:d|p|q|dp|dq|qi|k)\\?\":|<(?:D|P|Q|DP|DQ|InverseQ)>"
+)
+"""Without it, nothing here finds anything; whatever the case."""
+CONTEXT_CHARS = 480
+"""A manifest's value stands no further from what says that it is one of a secret."""
+_URL = compile_bytes(
+    r"[A-Za-z][A-Za-z0-9+.-]{1,24}://([^\s/:@\"'<>]{0,96}):"
+    r"([^\s\"'<>/@]{3,200}|[^\s\"'<>/@]{3,200}@[^\s\"'<>/@]{3,100})@[A-Za-z0-9\[_.{$-]|"
+    r"\b([\w.-]{1,40}):([^\s\"'<>/@:]{3,200})@(?:tcp|unix)\("
+)
+_HOOK = compile_bytes(
+    r"(?i)https?://[^\s\"'<>/]{3,120}/(?:[^\s\"'<>/?#]{1,60}/){0,5}?"
+    r"(?:[\w-]{0,20}hooks?[\w-]{0,12}|incoming|catch|triggers?)/(?:[\w.@-]{1,60}/){0,4}?([A-Za-z0-9_-]{16,})(?:[\s\"'<>?&#)\\,;]|$)"
+)
+_BASIC = compile_bytes(
+    r"(?i:basic)(?:[ \t]+|%20)([A-Za-z0-9+/]{12,}={0,2})|"
+    r"(?i:\"auth\"\s{0,4}:\s{0,4}\"|_auth\s{0,4}=\s{0,4}\"?)([A-Za-z0-9+/]{12,}={0,2})"
+)
+_SCHEME = compile_bytes(
+    r"(?i)authorization\\?[\"'`]?\]?[ \t]{0,4}(?:[:=,]|=>)[ \t]{0,4}\\?[\"'`]?[a-z][\w-]{1,30}[ \t:=]{1,3}"
+    r"(?:(?:token|key|api[_-]?key)[=:])?\\?[\"']?([^\s\"'`<>,;\\]{12,})"
+)
+_FLAG = compile_bytes(
+    r"(?:\bcurl\b[^\n|;]{0,100}?[ \t](?:-u|--user|--proxy-user)[ =]{0,2}[\"']?[^\s:\"']{0,60}:|"
+    r"\b(?:mysql|mysqldump|mysqladmin|mariadb)\b[^\n|;]{0,60}?[ \t]-p|"
+    r"\b(?:sshpass|redis-cli|mongo|mongosh|mongodump|docker login|sqlcmd|psexec|smbclient|7z)\b"
+    r"[^\n|;]{0,80}?[ \t](?:-p|-a|-P|-w)[ =]{0,2}|"
+    r"\bldap\w{3,8}\b[^\n|;]{0,100}?[ \t]-w[ \t]{1,2}|"
+    r"[ \t]-{1,2}\w{0,20}(?:storepass|keypass|srcstorepass|deststorepass)(?::\w+)?[ =]{1,2}|"
+    r"[ \t]-pass(?:in|out)?[ =]{1,2}pass:|"
+    r"\bmachine[ \t]\S{1,60}\s+login[ \t]\S{1,60}\s+password[ \t]+|"
+    r"\b(?i:\.login|authenticate)\([\"'][^\"'\s]{1,80}[\"'],[ \t]{0,4}|"
+    r"\b(?i:identified by|with password)[ \t]+|chpasswd[ \t]*<<<[ \t]*[\"']?\w+:|"
+    r"^[\w.-]{1,60}:\d{2,5}:\w{1,40}:\w{1,40}:)([\"'`]?)([^\s\"'`<>]+)"
+)
+_CLIENT = compile_bytes(
+    r"(?:[Cc]lient|SDK|Sdk|Bot|Auth|[Ll]ogin|Credentials?|[Ss]etApiKey|set_api_key|authenticate)\("
+)
+_ARGUMENT = compile_bytes(r"^\s{0,4}(?:\w{1,20}[=:]\s?)?\\?[\"'`]([^\"'`\n\\]{1,200})\\?[\"'`](?:,|[)\]}])?")
+_MEMBER = compile_bytes(
+    r"\\?\"(?:d|p|q|dp|dq|qi|k)\\?\"\s{0,4}:\s{0,4}\\?\"([A-Za-z0-9_-]{42,}={0,2})\\?\"|"
+    r"<(?:D|P|Q|DP|DQ|InverseQ)>([A-Za-z0-9+/=]{40,})</"
+)
+_DATA_KEY = compile_bytes(r"LS0tLS1CRUdJTi[A-Za-z0-9+/]{60,}={0,2}")
+_MANIFEST = compile_bytes(r"\bkind\\?\"?:[ \t]{0,4}\\?\"?(?:Sealed)?Secret\b")
+_ENTRY = compile_bytes(r"(?:\n[ \t]{1,12}|[{,]\s{0,12}\\?\")[\w.-]{1,80}\\?\"?:[ \t]{0,4}\\?[\"']?([A-Za-z0-9+/]{8,}={0,2})")
+
+
+def secrets_by_form(data: bytes) -> Iterator[Span]:
+    """The secrets in a text of single-byte characters."""
+    yield from _in_urls(data)
+    yield from _encoded(data)
+    yield from _given(data)
+    yield from _in_manifests(data)
+
+
+def _in_urls(data: bytes) -> Iterator[Span]:
+    if b"://" not in data and b"@" not in data:
+        return
+    for match in _URL.finditer(data):
+        group = 2 if match.group(2) else 4
+        user, password = match.group(group - 1).decode("ascii"), match.group(group).decode("ascii")
+        token = is_token(password) or (len(password) >= 12 and is_random(password) and not is_wordy(password))
+        weak = password == user or is_made_up(password) or password[:1] in "$%{<*[" or "${" in password
+        if token or (not weak and len(password) >= 5 and any(not c.isalpha() for c in password)):
+            yield Span(match.start(group), match.end(group), "url-password")
+    for match in _HOOK.finditer(data):
+        if is_token(match.group(1).decode("ascii")):
+            yield Span(match.start(1), match.end(1), "webhook")
+
+
+def _encoded(data: bytes) -> Iterator[Span]:
+    for match in _BASIC.finditer(data) if b"auth" in data.lower() or b"basic" in data.lower() else ():
+        group = 1 if match.group(1) else 2
+        said = decoded(match.group(group))
+        user, colon, password = said.partition(":")
+        if colon and said.isprintable() and (is_password(password, quoted=True) or is_token(password)):
+            yield Span(match.start(group), match.end(group), "basic-credentials")
+    for match in _DATA_KEY.finditer(data):
+        if "PRIVATE KEY" in decoded(match.group()[:80]):
+            yield Span(match.start(), match.end(), "private-key")
+
+
+def decoded(text: bytes) -> str:
+    """What base64 says; "" where that is no ASCII text."""
+    try:
+        return base64.b64decode(text[: len(text) // 4 * 4] if b"=" not in text else text).decode("ascii")
+    except (binascii.Error, UnicodeDecodeError):
+        return ""
+
+
+def _given(data: bytes) -> Iterator[Span]:
+    """Given to a command, in a header, to a client's constructor, as a member of a private key."""
+    for match in _FLAG.finditer(data):
+        value = match.group(2).decode("ascii").rstrip(";,")
+        if is_password(value, quoted=True) or is_token(value):
+            yield Span(match.start(2), match.start(2) + len(value), "password")
+    for match in _SCHEME.finditer(data):
+        if is_token(match.group(1).decode("ascii")):
+            yield Span(match.start(1), match.end(1), "token")
+    for match in _CLIENT.finditer(data):
+        yield from _arguments(data, match.end())
+    for match in _MEMBER.finditer(data):
+        group = 1 if match.group(1) else 2
+        if is_random(match.group(group)[:200].decode("ascii")):
+            yield Span(match.start(group), match.end(group), "private-key")
+
+
+def _arguments(data: bytes, at: int) -> Iterator[Span]:
+    """The first arguments of a call: an account's name or number, and its key."""
+    for _ in range(3):
+        found = _ARGUMENT.match(data[at : at + CONTEXT_CHARS])
+        if found is None:
+            return
+        value = found.group(1).decode("ascii")
+        if is_token(value, strong=False) and not value.startswith("AC"):
+            yield Span(at + found.start(1), at + found.end(1), "api-key")
+        at += found.end()
+
+
+def _in_manifests(data: bytes) -> Iterator[Span]:
+    """The values of a Kubernetes Secret, whatever their names."""
+    for anchor in _MANIFEST.finditer(data):
+        part = data[anchor.end() : anchor.end() + 2 * CONTEXT_CHARS]
+        part = part.partition(b"\n---")[0]
+        at = max(part.find(b"data:"), part.find(b'data":'), part.find(b'data\\":'))
+        for match in _ENTRY.finditer(part, at) if at >= 0 else ():
+            said = decoded(match.group(1))
+            if match.start(1) <= CONTEXT_CHARS and (is_password(said, quoted=True) or is_token(said)):
+                yield Span(anchor.end() + match.start(1), anchor.end() + match.end(1), "secret")
