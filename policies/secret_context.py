@@ -19,9 +19,9 @@ _TELLING = b"0123456789!@#$%^&*~+"
 
 
 _WORDS = (
-    r"pass(?:word|wd|phrase|code|wort)?|pwd|psswd|secret|token|api[_. -]?key|apikey|auth|credential|cred|bearer|"
+    r"pass(?:word|wd|phrase|code|wort)?|pwd|psk|psswd|secret|token|api[_. -]?key|apikey|auth|credential|cred|bearer|"
     r"(?:access|account|acct|private|priv|signing|sign|encryption|encrypt|enc|master|shared|service|server|webhook|app|"
-    r"application|deploy|license|subscription|integration|storage|admin|crypto|cookie|session|jwt|hmac|ssh|cipher|"
+    r"application|deploy|license|subscription|integration|storage|admin|unseal|recovery|crypto|cookie|session|jwt|hmac|ssh|cipher|"
     r"root|aes|data|rest|functions?|host|client|user|dev|write|read|ingest\w*|routing|customer|team|project|bot|"
     r"primary|secondary)[_. -]?key|_key|[a-z]Key|x-[a-z0-9-]*key|connection[_. -]?string|salt|pepper|webhook"
 )
@@ -31,18 +31,21 @@ _TYPE = (
     r"[ \t]{0,4}(?:\|[ \t]?None[ \t])?)?"
 )
 _SIGN = (
-    r"(?:[ \t\r\n]{0,4},[ \t\r\n]{0,24}\\?[\"']?(?:value|default)\\?[\"']?[ \t]{0,4}[:=]|\bvalue[ \t]?=|"
-    r"for[ \t](?:[\w.@/-]{1,40}[ \t]){0,3}?[\w.@/-]{1,40}(?:[ \t]is|:|[ \t]?=)|"
-    r"=>|:=|===?|!=|=|:|,|\bis\b:?|\bwas\b|\bset to\b|\?=|\|\|?=|->|>)?"
+    r"(?:[ \t]{1,2}(?:#?\d{1,2}|\([^()\r\n]{1,80}\)))?(?:"
+    r"[ \t\r\n]{0,4},[ \t\r\n]{0,24}\\?[\"']?(?:value|default)\\?[\"']?[ \t]{0,4}[:=]|\bvalue[ \t]?=|"
+    r":[ \t\r\n]{0,4}\{[ \t\r\n]{0,16}\\?[\"']?value\\?[\"']?[ \t]{0,4}:|"
+    r"for[ \t](?:[\w.@/-]{1,40}[ \t]){0,3}?[\w.@/-]{1,40}(?:[ \t]\([^()\r\n]{1,80}\))?(?:[ \t]is|:|[ \t]?=)|"
+    r"=>|:=|===?|!=|=|:|,|\bis\b:?|\bwas\b|\bset to\b|\?=|\|\|=?|\?\?=?|\bor\b|->|>)?"
 )
-_GAP = r"(?:[ \t]{0,12}|[ \t]{0,12}\\?\r?\n[ \t-]{0,24}(?:value:[ \t]{1,4}))"
+_GAP = r"(?:[ \t]{0,12}|[ \t]{0,12}(?:\\?\r?\n[ \t-]{0,24}|\\n[ \t]{0,24}){1,3}(?:value:[ \t]{1,4})?)"
 _OPENING = (
-    r"(?:str\(|b[\"']|r[\"']|\(|\[|[fub]?\"\"\"|!!str |@[\"'])?((?:\\?[\"'`]){0,3})"
+    r"(?:[A-Za-z_][\w.:]{0,40}\(|[bBrRuUfFNL@$]{1,2}[\"']|\(|\[|[fub]?\"\"\"|!!str )?((?:\\?[\"'`]){0,3})"
     r"(?:(?:bearer|token|basic|apikey|key)[ :]{1,2})?"
 )
 _VALUE = compile_bytes(rf"(?i:^((?:\\?[\"'`\])]){{0,3}}{_TYPE}[ \t]{{0,12}}{_SIGN}{_GAP}{_OPENING})([^\s\"'`<>]+))")
 _SECRET_NAME = compile_pattern(
-    r"passw|passwd|passphrase|passcode|pwd|psswd|(?:^|[^A-Za-z])pass(?:[^a-z]|$)|\bpw\b|_pw$", ignore_case=True
+    r"(?:^|[_-])psk$|passw|passwd|passphrase|passcode|pwd|psswd|(?:^|[^A-Za-z])pass(?:[^a-z]|$)|\bpw\b|_pw$",
+    ignore_case=True,
 )
 _STRONG = compile_pattern(
     r"api[_. -]?key|secret|access[_. -]?key|auth[_. -]?(?:token|key)|access[_. -]?token|private[_. -]?key|bearer|"
@@ -56,7 +59,7 @@ _NOT = compile_pattern(
     r"public|publish|pub_?key|hash|digest|checksum|integrity|(?:^|[_-])sha\d*(?:[_-]|$)|md5|fingerprint|thumbprint|"
     r"(?:^|[^A-Za-z])(?:max|min|num|total|prompt|completion|input|output|cache\w*|reasoning)[_-]?tokens?|tokens$|token[_-]?(?:type|count|"
     r"limit|url|uri|endpoint|name|usage|length|expir\w*|ttl|budget|ize\w*|ids?$)|(?:page|next|continuation|sync|cursor|"
-    r"cancel|cancellation|design|syntax|start|end|eos|bos|pad|unk|mask|resume|sas_?exp\w*)[_-]?token|csrf|xsrf|authenticity|idempot|"
+    r"cancel|cancellation|design|syntax|start|end|eos|bos|pad|unk|mask|resume|sas_?exp\w*)[_-]?token|csrf|xsrf|authenticity|request_?verification|idempot|"
     r"(?:primary|foreign|sort|partition|cache|object|s3|row|unique|composite|natural|hash|range|dedup\w*|group|item|"
     r"issue|query|translation|i18n|sort|route|shard|map|dict|storage_?object|trace|event|build|restore|index|lock|hot|"
     r"bucket|turn|fly)[_.-]?keys?$|key[_-]?(?:ids?|name|path|file|size|length|code|board|word|vault|ring|type|usage|"
@@ -73,6 +76,7 @@ _NOT = compile_pattern(
     ignore_case=True,
 )
 _ASSIGNS = compile_pattern(r"^[A-Za-z_][\w.-]{0,40}=[^=]")
+_CALL = compile_pattern(r"\w\([\"'`\\]*$")
 _SECRET_ID = compile_pattern(r"secret[_-]?id$", ignore_case=True)
 _ENVIRONMENT = compile_pattern(r"^[A-Z][A-Z0-9_]*$")
 _HINT = compile_bytes(rf"(?i:{_WORDS}|{FORM_HINT})|LS0tLS1CRUdJTi|KEY|PW|PAT|SEED")
@@ -120,6 +124,8 @@ def _name(found: bytes) -> _Name | None:
     """What the name promises; None where its value is no secret."""
     name = found.decode("ascii")
     text = name.strip(".-")
+    last = text.rpartition(".")[2]
+    text = last if _NAME.search(last.encode()) else text
     if _NOT.search(text) and not _SECRET_ID.search(text):
         return None
     kind = "password" if _SECRET_NAME.search(text) else _kind(text)
@@ -128,14 +134,22 @@ def _name(found: bytes) -> _Name | None:
 
 def _may_follow(data: bytes, at: int) -> bool:
     """Whether one of the next words holds a digit or a sign, as every secret does: cheaper than to look for a value."""
-    words = data[at : at + MAX_DISTANCE_CHARS].split(None, 7)[:7]
+    words = data[at : at + MAX_DISTANCE_CHARS].split(None, 14)[:14]
     return any(len(word) >= 6 and word.translate(None, _TELLING) != word for word in words)
 
 
 def _secret(name: _Name, joint: str, quoted: bool, value: str, before: bytes) -> str:
     """The value without what follows it, where the name says that it is secret and itself says nothing else."""
-    if not joint or _ASSIGNS.match(value) or "basic" in joint.lower():
+    if (
+        not joint
+        or (joint[-1] == "(" and not quoted)
+        or _ASSIGNS.match(value)
+        or "basic" in joint.lower()
+        or (joint[-1], value[0]) == (">", "@")
+    ):
         return ""
+    if _CALL.search(joint) or ("\n" in joint and "value" not in joint):
+        return _certain(name, joint, quoted, value, before)
     told = joint.strip(" \t\"'`\\") != "" or quoted or before == b"-" or name.text.startswith("-")
     value, environment = _trimmed(name.text.strip(".-"), joint, quoted, value, before)
     if name.kind == "password":
@@ -148,6 +162,16 @@ def _secret(name: _Name, joint: str, quoted: bool, value: str, before: bytes) ->
         hard = "secret" in name.text.lower() and (quoted or environment) and _is_hard(value)
         good = hard or is_token(value, strong=name.strong)
     return value if good else ""
+
+
+def _certain(name: _Name, joint: str, quoted: bool, value: str, before: bytes) -> str:
+    """The value where it stands in a call, or on the next line: only what can be nothing else."""
+    value, _ = _trimmed(name.text.strip(".-"), joint, quoted, value, before)
+    wrapped = _CALL.search(joint) is not None
+    if (wrapped and not quoted) or (not wrapped and (":" not in joint or value[-1:] in ":=")):
+        return ""
+    hard = name.kind == "password" and not wrapped and _is_hard(value)
+    return value if hard or (len(value) >= 16 and is_token(value, strong=name.strong)) else ""
 
 
 def _kind(name: str) -> str:

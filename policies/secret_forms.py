@@ -15,9 +15,10 @@ from lockgate.policies.secret_values import is_made_up, is_password, is_random, 
 from lockgate.policies.spans import Span
 
 FORM_HINT = (
-    r"basic|hooks?[^\s\"'<>]{0,40}/|/(?:incoming|catch|trigger)|://[^\s/@]{0,80}:|-u |-w |-pass|mysql|sshpass|redis-cli|"
-    r"identified|machine|curl|mongo|docker|sqlcmd|ldap|\.login|login\(|client\(|sdk\(|bot\(|@tcp\(|:\d\d|"
-    r"\\?\"(?:d|p|q|dp|dq|qi|k)\\?\":|<(?:D|P|Q|DP|DQ|InverseQ)>"
+    r"basic|hooks?[^\s\"'<>]{0,40}/|/(?:incoming|catch|trigger)|://[^\s/@]{0,80}:|-[uwpUPWk][ =]|-p\S|-b |-pass|--auth|--cred|"
+    r"--body|mysql|sshpass|redis-cli|identified|machine|mongo|docker|sqlcmd|ldap|cookie|zip|7z|net use|smb|snmp|"
+    r"\.login|login\(|client\(|sdk\(|bot\(|@tcp\(|:\d\d|@[\w.-]{2,60}:|\bkeys? (?:\d|\()|"
+    r"[?&](?:appid|app_?key|code|auth|ticket|key)=|\"(?:d|p|q|dp|dq|qi|k)\\?\"\s?:|<(?:D|P|Q|DP|DQ|InverseQ)>"
 )
 """Without it, nothing here finds anything; whatever the case."""
 CONTEXT_CHARS = 480
@@ -41,20 +42,38 @@ _SCHEME = compile_bytes(
 )
 _FLAG = compile_bytes(
     r"(?:\bcurl\b[^\n|;]{0,100}?[ \t](?:-u|--user|--proxy-user)[ =]{0,2}[\"']?[^\s:\"']{0,60}:|"
+    r"\bhttps?\b[^\n|;]{0,60}?[ \t]-a[ =]{1,2}[\"']?[^\s:\"']{1,60}:|"
+    r"[ \t]--(?:auth|creds?|credentials|userpwd|basic-auth|http-user)[ =]{1,2}[\"']?[^\s:\"']{1,60}:|"
     r"\b(?:mysql|mysqldump|mysqladmin|mariadb)\b[^\n|;]{0,60}?[ \t]-p|"
-    r"\b(?:sshpass|redis-cli|mongo|mongosh|mongodump|docker login|sqlcmd|psexec|smbclient|7z)\b"
-    r"[^\n|;]{0,80}?[ \t](?:-p|-a|-P|-w)[ =]{0,2}|"
+    r"\b(?:sshpass|redis-cli|mongo|mongosh|mongodump|docker login|az login|sqlcmd|psexec|smbclient|7za?|zip|unzip|rar)\b"
+    r"[^\n|;]{0,120}?[ \t](?:-p|-a|-P|-w)[ =]{0,2}|"
     r"\bldap\w{3,8}\b[^\n|;]{0,100}?[ \t]-w[ \t]{1,2}|"
+    r"\bnet use\b[^\n|;]{0,80}?/user:\S{1,60}[ \t]|\bnet user [\w.-]{1,40}[ \t]|[ \t]-U[ \t]?[\w.\\@-]{1,60}%|"
     r"[ \t]-{1,2}\w{0,20}(?:storepass|keypass|srcstorepass|deststorepass)(?::\w+)?[ =]{1,2}|"
-    r"[ \t]-pass(?:in|out)?[ =]{1,2}pass:|"
+    r"[ \t]-pass(?:in|out)?[ =]{1,2}pass:|(?i:ConvertTo-SecureString)(?: -String)?[ \t]+|"
     r"\bmachine[ \t]\S{1,60}\s+login[ \t]\S{1,60}\s+password[ \t]+|"
-    r"\b(?i:\.login|authenticate)\([\"'][^\"'\s]{1,80}[\"'],[ \t]{0,4}|"
-    r"\b(?i:identified by|with password)[ \t]+|chpasswd[ \t]*<<<[ \t]*[\"']?\w+:|"
+    r"(?i:\.login|authenticate|basic_?auth|auth=|NetworkCredential|PasswordCredentials|PasswordAuthentication)"
+    r"\([\"'][^\"'\s]{1,80}[\"'],[ \t]{0,4}|"
+    r"\b(?i:identified by|with password)[ \t]+(?:=[ \t]*N?)?|chpasswd[ \t]*<<<[ \t]*[\"']?\w+:|"
+    r"--from-literal=[\w.-]{1,60}=|\bsnmp-server community[ \t]|"
     r"^[\w.-]{1,60}:\d{2,5}:\w{1,40}:\w{1,40}:)([\"'`]?)([^\s\"'`<>]+)"
 )
-_CLIENT = compile_bytes(
-    r"(?:[Cc]lient|SDK|Sdk|Bot|Auth|[Ll]ogin|Credentials?|[Ss]etApiKey|set_api_key|authenticate)\("
+"""What stands before a password on a command line, or in a call."""
+_LONG_FLAG = compile_bytes(
+    r"(?:[ \t]-[pPwWk][ =]|\bsecrets?[ -](?:set|add|create|put|versions)\b[^\n|;]{0,120}?[ =](?:--body|--value|-b|"
+    r"--secret-string|--data-string)[ =]|[?&](?:appid|app_?key|code|auth|ticket|key)=|"
+    r"\b(?i:key)s?[ \t](?:\d{1,2}|\([^()\n]{1,60}\)):\s{1,4})[\"']?([^\s\"'`<>&#;|]{20,})"
 )
+"""What stands before a key, and before much else."""
+_MAIL = compile_bytes(r"[\w.+-]{1,60}@[\w.-]{2,60}\.[A-Za-z]{2,10}:([^\s\"'`<>/|,;]{6,64})(?:[\s\"'`<>|,;]|$)")
+_COOKIES = compile_bytes(
+    r"(?i)(?:\b(?:set-)?cookies?\\?[\"']?[ \t]{0,2}[:=,][ \t]{0,2}\\?[\"']?|\bcurl\b[^\n|;]{0,80}? -b [\"']?)"
+)
+_COOKIE = compile_bytes(
+    r"(?i)(?:[\w.-]{0,40}(?:sess|auth|token|login|remember|jwt|ticket|identity)[\w.-]{0,40}|[\w.-]{0,30}sid)="
+    r"([^\s;,\"'\\]{16,})"
+)
+_CLIENT = compile_bytes(r"(?:[Cc]lient|SDK|Sdk|Bot|Auth|[Ll]ogin|Credentials?|[Ss]etApiKey|set_api_key|authenticate)\(")
 _ARGUMENT = compile_bytes(r"^\s{0,4}(?:\w{1,20}[=:]\s?)?\\?[\"'`]([^\"'`\n\\]{1,200})\\?[\"'`](?:,|[)\]}])?")
 _MEMBER = compile_bytes(
     r"\\?\"(?:d|p|q|dp|dq|qi|k)\\?\"\s{0,4}:\s{0,4}\\?\"([A-Za-z0-9_-]{42,}={0,2})\\?\"|"
@@ -62,7 +81,9 @@ _MEMBER = compile_bytes(
 )
 _DATA_KEY = compile_bytes(r"LS0tLS1CRUdJTi[A-Za-z0-9+/]{60,}={0,2}")
 _MANIFEST = compile_bytes(r"\bkind\\?\"?:[ \t]{0,4}\\?\"?(?:Sealed)?Secret\b")
-_ENTRY = compile_bytes(r"(?:\n[ \t]{1,12}|[{,]\s{0,12}\\?\")[\w.-]{1,80}\\?\"?:[ \t]{0,4}\\?[\"']?([A-Za-z0-9+/]{8,}={0,2})")
+_ENTRY = compile_bytes(
+    r"(?:\n[ \t]{1,12}|[{,]\s{0,12}\\?\")[\w.-]{1,80}\\?\"?:[ \t]{0,4}\\?[\"']?([A-Za-z0-9+/]{8,}={0,2})"
+)
 
 
 def secrets_by_form(data: bytes) -> Iterator[Span]:
@@ -114,6 +135,15 @@ def _given(data: bytes) -> Iterator[Span]:
         value = match.group(2).decode("ascii").rstrip(";,")
         if is_password(value, quoted=True) or is_token(value):
             yield Span(match.start(2), match.start(2) + len(value), "password")
+    for match in _LONG_FLAG.finditer(data):
+        if is_token(match.group(1).decode("ascii"), strong=False):
+            yield Span(match.start(1), match.end(1), "api-key")
+    for match in _MAIL.finditer(data):
+        value = match.group(1).decode("ascii").rstrip(".:!?)")
+        if len(value) >= 8 and is_password(value) and (is_token(value) or not value.isalnum() or not is_wordy(value)):
+            yield Span(match.start(1), match.start(1) + len(value), "password")
+    for anchor in _COOKIES.finditer(data):
+        yield from _cookies(data[anchor.end() : anchor.end() + 2 * CONTEXT_CHARS], anchor.end())
     for match in _SCHEME.finditer(data):
         if is_token(match.group(1).decode("ascii")):
             yield Span(match.start(1), match.end(1), "token")
@@ -135,6 +165,13 @@ def _arguments(data: bytes, at: int) -> Iterator[Span]:
         if is_token(value, strong=False) and not value.startswith("AC"):
             yield Span(at + found.start(1), at + found.end(1), "api-key")
         at += found.end()
+
+
+def _cookies(part: bytes, at: int) -> Iterator[Span]:
+    """The cookies of a header that stand for who asks."""
+    for match in _COOKIE.finditer(part.partition(b"\n")[0]):
+        if match.start(1) <= CONTEXT_CHARS and is_token(match.group(1).decode("ascii")):
+            yield Span(at + match.start(1), at + match.end(1), "session-cookie")
 
 
 def _in_manifests(data: bytes) -> Iterator[Span]:

@@ -39,7 +39,7 @@ _REFERENCE = compile_pattern(
     r"^(?:[$@%#&*~^?!|]?[{(<\[]|\$(?:[({]|[A-Za-z_]\w*(?:$|[^\w#!%^*+?@&~-]))|%[A-Za-z_]+%|[A-Za-z_.]*(?:env|ENV|environ|getenv|config|settings|secrets|vars?|"
     r"vault|ssm|params?|args|opts|options|props|self|this|ctx|req|request|response|process|os|Deno|import)[.\[(]|"
     r"(?:arn|file|vault|op|ssm|sm|gsm|kms|secret|ref|env|https?|gs|s3|data|urn|image|azurekeyvault|projects)[:/]|"
-    r"pk[_.](?:live|test|prod|eyJ)|pub-|Ag[A-C][A-Za-z0-9+/]{80}|!Ref|!Sub|!GetAtt|\{\{|<%|ENC\[|AQICAHh|enc:|sealed:|awssm)"
+    r"pk[_.](?:live|test|prod|eyJ)|pub-|!Ref|!Sub|!GetAtt|\{\{|<%|ENC\[|AQICAHh|enc:|sealed:|awssm)"
 )
 """It says where the value is, is sealed, or is public by its form."""
 _HASH = compile_pattern(
@@ -55,6 +55,7 @@ _ORDINARY = compile_pattern(
     r"[A-Za-z_$][\w$.]*\(.*|.*\)\)?|[A-Za-z_][\w.]*\[[^\]]*\].*|(?:ssh-(?:rsa|ed25519|dss)|ecdsa-sha2).*|-----.*|[^A-Za-z0-9]+)$"
 )
 """Numbers, versions, dates, addresses, paths, calls and indexing."""
+_SEALED = compile_pattern(r"^Ag[A-C][A-Za-z0-9+/]{80}|^(?:AQICAHh|AQECAHg)")
 _BASE64 = compile_pattern(r"^[A-Za-z0-9+/]{30,}={0,2}$")
 _NAME = compile_pattern(
     r"^[A-Za-z_$][A-Za-z_$]*(?:(?:\.|->|::|\?\.)[A-Za-z_$][\w$]*)*[;,]?$|^[a-z]+(?:[-_][a-z]+)+\d{0,2}$"
@@ -110,7 +111,9 @@ def is_wordy(value: str) -> bool:
     pairs = [pair for pair in every if pair.isalpha()]
     if len(value) >= 16 and sum(a.isdigit() != b.isdigit() for a, b in every if (a + b).isalnum()) > 0.28 * len(value):
         return False  # digits strewn among letters
+    joints = sum(a.islower() and b.isupper() for a, b in pairs)
     usual = sum(pair.lower() in _BIGRAMS and not (pair[0].islower() and pair[1].isupper()) for pair in pairs)
+    usual += joints if joints * 6 <= len(pairs) else 0
     return len(pairs) >= max(4, 0.4 * len(value)) and usual > 0.66 * len(pairs)
 
 
@@ -129,9 +132,15 @@ def is_made_up(value: str) -> bool:
 
 def is_elsewhere(value: str) -> bool:
     """Whether it is a reference, a call, a path, a hash: anything but the secret itself."""
-    if _BASE64.match(value) and len(_classes(value)) >= 3 and is_random(value) and not is_wordy(value):
+    if (
+        _BASE64.match(value)
+        and not _SEALED.match(value)
+        and len(_classes(value)) >= 3
+        and is_random(value)
+        and not is_wordy(value)
+    ):
         return max(map(len, value.split("/"))) < 14  # no path has a part like that
-    return any(pattern.match(value) for pattern in (_REFERENCE, _HASH, _ORDINARY))
+    return any(pattern.match(value) for pattern in (_REFERENCE, _HASH, _ORDINARY, _SEALED))
 
 
 @lru_cache(maxsize=4096)
