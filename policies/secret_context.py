@@ -8,7 +8,7 @@ from functools import lru_cache
 
 from lockgate.policies.patterns import compile_bytes, compile_pattern
 from lockgate.policies.secret_forms import FORM_HINT, secrets_by_form
-from lockgate.policies.secret_values import is_password, is_token
+from lockgate.policies.secret_values import is_hard, is_password, is_token
 from lockgate.policies.spans import MAX_UNIT_CHARS, Span
 
 MAX_DISTANCE_CHARS = 160
@@ -19,13 +19,14 @@ _TELLING = b"0123456789!@#$%^&*~+"
 
 
 _WORDS = (
-    r"pass(?:word|wd|phrase|code|wort)?|pwd|psk|psswd|secret|token|api[_. -]?key|apikey|auth|credential|cred|bearer|"
+    r"pass(?:word|wd|phrase|code|wort)?|pwd|psk|\bpw\b|mot de passe|kennwort|senha|parola|wachtwoord|heslo|contrasena|psswd|secret|token|api[_. -]?key|apikey|auth|credential|cred|bearer|"
     r"(?:access|account|acct|private|priv|signing|sign|encryption|encrypt|enc|master|shared|service|server|webhook|app|"
     r"application|deploy|license|subscription|integration|storage|admin|unseal|recovery|crypto|cookie|session|jwt|hmac|ssh|cipher|"
     r"root|aes|data|rest|functions?|host|client|user|dev|write|read|ingest\w*|routing|customer|team|project|bot|"
     r"primary|secondary)[_. -]?key|_key|[a-z]Key|x-[a-z0-9-]*key|connection[_. -]?string|salt|pepper|webhook"
 )
 _NAME = compile_bytes(rf"(?i:[A-Za-z0-9_.-]*(?:{_WORDS})[A-Za-z0-9_.-]*)|[A-Z0-9_]*(?:KEY|PW|PAT|SEED)\b|--?key\b")
+_QUOTE = r"(?:\\{0,3}[\"'`]|&quot;|&#3[49];|%2[27]|\\u0022)"
 _TYPE = (
     r"(?:[ \t]{0,4}:?[ \t]{0,4}(?:string\b|&?(?:'static )?str\b|secretstr|bytes|any|(?:optional|final)\[str\])"
     r"[ \t]{0,4}(?:\|[ \t]?None[ \t])?)?"
@@ -33,18 +34,20 @@ _TYPE = (
 _SIGN = (
     r"(?:[ \t]{1,2}(?:#?\d{1,2}|\([^()\r\n]{1,80}\)))?(?:"
     r"[ \t\r\n]{0,4},[ \t\r\n]{0,24}\\?[\"']?(?:value|default)\\?[\"']?[ \t]{0,4}[:=]|\bvalue[ \t]?=|"
-    r":[ \t\r\n]{0,4}\{[ \t\r\n]{0,16}\\?[\"']?value\\?[\"']?[ \t]{0,4}:|"
+    r":[ \t\r\n]{0,4}\{[^{}]{0,100}?\\?[\"']?\bvalue\\?[\"']?[ \t]{0,4}:|"
     r"for[ \t](?:[\w.@/-]{1,40}[ \t]){0,3}?[\w.@/-]{1,40}(?:[ \t]\([^()\r\n]{1,80}\))?(?:[ \t]is|:|[ \t]?=)|"
-    r"=>|:=|===?|!=|=|:|,|\bis\b:?|\bwas\b|\bset to\b|\?=|\|\|=?|\?\?=?|\bor\b|->|>)?"
+    r":?\*\*:?|=>|:=|===?|!=|=|:|,|\bis\b:?|\bwas\b|\bset to\b|\?=|\|\|=?|\?\?=?|\bor\b|->|>|"
+    r"%3[ad]|\||</(?:td|th|dt)>\s{0,8}<(?:td|dd)>|\b(?:to|es|est|ist|lautet|are|e)\b|"
+    r"(?:for|of) (?:the )?[\w.@-]{1,40} (?:to|is|was))?"
 )
 _GAP = r"(?:[ \t]{0,12}|[ \t]{0,12}(?:\\?\r?\n[ \t-]{0,24}|\\n[ \t]{0,24}){1,3}(?:value:[ \t]{1,4})?)"
 _OPENING = (
-    r"(?:[A-Za-z_][\w.:]{0,40}\(|[bBrRuUfFNL@$]{1,2}[\"']|\(|\[|[fub]?\"\"\"|!!str )?((?:\\?[\"'`]){0,3})"
+    r"(?:[A-Za-z_][\w.:]{0,40}\(|[bBrRuUfFNL@$]{1,2}[\"']|\(|\[|[fub]?\"\"\"|!!str )?((?:\\{0,3}[\"'`]|&quot;|&#3[49];|%2[27]|\\\\u0022){0,3})"
     r"(?:(?:bearer|token|basic|apikey|key)[ :]{1,2})?"
 )
-_VALUE = compile_bytes(rf"(?i:^((?:\\?[\"'`\])]){{0,3}}{_TYPE}[ \t]{{0,12}}{_SIGN}{_GAP}{_OPENING})([^\s\"'`<>]+))")
+_VALUE = compile_bytes(rf"(?i:^((?:{_QUOTE}|[\])]){{0,3}}{_TYPE}[ \t]{{0,12}}{_SIGN}{_GAP}{_OPENING})([^\s\"'`<>]+))")
 _SECRET_NAME = compile_pattern(
-    r"(?:^|[_-])psk$|passw|passwd|passphrase|passcode|pwd|psswd|(?:^|[^A-Za-z])pass(?:[^a-z]|$)|\bpw\b|_pw$",
+    r"(?:^|[_-])psk$|mot de passe|kennwort|senha|parola|wachtwoord|heslo|contrasena|passw|passwd|passphrase|passcode|pwd|psswd|(?:^|[^A-Za-z])pass(?:[^a-z]|$)|\bpw\b|_pw$",
     ignore_case=True,
 )
 _STRONG = compile_pattern(
@@ -56,7 +59,7 @@ _STRONG = compile_pattern(
     ignore_case=True,
 )
 _NOT = compile_pattern(
-    r"public|publish|pub_?key|hash|digest|checksum|integrity|(?:^|[_-])sha\d*(?:[_-]|$)|md5|fingerprint|thumbprint|"
+    r"(?:^|_)gpg[_-]?key$|public|publish|pub_?key|hash|digest|checksum|integrity|(?:^|[_-])sha\d*(?:[_-]|$)|md5|fingerprint|thumbprint|"
     r"(?:^|[^A-Za-z])(?:max|min|num|total|prompt|completion|input|output|cache\w*|reasoning)[_-]?tokens?|tokens$|token[_-]?(?:type|count|"
     r"limit|url|uri|endpoint|name|usage|length|expir\w*|ttl|budget|ize\w*|ids?$)|(?:page|next|continuation|sync|cursor|"
     r"cancel|cancellation|design|syntax|start|end|eos|bos|pad|unk|mask|resume|sas_?exp\w*)[_-]?token|csrf|xsrf|authenticity|request_?verification|idempot|"
@@ -76,6 +79,7 @@ _NOT = compile_pattern(
     ignore_case=True,
 )
 _ASSIGNS = compile_pattern(r"^[A-Za-z_][\w.-]{0,40}=[^=]")
+_WORDS_ONLY = compile_pattern(r"^[ \t]*(?i:to|es|est|ist|lautet|are|e|\||:?\*\*:?|(?:for|of) .*)[ \t\"'`]*$")
 _CALL = compile_pattern(r"\w\([\"'`\\]*$")
 _SECRET_ID = compile_pattern(r"secret[_-]?id$", ignore_case=True)
 _ENVIRONMENT = compile_pattern(r"^[A-Z][A-Z0-9_]*$")
@@ -151,15 +155,19 @@ def _secret(name: _Name, joint: str, quoted: bool, value: str, before: bytes) ->
     if _CALL.search(joint) or ("\n" in joint and "value" not in joint):
         return _certain(name, joint, quoted, value, before)
     told = joint.strip(" \t\"'`\\") != "" or quoted or before == b"-" or name.text.startswith("-")
+    for stop in ("&quot;", "&#34;", "&#39;", "%22", "%27", "\\u0022"):
+        value = value.partition(stop)[0]
     value, environment = _trimmed(name.text.strip(".-"), joint, quoted, value, before)
-    if name.kind == "password":
-        good = (told or _is_hard(value)) and (is_password(value, quoted=quoted or environment) or is_token(value))
+    if name.kind == "password" and _WORDS_ONLY.match(joint):
+        good = is_hard(value)
+    elif name.kind == "password":
+        good = (told or is_hard(value)) and (is_password(value, quoted=quoted or environment) or is_token(value))
     elif (not told and len(value) < 20 and name.text.lower() != "bearer") or (
         _SECRET_ID.search(name.text) and len(value) < 30
     ):
         good = False
     else:
-        hard = "secret" in name.text.lower() and (quoted or environment) and _is_hard(value)
+        hard = "secret" in name.text.lower() and (quoted or environment) and is_hard(value)
         good = hard or is_token(value, strong=name.strong)
     return value if good else ""
 
@@ -170,20 +178,13 @@ def _certain(name: _Name, joint: str, quoted: bool, value: str, before: bytes) -
     wrapped = _CALL.search(joint) is not None
     if (wrapped and not quoted) or (not wrapped and (":" not in joint or value[-1:] in ":=")):
         return ""
-    hard = name.kind == "password" and not wrapped and _is_hard(value)
+    hard = name.kind == "password" and not wrapped and is_hard(value)
     return value if hard or (len(value) >= 16 and is_token(value, strong=name.strong)) else ""
 
 
 def _kind(name: str) -> str:
     lowered = name.lower()
     return "token" if "token" in lowered or "bearer" in lowered else "secret" if "secret" in lowered else "api-key"
-
-
-def _is_hard(value: str) -> bool:
-    """Whether even without a sign between name and value it can only be a password."""
-    has = (any(map(str.isdigit, value)), any(map(str.isupper, value)), any(map(str.islower, value)))
-    symbols = any(not letter.isalnum() for letter in value.strip(".,;:!?)"))
-    return len(value) >= 8 and has[0] and sum((*has, symbols)) >= 3 and is_password(value, quoted=True)
 
 
 def _trimmed(name: str, joint: str, quoted: bool, value: str, before: bytes) -> tuple[str, bool]:

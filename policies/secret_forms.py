@@ -8,16 +8,17 @@ from __future__ import annotations
 
 import base64
 import binascii
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 from lockgate.policies.patterns import compile_bytes
-from lockgate.policies.secret_values import is_made_up, is_password, is_random, is_token, is_wordy
+from lockgate.policies.secret_values import is_hard, is_made_up, is_password, is_random, is_token, is_wordy
 from lockgate.policies.spans import Span
 
 FORM_HINT = (
     r"basic|hooks?[^\s\"'<>]{0,40}/|/(?:incoming|catch|trigger)|://[^\s/@]{0,80}:|-[uwpUPWk][ =]|-p\S|-b |-pass|--auth|--cred|"
     r"--body|mysql|sshpass|redis-cli|identified|machine|mongo|docker|sqlcmd|ldap|cookie|zip|7z|net use|smb|snmp|"
-    r"\.login|login\(|client\(|sdk\(|bot\(|@tcp\(|:\d\d|@[\w.-]{2,60}:|\bkeys? (?:\d|\()|"
+    r"\.login|login\(|client\(|client::|sdk\(|bot\(|@tcp\(|:\d\d|@[\w.-]{2,60}:|\bkeys? (?:\d|\()|"
+    r"connect|pdo\(|session\(|search\(|require\(|jwt\.|hmac|aes|fernet|cipher|signing|signwith| [/|] |%40|"
     r"[?&](?:appid|app_?key|code|auth|ticket|key)=|\"(?:d|p|q|dp|dq|qi|k)\\?\"\s?:|<(?:D|P|Q|DP|DQ|InverseQ)>"
 )
 """Without it, nothing here finds anything; whatever the case."""
@@ -26,7 +27,8 @@ CONTEXT_CHARS = 480
 _URL = compile_bytes(
     r"[A-Za-z][A-Za-z0-9+.-]{1,24}://([^\s/:@\"'<>]{0,96}):"
     r"([^\s\"'<>/@]{3,200}|[^\s\"'<>/@]{3,200}@[^\s\"'<>/@]{3,100})@[A-Za-z0-9\[_.{$-]|"
-    r"\b([\w.-]{1,40}):([^\s\"'<>/@:]{3,200})@(?:tcp|unix)\("
+    r"\b([\w.-]{1,40}):([^\s\"'<>/@:]{3,200})@(?:tcp|unix)\(|"
+    r"%3[aA]%2[fF]%2[fF]([\w.-]{0,60})%3[aA]([^\s\"'<>]{3,200}?)%40"
 )
 _HOOK = compile_bytes(
     r"(?i)https?://[^\s\"'<>/]{3,120}/(?:[^\s\"'<>/?#]{1,60}/){0,5}?"
@@ -56,9 +58,13 @@ _FLAG = compile_bytes(
     r"\([\"'][^\"'\s]{1,80}[\"'],[ \t]{0,4}|"
     r"\b(?i:identified by|with password)[ \t]+(?:=[ \t]*N?)?|chpasswd[ \t]*<<<[ \t]*[\"']?\w+:|"
     r"--from-literal=[\w.-]{1,60}=|\bsnmp-server community[ \t]|"
-    r"^[\w.-]{1,60}:\d{2,5}:\w{1,40}:\w{1,40}:)([\"'`]?)([^\s\"'`<>]+)"
+    r"(?:^|\s)[\w.*-]{1,60}:(?:\d{4,5}|\*):[\w*-]{1,40}:[\w*-]{1,40}:)([\"'`]?)([^\s\"'`<>]+)"
 )
 """What stands before a password on a command line, or in a call."""
+_PAIR = compile_bytes(
+    r"(?i)\b(?:creds?|credentials?|log[ -]?in|logon|account|password|pin)\b[^\n]{0,60}? [/|] ([^\s\"'`<>|]{8,64})"
+)
+"""A name and a password, side by side."""
 _LONG_FLAG = compile_bytes(
     r"(?:[ \t]-[pPwWk][ =]|\bsecrets?[ -](?:set|add|create|put|versions)\b[^\n|;]{0,120}?[ =](?:--body|--value|-b|"
     r"--secret-string|--data-string)[ =]|[?&](?:appid|app_?key|code|auth|ticket|key)=|"
@@ -73,8 +79,18 @@ _COOKIE = compile_bytes(
     r"(?i)(?:[\w.-]{0,40}(?:sess|auth|token|login|remember|jwt|ticket|identity)[\w.-]{0,40}|[\w.-]{0,30}sid)="
     r"([^\s;,\"'\\]{16,})"
 )
-_CLIENT = compile_bytes(r"(?:[Cc]lient|SDK|Sdk|Bot|Auth|[Ll]ogin|Credentials?|[Ss]etApiKey|set_api_key|authenticate)\(")
-_ARGUMENT = compile_bytes(r"^\s{0,4}(?:\w{1,20}[=:]\s?)?\\?[\"'`]([^\"'`\n\\]{1,200})\\?[\"'`](?:,|[)\]}])?")
+_CLIENT = compile_bytes(
+    r"(?:[Cc]lient(?:::new)?|SDK|Sdk|Bot|Auth|[Ll]ogin|Credentials?|Session|[Ss]etApiKey|set_api_key|authenticate|[a-z]search|"
+    r"require\([\"'][\w@/-]{1,40}[\"']\))\("
+)
+_CRYPTO = compile_bytes(
+    r"(?:(?i:jwt)\.(?:sign|verify|encode|decode)|(?i:hmac)(?:\.new|\.create|::new\w*)?|createHmac|AES(?:\.new|::new)?|Fernet|"
+    r"create(?:De)?[Cc]ipheriv|SecretKeySpec|setSigningKey|signWith|hmacShaKeyFor)\("
+)
+_CONNECT = compile_bytes(r"(?:getConnection|\w{0,20}connect|PDO|createConnection|create_engine|\w{0,20}Credentials?)\(")
+_ARGUMENT = compile_bytes(
+    r"^\s{0,4}(?:[\w.{}$ -]{1,40},\s{0,4})?(?:\w{1,20}[=:]\s?)?[bru]?\\?[\"'`]([^\"'`\n\\]{1,200})\\?[\"'`](?:,|[)\]}])?"
+)
 _MEMBER = compile_bytes(
     r"\\?\"(?:d|p|q|dp|dq|qi|k)\\?\"\s{0,4}:\s{0,4}\\?\"([A-Za-z0-9_-]{42,}={0,2})\\?\"|"
     r"<(?:D|P|Q|DP|DQ|InverseQ)>([A-Za-z0-9+/=]{40,})</"
@@ -95,10 +111,10 @@ def secrets_by_form(data: bytes) -> Iterator[Span]:
 
 
 def _in_urls(data: bytes) -> Iterator[Span]:
-    if b"://" not in data and b"@" not in data:
+    if b"://" not in data and b"@" not in data and b"%3" not in data:
         return
     for match in _URL.finditer(data):
-        group = 2 if match.group(2) else 4
+        group = next(n for n in (2, 4, 6) if match.group(n))
         user, password = match.group(group - 1).decode("ascii"), match.group(group).decode("ascii")
         token = is_token(password) or (len(password) >= 12 and is_random(password) and not is_wordy(password))
         weak = password == user or is_made_up(password) or password[:1] in "$%{<*[" or "${" in password
@@ -138,6 +154,10 @@ def _given(data: bytes) -> Iterator[Span]:
     for match in _LONG_FLAG.finditer(data):
         if is_token(match.group(1).decode("ascii"), strong=False):
             yield Span(match.start(1), match.end(1), "api-key")
+    for match in _PAIR.finditer(data):
+        value = match.group(1).decode("ascii").rstrip(".,;:)")
+        if is_hard(value):
+            yield Span(match.start(1), match.start(1) + len(value), "password")
     for match in _MAIL.finditer(data):
         value = match.group(1).decode("ascii").rstrip(".:!?)")
         if len(value) >= 8 and is_password(value) and (is_token(value) or not value.isalnum() or not is_wordy(value)):
@@ -148,21 +168,27 @@ def _given(data: bytes) -> Iterator[Span]:
         if is_token(match.group(1).decode("ascii")):
             yield Span(match.start(1), match.end(1), "token")
     for match in _CLIENT.finditer(data):
-        yield from _arguments(data, match.end())
+        yield from _arguments(
+            data, match.end(), lambda value: not value.startswith("AC") and is_token(value, strong=False)
+        )
+    for match in _CRYPTO.finditer(data):
+        yield from _arguments(data, match.end(), is_token)
+    for match in _CONNECT.finditer(data):
+        yield from _arguments(data, match.end(), is_hard)
     for match in _MEMBER.finditer(data):
         group = 1 if match.group(1) else 2
         if is_random(match.group(group)[:200].decode("ascii")):
             yield Span(match.start(group), match.end(group), "private-key")
 
 
-def _arguments(data: bytes, at: int) -> Iterator[Span]:
-    """The first arguments of a call: an account's name or number, and its key."""
-    for _ in range(3):
+def _arguments(data: bytes, at: int, is_secret: Callable[[str], bool]) -> Iterator[Span]:
+    """The first arguments of a call, such as an account's name or number, and its key."""
+    for _ in range(4):
         found = _ARGUMENT.match(data[at : at + CONTEXT_CHARS])
         if found is None:
             return
         value = found.group(1).decode("ascii")
-        if is_token(value, strong=False) and not value.startswith("AC"):
+        if "://" not in value and is_secret(value):
             yield Span(at + found.start(1), at + found.end(1), "api-key")
         at += found.end()
 

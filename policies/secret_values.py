@@ -51,7 +51,7 @@ _ORDINARY = compile_pattern(
     r"^(?:[\d.,:+/-]+|[\^~<>=v]{0,3}\d+(?:\.\d+)+[\w.+-]*|\d{4}-\d\d-\d\d[T\d:.Z+-]*|[\w.+-]+@[\w-]+(?:\.[\w-]+)+|"
     r"(?:~|\.{1,2})?/[\w./@ -]*|[A-Za-z]:\\.*|[\w./-]+\.(?:py|js|ts|tsx|go|rs|rb|java|json|ya?ml|toml|pem|key|crt|cer|"
     r"pub|txt|md|env|cfg|ini|conf|sh|html?|css|xml|p12|pfx|jks|com|org|net|io|dev|local|internal|svc)|"
-    r"(?:[\w-]+/)+[\w.-]+\.[a-z][a-z0-9]{1,4}|"
+    r"(?:[\w-]+/)+[\w.-]+\.[a-z0-9]{1,5}|"
     r"[A-Za-z_$][\w$.]*\(.*|.*\)\)?|[A-Za-z_][\w.]*\[[^\]]*\].*|(?:ssh-(?:rsa|ed25519|dss)|ecdsa-sha2).*|-----.*|[^A-Za-z0-9]+)$"
 )
 """Numbers, versions, dates, addresses, paths, calls and indexing."""
@@ -177,6 +177,13 @@ def is_password(value: str, *, quoted: bool = False) -> bool:
     if "digit" not in classes and not ("symbol" in classes and len(classes) >= 3):
         return len(value) >= 8 and not is_wordy(value)
     return not _is_technical(value)
+
+
+def is_hard(value: str) -> bool:
+    """Whether even without a sign between name and value it can only be a password."""
+    has = (any(map(str.isdigit, value)), any(map(str.isupper, value)), any(map(str.islower, value)))
+    symbols = any(not letter.isalnum() for letter in value.strip(".,;:!?)"))
+    return len(value) >= 8 and has[0] and sum((*has, symbols)) >= 3 and is_password(value, quoted=True)
 
 
 _TECHNICAL = compile_pattern(
