@@ -31,6 +31,12 @@ ACTS = frozenset({"order", "exfiltration", "danger", "authority", "duty"})
 """What people ask each other for as well: by itself it says little."""
 NEAR_CHARS = 700
 """Signs that stand further apart say nothing together."""
+_GUIDE = compile_pattern(
+    r"(?i)^(?:\s*\d*[→\t: ]*)?(?:<!--[^\n]*\n)?\s*(?:\d+[→\t: ]*)?#{1,3} ?(?:agents?(?:\.md)?|claude(?:\.md)?|gemini\.md|"
+    r"(?:github )?copilot(?: |-)instructions|cursor rules|(?:instructions|guid\w+|rules) for (?:ai|coding|automated)[ -]\w+|"
+    r"ai (?:agents?|assistants?|contribut\w+) (?:guid\w+|instructions|rules)|repository guidelines)\b"
+)
+"""How a file begins in which a project tells agents how to work in it: to speak to them is no sign there."""
 _OPENING = compile_pattern("(?:^|[^:,] |[(\\[{=>r])[\"'`“‘«「][^\"'`“”‘’«»「」]{0,40}$|[“‘«「][^”’»」]{0,40}$")
 _CLOSING = compile_pattern("^[^\"'`”’»」\n]{0,60}[\"'`”’»」]")
 _SCOPED = compile_pattern(_DOCUMENT["scoped"])
@@ -92,6 +98,8 @@ def examine(text: str) -> Finding:
     shown = [sign if places is None else _moved(sign, places) for sign in signs]
     hidden = list(_hidden(text, plain if places is None else ""))
     every = [*shown, *hidden]
+    if _GUIDE.search(text[:200]):
+        every = [sign for sign in every if sign.name not in ("address", "duty", "order", "trigger")]
     if not every:
         return Finding(0.0, (), ())
     score, names = max((_together(every, sign) for sign in every), key=lambda found: found[0])
@@ -106,7 +114,8 @@ def _together(signs: Sequence[_Sign], first: _Sign) -> tuple[float, tuple[str, .
         if first.start <= sign.start <= first.start + NEAR_CHARS:
             key = (sign.name, sign.number)
             best[key] = max(best.get(key, 0.0), sign.weight)
-    if all(name in ACTS for name, _ in best):
+    names = {name for name, _ in best}
+    if names <= ACTS and not ("duty" in names and names & {"exfiltration", "danger"}):
         return round(max(best.values()), 3), tuple(dict.fromkeys(name for name, _ in best))
     clear, met = 1.0, set[str]()
     for name, _ in sorted(best, key=lambda key: -best[key]):
