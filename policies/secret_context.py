@@ -19,7 +19,7 @@ _TELLING = b"0123456789!@#$%^&*~+"
 
 
 _WORDS = (
-    r"pass(?:word|wd|phrase|code|wort)?|pwd|psk|\bpw\b|mot de passe|kennwort|senha|parola|wachtwoord|heslo|contrasena|psswd|secret|token|api[_. -]?key|apikey|auth|credential|cred|bearer|"
+    r"secret[_. -]?(?:access[_. -]?)?key|pass(?:word|wd|phrase|code|wort)?|pwd|psk|\bpw\b|bind_?pw|_pw\b|mot de passe|kennwort|senha|parola|wachtwoord|heslo|contrasena|psswd|secret|token|api[_. -]?key|apikey|auth|credential|cred|bearer|"
     r"(?:access|account|acct|private|priv|signing|sign|encryption|encrypt|enc|master|shared|service|server|webhook|app|"
     r"application|deploy|license|subscription|integration|storage|admin|unseal|recovery|crypto|cookie|session|jwt|hmac|ssh|cipher|"
     r"root|aes|data|rest|functions?|host|client|user|dev|write|read|ingest\w*|routing|customer|team|project|bot|"
@@ -35,8 +35,8 @@ _SIGN = (
     r"(?:[ \t]{1,2}(?:#?\d{1,2}|\([^()\r\n]{1,80}\)))?(?:"
     r"[ \t\r\n]{0,4},[ \t\r\n]{0,24}\\?[\"']?(?:value|default)\\?[\"']?[ \t]{0,4}[:=]|\bvalue[ \t]?=|"
     r":[ \t\r\n]{0,4}\{[^{}]{0,100}?\\?[\"']?\bvalue\\?[\"']?[ \t]{0,4}:|"
-    r"for[ \t](?:[\w.@/-]{1,40}[ \t]){0,3}?[\w.@/-]{1,40}(?:[ \t]\([^()\r\n]{1,80}\))?(?:[ \t]is|:|[ \t]?=)|"
-    r":?\*\*:?|=>|:=|===?|!=|=|:|,|\bis\b:?|\bwas\b|\bset to\b|\?=|\|\|=?|\?\?=?|\bor\b|->|>|"
+    r"(?:for|f.r|pour|para|per|voor)[ \t](?:[\w.@/-]{1,40}[ \t]){0,3}?[\w.@/-]{1,40}(?:[ \t]\([^()\r\n]{1,80}\))?(?:[ \t]is|:|[ \t]?=)|"
+    r":?\*\*:?|=>|:=|===?|!=|=|:|,|\bwas (?:changed|reset|set) to\b|\bis\b:?|\bwas\b|\bset to\b|\?=|\|\|=?|\?\?=?|\bor\b|->|>|"
     r"%3[ad]|\||</(?:td|th|dt)>\s{0,8}<(?:td|dd)>|\b(?:to|es|est|ist|lautet|are|e)\b|"
     r"(?:for|of) (?:the )?[\w.@-]{1,40} (?:to|is|was))?"
 )
@@ -47,7 +47,7 @@ _OPENING = (
 )
 _VALUE = compile_bytes(rf"(?i:^((?:{_QUOTE}|[\])]){{0,3}}{_TYPE}[ \t]{{0,12}}{_SIGN}{_GAP}{_OPENING})([^\s\"'`<>]+))")
 _SECRET_NAME = compile_pattern(
-    r"(?:^|[_-])psk$|mot de passe|kennwort|senha|parola|wachtwoord|heslo|contrasena|passw|passwd|passphrase|passcode|pwd|psswd|(?:^|[^A-Za-z])pass(?:[^a-z]|$)|\bpw\b|_pw$",
+    r"(?:^|[_-])psk$|bind_?pw$|[a-z]pass$|mot de passe|kennwort|senha|parola|wachtwoord|heslo|contrasena|passw|passwd|passphrase|passcode|pwd|psswd|(?:^|[^A-Za-z])pass(?:[^a-z]|$)|\bpw\b|_pw$",
     ignore_case=True,
 )
 _STRONG = compile_pattern(
@@ -59,14 +59,14 @@ _STRONG = compile_pattern(
     ignore_case=True,
 )
 _NOT = compile_pattern(
-    r"(?:^|_)gpg[_-]?key$|public|publish|pub_?key|hash|digest|checksum|integrity|(?:^|[_-])sha\d*(?:[_-]|$)|md5|fingerprint|thumbprint|"
+    r"(?:^|_)gpg[_-]?key$|instrumentation|algo$|^(?:get|fetch|load|find|lookup|read)_?(?:secret|password|token|key|credential)|public|publish|pub_?key|hash|digest|checksum|integrity|(?:^|[_-])sha\d*(?:[_-]|$)|md5|fingerprint|thumbprint|"
     r"(?:^|[^A-Za-z])(?:max|min|num|total|prompt|completion|input|output|cache\w*|reasoning)[_-]?tokens?|tokens$|token[_-]?(?:type|count|"
     r"limit|url|uri|endpoint|name|usage|length|expir\w*|ttl|budget|ize\w*|ids?$)|(?:page|next|continuation|sync|cursor|"
     r"cancel|cancellation|design|syntax|start|end|eos|bos|pad|unk|mask|resume|sas_?exp\w*)[_-]?token|csrf|xsrf|authenticity|request_?verification|idempot|"
     r"(?:primary|foreign|sort|partition|cache|object|s3|row|unique|composite|natural|hash|range|dedup\w*|group|item|"
     r"issue|query|translation|i18n|sort|route|shard|map|dict|storage_?object|trace|event|build|restore|index|lock|hot|"
     r"bucket|turn|fly)[_.-]?keys?$|key[_-]?(?:ids?|name|path|file|size|length|code|board|word|vault|ring|type|usage|"
-    r"press|down|up|frame|store|pair|s$)|author(?:s|ed|ity)?(?:[_.-]|$)|keyboard|monkey|keyword|turkey|hotkey|tokeniz|"
+    r"press|down|up|frame|store(?:$|[_-]?(?:file|path|type|provider|loc))|pair|s$)|author(?:s|ed|ity)?(?:[_.-]|$)|keyboard|monkey|keyword|turkey|hotkey|tokeniz|"
     r"site[_-]?key|client[_-]?id|secret(?:ary|[_-]?(?:name|arn|ids?$|ref|version|path|store|manager|length|key_?ref))|"
     r"passive|passenger|bypass|compass|passport[_-]?(?:no|js)|passed|passing|passes|encompass|surpass|"
     r"password[_-]?(?:hash\w*|field|polic\w*|reset\w*|min\w*|max\w*|length|strength|confirm\w*|input|label|hint|rule\w*)|"

@@ -16,7 +16,7 @@ from lockgate.policies.spans import Span
 
 FORM_HINT = (
     r"basic|hooks?[^\s\"'<>]{0,40}/|/(?:incoming|catch|trigger)|://[^\s/@]{0,80}:|-[uwpUPWk][ =]|-p\S|-b |-pass|--auth|--cred|"
-    r"--body|mysql|sshpass|redis-cli|identified|machine|mongo|docker|sqlcmd|ldap|cookie|zip|7z|net use|smb|snmp|"
+    r"--body|mysql|sshpass|redis-cli|identified|machine|mongo|docker|sqlcmd|ldap|cookie|zip|7z|net use|smb|snmp|adduser|add_user|passwd|"
     r"\.login|login\(|client\(|client::|sdk\(|bot\(|@tcp\(|:\d\d|@[\w.-]{2,60}:|\bkeys? (?:\d|\()|"
     r"connect|pdo\(|session\(|search\(|require\(|jwt\.|hmac|aes|fernet|cipher|signing|signwith| [/|] |%40|"
     r"[?&](?:appid|app_?key|code|auth|ticket|key)=|\"(?:d|p|q|dp|dq|qi|k)\\?\"\s?:|<(?:D|P|Q|DP|DQ|InverseQ)>"
@@ -57,7 +57,8 @@ _FLAG = compile_bytes(
     r"(?i:\.login|authenticate|basic_?auth|auth=|NetworkCredential|PasswordCredentials|PasswordAuthentication)"
     r"\([\"'][^\"'\s]{1,80}[\"'],[ \t]{0,4}|"
     r"\b(?i:identified by|with password)[ \t]+(?:=[ \t]*N?)?|chpasswd[ \t]*<<<[ \t]*[\"']?\w+:|"
-    r"--from-literal=[\w.-]{1,60}=|\bsnmp-server community[ \t]|"
+    r"--from-literal=[\w.-]{1,60}=|\bsnmp-server community[ \t]|\badd_?user[ \t][\w.-]{1,40}[ \t]|"
+    r"\bhtpasswd[ \t](?:-\w{1,4}[ \t]){0,3}[^\s-]\S{0,60}[ \t][\w.-]{1,40}[ \t]|"
     r"(?:^|\s)[\w.*-]{1,60}:(?:\d{4,5}|\*):[\w*-]{1,40}:[\w*-]{1,40}:)([\"'`]?)([^\s\"'`<>]+)"
 )
 """What stands before a password on a command line, or in a call."""
@@ -65,6 +66,7 @@ _PAIR = compile_bytes(
     r"(?i)\b(?:creds?|credentials?|log[ -]?in|logon|account|password|pin)\b[^\n]{0,60}? [/|] ([^\s\"'`<>|]{8,64})"
 )
 """A name and a password, side by side."""
+_SHORT_FLAG = compile_bytes(r"[ \t]-[pP][ \t]{1,2}[\"']?([^\s\"'`<>/:=,.]{10,64})(?:[\s\"'`]|$)")
 _LONG_FLAG = compile_bytes(
     r"(?:[ \t]-[pPwWk][ =]|\bsecrets?[ -](?:set|add|create|put|versions)\b[^\n|;]{0,120}?[ =](?:--body|--value|-b|"
     r"--secret-string|--data-string)[ =]|[?&](?:appid|app_?key|code|auth|ticket|key)=|"
@@ -151,6 +153,9 @@ def _given(data: bytes) -> Iterator[Span]:
         value = match.group(2).decode("ascii").rstrip(";,")
         if is_password(value, quoted=True) or is_token(value):
             yield Span(match.start(2), match.start(2) + len(value), "password")
+    for match in _SHORT_FLAG.finditer(data):
+        if is_hard(value := match.group(1).decode("ascii")) and not is_wordy(value):
+            yield Span(match.start(1), match.end(1), "password")
     for match in _LONG_FLAG.finditer(data):
         if is_token(match.group(1).decode("ascii"), strong=False):
             yield Span(match.start(1), match.end(1), "api-key")
