@@ -9,7 +9,7 @@ import tomllib
 import unicodedata
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cache
 from pathlib import Path
 from typing import Any, cast
 
@@ -27,13 +27,17 @@ _TAG = re.compile("[\U000e0020-\U000e007e]{4,}")
 _NOT_ASCII = re.compile("[^\x00-\x7f]")
 _HIDDEN_LETTERS = re.compile("[\u00ad\u200b-\u200f\u202a-\u202e\u2060-\u2069\ufeff\U000e0000-\U000e007f\ufe00-\ufe0f]+")
 AROUND_CHARS = 240
-ACTS = frozenset({"order", "exfiltration", "danger", "authority", "duty"})
+ACTS = frozenset({"order", "exfiltration", "danger", "authority", "duty", "unasked"})
 """What people ask each other for as well: by itself it says little."""
+TOLD = 0.15
+"""A sign that weighs less is no reason."""
 NEAR_CHARS = 700
 """Signs that stand further apart say nothing together."""
 _GUIDE = compile_pattern(
-    r"(?i)^(?:\s*\d*[→\t: ]*)?(?:<!--[^\n]*\n)?\s*(?:\d+[→\t: ]*)?#{1,3} ?(?:agents?(?:\.md)?|claude(?:\.md)?|gemini\.md|"
-    r"(?:github )?copilot(?: |-)instructions|cursor rules|(?:instructions|guid\w+|rules) for (?:ai|coding|automated)[ -]\w+|"
+    r"(?i)^(?:\s*\d*[→\t: ]*)?(?:<!--[^\n]*\n)?\s*(?:\d+[→\t: ]*)?#{1,3} ?(?:agents?(?:\.md)?|claude(?:\.md)?|"
+    r"gemini\.md|"
+    r"(?:github )?copilot(?: |-)instructions|cursor rules|(?:instructions|guid\w+|rules) for (?:ai|coding|"
+    r"automated)[ -]\w+|"
     r"ai (?:agents?|assistants?|contribut\w+) (?:guid\w+|instructions|rules)|repository guidelines)\b"
 )
 """How a file begins in which a project tells agents how to work in it: to speak to them is no sign there."""
@@ -85,7 +89,7 @@ _PATTERNS = tuple(_read())
 _SET = _made()
 
 
-@lru_cache(maxsize=None)
+@cache
 def _compiled(number: int) -> Any:
     """A pattern by its number; only those are made that were once found."""
     return compile_pattern(_PATTERNS[number][2], ignore_case=True)
@@ -115,14 +119,15 @@ def _together(signs: Sequence[_Sign], first: _Sign) -> tuple[float, tuple[str, .
             key = (sign.name, sign.number)
             best[key] = max(best.get(key, 0.0), sign.weight)
     names = {name for name, _ in best}
-    if names <= ACTS and not ("duty" in names and names & {"exfiltration", "danger"}):
+    if names <= ACTS and not (names & {"duty", "authority"} and names & {"exfiltration", "danger"}):
         return round(max(best.values()), 3), tuple(dict.fromkeys(name for name, _ in best))
     clear, met = 1.0, set[str]()
     for name, _ in sorted(best, key=lambda key: -best[key]):
         weight = best[name, _]
         clear *= 1 - (weight if name not in met else weight / 2)
         met.add(name)
-    return round(1 - clear, 3), tuple(dict.fromkeys(name for name, _ in sorted(best, key=lambda key: -best[key])))
+    told = [name for name, number in sorted(best, key=lambda key: -best[key]) if best[name, number] >= TOLD]
+    return round(1 - clear, 3), tuple(dict.fromkeys(told))
 
 
 def _plain(text: str) -> tuple[str, list[int] | None]:
@@ -178,7 +183,7 @@ def _standing(text: str, start: int, end: int, is_act: bool) -> float:
     scoped = 0.5 if _SCOPED.search(after[:60]) else 1.0
     if quoted and not (is_act and not talk):  # a command is often quoted
         return scoped * (0.1 if talk else 0.35)
-    return scoped * (0.45 if talk >= 2 else 0.8 if talk else 1.0)
+    return scoped * (1.0, 0.8, 0.45, 0.2)[min(talk, 3)]
 
 
 def _is_quoted(before: str, after: str) -> bool:

@@ -22,7 +22,8 @@ _URL = compile_pattern(
     r"(?:\]\(|=[\"']?|url\(|\]:)(//[^\s\"'<>`|^{}]+)"
 )
 _IMAGE = compile_pattern(
-    r"(?i)!\[[^\]]{0,300}\]\(\s*<?$|<(?:img|iframe|source|video|audio|embed|object|script|link|input|image|body|table)\b"
+    r"(?i)!\[[^\]]{0,300}\]\(\s*<?$|<(?:img|iframe|source|video|audio|embed|object|script|link|input|image|body|"
+    r"table)\b"
     r"[^>]{0,300}(?:src|href|data|poster|background|srcset)\s*=\s*[\"']?$|url\(\s*[\"']?$|\[[^\]]{0,200}\]:\s*<?$"
 )
 """What stands before a URL that is fetched without a click, or may be: an image, or what a reference names."""
@@ -40,7 +41,8 @@ _CLICK = compile_pattern(
 _DIGEST = compile_pattern(r"(?i)^(?:[\w-]{0,12}-)?(?:[0-9a-f]{7,64}|[0-9a-f-]{36})$")
 """Names of commits, pictures, people: as random as data, and everywhere."""
 _SEARCH = compile_pattern(
-    r"(?i)^(?:www\.|maps\.|scholar\.|translate\.|m\.|[a-z]{2}\.)?(?:google\.[a-z.]{2,6}|bing\.com|duckduckgo\.com|ecosia\.org|"
+    r"(?i)^(?:www\.|maps\.|scholar\.|translate\.|m\.|[a-z]{2}\.)?(?:google\.[a-z.]{2,6}|bing\.com|duckduckgo\.com|"
+    r"ecosia\.org|"
     r"github\.com|gitlab\.com|stackoverflow\.com|wikipedia\.org|youtube\.com|npmjs\.com|pypi\.org|wolframalpha\.com|"
     r"openstreetmap\.org|developer\.mozilla\.org)$"
 )

@@ -15,8 +15,10 @@ from lockgate.policies.secret_values import is_hard, is_made_up, is_password, is
 from lockgate.policies.spans import Span
 
 FORM_HINT = (
-    r"basic|hooks?[^\s\"'<>]{0,40}/|/(?:incoming|catch|trigger)|://[^\s/@]{0,80}:|-[uwpUPWk][ =]|-p\S|-b |-pass|--auth|--cred|"
-    r"--body|mysql|sshpass|redis-cli|identified|machine|mongo|docker|sqlcmd|ldap|cookie|zip|7z|net use|smb|snmp|adduser|add_user|passwd|"
+    r"basic|hooks?[^\s\"'<>]{0,40}/|/(?:incoming|catch|trigger)|://[^\s/@]{0,80}:|-[uwpUPWk][ =]|-p\S|-b |-pass|"
+    r"--auth|--cred|"
+    r"--body|mysql|sshpass|redis-cli|identified|machine|mongo|docker|sqlcmd|ldap|cookie|zip|7z|net use|smb|snmp|"
+    r"adduser|add_user|passwd|"
     r"\.login|login\(|client\(|client::|sdk\(|bot\(|@tcp\(|:\d\d|@[\w.-]{2,60}:|\bkeys? (?:\d|\()|"
     r"connect|pdo\(|session\(|search\(|require\(|jwt\.|hmac|aes|fernet|cipher|signing|signwith| [/|] |%40|"
     r"[?&](?:appid|app_?key|code|auth|ticket|key)=|\"(?:d|p|q|dp|dq|qi|k)\\?\"\s?:|<(?:D|P|Q|DP|DQ|InverseQ)>"
@@ -32,7 +34,8 @@ _URL = compile_bytes(
 )
 _HOOK = compile_bytes(
     r"(?i)https?://[^\s\"'<>/]{3,120}/(?:[^\s\"'<>/?#]{1,60}/){0,5}?"
-    r"(?:[\w-]{0,20}hooks?[\w-]{0,12}|incoming|catch|triggers?)/(?:[\w.@-]{1,60}/){0,4}?([A-Za-z0-9_-]{16,})(?:[\s\"'<>?&#)\\,;]|$)"
+    r"(?:[\w-]{0,20}hooks?[\w-]{0,12}|incoming|catch|triggers?)/(?:[\w.@-]{1,60}/){0,4}?([A-Za-z0-9_-]{16,})(?:[\s\""
+    r"'<>?&#)\\,;]|$)"
 )
 _BASIC = compile_bytes(
     r"(?i:basic)(?:[ \t]+|%20)([A-Za-z0-9+/]{12,}={0,2})|"
@@ -47,7 +50,8 @@ _FLAG = compile_bytes(
     r"\bhttps?\b[^\n|;]{0,60}?[ \t]-a[ =]{1,2}[\"']?[^\s:\"']{1,60}:|"
     r"[ \t]--(?:auth|creds?|credentials|userpwd|basic-auth|http-user)[ =]{1,2}[\"']?[^\s:\"']{1,60}:|"
     r"\b(?:mysql|mysqldump|mysqladmin|mariadb)\b[^\n|;]{0,60}?[ \t]-p|"
-    r"\b(?:sshpass|redis-cli|mongo|mongosh|mongodump|docker login|az login|sqlcmd|psexec|smbclient|7za?|zip|unzip|rar)\b"
+    r"\b(?:sshpass|redis-cli|mongo|mongosh|mongodump|docker login|az login|sqlcmd|psexec|smbclient|7za?|zip|unzip|"
+    r"rar)\b"
     r"[^\n|;]{0,120}?[ \t](?:-p|-a|-P|-w)[ =]{0,2}|"
     r"\bldap\w{3,8}\b[^\n|;]{0,100}?[ \t]-w[ \t]{1,2}|"
     r"\bnet use\b[^\n|;]{0,80}?/user:\S{1,60}[ \t]|\bnet user [\w.-]{1,40}[ \t]|[ \t]-U[ \t]?[\w.\\@-]{1,60}%|"
@@ -82,16 +86,19 @@ _COOKIE = compile_bytes(
     r"([^\s;,\"'\\]{16,})"
 )
 _CLIENT = compile_bytes(
-    r"(?:[Cc]lient(?:::new)?|SDK|Sdk|Bot|Auth|[Ll]ogin|Credentials?|Session|[Ss]etApiKey|set_api_key|authenticate|[a-z]search|"
+    r"(?:[Cc]lient(?:::new)?|SDK|Sdk|Bot|Auth|[Ll]ogin|Credentials?|Session|[Ss]etApiKey|set_api_key|authenticate|"
+    r"[a-z]search|"
     r"require\([\"'][\w@/-]{1,40}[\"']\))\("
 )
 _CRYPTO = compile_bytes(
-    r"(?:(?i:jwt)\.(?:sign|verify|encode|decode)|(?i:hmac)(?:\.new|\.create|::new\w*)?|createHmac|AES(?:\.new|::new)?|Fernet|"
+    r"(?:(?i:jwt)\.(?:sign|verify|encode|decode)|(?i:hmac)(?:\.new|\.create|::new\w*)?|createHmac|AES(?:\.new|"
+    r"::new)?|Fernet|"
     r"create(?:De)?[Cc]ipheriv|SecretKeySpec|setSigningKey|signWith|hmacShaKeyFor)\("
 )
 _CONNECT = compile_bytes(r"(?:getConnection|\w{0,20}connect|PDO|createConnection|create_engine|\w{0,20}Credentials?)\(")
 _ARGUMENT = compile_bytes(
-    r"^\s{0,4}(?:[\w.{}$ -]{1,40},\s{0,4})?(?:\w{1,20}[=:]\s?)?[bru]?\\?[\"'`]([^\"'`\n\\]{1,200})\\?[\"'`](?:,|[)\]}])?"
+    r"^\s{0,4}(?:[\w.{}$ -]{1,40},\s{0,4})?(?:\w{1,20}[=:]\s?)?[bru]?\\?[\"'`]([^\"'`\n\\]{1,200})\\?[\"'`](?:,|"
+    r"[)\]}])?"
 )
 _MEMBER = compile_bytes(
     r"\\?\"(?:d|p|q|dp|dq|qi|k)\\?\"\s{0,4}:\s{0,4}\\?\"([A-Za-z0-9_-]{42,}={0,2})\\?\"|"
@@ -131,7 +138,7 @@ def _encoded(data: bytes) -> Iterator[Span]:
     for match in _BASIC.finditer(data) if b"auth" in data.lower() or b"basic" in data.lower() else ():
         group = 1 if match.group(1) else 2
         said = decoded(match.group(group))
-        user, colon, password = said.partition(":")
+        _, colon, password = said.partition(":")
         if colon and said.isprintable() and (is_password(password, quoted=True) or is_token(password)):
             yield Span(match.start(group), match.end(group), "basic-credentials")
     for match in _DATA_KEY.finditer(data):

@@ -1,4 +1,4 @@
-"""Private keys in PEM, and PuTTY's, from their first line to their last; and the words that a wallet's key is made of."""
+"""Private keys in PEM, and PuTTY's, from their first line to their last; and the words of a wallet."""
 
 from __future__ import annotations
 
@@ -9,10 +9,7 @@ from lockgate.policies.patterns import compile_pattern
 from lockgate.policies.secret_values import is_made_up, is_random
 from lockgate.policies.spans import MAX_UNIT_CHARS, Span
 
-BEGINNINGS = (
-    *("-----BEGIN", "---- BEGIN SSH2", "Private-Lines:", "nemonic", "NEMONIC"),
-    *("eed phrase", "eed_phrase", "eedPhrase", "SEED_PHRASE", "ecovery phrase"),
-)
+BEGINNINGS = ("-----BEGIN", "---- BEGIN SSH2", "Private-Lines:", "nemonic", "NEMONIC", "phrase", "Phrase", "PHRASE")
 _SEP = r"[\s\"'`+,;>#|*()\\]"
 _HEADER = compile_pattern(
     r"-----BEGIN[A-Z0-9 ]{0,40}PRIVATE KEY(?: BLOCK)?-----|---- BEGIN SSH2[A-Z0-9 ]{0,20}PRIVATE KEY ----|"
@@ -25,26 +22,26 @@ _BODY = compile_pattern(
     rf"(?:{_SEP}|\\[nrt]|[A-Za-z0-9+/=]{{16,}}|(?:Proc-Type|DEK-Info|Version|Comment|Charset): [^\n\\]{{0,80}})*"
 )
 _LAST = compile_pattern(
-    rf"(?:[A-Za-z0-9+/=]{{0,15}}(?:\\[nrt]|{_SEP})*){{0,2}}-{{4,5}} ?END[A-Z0-9 ]{{0,40}}(?:PRIVATE KEY(?: BLOCK)?) ?-{{4,5}}|"
+    rf"(?:[A-Za-z0-9+/=]{{0,15}}(?:\\[nrt]|{_SEP})*){{0,2}}-{{4,5}} ?END[A-Z0-9 ]{{0,40}}(?:PRIVATE KEY(?: BLOCK)?) "
+    rf"?-{{4,5}}|"
     rf"[A-Za-z0-9+/=]{{1,15}}(?:\\[nrt]|{_SEP})+Private-M"
 )
 _LAST_OPEN = compile_pattern(
     rf"(?:[A-Za-z0-9+/=:-]{{0,15}}(?:\\[nrt]|{_SEP})*){{0,2}}(?:-{{0,5}}|-{{4,5}} ?E[A-Z0-9 ]{{0,60}}-{{0,5}})$|"
     r"(?:Proc-Type|DEK-Info|Version|Comment|Charset):[^\n]{0,80}$"
 )
-_PHRASE = compile_pattern(
-    r"(?:nemonic|NEMONIC|eed[ _]?[Pp]hrase|SEED_PHRASE|ecovery phrase)(?:\\?[\"'`])?(?: phrase)?(?: is| was)?[\s:=\[({\"'`\\]{1,16}"
-)
+_PHRASE = compile_pattern(r"(?:nemonic|NEMONIC|phrase|Phrase|PHRASE)(?:\\?[\"'`])?(?: is| was)?[\s:=\[({\"'`\\]{1,16}")
+_OF_A_WALLET = compile_pattern(r"(?i)(?:seed|recovery|backup|wallet|mnemonic)[ _-]?$")
 _WORDS = compile_pattern(r"(?:[a-z]{3,8}(?:\\n|[\s\"',`\\]){1,6}){0,23}[a-z]{0,8}")
 _PHRASE_CHARS = 40
-_PROSE = frozenset("the and for are was has its not but our can all use".split())
+_PROSE = frozenset(("the", "and", "for", "are", "was", "has", "its", "not", "but", "our", "can", "all", "use"))
 """No phrase is made of these."""
 
 
 def keys(text: str, start: int, end: int) -> Iterator[Span]:
     """The private keys in text[start:end]."""
     for at, stop, _ in _blocks(text, start, end):
-        if text[at] != "-" and text[at] != "P":
+        if text[at] != "-" and not text.startswith("Private", at):
             yield from _phrase(text, at, stop)
         elif _is_key(text[at:stop]):
             yield Span(at, stop, "private-key")
@@ -52,7 +49,7 @@ def keys(text: str, start: int, end: int) -> Iterator[Span]:
 
 def _phrase(text: str, at: int, stop: int) -> Iterator[Span]:
     head = _PHRASE.match(text[at:stop])
-    words = compile_pattern("[a-z]{3,}").findall(text[at + head.end() : stop]) if head else []
+    words: list[str] = compile_pattern("[a-z]{3,}").findall(text[at + head.end() : stop]) if head else []
     if head and len(words) >= 12 and not _PROSE.intersection(words):
         yield Span(at + head.end(), stop, "seed-phrase")
 
@@ -77,7 +74,9 @@ def _blocks(text: str, start: int, end: int) -> Iterator[tuple[int, int, bool]]:
 def _extent(text: str, at: int, end: int) -> tuple[int, bool]:
     """Where the key ends that begins at `at`; `at` itself where none does."""
     data = text[at:end].encode("ascii", "replace").decode()
-    if data[0] not in "-P":
+    if data[0] not in "-P" or data[:6].lower() == "phrase":
+        if data[0] in "pP" and not _OF_A_WALLET.search(text[max(0, at - 10) : at]):
+            return at, False
         head = _PHRASE.match(data)
         stop = _WORDS.match(data, head.end()).end() if head else 0
         return at + stop, stop == len(data) or (not head and len(data) < _PHRASE_CHARS)
