@@ -6,7 +6,7 @@ import base64
 import json
 import random
 import string
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -349,28 +349,29 @@ def test_every_rule_of_ours_stays_within_a_word():
         assert "\\s" not in str(rule.regex.pattern)
 
 
-@pytest.mark.parametrize(
-    "make",
-    [
-        lambda key: f"auth=('bob', '{key}')",
-        lambda key: f"Your new token (shown once):\n\n    {key}\n",
-        lambda key: f"| API key | `{key}` |",
-        lambda key: f"пароль: {key}",
-        lambda key: f"Client('account', '{key}')",
-        lambda key: f'{{"kty":"oct","k":"{key}{made("", 24, 77)}"}}',
-        lambda key: f"kind: Secret\ndata:\n  config: {base64.b64encode(key.encode()).decode()}",
-        lambda key: f"Cookie: lang=de; session_id={key}",
-        lambda key: f"https://flow.test/webhook/{key}",
-        lambda key: base64.b64encode(f"password = {key}".encode()).decode(),
-    ],
-)
+FORMS = [
+    "auth=('bob', 'KEY')",
+    "Your new token (shown once):\n\n    KEY\n",
+    "| API key | `KEY` |",
+    "пароль: KEY",
+    "Client('account', 'KEY')",
+    '{"kty":"oct","k":"KEYx8Tq2VbN4mZr7LpW"}',
+    "kind: Secret\ndata:\n  config: ENCODED",
+    "Cookie: lang=de; session_id=KEY",
+    "https://flow.test/webhook/KEY",
+    "NESTED",
+]
+
+
+@pytest.mark.parametrize("form", FORMS)
 @pytest.mark.parametrize("seed", range(8))
-def test_what_the_form_around_it_gives_away(make: Callable[[str], str], seed: int):
+def test_what_the_form_around_it_gives_away(form: str, seed: int):
     """Chance makes some keys look like words: no way of writing one depends on which key it is."""
-    text = make(made("", 32, seed))
-    assert made("", 32, seed) not in redacted(f"{text} end")
-    assert redacted(f"{text} end") != f"{text} end"
-    assert streamed(list(f"{text} end")) == redacted(f"{text} end")
+    key = made("", 32, seed)
+    encoded, nested = (base64.b64encode(text.encode()).decode() for text in (key, f"password = {key}"))
+    text = form.replace("KEY", key).replace("ENCODED", encoded).replace("NESTED", nested) + " end"
+    assert not any(shown in redacted(text) for shown in (key, encoded, nested))
+    assert streamed(list(text)) == redacted(text)
 
 
 @pytest.mark.parametrize("beginning", ["b3BlbnNzaC1rZXktdjEAAAAABG5vbmUAAAAEbm9uZQAAAAAAAAABAAAAMwAAAAtzc2gtZW", ""])
