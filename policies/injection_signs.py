@@ -75,18 +75,20 @@ def _read() -> Iterator[tuple[str, float, str]]:
             yield sign["name"], sign["weight"], pattern.replace(" {1,3}", " ").replace(" ", r"(?:[\s*>#\\]{1,6})")
 
 
-def _made() -> Any:
+def _made(start: int) -> Any:
+    """Some of the patterns as one set: one set of all would take seconds to learn its first text."""
     options = re2.Options()
-    options.case_sensitive, options.log_errors, options.max_mem = False, False, 256 << 20
+    options.case_sensitive, options.log_errors, options.max_mem = False, False, 64 << 20
     found = re2.Set.SearchSet(options)
-    for _, _, pattern in _PATTERNS:
+    for _, _, pattern in _PATTERNS[start : start + SET_SIZE]:
         found.Add(pattern)
     found.Compile()
     return found
 
 
+SET_SIZE = 18
 _PATTERNS = tuple(_read())
-_SET = _made()
+_SETS = tuple((start, _made(start)) for start in range(0, len(_PATTERNS), SET_SIZE))
 
 
 @cache
@@ -166,7 +168,8 @@ def _moved(sign: _Sign, places: list[int]) -> _Sign:
 
 
 def _signs(text: str) -> Iterator[_Sign]:
-    for number in sorted(cast(list[int], _SET.Match(text) or [])):
+    found = (start + number for start, every in _SETS for number in cast(list[int], every.Match(text) or []))
+    for number in sorted(found):
         name, weight, _ = _PATTERNS[number]
         for count, match in enumerate(_compiled(number).finditer(text)):
             if count >= 50:
