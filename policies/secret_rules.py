@@ -46,8 +46,33 @@ class SecretRule:
         return any(allowed(secret, match) for allowed in self.allowed)
 
 
+_ABROAD = {
+    **{
+        "пароль": "passwd",
+        "Пароль": "Passwd",
+        "токен": "token",
+        "contraseña": "contrasena",
+        "Contraseña": "contrasena",
+    },
+    **{
+        "密码": "pw",
+        "密碼": "pw",
+        "口令": "pw",
+        "パスワード": "psswd",
+        "비밀번호": "pass",
+        "hasło": "psswd",
+        "：": ":",
+    },
+    **{"“": '"', "”": '"', "„": '"', "‘": "'", "’": "'"},
+}
+"""Names of secrets and signs beside them in other scripts, as ASCII of the same length."""
+
+
 def single_bytes(text: str) -> bytes:
     """The text with one byte for each character, "?" for what is not ASCII, so that places stay the same."""
+    if not text.isascii():
+        for word, instead in _ABROAD.items():
+            text = text.replace(word, instead)
     return text.encode("ascii", "replace")
 
 
