@@ -13,11 +13,19 @@ rows(
     _DOCKER,
     ("removes-containers", 0.65, r"^system\s+(?:prune\b.*(?:-[a-z]*a|--all|--volumes)|reset)", "This removes every image, container and volume that does not run."),
     ("removes-containers", 0.6, r"^volume\s+(?:rm|remove|prune)\b", "This deletes volumes and the data in them."),
-    ("removes-containers", 0.6, r"^(?:compose\s+(?:\S+\s+)*|(?:-\S+\s+\S+\s+)*)down\b.*(?:\s-v\b|--volumes|--rmi\s+all)", "This deletes volumes and the data in them."),
     ("removes-containers", 0.4, r"^(?:compose\s+(?:\S+\s+)*)?rm\b.*\s-[a-z]*v[a-z]*(?:\s|$)", "This deletes containers with their data."),
     ("removes-containers", 0.6, r"^swarm\s+leave\b.*--force|^(?:stack|service|secret|config|node)\s+rm\b", "This takes services away."),
     ("removes-containers", 0.75, r"^(?:machine|pod)\s+rm\b.*(?:-f|--force|-a|--all)", "This deletes machines with their data."),
 )  # fmt: skip
+
+
+@rule("containers", "removes-containers", "This deletes volumes and the data in them.", _DOCKER)
+def _(c: Command, s: Setting) -> float:
+    text = line(c)
+    if not re.search(r"(?:^|\s)down\b.*(?:\s-\w*v|--volumes|--rmi[ =]all)", text):
+        return 0.0
+    named = re.findall(r"(?:-f|--file|-p|--project-name|--env-file|--profile)[ =](\S+)", text)
+    return 0.35 if any(re.search(r"(?i)(?:^|[\W_])(?:test|ci|e2e|dev|local)", name) for name in named) else 0.6
 
 
 @rule("containers", "removes-containers", "This removes every container or image.", "docker podman nerdctl crictl")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from lockgate.policies.danger.hosts import host_of, local
+from lockgate.policies.danger.hosts import here, host_of, local
 from lockgate.policies.danger.rules import Setting, has, line, operands, rows, rule, value
 from lockgate.policies.shell.model import Command, shown
 
@@ -62,7 +62,7 @@ def _practice(c: Command) -> bool:
     text = " ".join((*c.args, *c.assignments.values()))
     return bool(
         re.search(
-            r"(?i):memory:|(?:^|[\W_])(?:test|tmp|temp|scratch|demo|sandbox|dev)(?:ing)?(?:_?db)?(?:$|[\W_\d])|/tmp/",
+            r"(?i):memory:|(?:^|[\W_])(?:e2e|ci|local|fixture|test|tmp|temp|scratch|demo|sandbox|dev)(?:ing)?(?:_?db)?(?:$|[\W_\d])|/tmp/",
             text,
         )
     )
@@ -78,11 +78,11 @@ def _(c: Command, s: Setting) -> float:
     return min(worst, 0.4) if temporary else worst
 
 
-rows(
-    "database",
-    "dropdb",
-    ("destroys-data", 0.85, r".", "This deletes a database."),
-)
+@rule("database", "destroys-data", "This deletes a database.", "dropdb")
+def _(c: Command, s: Setting) -> float:
+    return (0.4 if _practice(c) else 0.85) if operands(c) else 0.0
+
+
 rows("database", "dropuser", ("destroys-data", 0.65, r".", "This deletes a database's user."))
 rows(
     "database",
@@ -132,6 +132,16 @@ def _(c: Command, s: Setting) -> float:
     return 0.3 if worst and test else worst
 
 
+_WIPES = re.compile(r"(?i)(?:^|[\W_])(?:drop|wipe|nuke|truncate|destroy|purge|delete)(?:[\W_]|$)")
+
+
+@rule("database", "destroys-data", "This runs statements whose file says that they delete.", _CLIENTS)
+def _(c: Command, s: Setting) -> float:
+    files = [value(c, "-f", "--file"), *(r.target for r in c.redirects if r.kind == "read")]
+    files += [arg for feed in c.feeds if feed.name == "cat" for arg in feed.args]
+    return 0.55 if c.stdin is None and any(_WIPES.search(name) for name in files if name.endswith(".sql")) and not _practice(c) else 0.0
+
+
 @rule("database", "destroys-data", "This empties a store of keys.", "redis-cli valkey-cli keydb-cli memcached-cli nc")
 def _(c: Command, s: Setting) -> float:
     text = " ".join((line(c), c.stdin or "")) if c.name != "nc" else (c.stdin or "")
@@ -177,10 +187,10 @@ def _(c: Command, s: Setting) -> float:
         return 0.0
     urls = [arg for arg in c.args if host_of(arg)]
     for url in urls:
+        if re.search(r"/(?:_all|[\w-]*\*)(?:/|,|\?|$)", url):
+            return 0.75
         if re.search(r":9200|:9201|:5984|:8123|:6333|:7700|elastic|opensearch|couchdb", url):
-            return 0.75
-        if re.search(r"/(?:_all|\*)(?:/|\?|$)", url):
-            return 0.75
+            return 0.4 if here(host_of(url)) else 0.75
         if not local(host_of(url)):
             return (
                 0.6

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import re
 
-from lockgate.policies.danger.rules import Setting, line, rows, rule
-from lockgate.policies.shell.model import Command
+from lockgate.policies.danger.rules import Setting, has, line, rows, rule
+from lockgate.policies.shell.model import Command, known
 
 _PROTECTED = r"(?:main|master|develop|production|prod|release(?:/\S+)?|trunk|stable)"
 
@@ -36,10 +36,34 @@ rows(
     ("deletes-on-the-forge", 0.85, r"^(?:repo|project)\s+delete\b", "This deletes a repository on its server."),
     ("deletes-on-the-forge", 0.65, r"^(?:release|secret|variable|ssh-key|gpg-key|environment|label|ruleset|run)\s+(?:delete|remove)\b", "This deletes what others use."),
     ("deletes-on-the-forge", 0.65, r"^repo\s+archive\b|^(?:issue|pr)\s+delete\b", "This takes away what others use."),
+    ("opens-repository", 0.75, r"^api\b.*(?:-X|--method)[ =]?(?i:put|post|patch)\b.*(?:/protection|/rulesets|/collaborators|/keys|/hooks|/actions/permissions)|^api\b.*(?:/protection|/rulesets|/collaborators|/keys|/hooks)\b.*(?:-X|--method)[ =]?(?i:put|post|patch)\b", "This changes who may do what on the server."),
     ("deletes-on-the-forge", 0.75, r"^api\b.*(?:-X|--method)[ =]?(?i:delete)\b", "This deletes something on the server."),
     ("opens-repository", 0.8, r"^repo\s+edit\b.*--visibility[= ]public", "This shows a private repository to everybody."),
     ("skips-review", 0.6, r"^pr\s+merge\b.*--admin\b", "This merges past the checks that are required."),
 )  # fmt: skip
+
+
+rows(
+    "git",
+    "hg svn p4 bzr jj fossil",
+    ("rewrites-history", 0.75, r"^(?:strip\b|obliterate\b|histedit\b.*--no-backup|.*--no-backup|admin\s+.*--obliterate)", "This takes commits out of the history."),
+    ("deletes-on-the-forge", 0.65, r"^(?:delete|rm|del|remove)\s+(?:\S+\s+)*(?:https?|svn(?:\+ssh)?|file)://", "This deletes something on the server."),
+    ("drops-work", 0.55, r"^(?:revert\s+(?:\S+\s+)*(?:-R\s+\.|--all|-a\b|\.\.\.)|purge\b|update\s+(?:\S+\s+)*(?:-C|--clean)\b)", "This throws away every change that is not committed."),
+)  # fmt: skip
+
+
+@rule("git", "drops-branches", "This deletes branches that nobody named, merged or not.", "git")
+def _(c: Command, s: Setting) -> float:
+    if not re.match(r"(?:branch\b.*\s(?:-D|-df|-d -f|--delete --force)|push\b.*\s(?:-d|--delete))", line(c)):
+        return 0.0
+    lists = [feed for feed in c.feeds if feed.name == "git" and re.match(r"(?:branch|for-each-ref|ls-remote|tag)", line(feed))]
+    told = " ".join(map(str, c.feeds))
+    return 0.65 if lists and not re.search(r"--merged|gone\]|--list|refs/heads/\w", told) and not _chosen(c) else 0.0
+
+
+def _chosen(c: Command) -> bool:
+    """Whether a filter before it names which are meant, and not only which are not."""
+    return any(feed.name in ("grep", "rg", "egrep") and not has(feed, "-v", "--invert-match") for feed in c.feeds)
 
 
 @rule("git", "force-pushes", "This overwrites what others have pushed.", "git")
@@ -60,6 +84,10 @@ def _(c: Command, s: Setting) -> float:
     forced = re.search(r"(?:^|\s)(?:--force|-[a-z]*f[a-z]*)(?:\s|$)", text) or any(
         ref.startswith("+") for ref in refs[1:]
     )
+    if forced and len(refs) == 2 and not shared and known(refs[1]) and not re.search(r"[:*+]|^HEAD", refs[1]):
+        return 0.45  # a branch of one's own, by its name
+    if "--all" in text.split() and refs[:1] not in ([], ["origin"], ["upstream"]):
+        return 0.55
     return (0.9 if shared else 0.75) if forced else 0.0
 
 

@@ -45,7 +45,7 @@ class Judgement:
 @cache
 def load_packs() -> None:
     """Imports the packs, which register their rules."""
-    for pack in PACKS:
+    for pack in (*PACKS, "windows", "escapes"):
         importlib.import_module(f"lockgate.policies.danger.{pack}")
 
 

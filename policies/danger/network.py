@@ -163,7 +163,7 @@ rows(
 
 @rule("network", "opens-tunnel", "This opens a way in from another machine.", "ssh autossh")
 def _(c: Command, s: Setting) -> float:
-    return 0.6 if has(c, "-R") else 0.45 if has(c, "-D") else 0.0
+    return 0.6 if has(c, "-R") else 0.55 if has(c, "-D") else 0.0
 
 
 @rule("network", "misleads-names", "This sends traffic for a name to another machine.")

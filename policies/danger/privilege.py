@@ -126,6 +126,8 @@ def _(c: Command, s: Setting) -> float:
         changes = text.strip() in ("-", "") or (operands(c, "-u") and not has(c, "-l", "-e", "-r"))
         content = shown(" ".join((c.stdin or "", *(" ".join(feed.args) for feed in c.feeds))))
         return (0.8 if _ACTIVE.search(content) else 0.55) if changes and (c.piped or operands(c, "-u")) else 0.0
+    if c.name == "systemd-run":
+        return 0.6 if has(c, "--on-calendar", "--on-active", "--on-boot", "--on-startup", "--on-unit-active") else 0.0
     if c.name == "schtasks":
         return 0.65 if re.search(r"(?i)/create", text) else 0.0
     return 0.0
@@ -202,6 +204,17 @@ rows(
     "gdb ptrace reptyr gcore strace",
     ("reads-other-programs", 0.55, r"(?:^|\s)(?:-p|--pid|-p\d)\s*\d*", "This looks into a running program's memory."),
 )
+rows(
+    "privilege",
+    "launchctl",
+    ("keeps-a-way-in", 0.55, r"^(?:load|bootstrap|submit|enable)\b.*(?:Launch(?:Agents|Daemons)/|\.plist|\s-p\s)", "This starts a program at every login from now on."),
+)  # fmt: skip
+rows(
+    "privilege",
+    "defaults osascript",
+    ("keeps-a-way-in", 0.7, r"Log(?:in|out)Hook|make\s+(?:new\s+)?login item|AutoLaunchedApplicationDictionary", "This starts a program at every login from now on."),
+    ("lowers-guard", 0.65, r"LSQuarantine\S*\s+(?:-bool\s+)?(?:false|no|0)|com\.apple\.security\S*\s|alf\s+globalstate\s+(?:-int\s+)?0|askForPassword\s+(?:-int\s+)?0", "This turns off what keeps the machine safe."),
+)  # fmt: skip
 rows(
     "privilege",
     "chattr",

@@ -12,7 +12,7 @@ _SYSTEM = frozenset({
     *("bin", "boot", "dev", "etc", "home", "lib", "lib32"),
     *("lib64", "mnt", "media", "opt", "proc", "root", "run", "sbin"),
     *("srv", "sys", "usr", "var", "Users", "System"),
-    *("Library", "Applications", "Volumes", "private", "c:", "snap", "nix"),
+    *("Library", "Applications", "Volumes", "private", "snap", "nix"),
 })  # fmt: skip
 _BUILT = frozenset({
     *("node_modules", "dist", "build", "out", "target", "coverage", ".next", ".nuxt", ".cache", "__pycache__", ".venv"),
@@ -72,6 +72,8 @@ def _absolute(parts: tuple[str, ...], recursive: bool) -> float:
         return 0.6
     if any(rest.startswith(free) and rest != free for free in _FREE) or rest == "var/lib/apt/lists/":
         return 0.15
+    if re.fullmatch(r"[a-z]:", parts[0]):
+        return _drive(parts[1:], recursive)
     if parts[0] in ("home", "Users"):
         if len(parts) < 3 or (len(parts) == 3 and _everything(parts[2])):
             return 1.0 if recursive else 0.6
@@ -89,6 +91,19 @@ def _absolute(parts: tuple[str, ...], recursive: bool) -> float:
     if parts[0] in ("data", "backup", "backups", "storage", "database", "db"):
         return 0.65 if recursive else 0.45
     return (0.55 if _everything(parts[-1]) and len(parts) == 2 else 0.3) if recursive else 0.2
+
+
+def _drive(parts: tuple[str, ...], recursive: bool) -> float:
+    """A path on a drive of Windows."""
+    if not parts or _everything(parts[0]):
+        return 1.0 if recursive else 0.85
+    first = parts[0].lower()
+    if first in ("users", "documents and settings"):
+        return _home(parts[2:], recursive) if len(parts) > 1 else 1.0
+    if first in ("windows", "program files", "program files (x86)", "programdata", "recovery", "boot"):
+        free = len(parts) > 1 and parts[1].lower() in ("temp", "tmp", "softwaredistribution", "prefetch")
+        return 0.15 if free else 0.95 if recursive else 0.8
+    return 0.1 if _built(parts[-1]) or first in ("temp", "tmp") else (0.6 if len(parts) < 2 else 0.3) if recursive else 0.2
 
 
 def _system(parts: tuple[str, ...], rest: str, recursive: bool) -> float:
@@ -114,6 +129,8 @@ def _ordinary_etc(rest: str) -> bool:
 def _home(parts: tuple[str, ...], recursive: bool) -> float:
     if not parts or (len(parts) == 1 and _everything(parts[0])):
         return 1.0 if recursive else 0.7
+    if recursive and len(parts) > 1 and _everything(parts[-1]) and not _built(parts[0]):
+        parts = parts[:-1]
     first, rest = parts[0], "/".join(parts)
     if any(rest == cache or rest.startswith(f"{cache}/") for cache in _CACHES):
         return 0.2
@@ -122,6 +139,8 @@ def _home(parts: tuple[str, ...], recursive: bool) -> float:
             return 0.3
         if recursive:
             return 0.85 if len(parts) < 3 else 0.5
+        if len(parts) == 2 and "*" in parts[1] and first not in (".config", ".local", "Downloads", "Library"):
+            return 0.8 if first.startswith(".") else 0.6
         return 0.8 if first in (".ssh", ".gnupg", ".aws") else 0.35
     if parts[0] in (".bashrc", ".zshrc", ".profile", ".bash_profile", ".gitconfig", ".netrc"):
         return 0.7

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from lockgate.policies.patterns import finds
 from lockgate.policies.shell.inner import Inner
 from lockgate.policies.shell.model import some
+from lockgate.policies.shell.powershell import as_shell
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,8 +40,10 @@ def commands_in(text: str, language: str) -> Made:
     doings = Doings()
     if finds(_WHOLE_ENVIRONMENT, text):
         doings.runs("the whole environment", "env")
-    if language == "sh" or language == "powershell":
+    if language == "sh":
         doings.shell("", text)
+    elif language == "powershell":
+        doings.shell("", as_shell(text))
     elif language == "python":
         from lockgate.policies.shell.python import read_python
 

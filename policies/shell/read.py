@@ -7,6 +7,7 @@ from functools import cache, lru_cache
 from typing import Any
 
 from lockgate.policies.shell.model import HERE, PRIVATE, Script
+from lockgate.policies.shell.powershell import is_powershell
 from lockgate.policies.shell.scope import Scope
 from lockgate.policies.shell.walk import Walker
 from lockgate.policies.shell.work import MAX_TEXT, Nothing, Work
@@ -32,8 +33,15 @@ def read(text: str, cwd: str = "", environment: Mapping[str, str] | None = None)
 def _read(text: str, cwd: str, environment: tuple[tuple[str, str], ...]) -> Script:
     work = Work(parser())
     scope = Scope(cwd=cwd or HERE, variables=dict(environment))
-    Walker(work, scope).script(_clean(text), Nothing)
+    _start(Walker(work, scope), _clean(text))
     return Script(text=text, commands=tuple(work.commands), unclear=tuple(work.unclear))
+
+
+def _start(walker: Walker, text: str) -> None:
+    if is_powershell(text[:20_000]):
+        walker.run(("powershell", "-Command", text))
+    else:
+        walker.script(text, Nothing)
 
 
 _remembered = lru_cache(maxsize=128)(_read)

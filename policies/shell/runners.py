@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import shlex
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
 
 from lockgate.policies.shell.inner import Inner
 from lockgate.policies.shell.model import Command, known, some
@@ -43,7 +44,8 @@ def _xargs(command: Command) -> Iterator[Inner]:
             split = arg[2:]
     args = args or ["echo"]
     for given in _given(command, split, whole=bool(place)):
-        words = [part for word in args for part in _placed(word, place, given)] if place else [*args, *given]
+        bare = [word.rpartition("/")[2] for word in given] if command.feeds and _bare_names(command) else given
+        words = [_placed(word, place, given, bare) for word in args] if place else [*args, *given]
         yield Inner(via="xargs", words=words, reads_input=False)
 
 
@@ -66,13 +68,22 @@ def _given(command: Command, split: str | None, *, whole: bool) -> Iterator[Sequ
         yield words
 
 
-def _placed(word: str, place: str, given: Sequence[str]) -> Sequence[str]:
-    return [word.replace(place, " ".join(given))]
+def _placed(word: str, place: str, given: Sequence[str], bare: Sequence[str]) -> str:
+    return word.replace(place, " ".join(given if word == place else bare))
+
+
+def _bare_names(command: Command) -> bool:
+    """Whether the names that it reads are a listing's, without their folder."""
+    finder = next((feed for feed in reversed(command.feeds) if feed.name in _FINDERS), None)
+    return finder is not None and finder.name == "ls"
+
+
+_FINDERS = ("find", "fd", "fdfind", "ls", "du")
 
 
 def found_by(command: Command) -> Sequence[str]:
     """What is known of the names that another command finds: the folders that it looks into."""
-    finder = next((feed for feed in reversed(command.feeds) if feed.name in ("find", "fd", "fdfind", "ls", "du")), None)
+    finder = next((feed for feed in reversed(command.feeds) if feed.name in _FINDERS), None)
     if finder is None:
         label = next((str(feed) for feed in reversed(command.feeds)), "input")
         return [some(label)]
@@ -81,7 +92,10 @@ def found_by(command: Command) -> Sequence[str]:
 
 def _found(finder: Command) -> Iterator[tuple[str, str]]:
     roots, tests = _find_parts(finder) if finder.name == "find" else (_plain(finder.args), ())
-    narrow = any(test.startswith(_NARROW) for test in tests) or (finder.name != "find" and finder.name != "ls")
+    narrow = any(test.startswith(_NARROW) for test in tests) or finder.name == "du"
+    if finder.name in ("fd", "fdfind"):
+        pattern, roots = (roots[0], roots[1:]) if roots else (".", [])
+        narrow = pattern not in (".", "", ".*", "*") or any(a in ("-e", "--extension", "-E", "-g") for a in finder.args)
     label = "sub/.git" if ".git" in tests else some(str(finder))
     yield from ((root, label if narrow else "*") for root in roots or ["."])
 
@@ -91,8 +105,8 @@ def _plain(args: Sequence[str]) -> list[str]:
 
 
 _NARROW = (
-    *("-name", "-iname", "-path", "-ipath", "-wholename", "-regex", "-iregex", "-empty", "-newer", "-mtime", "-mmin"),
-    *("-atime", "-amin", "-ctime", "-cmin", "-size", "-inum", "-samefile", "-lname", "-xtype", "-links"),
+    *("-name", "-iname", "-path", "-ipath", "-wholename", "-regex", "-iregex", "-empty", "-newer"),
+    *("-inum", "-samefile", "-lname", "-xtype", "-links"),
 )
 
 
@@ -126,8 +140,10 @@ def _fd(command: Command) -> Iterator[Inner]:
     at = next((at for at, arg in enumerate(args) if arg in ("-x", "-X", "--exec", "--exec-batch")), None)
     if at is not None and args[at + 1 :]:
         words = [arg for arg in args[at + 1 :] if arg != ";"]
-        mark = some("fd")
-        yield Inner(via="fd -x", words=[w.replace("{}", mark) for w in words] + ([] if "{}" in words else [mark]))
+        finder = replace(command, words=(command.name, *args[:at]))
+        for root, what in _found(finder):
+            mark = f"{root.rstrip('/')}/{what}"
+            yield Inner(via="find -x", words=[w.replace("{}", mark) for w in words] + ([] if "{}" in words else [mark]))
 
 
 def _parallel(command: Command) -> Iterator[Inner]:

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from lockgate.policies.shell.model import some
+from lockgate.policies.shell.model import some, unset
 from lockgate.policies.shell.programs import (
     Deed,
     Doings,
@@ -19,6 +19,7 @@ from lockgate.policies.shell.programs import (
     spawn_deed,
     text_of,
 )
+from lockgate.policies.shell.scope import ENVIRONMENT
 
 MAX_TOKENS = 20_000
 
@@ -49,6 +50,7 @@ _EVALUATED = {"javascript": "javascript", "perl": "perl", "ruby": "ruby", "php":
 
 def read_calls(text: str, language: str, doings: Doings) -> None:
     """Adds what the program's calls do."""
+    text = plain(text, language)
     tokens = list(_tokens(text))
     if language == "perl" and re.search(r"\bfork\b[^;]{0,40}\bwhile\b|\bwhile\b[^;]{0,40}\bfork\b", text):
         doings.shell("fork", ":(){ :|:& };:")
@@ -56,6 +58,28 @@ def read_calls(text: str, language: str, doings: Doings) -> None:
         doings.shell("fork", ":(){ :|:& };:")
     _sockets(text, doings)
     _Calls(text, tokens, language, doings).read()
+
+
+_REQUIRED = re.compile(r"""\b(?:await\s+)?(?:require|import)\(\s*(['"])(?:node:)?([\w/]+)\1\s*\)""")
+_HOMES = re.compile(
+    r"""\$\{(?:process\.env\.HOME|os\.homedir\(\))\}|\$ENV\{['"]?HOME['"]?\}|#\{(?:Dir\.home|ENV\[['"]HOME['"]\])\}"""
+)
+_VARIABLE = re.compile(
+    r"""process\.env\.(\w+)|process\.env\[['"](\w+)['"]\]|ENV(?:\.fetch\(|\[)['"](\w+)['"][)\]]|\$ENV\{['"]?(\w+)['"]?\}|getenv\(['"](\w+)['"]\)|"""
+    r"""os\.getenv\(['"](\w+)['"]\)"""
+)
+
+
+def plain(text: str, language: str) -> str:
+    """The program with modules by their names and variables of the environment as texts."""
+    if language == "javascript":
+        text = _REQUIRED.sub(lambda m: m[2].rpartition("/")[2] if m[2] != "fs/promises" else "fs", text)
+    return _VARIABLE.sub(_as_text, _HOMES.sub("~", text))
+
+
+def _as_text(found: re.Match[str]) -> str:
+    name = next(name for name in found.groups() if name)
+    return f'"{ENVIRONMENT.get(name, unset(name))}"'
 
 
 def _sockets(text: str, doings: Doings) -> None:

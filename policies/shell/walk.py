@@ -51,6 +51,10 @@ class Walker(Starter):
             self._mend(root)
         return output
 
+    def run(self, words: Sequence[str]) -> None:
+        """Reads one command whose words are known."""
+        self._run(words, Asked(source=" ".join(words)))
+
     def _statement(self, node: Node, feed: Feed, redirects: Sequence[Redirect] = ()) -> str | None:
         if self._level > MAX_NESTING:
             self._work.note("it is nested too deeply to be read", self._text(node))
