@@ -38,6 +38,7 @@ _cloud(
     ("deletes-in-the-cloud", 0.85, r"^s3\s+(?:rb\b|rm\b.*--recursive)", _GONE),
     ("deletes-in-the-cloud", 0.55, r"^s3\s+(?:rm\b|sync\b.*--delete|mv\b.*--recursive)", _GONE),
     ("deletes-in-the-cloud", 0.55, r"^ec2\s+stop-instances|^rds\s+stop-db|^autoscaling\s+(?:update|set)\S*\b.*(?:-size|capacity)[ =]0|^ecs\s+update-service\b.*--desired-count[ =]0", "This stops what runs in the cloud."),
+    ("deletes-in-the-cloud", 0.55, r"^route53\s+change-resource-record-sets\b.*DELETE", _GONE),
     ("stops-watching", 0.9, r"^cloudtrail\s+(?:stop-logging|delete-trail)|^guardduty\s+delete|^config\w*\s+(?:stop|delete)|^securityhub\s+disable", "This stops what watches over the cloud."),
     ("grants-cloud-rights", 0.8, r"^iam\s+(?:attach|put)-(?:user|role|group)-policy\b.*(?:Administrator|FullAccess|\*)|^iam\s+(?:create-access-key|create-login-profile|update-assume-role-policy|add-user-to-group|create-user|update-login-profile)", _OPEN),
     ("grants-cloud-rights", 0.8, r"0\.0\.0\.0/0|::/0", _OPEN),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from lockgate.policies.danger.rules import Setting, has, line, rows, rule
+from lockgate.policies.danger.rules import Setting, chosen, has, line, rows, rule
 from lockgate.policies.shell.model import Command
 
 _DOCKER = "docker podman nerdctl docker-compose"
@@ -38,8 +38,13 @@ def _(c: Command, s: Setting) -> float:
         for f in c.feeds
         if f.name == c.name and re.match(r"(?:ps|images|container\s+ls|image\s+ls|volume\s+ls|ls)\b", line(f))
     ]
-    everything = any(not re.search(r"--filter|-f\s", line(f)) for f in listed) or has(c, "-a", "--all")
+    everything = any(not re.search(r"--filter|-f\s", line(f)) for f in listed) and not chosen(c)
+    everything = everything or has(c, "-a", "--all")
     return (0.45 if re.match(r"(?:container\s+)?stop", text) else 0.65) if everything else 0.0
+
+
+_DOCKER_TOOLS = r"trivy|portainer|traefik|watchtower|localstack|buildpacksio|testcontainers|lazydocker|dive|dockle|grype|syft|gitlab/gitlab-runner"
+"""RE: images that are known to ask for Docker's socket."""
 
 
 @rule(
@@ -66,7 +71,9 @@ def _(c: Command, s: Setting) -> float:
             "/bin",
         ):
             worst = max(worst, 0.85)
-        elif plain.endswith("docker.sock") or re.search(r"^(?:~|\$HOME)$|\.(?:ssh|aws|kube|gnupg)\b", plain):
+        elif plain.endswith("docker.sock"):
+            worst = max(worst, 0.45 if re.search(_DOCKER_TOOLS, text) else 0.6)
+        elif re.search(r"^(?:~|\$HOME)$|\.(?:ssh|aws|kube|gnupg)\b", plain):
             worst = max(worst, 0.6)
     if re.search(r"--privileged(?:\s|=true|$)", text):
         worst = max(worst, 0.7)
@@ -110,6 +117,8 @@ def _(c: Command, s: Setting) -> float:
             text,
         ):
             return 0.85
+        if any(re.match(r"get\b", line(f)) and not re.search(r"\s-l\b|--selector", line(f)) for f in c.feeds) and not chosen(c):
+            return 0.65
         return 0.6 if re.search(rf"\s{_KINDS}[\s/]", text) else 0.45 if re.search(r"\s-[fk]\s", text) else 0.35
     if re.match(r"(?:drain|replace\b.*--force|config\s+delete|adm\s+drain)", text):
         return 0.6
@@ -127,7 +136,8 @@ def _(c: Command, s: Setting) -> float:
 @rule("containers", "reads-cluster-secrets", "This shows secrets of a cluster.", "kubectl oc")
 def _(c: Command, s: Setting) -> float:
     text = line(c)
-    if re.match(r"(?:get|describe)\s+secrets?\b", text) and re.search(
+    listed = any(re.search(r"get\s+secrets?\b", line(feed)) for feed in c.feeds)
+    if (listed or re.match(r"(?:get|describe)\s+secrets?\b", text)) and re.search(
         r"-o\s*=?\s*(?:ya?ml|json|jsonpath|go-template)|-A\b.*-o", text
     ):
         return 0.6

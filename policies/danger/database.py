@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from lockgate.policies.danger.hosts import here, host_of, local
+from lockgate.policies.danger.hosts import CURL_VALUED, here, host_of, local
 from lockgate.policies.danger.rules import Setting, has, line, operands, rows, rule, value
 from lockgate.policies.shell.model import Command, shown
 
@@ -147,6 +147,9 @@ def _(c: Command, s: Setting) -> float:
     text = " ".join((line(c), c.stdin or "")) if c.name != "nc" else (c.stdin or "")
     verbs = operands(c, "-h -p -a -n -u -s -i -r --user --pass") if c.name != "nc" else []
     verbs += [sent.split()[0] for sent in (c.stdin or "").splitlines() if sent.split()]
+    numbered = value(c, "-n") not in ("", "0") and not value(c, "-h", "-u")
+    if numbered and any(verb.lower() == "flushdb" for verb in verbs[-1:]):
+        return 0.4
     if any(verb.lower() in ("flushall", "flushdb", "flush_all") for verb in (verbs[:1] + verbs[-1:])):
         return 0.8
     if re.search(
@@ -167,6 +170,8 @@ def _(c: Command, s: Setting) -> float:
 @rule("database", "destroys-data", "This deletes collections of documents.", "mongosh mongo")
 def _(c: Command, s: Setting) -> float:
     text = " ".join((*c.args, c.stdin or ""))
+    if _practice(c):
+        return 0.0
     if re.search(r"\bdropDatabase\s*\(|\.drop\s*\(\s*\)|dropUser|dropAllUsers|dropRole", text):
         return 0.85
     if re.search(r"\b(?:deleteMany|remove)\s*\(\s*\{?\s*\}?\s*\)", text):
@@ -185,7 +190,8 @@ def _(c: Command, s: Setting) -> float:
     )
     if verb != "DELETE" and not (verb == "POST" and any("_delete_by_query" in arg for arg in c.args)):
         return 0.0
-    urls = [arg for arg in c.args if host_of(arg)]
+    urls = [arg for arg in operands(c, CURL_VALUED) if host_of(arg if "//" in arg else f"//{arg}")]
+    urls = [url if "//" in url else f"//{url}" for url in urls]
     for url in urls:
         if re.search(r"/(?:_all|[\w-]*\*)(?:/|,|\?|$)", url):
             return 0.75

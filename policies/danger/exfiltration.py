@@ -117,7 +117,7 @@ def _carried(c: Command, s: Setting) -> float:
             worst = max(worst, _archived(feed, s))
         if feed.name in _READERS and any(arg.endswith("/etc/passwd") for arg in feed.args):
             worst = max(worst, 0.5)
-        if feed.name in _DUMPERS:
+        if feed.name in _DUMPERS or (feed.name == "docker" and feed.args[:1] in (("save",), ("export",))):
             worst = max(worst, 0.5)
         if feed.name == "git" and re.match(r"(?:archive|bundle|log\b.*-p|diff|show|config)\b", line(feed)):
             worst = max(worst, 0.5)
@@ -193,7 +193,9 @@ def _sent(c: Command, reach: Reach, s: Setting) -> float:
             return 0.0
         return 0.8 if carried or _secret_words(reach.host) else 0.65 if c.feeds else 0.5
     if c.name in ("ssh", "sftp", "ftp", "lftp"):
-        return 0.85 if reach.sends and (carried >= 0.6 or (carried >= 0.5 and not _archive_only(c))) else 0.0
+        if reach.sends and (carried >= 0.6 or (carried >= 0.5 and not _archive_only(c))):
+            return 0.85
+        return 0.6 if reach.sends and carried >= 0.5 and is_address(reach.host) else 0.0
     if not reach.sends and not c.piped:
         query = " ".join(arg for arg in c.args if "//" in arg or "." in arg)
         if c.name in ("curl", "wget", "http") and any(feed.name not in ("date", "mktemp", "jq") for feed in c.feeds):

@@ -49,6 +49,8 @@ def _recursive(c: Command) -> bool:
 def _(c: Command, s: Setting) -> float:
     if c.name == "gio" and c.args[:1] != ("trash",):
         return 0.0
+    if c.name == "trash-empty" or (c.name == "gio" and has(c, "--empty")):
+        return 0.5
     paths = operands(c, "-Path -LiteralPath" if c.name in ("remove-item", "ri") else "-n -s --size --iterations")
     if c.name in ("remove-item", "ri"):
         paths += [path for path in (value(c, "-Path", "-LiteralPath"),) if path]
@@ -101,6 +103,7 @@ def _(c: Command, s: Setting) -> float:
 @rule("files", "empties-files", "This empties files, and what they held is gone.")
 def _(c: Command, s: Setting) -> float:
     empties = not c.words or c.words == (":",) or c.name in ("true", "truncate")
+    empties = empties or (c.name in ("sed", "gsed") and has(c, "-i") and operands(c, "-e -f")[:1] in (["d"], ["1,$d"]))
     empties = empties or (c.name in ("echo", "printf") and not any(arg.strip() for arg in c.args if arg != "-n"))
     each = any(via.startswith("find") for via in c.via)
     targets = [place for place, r in zip(written(c, s), c.redirects, strict=False) if r.kind == "write"]
@@ -115,7 +118,7 @@ def _(c: Command, s: Setting) -> float:
     )
     if not (empties or reads_null):
         return 0.0
-    if c.name == "cp":
+    if c.name in ("cp", "sed", "gsed"):
         targets += places(c, operands(c)[1:], s)
     scores = [deletion(found, recursive=each) for found in targets]
     return max((score for score in scores if score >= 0.5), default=0.0)
@@ -161,6 +164,9 @@ def _(c: Command, s: Setting) -> float:
     return worth if worth >= 0.75 and (taken or not own) else 0.0
 
 
+_BUILT = re.compile(r"dist|build|out|public|_site|site|target|export|\.next|html")
+
+
 @rule(
     "files",
     "mirrors-with-deletion",
@@ -175,6 +181,9 @@ def _(c: Command, s: Setting) -> float:
         (deletion(one, recursive=True) for one in places(c, [p for p in paths[-1:] if ":" not in p], s)), default=0.0
     )
     empty = bool(paths) and re.search(r"empty|/dev/null|mktemp", paths[0]) is not None
+    built = [one for one in places(c, paths[:1], s) if one.parts and _BUILT.fullmatch(one.parts[-1])]
+    if built and worth < 0.8:
+        return 0.4
     return max(worth if worth >= 0.6 else 0.0, 0.75 if empty else 0.0)
 
 

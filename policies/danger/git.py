@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from lockgate.policies.danger.rules import Setting, has, line, rows, rule
+from lockgate.policies.danger.rules import Setting, chosen, line, rows, rule
 from lockgate.policies.shell.model import Command, known
 
 _PROTECTED = r"(?:main|master|develop|production|prod|release(?:/\S+)?|trunk|stable)"
@@ -58,12 +58,7 @@ def _(c: Command, s: Setting) -> float:
         return 0.0
     lists = [feed for feed in c.feeds if feed.name == "git" and re.match(r"(?:branch|for-each-ref|ls-remote|tag)", line(feed))]
     told = " ".join(map(str, c.feeds))
-    return 0.65 if lists and not re.search(r"--merged|gone\]|--list|refs/heads/\w", told) and not _chosen(c) else 0.0
-
-
-def _chosen(c: Command) -> bool:
-    """Whether a filter before it names which are meant, and not only which are not."""
-    return any(feed.name in ("grep", "rg", "egrep") and not has(feed, "-v", "--invert-match") for feed in c.feeds)
+    return 0.65 if lists and not re.search(r"--merged|gone\]|--list|refs/heads/\w", told) and not chosen(c) else 0.0
 
 
 @rule("git", "force-pushes", "This overwrites what others have pushed.", "git")

@@ -95,7 +95,7 @@ _CURL_DATA = (
     "--upload-file",
     "--json",
 )
-_CURL_VALUED = (
+CURL_VALUED = (
     "-o --output -H --header -X --request -A --user-agent -u --user -b --cookie -c --cookie-jar -e --referer -m --max-time "
     "--connect-timeout --retry -w --write-out -x --proxy --cacert --cert --key -D --dump-header -K --config --resolve "
     "--retry-delay -r --range -d --data --data-binary --data-raw --data-urlencode --data-ascii -F --form -T --upload-file "
@@ -215,7 +215,7 @@ def _curl(c: Command) -> Iterator[Reach]:
         for at, arg in enumerate(c.args[:-1])
         if re.fullmatch(r"-[a-zA-Z]+[dFT]", arg) and arg not in _CURL_DATA
     ]
-    for url in [*operands(c, _CURL_VALUED), *([value(c, "--url")] if value(c, "--url") else [])]:
+    for url in [*operands(c, CURL_VALUED), *([value(c, "--url")] if value(c, "--url") else [])]:
         host = host_of(url if "//" in url else f"//{url}")
         if host and url not in sent:
             yield Reach(host, bool(sent), " ".join(sent))
@@ -285,7 +285,8 @@ def _bucket(c: Command) -> Iterator[Reach]:
             and words[-1] == path
             and any(verb in words for verb in ("cp", "sync", "mv", "copy", "put", "move", "rsync"))
         )
-        yield Reach(host_of(path) or path.partition(":")[0] + ":", sends, " ".join(words[:-1]) if sends else "")
+        host = host_of(path) if "//" in path else ""
+        yield Reach(host or path.partition(":")[0] + ":", sends, " ".join(words[:-1]) if sends else "")
 
 
 def unknown_host(host: str) -> bool:

@@ -88,6 +88,8 @@ def _(c: Command, s: Setting) -> float:
         return 0.85
     if c.name == "telnet" and re.search(r"\|\s*(?:/bin/)?(?:ba)?sh", c.source):
         return 0.9
+    if c.name == "zmodload":
+        return 0.6 if "net/tcp" in text else 0.0
     return 0.75 if c.name in ("pwncat", "msfvenom", "msfconsole", "weevely") else 0.0
 
 
@@ -111,7 +113,7 @@ rows(
 rows(
     "network",
     "ip ifconfig route nmcli networksetup tc ifdown rfkill",
-    ("cuts-network", 0.75, r"^link\s+(?:set\s+)?(?:dev\s+)?\S+\s+down\b|^link\s+delete\b|^\S+\s+down\s*$|^(?:route|addr|address)\s+(?:flush|del)\b|^(?:-f|flush|del)\b", "This cuts the machine off."),
+    ("cuts-network", 0.75, r"^link\s+(?:set\s+)?(?:dev\s+)?\S+\s+down\b|^link\s+delete\b|^\S+\s+down\s*$|^(?:route|addr|address)\s+(?:flush|del)\b|^route\s+(?:add|replace)\s+(?:blackhole|unreachable|prohibit)\b|^(?:-f|flush|del)\b", "This cuts the machine off."),
     ("cuts-network", 0.7, r"networking\s+off|connection\s+(?:delete|down)|device\s+disconnect|radio\s+all\s+off|block\s+all|-setnetworkserviceenabled\s+.*off", "This cuts the machine off."),
     ("cuts-network", 0.6, r"^qdisc\s+(?:add|replace).*\bloss\s+\d{2,}", "This makes the network unusable."),
 )  # fmt: skip
@@ -126,6 +128,7 @@ rows(
 rows(
     "network",
     "certutil bitsadmin mshta regsvr32",
+    ("runs-hidden-code", 0.6, r"(?i)-decode(?:hex)?\b.*\.(?:exe|dll|ps1|bat|js|vbs|scr)\b", "This unpacks a program that was hidden."),
     (
         "fetches-from-drops",
         0.7,
@@ -164,6 +167,14 @@ rows(
 @rule("network", "opens-tunnel", "This opens a way in from another machine.", "ssh autossh")
 def _(c: Command, s: Setting) -> float:
     return 0.6 if has(c, "-R") else 0.55 if has(c, "-D") else 0.0
+
+
+rows(
+    "network",
+    "tailscale zerotier-cli netbird ssh-copy-id",
+    ("opens-tunnel", 0.6, r"^(?:up|login|set)\b.*(?:--ssh|--auth-?key|--advertise-exit-node)|^join\b", "This opens a way in from another network."),
+    ("opens-tunnel", 0.5, r"(?:^|\s)-i\s+\S*\.pub\s+(?:\S+\s+)*root@", "This lets a key in as root."),
+)  # fmt: skip
 
 
 @rule("network", "misleads-names", "This sends traffic for a name to another machine.")

@@ -46,7 +46,7 @@ def _(c: Command, s: Setting) -> float:
 def _(c: Command, s: Setting) -> float:
     if c.name == "killall5":
         return 0.9
-    words = operands(c, "-u -U -s -g -G -t -P --signal --euid --user")
+    words = [word for word in operands(c, "-u -U -s -g -G -t -P --signal --euid --user") if word[:1] != "/"]
     users = [c.args[at + 1] for at, arg in enumerate(c.args[:-1]) if arg in ("-u", "-U", "--euid", "--user")]
     if users and not [w for w in words if w not in users]:
         return 0.8 if any(user in ("root", "0") or not known(user) for user in users) else 0.65
@@ -120,6 +120,19 @@ rows(
     "stress stress-ng hping3 slowloris goldeneye",
     ("exhausts-machine", 0.65, r".", "This loads a machine until nothing else gets through."),
 )
+
+
+_SWITCHES = re.compile(r"kernel\.(?:core_pattern\s*=\s*\||randomize_va_space\s*=\s*0|yama\.ptrace_scope\s*=\s*0|kptr_restrict\s*=\s*0)")
+
+
+@rule("processes", "changes-kernel", "This changes how the kernel keeps itself safe.")
+def _(c: Command, s: Setting) -> float:
+    targets = [found.text for found in written(c, s)] + (list(c.args) if c.name == "tee" else [])
+    if not any(target.startswith(("/etc/sysctl", "/proc/sys/kernel")) for target in targets):
+        return 0.0
+    told = " ".join((c.stdin or "", *c.args))
+    weak = any(re.search(r"core_pattern|randomize_va_space|ptrace_scope", target) for target in targets)
+    return 0.7 if weak or _SWITCHES.search(told) else 0.0
 
 
 @rule("processes", "writes-kernel-switches", "This tells the kernel to stop or change.")

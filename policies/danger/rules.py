@@ -156,6 +156,12 @@ def operands(command: Command, valued: str = "") -> list[str]:
     return out
 
 
+def chosen(command: Command) -> bool:
+    """Whether a filter before it tells which names are meant, and not only which are not."""
+    filters = ("grep", "egrep", "rg", "where-object", "select-string", "findstr")
+    return any(feed.name in filters and not has(feed, "-v", "--invert-match") for feed in command.feeds)
+
+
 def places(command: Command, paths: Sequence[str], setting: Setting) -> list[Place]:
     return [where(command, path, setting) for path in paths]
 

@@ -19,6 +19,9 @@ class Effects(Redirector):
     def _ran_file(self, words: Sequence[str]) -> str | None:
         """The file that the command would run, where the same script has made it."""
         name, path = re.sub(r"(?<=[a-z])[\d.]+$", "", program_name(words[0])), ""
+        if name in ("start-process", "start", "saps", "invoke-item", "ii", "&", "msiexec"):
+            operand = next((word for word in words[1:] if not word.startswith(("-", "/"))  or word.startswith("/tmp")), "")
+            return self._ran_file((f"./{operand}" if "/" not in operand else operand,)) if operand else None
         if name in INTERPRETERS and (found := script_file(Command(words=words))):
             path = found[0]
         elif name in (".", "source") and len(words) > 1:
@@ -91,7 +94,7 @@ class Effects(Redirector):
         if name in ("tee",):
             for arg in args:
                 self._written(Redirect(kind="write", target=arg), output, [*command.feeds, command])
-        elif name in ("curl", "wget", "aria2c", "http", "fetch"):
+        elif name in ("curl", "wget", "aria2c", "http", "fetch", "iwr", "irm", "invoke-webrequest", "invoke-restmethod"):
             for target in _download_targets(command):
                 self._written(Redirect(kind="write", target=target), None, [command])
         elif name in ("cp", "mv", "ln", "install", "link") and len(args) == 2:
@@ -124,7 +127,7 @@ def _download_targets(command: Command) -> Iterator[str]:
     args = command.args
     for at, arg in enumerate(args):
         if (
-            arg in ("-o", "--output", "-O", "--output-document")
+            arg in ("-o", "--output", "-O", "--output-document", "-OutFile", "-outfile")
             and at + 1 < len(args)
             and (command.name != "curl" or arg != "-O")
         ):

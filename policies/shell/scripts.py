@@ -39,7 +39,7 @@ _TOKEN = re.compile(
     |(?P<command>`(?:[^`\\]|\\.)*`|(?:qx|%x)(?:\{[^}]*\}|\([^)]*\)|/[^/]*/|\|[^|]*\|))
     |(?P<quoted>(?:%q|%Q|qq|q)(?:\{[^}]*\}|\([^)]*\)|/[^/]*/))
     |(?P<list>(?:%w|qw)(?:\{[^}]*\}|\([^)]*\)|\[[^\]]*\]))
-    |(?P<name>[$@]?[A-Za-z_][\w]*(?:(?:\.|::|->|\?\.)[A-Za-z_]\w*)*[!?]?)
+    |(?P<name>(?:Bun\.)?\$(?=`)|[$@]?[A-Za-z_][\w]*(?:(?:\.|::|->|\?\.)[A-Za-z_]\w*)*[!?]?)
     |(?P<number>\d[\w.]*)
     |(?P<mark>.)""",
     re.DOTALL | re.VERBOSE,
@@ -65,7 +65,7 @@ _HOMES = re.compile(
     r"""\$\{(?:process\.env\.HOME|os\.homedir\(\))\}|\$ENV\{['"]?HOME['"]?\}|#\{(?:Dir\.home|ENV\[['"]HOME['"]\])\}"""
 )
 _VARIABLE = re.compile(
-    r"""process\.env\.(\w+)|process\.env\[['"](\w+)['"]\]|ENV(?:\.fetch\(|\[)['"](\w+)['"][)\]]|\$ENV\{['"]?(\w+)['"]?\}|getenv\(['"](\w+)['"]\)|"""
+    r"""process\.env\.(\w+)|process\.env\[['"](\w+)['"]\]|Deno\.env\.get\(['"](\w+)['"]\)|ENV(?:\.fetch\(|\[)['"](\w+)['"][)\]]|\$ENV\{['"]?(\w+)['"]?\}|getenv\(['"](\w+)['"]\)|"""
     r"""os\.getenv\(['"](\w+)['"]\)"""
 )
 
@@ -130,6 +130,8 @@ class _Calls:
                 self._name(at, token)
 
     def _name(self, at: int, token: _Token) -> None:
+        if self._mark(at + 1) in ("+", ".") and self._mark(at + 2) == "=":
+            self._names[token.value] = None
         if self._mark(at + 1) == "=" and self._mark(at + 2) not in ("=", ">", "~"):
             self._names[token.value], _ = self._value(at + 2)
         called = re.split(r"\.|::|->|\?\.", token.value)[-1]

@@ -20,6 +20,7 @@ from lockgate.policies.shell.work import (
     Asked,
     Feed,
     Node,
+    Nothing,
 )
 
 _RUN_INTO = frozenset({
@@ -262,6 +263,10 @@ class Walker(Starter):
         seen: set[int] = set()
         for node in errors_in(root):
             if self._text(node).strip() in (">", "<", ";", "\\"):
+                if node.parent is not None and node.parent.type.endswith("_redirect"):
+                    end = self._source.find(b"\n", node.end_byte)  # what follows a heredoc on its line
+                    rest = self._source[node.end_byte : end if end >= 0 else None].decode("utf-8", "replace")
+                    self.fresh("").script(rest, Nothing)
                 continue
             rows = range(node.start_point[0], min(node.end_point[0] + 1, node.start_point[0] + 50, len(lines)))
             text = "\n".join(lines[row][:20_000] for row in rows if row not in seen)
