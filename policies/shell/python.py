@@ -6,7 +6,8 @@ import ast
 import base64
 import shlex
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, cast
 
 from lockgate.policies.shell.model import HERE, some, unset
 from lockgate.policies.shell.programs import (
@@ -24,7 +25,7 @@ from lockgate.policies.shell.programs import (
 )
 from lockgate.policies.shell.scope import ENVIRONMENT
 
-MAX_NODES = 20_000
+MAX_NODES = 40_000
 _FINDERS = ("os.listdir", "os.walk", "os.scandir", "glob.glob", "glob.iglob")
 
 
@@ -40,8 +41,11 @@ def read_python(text: str, doings: Doings) -> None:
         doings.unclear.append("its Python cannot be parsed")
         read_calls(text, "python", doings)
         return
+    reader = _Reader(doings)
     try:
-        _Reader(doings).visit(tree)
+        reader.visit(tree)
+        if reader.cut:
+            doings.unclear.append("its Python is too long")
     except RecursionError:
         doings.unclear.append("its Python is nested too deeply")
 
@@ -137,10 +141,28 @@ class _Reader(ast.NodeVisitor):
         self._looping = 0
         self._called: set[str] = set()
 
+    @property
+    def cut(self) -> bool:
+        """Whether there is more than was read."""
+        return self._nodes > MAX_NODES
+
     def visit(self, node: ast.AST) -> None:
         self._nodes += 1
-        if self._nodes <= MAX_NODES:
-            super().visit(node)
+        if self._nodes > MAX_NODES:
+            return
+        method = _VISITORS.get(type(node))
+        if method is None:
+            self.generic_visit(node)
+        else:
+            method(self, node)
+
+    def generic_visit(self, node: ast.AST) -> None:
+        """All that is below, but for names and constants, which do nothing."""
+        for name in node._fields:
+            value: Any = getattr(node, name, None)
+            for part in cast(list[Any], value) if isinstance(value, list) else (value,):
+                if isinstance(part, ast.AST) and type(part) not in _IDLE:
+                    self.visit(part)
 
     def visit_Import(self, node: ast.Import) -> None:
         for alias in node.names:
@@ -205,8 +227,11 @@ class _Reader(ast.NodeVisitor):
         name = self._dotted(node.func)
         args = [self._value(arg) for arg in node.args]
         named = {word.arg: self._value(word.value) for word in node.keywords if word.arg}
-        source = ast.unparse(node)[:300]
         self._called.add(name)
+        if name not in _DEEDS and name not in ("print", "os.fork", "os.dup2"):
+            self._method(node, args, named)
+            return
+        source = "" if name == "print" else ast.unparse(node)[:300]
         if name == "print":
             texts = [arg for arg in args if isinstance(arg, str)]
             if len(texts) == len(args):
@@ -215,21 +240,20 @@ class _Reader(ast.NodeVisitor):
             self._doings.shell(source, ":(){ :|:& };:")
         elif name == "os.dup2" and any(called.endswith("connect") for called in self._called):
             self._doings.runs(source, "nc", "-e", "/bin/sh", some("host"))
-        elif name in _DEEDS:
+        else:
             if name.startswith("subprocess.") and isinstance(args[0] if args else None, str) and not _shell(node):
                 self._doings.shell(source, text_of(args[0]))  # one word, unless it has spaces by mistake
             else:
-                _DEEDS[name](source, args, named, self._doings)
-        else:
-            self._method(node, name, source, args, named)
+                _DEEDS.get(name, _nothing)(source, args, named, self._doings)
 
-    def _method(
-        self, node: ast.Call, name: str, source: str, args: Sequence[Value], named: Mapping[str, Value]
-    ) -> None:
+    def _method(self, node: ast.Call, args: Sequence[Value], named: Mapping[str, Value]) -> None:
         """A method of a value: a path that is known, a cursor, a socket."""
         if not isinstance(node.func, ast.Attribute):
             return
         method = node.func.attr
+        if method not in _METHODS and f"pathlib.Path.{method}" not in _DEEDS:
+            return
+        source = ast.unparse(node)[:300]
         if (does := _DEEDS.get(f"pathlib.Path.{method}")) is not None:
             receiver = self._value(node.func.value)
             if receiver is not None or method in ("unlink", "rmdir"):
@@ -356,6 +380,18 @@ class _Reader(ast.NodeVisitor):
                 return f"{held}/{text_of(args[0]) if args else '*'}"
             case _:
                 return None
+
+
+def _nothing(source: str, args: Sequence[Value], named: Mapping[str, Value], doings: Doings) -> None:
+    """What does nothing that matters."""
+
+
+_VISITORS: Mapping[type[ast.AST], Callable[[_Reader, Any], None]] = {
+    getattr(ast, name.removeprefix("visit_")): getattr(_Reader, name)
+    for name in dir(_Reader)
+    if name.startswith("visit_") and name != "visit_Constant" and hasattr(ast, name.removeprefix("visit_"))
+}
+_IDLE = frozenset({ast.Name, ast.Constant, ast.Load, ast.Store, ast.Del, *ast.operator.__subclasses__(), *ast.cmpop.__subclasses__()})
 
 
 def _shell(node: ast.Call) -> bool:

@@ -8,7 +8,7 @@ from typing import Any
 
 from lockgate.policies.shell import words as spelled
 from lockgate.policies.shell.expand import Expander
-from lockgate.policies.shell.model import UNQUOTED, Redirect, some
+from lockgate.policies.shell.model import Redirect, some, unquoted
 from lockgate.policies.shell.work import MAX_TOTAL, Node
 
 _WAYS: Mapping[str, Any] = {
@@ -70,7 +70,7 @@ class Redirector(Expander):
 
 
 def _unmarked(text: str) -> str:
-    return text.translate(UNQUOTED)
+    return unquoted(text)
 
 
 def first_of(node: Node | None, kind: str) -> Node | None:

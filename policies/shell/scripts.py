@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from lockgate.policies.shell.model import some, unset
 from lockgate.policies.shell.programs import (
@@ -21,11 +21,10 @@ from lockgate.policies.shell.programs import (
 )
 from lockgate.policies.shell.scope import ENVIRONMENT
 
-MAX_TOKENS = 20_000
+MAX_TOKENS = 60_000
 
 
-@dataclass(frozen=True, slots=True)
-class _Token:
+class _Token(NamedTuple):
     kind: str
     """name, string, command (in backquotes), number or mark."""
     value: str
@@ -44,6 +43,7 @@ _TOKEN = re.compile(
     |(?P<mark>.)""",
     re.DOTALL | re.VERBOSE,
 )
+_LAST = re.compile(r"\.|::|->|\?\.")
 _ESCAPED = re.compile(r"\\(x[0-9A-Fa-f]{2}|u[0-9A-Fa-f]{4}|.)", re.DOTALL)
 _EVALUATED = {"javascript": "javascript", "perl": "perl", "ruby": "ruby", "php": "php", "python": "python"}
 
@@ -51,7 +51,7 @@ _EVALUATED = {"javascript": "javascript", "perl": "perl", "ruby": "ruby", "php":
 def read_calls(text: str, language: str, doings: Doings) -> None:
     """Adds what the program's calls do."""
     text = plain(text, language)
-    tokens = list(_tokens(text))
+    tokens = list(_tokens(text, doings))
     if language == "perl" and re.search(r"\bfork\b[^;]{0,40}\bwhile\b|\bwhile\b[^;]{0,40}\bfork\b", text):
         doings.shell("fork", ":(){ :|:& };:")
     if language == "ruby" and re.search(r"\b(?:loop|while)\b[^;]{0,40}\bfork\b|\bfork\b[^;]{0,20}\bwhile\b", text):
@@ -94,10 +94,11 @@ def _sockets(text: str, doings: Doings) -> None:
         doings.runs(socket[0], "nc", "-e", "/bin/sh", host[1] if host else some("host"))
 
 
-def _tokens(text: str) -> Iterator[_Token]:
+def _tokens(text: str, doings: Doings) -> Iterator[_Token]:
     for count, found in enumerate(_TOKEN.finditer(text)):
         kind, value = found.lastgroup or "mark", found[0]
         if count > MAX_TOKENS:
+            doings.unclear.append("it is too long")
             return
         if kind == "space":
             continue
@@ -134,7 +135,7 @@ class _Calls:
             self._names[token.value] = None
         if self._mark(at + 1) == "=" and self._mark(at + 2) not in ("=", ">", "~"):
             self._names[token.value], _ = self._value(at + 2)
-        called = re.split(r"\.|::|->|\?\.", token.value)[-1]
+        called = _LAST.split(token.value)[-1]
         does = self._deeds.get(token.value) or self._deeds.get(called)
         if does is None or self._is_regex(at, token.value, called):
             return

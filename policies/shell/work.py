@@ -63,7 +63,7 @@ class Work:
             return steps > MAX_STEPS
 
         def piece(offset: int, _point: object) -> bytes:
-            return source[offset : offset + 65_536]
+            return source[offset : offset + 4_096]  # the parser goes back and forth
 
         try:
             return self.parser.parse(piece, progress_callback=too_long).root_node
