@@ -72,7 +72,7 @@ def _practice(c: Command) -> bool:
 def _(c: Command, s: Setting) -> float:
     worst = 0.0
     for text in _sql_of(c):
-        plain = _without_data(shown(text[:50_000]))
+        plain = _without_data(shown(text[:500_000]))
         worst = max([worst, *(score for pattern, score in _STATEMENTS if pattern.search(plain))])
     temporary = c.name in ("sqlite3", "sqlite", "duckdb", "psql", "mysql") and _practice(c)
     return min(worst, 0.4) if temporary else worst

@@ -7,6 +7,7 @@ from functools import cache, lru_cache
 from typing import Any
 
 from lockgate.policies.shell.model import HERE, PRIVATE, Script
+from lockgate.policies.shell.heredocs import lift
 from lockgate.policies.shell.powershell import is_powershell
 from lockgate.policies.shell.scope import Scope
 from lockgate.policies.shell.walk import Walker
@@ -25,16 +26,25 @@ def parser() -> Any:
 
 def read(text: str, cwd: str = "", environment: Mapping[str, str] | None = None) -> Script:
     """What a shell that is given this text would run. `cwd` is the folder it starts in, where that is known."""
-    if len(text) > MAX_TEXT:
-        return _read(text, cwd, tuple(sorted((environment or {}).items())))
-    return _remembered(text, cwd, tuple(sorted((environment or {}).items())))
+    names = tuple(sorted((environment or {}).items()))
+    if len(text) <= MAX_TEXT:
+        return _remembered(text, cwd, names)
+    shorter, lifted = lift(_clean(text))
+    work = _walked(shorter, cwd, names, lifted)
+    if not lifted or work.taken != set(lifted):  # what was lifted was no heredoc
+        work = _walked(text, cwd, names, {})
+    return Script(text=text, commands=tuple(work.commands), unclear=tuple(work.unclear))
 
 
 def _read(text: str, cwd: str, environment: tuple[tuple[str, str], ...]) -> Script:
-    work = Work(parser())
-    scope = Scope(cwd=cwd or HERE, variables=dict(environment))
-    _start(Walker(work, scope), _clean(text))
+    work = _walked(_clean(text), cwd, environment, {})
     return Script(text=text, commands=tuple(work.commands), unclear=tuple(work.unclear))
+
+
+def _walked(text: str, cwd: str, environment: tuple[tuple[str, str], ...], lifted: Mapping[str, str]) -> Work:
+    work = Work(parser(), lifted)
+    _start(Walker(work, Scope(cwd=cwd or HERE, variables=dict(environment))), text)
+    return work
 
 
 def _start(walker: Walker, text: str) -> None:

@@ -49,6 +49,9 @@ class Redirector(Expander):
         begin = self._source.rfind(b"\n", 0, body.start_byte) + 1
         begin = max(begin, self._source.find(b"\n", start.end_byte) + 1)
         text = self._bytes(min(begin, body.start_byte), body.end_byte)
+        if (mark := text.strip()) in self._work.lifted:
+            self._work.taken.add(mark)
+            return self._work.lifted[mark]
         if any(child.type == "<<-" for child in node.children):
             text = re.sub(r"(?m)^\t+", "", text)
         plain = any(mark in self._text(start) for mark in "'\"\\")

@@ -46,8 +46,12 @@ Nothing = Feed()
 class Work:
     """What was found so far."""
 
-    def __init__(self, parser: Any) -> None:
+    def __init__(self, parser: Any, lifted: Mapping[str, str] | None = None) -> None:
         self.parser = parser
+        self.lifted: Mapping[str, str] = lifted or {}
+        """Long heredocs by the marks that stand for them in the text."""
+        self.taken: set[str] = set()
+        """The marks that were found where a heredoc's text stands."""
         self.commands: list[Command] = []
         self.unclear: list[Unclear] = []
         self.characters = 0
