@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 
+from lockgate.policies.danger.practice import practice
 from lockgate.policies.danger.rules import Setting, line, rows, rule
 from lockgate.policies.shell.model import Command
 
@@ -26,8 +27,13 @@ def _cloud(programs: str, *table: tuple[str, float, str, str]) -> None:
     for name, score, pattern, why in table:
         compiled = re.compile(pattern)
 
-        def judge(c: Command, s: Setting, compiled: re.Pattern[str] = compiled, score: float = score) -> float:
-            return score if compiled.search(line(c)[:4_000]) and not _practice(c) else 0.0
+        def judge(
+            c: Command, s: Setting, compiled: re.Pattern[str] = compiled, score: float = score, name: str = name
+        ) -> float:
+            text = line(c)[:4_000]
+            if not compiled.search(text) or _practice(c):
+                return 0.0
+            return min(score, 0.45) if name in ("deletes-in-the-cloud", "destroys-infrastructure") and practice(text) else score
 
         rule("cloud", name, why, programs)(judge)
 
@@ -36,7 +42,8 @@ _cloud(
     "aws",
     ("deletes-in-the-cloud", 0.75, r"^[\w-]+\s+(?:delete|terminate|deregister|remove|purge|disassociate|detach|revoke|release|stop-logging|schedule-key-deletion|cancel|reset|disable|batch-delete|leave)(?:-[\w-]+)?\b(?!-message)(?!.*\bqueue-messages)", _GONE),
     ("deletes-in-the-cloud", 0.85, r"^s3\s+(?:rb\b|rm\b.*--recursive)", _GONE),
-    ("deletes-in-the-cloud", 0.55, r"^s3\s+(?:rm\b|sync\b.*--delete|mv\b.*--recursive)", _GONE),
+    ("deletes-in-the-cloud", 0.45, r"^s3\s+rm\b", _GONE),
+    ("deletes-in-the-cloud", 0.55, r"^s3\s+(?:sync\b.*--delete|mv\b.*--recursive)", _GONE),
     ("deletes-in-the-cloud", 0.55, r"^ec2\s+stop-instances|^rds\s+stop-db|^autoscaling\s+(?:update|set)\S*\b.*(?:-size|capacity)[ =]0|^ecs\s+update-service\b.*--desired-count[ =]0", "This stops what runs in the cloud."),
     ("deletes-in-the-cloud", 0.55, r"^route53\s+change-resource-record-sets\b.*DELETE", _GONE),
     ("stops-watching", 0.9, r"^cloudtrail\s+(?:stop-logging|delete-trail)|^guardduty\s+delete|^config\w*\s+(?:stop|delete)|^securityhub\s+disable", "This stops what watches over the cloud."),
@@ -48,7 +55,7 @@ _cloud(
 )  # fmt: skip
 _cloud(
     "gcloud gsutil bq firebase",
-    ("deletes-in-the-cloud", 0.8, r"(?:^|\s)(?:delete|destroy|remove-iam|purge)(?:\s|$)|^(?:-m\s+)?(?:rm|rb)\b|^rm\b|^storage\s+(?:rm|buckets\s+delete)|firestore:delete|hosting:disable|database:remove|functions:delete|^projects\s+delete|^(?:-m\s+)?rsync\b.*\s-d\b", _GONE),
+    ("deletes-in-the-cloud", 0.8, r"(?:^|\s)(?:delete|destroy|remove-iam|purge)(?:\s|$)|^(?:-m\s+)?(?:rm\s.*-[a-zA-Z]*[rR]|rb\b|rm\s.*\*)|^storage\s+(?:rm\s.*(?:-[a-zA-Z]*[rR]|\*)|buckets\s+delete)|firestore:delete|hosting:disable|database:remove|functions:delete|^projects\s+delete|^(?:-m\s+)?rsync\b.*\s-d\b", _GONE),
     ("deletes-in-the-cloud", 0.5, r"^compute\s+instances\s+(?:stop|reset)|^container\s+clusters\s+resize\b.*(?:=|\s)0\b", "This stops what runs in the cloud."),
     ("grants-cloud-rights", 0.8, r"add-iam-policy-binding\b.*(?:allUsers|allAuthenticatedUsers|roles/(?:owner|editor|admin|iam))|^iam\s+ch\s+all(?:Users|AuthenticatedUsers)|^acl\s+ch\b.*(?:AllUsers|all)|--allow-unauthenticated|0\.0\.0\.0/0|^iam\s+service-accounts\s+keys\s+create|^(?:def)?acl\s+(?:set|ch)\b.*public", _OPEN),
     ("reads-cloud-secrets", 0.6, r"^secrets\s+versions\s+access|^auth\s+(?:print-access-token|application-default\s+print-access-token)\s*$", "This shows stored secrets."),
@@ -90,6 +97,13 @@ rows(
         "This removes what runs in a cluster.",
     ),
 )
+
+
+rows(
+    "cloud",
+    "ceph rados rbd gluster",
+    ("deletes-in-the-cloud", 0.75, r"--yes-i-really\S*mean-it|^(?:rm|trash\s+purge|snap\s+purge|volume\s+delete)\b", "This deletes what a storage cluster keeps."),
+)  # fmt: skip
 
 
 @rule("cloud", "asks-for-machine-identity", "This asks the cloud for this machine's own credentials.")

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import re
 
+from lockgate.policies.danger.hosts import host_of
+from lockgate.policies.danger.practice import practice
 from lockgate.policies.danger.rules import Setting, chosen, has, line, rows, rule
 from lockgate.policies.shell.model import Command
 
@@ -12,7 +14,7 @@ rows(
     "containers",
     _DOCKER,
     ("removes-containers", 0.65, r"^system\s+(?:prune\b.*(?:-[a-z]*a|--all|--volumes)|reset)", "This removes every image, container and volume that does not run."),
-    ("removes-containers", 0.6, r"^volume\s+(?:rm|remove|prune)\b", "This deletes volumes and the data in them."),
+    ("removes-containers", 0.6, r"^volume\s+prune\b", "This deletes volumes and the data in them."),
     ("removes-containers", 0.4, r"^(?:compose\s+(?:\S+\s+)*)?rm\b.*\s-[a-z]*v[a-z]*(?:\s|$)", "This deletes containers with their data."),
     ("removes-containers", 0.6, r"^swarm\s+leave\b.*--force|^(?:stack|service|secret|config|node)\s+rm\b", "This takes services away."),
     ("removes-containers", 0.75, r"^(?:machine|pod)\s+rm\b.*(?:-f|--force|-a|--all)", "This deletes machines with their data."),
@@ -22,10 +24,12 @@ rows(
 @rule("containers", "removes-containers", "This deletes volumes and the data in them.", _DOCKER)
 def _(c: Command, s: Setting) -> float:
     text = line(c)
+    if re.match(r"volume\s+(?:rm|remove)\b", text):
+        return 0.35 if practice(text, own=True) else 0.6
     if not re.search(r"(?:^|\s)down\b.*(?:\s-\w*v|--volumes|--rmi[ =]all)", text):
         return 0.0
     named = re.findall(r"(?:-f|--file|-p|--project-name|--env-file|--profile)[ =](\S+)", text)
-    return 0.35 if any(re.search(r"(?i)(?:^|[\W_])(?:test|ci|e2e|dev|local)", name) for name in named) else 0.6
+    return 0.35 if any(practice(name, own=True) for name in named) else 0.6
 
 
 @rule("containers", "removes-containers", "This removes every container or image.", "docker podman nerdctl crictl")
@@ -74,9 +78,10 @@ def _(c: Command, s: Setting) -> float:
         elif plain.endswith("docker.sock"):
             worst = max(worst, 0.45 if re.search(_DOCKER_TOOLS, text) else 0.6)
         elif re.search(r"^(?:~|\$HOME)$|\.(?:ssh|aws|kube|gnupg)\b", plain):
-            worst = max(worst, 0.6)
+            vendor = re.search(r":ro\b", text) and re.search(r"amazon/aws-cli|google/cloud-sdk|hashicorp/|mcr\.microsoft\.com/azure-cli|bitnami/kubectl", text)
+            worst = max(worst, 0.4 if vendor else 0.6)
     if re.search(r"--privileged(?:\s|=true|$)", text):
-        worst = max(worst, 0.7)
+        worst = max(worst, 0.45 if re.search(r"binfmt|(?:^|[\s/])(?:docker:\S*dind|kind|k3s|buildkit|dind)\b", text) else 0.7)
     if re.search(r"--cap-add[ =](?:ALL|SYS_ADMIN|SYS_PTRACE|SYS_MODULE|DAC_READ_SEARCH)", text, re.IGNORECASE):
         worst = max(worst, 0.65)
     if re.search(
@@ -92,6 +97,7 @@ def _(c: Command, s: Setting) -> float:
     return 0.8 if c.name == "nsenter" and re.search(r"(?:-t|--target)[ =]?1\b|--all|-a\b", line(c)) else 0.0
 
 
+_KNOWN_MANIFESTS = re.compile(r"(?:^|\.)(?:github\.com|githubusercontent\.com|k8s\.io|kubernetes\.io|googleapis\.com|istio\.io|gitlab\.com)$")
 _KINDS = r"(?:deploy(?:ment)?s?|statefulsets?|sts|daemonsets?|ds|services?|svc|secrets?|ingress\w*|configmaps?|cm|cronjobs?|hpa|rs|replicasets?|serviceaccounts?|sa)"
 
 
@@ -107,6 +113,9 @@ def _(c: Command, s: Setting) -> float:
         return 0.0
     if c.name in ("k3s", "microk8s"):
         text = re.sub(r"^kubectl\s+", "", text)
+    own = practice(text, own=True) and not re.search(r"\b(?:nodes?|pv|crds?|clusterrole\w*|--all-namespaces|-A)\b", text)
+    if re.match(r"delete\b", text) and own and not re.search(r"\b(?:namespaces?|ns|project)\s+(?:dev|development)(?:\s|$)", text):
+        return 0.4
     if re.match(r"delete\b", text):
         if re.search(r"\bprod", text):
             return 0.85 if re.search(r"\b(?:namespaces?|ns|pvc?|--all)\b", text) else 0.6
@@ -123,9 +132,11 @@ def _(c: Command, s: Setting) -> float:
     if re.match(r"(?:drain|replace\b.*--force|config\s+delete|adm\s+drain)", text):
         return 0.6
     if re.match(r"scale\b", text) and re.search(r"--replicas[ =]0\b", text):
+        return 0.4 if own else 0.6
+    if re.match(r"taint\s+nodes?\s+--all|(?:cordon|drain)\b", text) and (c.feeds or "--all" in text):
         return 0.6
-    if re.match(r"(?:apply|create)\b", text) and re.search(r"-f\s+https?://", text):
-        return 0.45
+    if re.match(r"(?:apply|create)\b", text) and (url := re.search(r"-f\s+(https?://\S+)", text)):
+        return 0.45 if _KNOWN_MANIFESTS.search(host_of(url[1])) else 0.6
     if re.search(r"clusterrolebinding\b.*cluster-admin|cluster-admin\b.*--serviceaccount", text) and re.match(
         r"create\b", text
     ):
@@ -138,7 +149,7 @@ def _(c: Command, s: Setting) -> float:
     text = line(c)
     listed = any(re.search(r"get\s+secrets?\b", line(feed)) for feed in c.feeds)
     if (listed or re.match(r"(?:get|describe)\s+secrets?\b", text)) and re.search(
-        r"-o\s*=?\s*(?:ya?ml|json|jsonpath|go-template)|-A\b.*-o", text
+        r"-o\s*=?\s*(?:ya?ml|json|jsonpath\S*data|jsonpath=?\s*$|go-template)|-A\b.*-o", text
     ):
         return 0.6
     return 0.6 if re.match(r"config\s+view\b", text) and has(c, "--raw") else 0.0

@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterator
 
 from lockgate.policies.danger.hosts import CURL_VALUED, here, host_of, local
+from lockgate.policies.danger.practice import practice
 from lockgate.policies.danger.rules import Setting, has, line, operands, rows, rule, value
 from lockgate.policies.shell.model import Command, shown
 
@@ -60,12 +61,7 @@ def _without_data(sql: str) -> str:
 def _practice(c: Command) -> bool:
     """Whether the database is one for tests."""
     text = " ".join((*c.args, *c.assignments.values()))
-    return bool(
-        re.search(
-            r"(?i):memory:|(?:^|[\W_])(?:e2e|ci|local|fixture|test|tmp|temp|scratch|demo|sandbox|dev)(?:ing)?(?:_?db)?(?:$|[\W_\d])|/tmp/",
-            text,
-        )
-    )
+    return practice(text, own=True) or "/tmp/" in text
 
 
 @rule("database", "destroys-data", "This deletes or changes data for good.", _CLIENTS)
@@ -126,9 +122,7 @@ def _(c: Command, s: Setting) -> float:
     ):
         return 0.7
     worst = max((score for _, score, pattern, _ in _TOOLS if finds(pattern, text)), default=0.0)
-    test = re.search(r"(?i)\btest\b", " ".join((*c.assignments.values(), text))) or any(
-        "test" in v for v in c.assignments.values()
-    )
+    test = practice(" ".join((*c.assignments.values(), *c.args)))
     return 0.3 if worst and test else worst
 
 
@@ -147,9 +141,12 @@ def _(c: Command, s: Setting) -> float:
     text = " ".join((line(c), c.stdin or "")) if c.name != "nc" else (c.stdin or "")
     verbs = operands(c, "-h -p -a -n -u -s -i -r --user --pass") if c.name != "nc" else []
     verbs += [sent.split()[0] for sent in (c.stdin or "").splitlines() if sent.split()]
+    flushes = next((verb.lower() for verb in verbs[-1:]), "")
     numbered = value(c, "-n") not in ("", "0") and not value(c, "-h", "-u")
-    if numbered and any(verb.lower() == "flushdb" for verb in verbs[-1:]):
+    if flushes == "flushdb" and (numbered or here(value(c, "-h") or "-")):
         return 0.4
+    if flushes.startswith("flush") and c.inside == "container" and not re.search(r"(?i)prod", c.source):
+        return 0.45
     if any(verb.lower() in ("flushall", "flushdb", "flush_all") for verb in (verbs[:1] + verbs[-1:])):
         return 0.8
     if re.search(

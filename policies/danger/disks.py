@@ -10,7 +10,7 @@ from lockgate.policies.shell.model import Command
 _DEVICE = r"/dev/(?:sd|hd|vd|xvd|nvme|mmcblk|r?disk|mapper/|md|dm-|nbd|<|\$|\*)"
 _MAKERS = "mkfs mkswap mke2fs mkntfs mkdosfs newfs wipefs blkdiscard badblocks sgdisk sfdisk fdisk cfdisk parted gdisk pvcreate"
 _FILESYSTEMS = " ".join(
-    f"mkfs.{kind}" for kind in ("ext2", "ext3", "ext4", "xfs", "btrfs", "vfat", "fat", "ntfs", "f2fs", "exfat", "minix")
+    f"mkfs.{kind} newfs_{kind}" for kind in (*("apfs", "hfs", "msdos"), "ext2", "ext3", "ext4", "xfs", "btrfs", "vfat", "fat", "ntfs", "f2fs", "exfat", "minix")
 )
 
 
@@ -69,11 +69,11 @@ rows(
 )
 rows(
     "disks",
-    "zpool zfs btrfs mdadm cryptsetup nvme hdparm diskutil format tune2fs debugfs dmsetup sg_format storcli megacli e2fsck",
+    "gpart geli zpool zfs btrfs mdadm cryptsetup nvme hdparm diskutil format tune2fs debugfs dmsetup sg_format storcli megacli e2fsck",
     (
         "removes-volume",
         0.85,
-        r"^destroy\b|^subvolume\s+delete\b|^labelclear\b",
+        r"^(?:destroy|kill|clear)\b|^subvolume\s+delete\b|^labelclear\b",
         "This removes a volume and what is on it.",
     ),
     (
@@ -97,6 +97,16 @@ rows(
     ("removes-volume", 0.85, r"^[a-zA-Z]:", "This erases a disk."),
     ("removes-volume", 0.7, r"^-w\s+/dev/", "This changes a file system behind the system's back."),
 )
+rows(
+    "disks",
+    "fastboot heimdall",
+    ("erases-device", 0.85, r"^(?:-\w+\s+\S+\s+)*(?:erase|format\S*|flashing\s+unlock|oem\s+unlock|-w)\b|(?:^|\s)-w\b", "This erases a device."),
+)  # fmt: skip
+rows(
+    "disks",
+    "hdfs hadoop",
+    ("removes-volume", 0.75, r"^(?:dfs|fs)\s+.*-(?:rmr\b|rm\b.*-skipTrash|expunge|rm\s+(?:\S+\s+)*-[rR]\S*\s+(?:\S+\s+)*/(?:[^t\s]\S*|t[^m\s]\S*)?(?:\s|$))|^namenode\s+.*-format", "This deletes what a whole cluster keeps."),
+)  # fmt: skip
 rows(
     "disks",
     "mount",

@@ -20,6 +20,7 @@ _READERS = frozenset({
     *("fold", "split", "pbcopy", "xclip", "xsel", "base32", "uuencode", "curl"),
     *("wget", "nc", "sftp", "source", ".", "gpg", "type"),
     *("get-content", "gc", "emacs", "python", "jq", "yq", "sqlite3", "strace"),
+    *("s3cmd", "s5cmd", "mc", "azcopy", "b2", "docker", "read"),
     *("gh", "ssh-add", "install", "cpio", "perl", "aws", "gsutil"),
     *("rclone", "file-roller", "diff", "cmp", "expand", "pr", "iconv"),
 })  # fmt: skip
@@ -75,6 +76,9 @@ def _words(c: Command) -> Iterator[str]:
     if c.name in ("sed", "awk", "jq", "yq", "perl"):
         yield from operands(c, "-e -f -F -v --arg --argjson")[(0 if has(c, "-e", "-f") else 1) :]
         return
+    if c.name == "docker":
+        yield from (word.partition(":")[2] or word for word in (operands(c)[1:2] if c.args[:1] == ("cp",) else ()))
+        return
     if c.name == "dd":
         yield from (arg[3:] for arg in c.args if arg.startswith("if="))
         return
@@ -117,6 +121,8 @@ def _carried(c: Command, s: Setting) -> float:
             worst = max(worst, _archived(feed, s))
         if feed.name in _READERS and any(arg.endswith("/etc/passwd") for arg in feed.args):
             worst = max(worst, 0.5)
+        if feed.name in ("pbpaste", "screencapture", "scrot", "xclip", "xsel", "wl-paste", "get-clipboard", "import", "arecord"):
+            worst = max(worst, 0.6)
         if feed.name in _DUMPERS or (feed.name == "docker" and feed.args[:1] in (("save",), ("export",))):
             worst = max(worst, 0.5)
         if feed.name == "git" and re.match(r"(?:archive|bundle|log\b.*-p|diff|show|config)\b", line(feed)):
@@ -217,6 +223,8 @@ def _sent(c: Command, reach: Reach, s: Setting) -> float:
         return 0.0 if quiet else max(0.65, carried, own) if c.piped or reach.sends else 0.0
     if own >= 0.45 or carried >= 0.6:
         return max(0.85, own, carried)
+    if _own_secret(reach):
+        return 0.0
     if _secret_words(reach.data) or (
         _secret_words(" ".join(c.args))
         and re.search(r"(?:-d|--data\S*|-F)\b", " ".join(c.args))
@@ -244,6 +252,12 @@ def _sent(c: Command, reach: Reach, s: Setting) -> float:
     return 0.0
 
 
+def _own_secret(reach: Reach) -> bool:
+    """Whether all that it sends of secrets is the one for this very host: CODECOV_TOKEN to codecov.io."""
+    names = re.findall(rf"{UNSET}(\w+)", reach.data)
+    return bool(names) and all(name.lower().partition("_")[0] in reach.host.replace("-", "") for name in names)
+
+
 def _archive_only(c: Command) -> bool:
     return (
         all(feed.name in ("tar", "git", "zip", "gzip", "pg_dump", "mysqldump", "cat", "zstd") for feed in c.feeds)
@@ -253,7 +267,7 @@ def _archive_only(c: Command) -> bool:
 
 def _copied(c: Command, reach: Reach, s: Setting) -> float:
     """Files that are copied to another machine: whole homes and system folders are more than a deployment."""
-    paths = [path for path in reach.data.split() if path not in ("s3", "cp", "sync", "copy", "mv")]
+    paths = [path for path in reach.data.split() if path not in ("s3", "cp", "sync", "copy", "mv", "put", "move")]
     for found in places(c, paths, s):
         if found.anchor == "~" and (
             not found.parts or found.parts[0] in ("*", "Documents", ".config", ".mozilla", "Desktop")

@@ -154,6 +154,8 @@ def _(c: Command, s: Setting) -> float:
 
 @rule("files", "takes-ownership", "This changes who owns files of the system.", "chown chgrp takeown")
 def _(c: Command, s: Setting) -> float:
+    if c.name == "takeown":
+        return 0.7 if re.search(r"(?i)/r\b", line(c)) and re.search(r"(?i)windows|program files|\bc:[\\/]*(?:\s|$)", line(c)) else 0.0
     words = operands(c, "--from --reference")
     recursive = has(c, "-R", "--recursive")
     worth = max((deletion(one, recursive=True) for one in places(c, words[1:], s)), default=0.0)

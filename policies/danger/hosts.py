@@ -277,8 +277,8 @@ def _packages(c: Command) -> Iterator[Reach]:
 
 
 def _bucket(c: Command) -> Iterator[Reach]:
-    paths = [word for word in operands(c) if re.match(r"(?:s3|gs|b2|https?)://|[\w-]+:", word)]
-    words = operands(c)
+    words = operands(c, "--include --exclude --filter --acl --profile --region --sse --storage-class --config --transfers")
+    paths = [word for word in words if re.match(r"(?:s3|gs|b2|https?)://|[\w-]+:", word)]
     for path in paths:
         sends = (
             bool(words)

@@ -12,6 +12,7 @@ from lockgate.policies.shell.model import SOME, Command, known, program_name
 _FETCHERS = frozenset({
     *("curl", "wget", "aria2c", "fetch", "lynx", "http", "https", "xh", "nc", "ncat", "netcat", "scp", "ftp", "tftp"),
     *("invoke-webrequest", "iwr", "irm", "invoke-restmethod", "curlie"),
+    *("lwp-request", "lwp-download", "w3m", "links", "elinks", "axel", "httpie", "get", "post"),
     *("wget2", "dig", "nslookup", "openssl", "gsutil"),
 })  # fmt: skip
 
@@ -59,7 +60,21 @@ def _(c: Command, s: Setting) -> float:
     else:
         return 0.0
     hosts = [reach.host for reach in reaches(source)]
+    if name not in INTERPRETERS and "/" in (c.words[0] if c.words else "") and _released(source):
+        return 0.45
     return 0.3 if hosts and all(local(host) for host in hosts) else 0.85
+
+
+_RELEASES = re.compile(
+    r"https://(?:github\.com/[\w.-]+/[\w.-]+/releases/|dl\.k8s\.io/|releases\.hashicorp\.com/|go\.dev/dl/|nodejs\.org/dist/|dl\.google\.com/|"
+    r"storage\.googleapis\.com/kubernetes-release/|get\.helm\.sh/|downloads\.mariadb\.com/|download\.docker\.com/|awscli\.amazonaws\.com/)"
+)
+
+
+def _released(source: Command) -> bool:
+    """Whether it is a program that its maker has released under a version, and no script."""
+    urls = [arg for arg in source.args if "://" in arg]
+    return bool(urls) and all(_RELEASES.match(url) and not url.endswith((".sh", ".py", ".ps1")) for url in urls)
 
 
 @rule("network", "opens-shell-to-strangers", "This gives a shell on this machine to another one.")
@@ -108,6 +123,7 @@ rows(
     ("drops-firewall", 0.85, r"(?:^|\s)(?:-F|--flush|-X)(?:\s|$)|^flush\b|^delete\s+table\b|^(?:--force\s+)?(?:disable|reset)\b|^-d\b|advfirewall\s+set\s+\S+\s+state\s+off|--panic-on", "This takes the firewall down."),
     ("drops-firewall", 0.8, r"-P\s+(?:INPUT|FORWARD|OUTPUT)\s+(?:ACCEPT|DROP)|--set-default-zone=trusted|^default\s+allow\s+incoming", "This opens or closes the machine to everybody."),
     ("drops-firewall", 0.65, r"^(?:-[AI]\s+INPUT\b.*-j\s+ACCEPT\s*$|allow\s+from\s+any\s*$|allow\s+(?:23|3389|445|5900)\b)", "This lets everybody in."),
+    ("opens-tunnel", 0.65, r"(?i)portproxy\s+add", "This opens a way in from another machine."),
     ("drops-firewall", 0.75, r"-A\s+(?:INPUT|OUTPUT)\s+-j\s+DROP", "This cuts the machine off."),
 )  # fmt: skip
 rows(
@@ -154,11 +170,11 @@ rows(
 )
 rows(
     "network",
-    "ngrok cloudflared chisel frpc bore localtunnel lt",
+    "ngrok cloudflared chisel frpc frps bore localtunnel lt gost ligolo-agent rathole",
     (
         "opens-tunnel",
         0.55,
-        r"^(?:http|tcp|tls|start|tunnel|client|server|--port|local)\b",
+        r"^(?:http|tcp|tls|start|tunnel|client|server|--port|local|-c|-L|-connect)\b|^-c\s|^-L\s",
         "This opens a way in from the whole internet.",
     ),
 )

@@ -11,7 +11,7 @@ from lockgate.policies.shell.paths import Place
 rows(
     "privilege",
     "usermod gpasswd adduser useradd addgroup dseditgroup net dscl localgroup",
-    ("grants-rights", 0.8, r"(?:^|[\s,])(?:sudo|wheel|root|admin|docker|lxd|disk|shadow|administrators)(?:[\s,]|$)", "This makes somebody an administrator."),
+    ("grants-rights", 0.8, r"(?:^|[\s,])(?:sudo|wheel|root|admin|lxd|disk|shadow|administrators)(?:[\s,]|$)", "This makes somebody an administrator."),
     ("grants-rights", 0.85, r"(?:^|\s)-o\b.*-u\s*0|-u\s*0\b.*|--uid[ =]0|localgroup\s+administrators", "This makes a second root."),
 )  # fmt: skip
 rows(
@@ -28,7 +28,7 @@ rows(
     "privilege",
     "chsh loginctl timedatectl date",
     ("changes-users", 0.6, r"(?:/false|/nologin)\b|^terminate-user|^kill-user", "This locks somebody out."),
-    ("changes-clock", 0.5, r"^(?:set-time|set-ntp\s+(?:false|0))|^(?:-s|--set)\b", "This changes the machine's clock."),
+    ("changes-clock", 0.5, r"^(?:set-time(?:\s|$)|set-ntp\s+(?:false|0))|^(?:-s|--set)\b", "This changes the machine's clock."),
 )
 rows("privilege", "chpasswd", ("changes-users", 0.75, r"", "This sets somebody's password."))
 rows(
@@ -47,6 +47,13 @@ rows(
     "setenforce spctl csrutil auditctl aa-disable aa-teardown aa-complain fdesetup bcdedit set-mppreference apparmor_parser",
     ("lowers-guard", 0.8, r"^(?:0|Permissive|permissive)\b|--(?:master|global)-disable|^disable|^-e\s*0|^-D\b|DisableRealtime|recoveryenabled|^-R\b|^/", "This turns off what keeps the machine safe."),
 )  # fmt: skip
+
+
+@rule("privilege", "grants-rights", "This makes somebody an administrator.", "usermod gpasswd adduser addgroup")
+def _(c: Command, s: Setting) -> float:
+    if not re.search(r"(?:^|[\s,])docker(?:[\s,]|$)", line(c)):
+        return 0.0
+    return 0.45 if re.search(r"\$(?:USER|LOGNAME)|<whoami>|<id -un>|whoami", f"{line(c)} {c.source}") else 0.8
 
 
 @rule("privilege", "sets-user-id", "This lets anybody run a program as its owner.", "chmod install")
@@ -80,6 +87,8 @@ def _(c: Command, s: Setting) -> float:
         targets += places(c, operands(c)[-1:], s)
     elif c.name in ("sed", "gsed") and has(c, "-i"):
         targets += places(c, operands(c)[1:], s)
+    if c.name in ("ln", "cp", "install") and any(re.search(r"/systemd/(?:system|user)/\S+\.wants/", found.text) for found in targets):
+        return 0.6
     return max((_persistence(c, target) for target in targets), default=0.0)
 
 

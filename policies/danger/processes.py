@@ -10,7 +10,7 @@ from lockgate.policies.shell.model import Command, known
 _CORE = (
     r"(?:sshd?|systemd[\w-]*|init|dbus(?:-daemon)?|NetworkManager|networking|network|systemd-networkd|systemd-resolved|auditd|"
     r"rsyslog|syslog(?:-ng)?|ufw|firewalld|iptables|nftables|fail2ban|apparmor|cron|crond|falcon-sensor|osqueryd?|clamav[\w-]*|"
-    r"crowdstrike|wazuh-agent|polkit|launchd|loginwindow|kubelet|containerd|dockerd?|mysqld?|postgres(?:ql)?|"
+    r"crowdstrike|wazuh-agent|polkit|launchd|loginwindow|kubelet|containerd|dockerd?|"
     r"explorer|lsass|WinDefend|mdatp|sentinelone)"
 )
 
@@ -91,6 +91,7 @@ rows(
         r"^" + _CORE + r"\s+stop\b",
         "This stops what keeps the machine reachable, safe or at work.",
     ),
+    ("stops-services", 0.65, r"^(?:-\S+\s+)*(?:disable|mask|kill)\s+(?:-\S+\s+)*(?:\S+\s+)*(?:mysqld?|mariadb|postgres(?:ql)?(?:@\S+)?|mongod|redis(?:-server)?)(?:\.service)?(?:\s|$)", "This stops a database."),
     ("stops-services", 0.7, r"^(?:stop|disable|mask)\s+(?:-\S+\s+)*(?:'?\*|--all)", "This stops everything."),
 )
 rows(

@@ -82,6 +82,8 @@ def _absolute(parts: tuple[str, ...], recursive: bool) -> float:
         return 1.0 if len(parts) == 1 and recursive else _home(parts[1:], recursive)
     if any(fnmatchcase(name, parts[0]) for name in _SYSTEM):
         return _system(parts, rest, recursive)
+    if len(parts) == 1 and parts[0] in ("sdcard", "sdcard0"):
+        return 0.85 if recursive else 0.5
     if len(parts) == 1:
         return (
             0.6 if recursive and parts[0] in ("data", "workspace", "app", "repo", "srv", "backup", "backups") else 0.5
@@ -103,7 +105,7 @@ def _drive(parts: tuple[str, ...], recursive: bool) -> float:
     if first in ("windows", "program files", "program files (x86)", "programdata", "recovery", "boot"):
         free = len(parts) > 1 and parts[1].lower() in ("temp", "tmp", "softwaredistribution", "prefetch")
         return 0.15 if free else 0.95 if recursive else 0.8
-    return 0.1 if _built(parts[-1]) or first in ("temp", "tmp") else (0.6 if len(parts) < 2 else 0.3) if recursive else 0.2
+    return 0.1 if _built(parts[-1]) or first in ("temp", "tmp") else (0.6 if len(parts) < 2 else 0.3) if recursive else (0.55 if len(parts) < 2 else 0.2)
 
 
 def _system(parts: tuple[str, ...], rest: str, recursive: bool) -> float:
@@ -115,6 +117,8 @@ def _system(parts: tuple[str, ...], rest: str, recursive: bool) -> float:
         return (0.9 if len(parts) == 2 else 0.75 if len(parts) == 3 else 0.5) if recursive else 0.35
     if parts[:2] == ("var", "www"):
         return 0.75 if recursive and not _built(parts[-1]) else 0.35
+    if not recursive and re.search(r"\.log(?:\.\w+)*$", parts[-1]) and len(parts) > 3:
+        return 0.35
     if parts[:2] == ("var", "log"):
         return 0.75 if recursive or len(parts) == 3 else 0.5
     if rest.startswith(_DEAR_FILES):

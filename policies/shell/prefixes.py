@@ -41,6 +41,7 @@ PREFIXES: Mapping[str, Prefix] = {
     "doas": Prefix("-u -C"),
     "env": Prefix("-u -C --unset --chdir", script="-S --split-string"),
     "nohup": Prefix(),
+    "sshpass": Prefix("-p -f -d -P"),
     "timeout": Prefix("-s -k --signal --kill-after", skip=1),
     "gtimeout": Prefix("-s -k --signal --kill-after", skip=1),
     "nice": Prefix("-n --adjustment"),

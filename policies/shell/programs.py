@@ -120,6 +120,15 @@ def open_deed(source: str, args: Sequence[Value], named: Mapping[str, Value], do
     )
 
 
+def write_deed(source: str, args: Sequence[Value], _named: Mapping[str, Value], doings: Doings) -> None:
+    """A function that writes its second argument into the file that is its first."""
+    path, text = text_of(args[0] if args else None, "a path"), args[1] if len(args) > 1 else None
+    if isinstance(text, str) and len(text) < 100_000:
+        doings.inner.append(Inner(via=source, words=("tee", "-a", path), stdin=text))
+    else:
+        doings.runs(source, "tee", path)
+
+
 def send_deed(source: str, args: Sequence[Value], named: Mapping[str, Value], doings: Doings) -> None:
     """A function that sends its second argument to the URL that is its first."""
     data = next((named[key] for key in ("data", "json", "files", "content", "body") if key in named), None)

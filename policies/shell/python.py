@@ -18,6 +18,7 @@ from lockgate.policies.shell.programs import (
     fetch_deed,
     open_deed,
     send_deed,
+    write_deed,
     shell_deed,
     spawn_deed,
     text_of,
@@ -117,7 +118,7 @@ _DEEDS: Mapping[str, Deed] = {
     "os.truncate": deed("truncate", "-s", "0"),
     **dict.fromkeys(("open", "io.open", "codecs.open", "os.open"), open_deed),
     **dict.fromkeys(("pathlib.Path.read_text", "pathlib.Path.read_bytes", "linecache.getlines"), deed("cat")),
-    **dict.fromkeys(("pathlib.Path.write_text", "pathlib.Path.write_bytes"), deed("tee")),
+    **dict.fromkeys(("pathlib.Path.write_text", "pathlib.Path.write_bytes"), write_deed),
     **dict.fromkeys(
         (f"{module}.{verb}" for module in ("requests", "httpx") for verb in ("post", "put", "patch")), send_deed
     ),
@@ -140,6 +141,7 @@ class _Reader(ast.NodeVisitor):
         self._imports: dict[str, str] = {"Path": "pathlib.Path"}
         self._looping = 0
         self._called: set[str] = set()
+        self._files: dict[str, list[Value]] = {}
 
     @property
     def cut(self) -> bool:
@@ -181,6 +183,8 @@ class _Reader(ast.NodeVisitor):
         for target in node.targets:
             if isinstance(target, ast.Name):
                 self._names[target.id] = value
+                if (opened := self._opened(node.value)) is not None:
+                    self._files[target.id] = opened
                 if value is None and dotted and (dotted in _DEEDS or "." not in dotted):
                     self._imports[target.id] = dotted
 
@@ -203,6 +207,8 @@ class _Reader(ast.NodeVisitor):
     def visit_With(self, node: ast.With) -> None:
         for item in node.items:
             self.visit(item.context_expr)
+            if isinstance(item.optional_vars, ast.Name) and (opened := self._opened(item.context_expr)) is not None:
+                self._files[item.optional_vars.id] = opened
             if isinstance(item.optional_vars, ast.Name):
                 self._names[item.optional_vars.id] = self._value(item.context_expr)
         for statement in node.body:
@@ -251,6 +257,9 @@ class _Reader(ast.NodeVisitor):
         if not isinstance(node.func, ast.Attribute):
             return
         method = node.func.attr
+        if method in ("write", "writelines") and (opened := self._opened(node.func.value)) is not None:
+            write_deed(ast.unparse(node)[:300], [*opened, *args], named, self._doings)
+            return
         if method not in _METHODS and f"pathlib.Path.{method}" not in _DEEDS:
             return
         source = ast.unparse(node)[:300]
@@ -260,6 +269,15 @@ class _Reader(ast.NodeVisitor):
                 does(source, [receiver, *args], named, self._doings)
         elif method in _METHODS:
             _METHODS[method](source, args, named, self._doings)
+
+    def _opened(self, node: ast.AST) -> list[Value] | None:
+        """The path and what it is opened for, of a file that is written; None where it is none."""
+        if isinstance(node, ast.Name):
+            return self._files.get(node.id)
+        if isinstance(node, ast.Call) and self._dotted(node.func) in ("open", "io.open"):
+            args = [self._value(arg) for arg in node.args]
+            return [args[0] if args else None]
+        return None
 
     # What is known of a value.
 

@@ -249,7 +249,7 @@ class _Calls:
         return self._decoded(value, at)
 
     def _named(self, at: int, token: _Token) -> tuple[Value, int]:
-        if token.value.endswith(("homedir", "Dir.home")) or token.value in ("process.env.HOME", "ENV.HOME"):
+        if token.value.endswith(("homedir", "Dir.home", "System.user_home!", "path.expand")) or token.value in ("process.env.HOME", "ENV.HOME"):
             return "~", at + (3 if self._mark(at + 1) == "(" else 1)
         if token.value in (
             "Buffer.from",
@@ -340,6 +340,12 @@ def _popen(source: str, args: Sequence[Value], named: Mapping[str, Value], doing
         )
 
 
+def _applied(source: str, args: Sequence[Value], named: Mapping[str, Value], doings: Doings) -> None:
+    """A function that calls another one by its name."""
+    if args and isinstance(args[0], str) and (does := _OF["php"].get(args[0]) or _COMMON.get(args[0])) is not None:
+        does(source, args[1:], named, doings)
+
+
 _COMMON: Mapping[str, Deed] = {
     "system": spawn_deed,
     "eval": _evaluate,
@@ -399,6 +405,7 @@ _OF: Mapping[str, Mapping[str, Deed]] = {
         ),
     },
     "php": {
+        **dict.fromkeys(("array_map", "array_walk", "call_user_func"), _applied),
         "exec": shell_deed,
         **dict.fromkeys(("unlink", "rmdir"), _remove),
         **dict.fromkeys(("file_get_contents", "readfile", "file"), deed("cat")),
@@ -411,6 +418,14 @@ _OF: Mapping[str, Mapping[str, Deed]] = {
         "io.open": open_deed,
     },
     "applescript": {"script": shell_deed},
+    "r": {**dict.fromkeys(("unlink", "file.remove", "fs::dir_delete"), _remove), "system2": spawn_deed, "source": fetch_deed},
+    "julia": {"rm": _remove, "run": shell_deed, "download": fetch_deed},
+    "elixir": {
+        **dict.fromkeys(("File.rm_rf!", "File.rm_rf", "File.rm!", "File.rm"), _remove),
+        **dict.fromkeys(("System.cmd", "System.shell"), spawn_deed),
+        ":os.cmd": shell_deed,
+    },
+    "groovy": {**dict.fromkeys(("deleteDir", "delete"), _remove)},
     "python": {
         **dict.fromkeys(("os.system", "os.popen", "run", "call", "check_output", "check_call", "Popen"), shell_deed),
         **dict.fromkeys(("shutil.rmtree", "rmtree", "os.remove", "os.unlink"), _remove),

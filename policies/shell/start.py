@@ -49,6 +49,9 @@ _GLOBBED = (
 )
 
 
+_SENDERS = frozenset({"curl", "wget", "scp", "rsync", "nc", "http", "aws", "gsutil", "rclone", "ftp", "gh", "mail", "s3cmd", "mc"})
+
+
 class Starter(Effects):
     """Starts commands, which only keeps them and reads what they would run."""
 
@@ -142,6 +145,8 @@ class Starter(Effects):
         if words and program_name(words[0]) == "xargs" and "-a" in words[:-1]:
             given = place(words[list(words).index("-a") + 1], self.scope.cwd, self.scope.links).text
             text, feeds = self.scope.files.get(given, text), (*feeds, *self.scope.origins.get(given, ()))
+        if self.scope.origins and words and program_name(words[0]) in _SENDERS:
+            feeds = (*feeds, *self._sent_files(words[1:]))
         if words and any(letter in words[0] for letter in "*?["):
             words = (_globbed(words[0]), *words[1:])
         return Command(
@@ -157,6 +162,13 @@ class Starter(Effects):
             links=self.scope.links,
             inside=self._where,
         )
+
+    def _sent_files(self, words: Sequence[str]) -> Iterator[Command]:
+        """The commands that wrote the files which another one sends."""
+        for word in words:
+            path = word.partition("=@")[2] or word.removeprefix("@")
+            if len(path) < 4_096 and path:
+                yield from self.scope.origins.get(place(path, self.scope.cwd, self.scope.links).text, ())
 
     def _call(self, words: Sequence[str], asked: Asked) -> str | None:
         name = words[0]
@@ -191,8 +203,9 @@ class Starter(Effects):
     def _nested_words(self, inner: Inner, command: Command, feed: Feed) -> str | None:
         walker = self._walker(inner)
         feeds = command.feeds if not inner.reads_input else command.feeds[len(feed.commands) :]
+        assigned = {**command.assignments, **inner.assignments}
         asked = Asked(
-            source=command.source, feed=feed, redirects=command.redirects, assignments=inner.assignments, feeds=feeds
+            source=command.source, feed=feed, redirects=command.redirects, assignments=assigned, feeds=feeds
         )
         if len(walker._via) > MAX_SCRIPTS * 2:
             self._work.note("it is nested too deeply to be read", command.source)
@@ -243,7 +256,7 @@ class Starter(Effects):
         for one in made.inner:
             walker = self._walker(replace(one, via=inner.via), scope=self.scope.copy())
             start = len(self._work.commands)
-            feed = Feed(None, False, tuple(made_commands[-50:]))
+            feed = Feed(one.stdin, one.stdin is not None, tuple(made_commands[-50:]))
             source = one.via or text[:200]
             if one.script is None:
                 walker._run(one.words, Asked(source=source, feed=feed))
