@@ -87,16 +87,11 @@ _cloud(
     "rclone mc s3cmd azcopy b2 restic borg duplicity s5cmd",
     ("deletes-in-the-cloud", 0.75, r"^(?:purge|delete|deletefile|rmdirs|cleanup|del|rb|rm|remove|forget|prune|delete-bucket|delete-file-version|repo\s+delete)\b(?!.*--older-than)", _GONE),
 )  # fmt: skip
-rows(
-    "cloud",
-    "helm argocd flux istioctl velero",
-    (
-        "deletes-in-the-cloud",
-        0.7,
-        r"^(?:uninstall|delete|del|un)\b|^app\s+delete|^backup\s+delete|\suninstall\b",
-        "This removes what runs in a cluster.",
-    ),
-)
+@rule("cloud", "deletes-in-the-cloud", "This removes what runs in a cluster.", "helm argocd flux istioctl velero")
+def _(c: Command, s: Setting) -> float:
+    if not re.search(r"^(?:uninstall|delete|del|un)\b|^app\s+delete|^backup\s+delete|\suninstall\b", line(c)) or _practice(c):
+        return 0.0
+    return 0.4 if practice(" ".join(c.args), own=True) else 0.7
 
 
 rows(

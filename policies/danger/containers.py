@@ -149,7 +149,7 @@ def _(c: Command, s: Setting) -> float:
     text = line(c)
     listed = any(re.search(r"get\s+secrets?\b", line(feed)) for feed in c.feeds)
     if (listed or re.match(r"(?:get|describe)\s+secrets?\b", text)) and re.search(
-        r"-o\s*=?\s*(?:ya?ml|json|jsonpath\S*data|jsonpath=?\s*$|go-template)|-A\b.*-o", text
+        r"-o\s*=?\s*(?:ya?ml|json(?!path)|jsonpath\S*data|jsonpath=?\s*$|go-template)|-A\b.*-o", text
     ):
         return 0.6
     return 0.6 if re.match(r"config\s+view\b", text) and has(c, "--raw") else 0.0

@@ -28,6 +28,15 @@ def _(c: Command, s: Setting) -> float:
     return 0.6 if any(via.startswith(_HOSTS) for via in c.via) or (c.name in SHELLS and "-p" in c.args) else 0.0
 
 
+@rule("privilege", "becomes-root", "This opens a shell that may do everything.", "nmap git man less ftp gdb mysql psql")
+def _(c: Command, s: Setting) -> float:
+    """Programs with a way into a shell, started by root to be used by hand."""
+    if not any(via in _ROOT for via in c.via) or c.inside:
+        return 0.0
+    by_hand = {"nmap": "--interactive", "git": "-p", "gdb": "-ex"}.get(c.name, "!")
+    return 0.6 if any(arg == by_hand or arg.startswith("!") for arg in c.args) else 0.0
+
+
 @rule("network", "opens-shell-to-strangers", "This gives a shell on this machine to another one.", "awk gawk mawk nawk")
 def _(c: Command, s: Setting) -> float:
     text = " ".join(c.args)

@@ -28,6 +28,8 @@ def fetched(c: Command) -> Command | None:
             feed.name not in ("openssl", "dig", "nslookup") or any(True for _ in reaches(feed))
         ):
             return feed
+        if feed.name == "git" and "clone" in feed.args and "sudo" in c.via:
+            return feed
         if feed.name == "aws" and feed.args[:2] == ("s3", "cp"):
             return feed
     return None
@@ -53,13 +55,15 @@ def _(c: Command, s: Setting) -> float:
         reads_data = code is not None and known(code[1])
         if reads_data or not runs:
             return 0.0
-    elif name in ("eval", ".", "source", "iex", "invoke-expression", "exec") or (
+    elif name in ("eval", ".", "source", "iex", "invoke-expression", "exec", "start-process", "start", "saps", "invoke-item") or (
         c.words and ("/" in c.words[0] or c.words[0].startswith(SOME)) and not c.piped
     ):
         pass
     else:
         return 0.0
     hosts = [reach.host for reach in reaches(source)]
+    if source.name == "git":
+        return 0.55
     if name not in INTERPRETERS and "/" in (c.words[0] if c.words else "") and _released(source):
         return 0.45
     return 0.3 if hosts and all(local(host) for host in hosts) else 0.85

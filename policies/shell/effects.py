@@ -100,12 +100,23 @@ class Effects(Redirector):
         elif name in ("curl", "wget", "aria2c", "http", "fetch", "iwr", "irm", "invoke-webrequest", "invoke-restmethod"):
             for target in _download_targets(command):
                 self._written(Redirect(kind="write", target=target), None, [command])
+        elif name in ("screencapture", "scrot", "import", "arecord") and args:
+            self._written(Redirect(kind="write", target=args[-1]), None, [command])
+        elif name == "git" and "clone" in args[:1]:
+            self._cloned(command, args)
         elif name in ("tar", "zip", "7z", "gpg", "openssl", "base64") and (packed := _packed(command)):
             self._written(Redirect(kind="write", target=packed), None, [*command.feeds, command])
         elif name in ("cp", "mv", "ln", "install", "link") and len(args) == 2:
             self._copied(command, *args)
         elif name in ("scp", "rsync") and len(args) == 2 and ":" in args[0]:
             self._written(Redirect(kind="write", target=args[1]), None, [command])
+
+    def _cloned(self, command: Command, args: Sequence[str]) -> None:
+        """A repository that is fetched: its programs are a stranger's until somebody has looked."""
+        url = next((arg for arg in args[1:] if "://" in arg or "@" in arg), "")
+        target = args[-1] if args[-1] != url else url.rstrip("/").rpartition("/")[2].removesuffix(".git")
+        if url and target:
+            self.scope.origins[f"clone {place(target, self.scope.cwd, self.scope.links).text}"] = (command,)
 
     def _copied(self, command: Command, given: str, target: str) -> None:
         scope = self.scope

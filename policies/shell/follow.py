@@ -58,6 +58,8 @@ def inner_of(command: Command) -> Iterator[Inner]:
         yield from _interpreted(command, language)
     elif prefix := PREFIXES.get(name):
         yield from prefixed(command, prefix)
+        if name == "ssh":
+            yield from RUNNERS["scp"](command)
     elif find := RUNNERS.get(name):
         yield from find(command)
 

@@ -15,7 +15,9 @@ _ENVIRONMENT = {"userprofile": "~", "home": "~", "homepath": "~", "temp": "/tmp"
 _EACH = re.compile(r"(?i)(?:\bforeach-object|\bforeach|(?<=\|)\s*%)\s*\{([^{}]*)\}")
 _ITEM = re.compile(r"\$_(?:\.\w+)*|\$PSItem(?:\.\w+)*")
 
-_DELETES = re.compile(r"(?i)\[(?:system\.)?io\.(?:file|directory)\]::delete(?=\()|\$_\.delete\(\)")
+_DELETES = re.compile(
+    r"""(?i)\[(?:system\.)?io\.(?:file|directory)\]::delete\(\s*("[^"]*"|'[^']*'|\$\w+)[^()]*\)|\$_\.delete\(\)"""
+)
 
 
 def is_powershell(text: str) -> bool:
@@ -32,6 +34,6 @@ def as_shell(text: str) -> str:
     """The same commands as far as the shell has words for them: paths with slashes, variables, the bodies of loops."""
     text = text.replace("`\r\n", " ").replace("`\n", " ").replace("`", "").replace("\\", "/")
     text = re.sub(r"\$\{?env:(\w+)\}?", lambda m: _ENVIRONMENT.get(m[1].lower(), f"${m[1]}"), text, flags=re.IGNORECASE)
-    text = _DELETES.sub("Remove-Item -Recurse -Force ", text)
+    text = _DELETES.sub(lambda m: f"Remove-Item -Recurse -Force {m[1] or ''} ", text)
     text = _EACH.sub(lambda m: " " + _ITEM.sub("", m[1]) + " ", text)
     return re.sub(r"\$(?:true|false|null)\b", lambda m: m[0][1:], text, flags=re.IGNORECASE)

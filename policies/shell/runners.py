@@ -333,6 +333,30 @@ def _vagrant(command: Command) -> Iterator[Inner]:
             yield Inner(via=f"{command.name} ssh", script=command.args[at + 1], inside="remote")
 
 
+def _adb(command: Command) -> Iterator[Inner]:
+    if "shell" in command.args:
+        words = command.args[command.args.index("shell") + 1 :]
+        yield Inner(via="adb shell", script=" ".join(words), inside="remote")
+
+
+def _zip(command: Command) -> Iterator[Inner]:
+    """What `zip -TT`, `tcpdump -z` and `make --eval` run."""
+    for at, arg in enumerate(command.args[:-1]):
+        if arg in ("-TT", "--unzip-command") or (command.name == "tcpdump" and arg == "-z"):
+            yield Inner(via=command.name, script=command.args[at + 1].rstrip("#").strip())
+
+
+def _proxy(command: Command) -> Iterator[Inner]:
+    """Commands that `ssh` and its kin are told to connect by."""
+    for arg in command.args:
+        if found := re.match(r"(?i)(?:-o\s*)?(?:proxycommand|localcommand|knownhostscommand)=(.+)", arg, re.DOTALL):
+            yield Inner(via=command.name, script=found[1])
+    if command.name == "rsync":
+        for at, arg in enumerate(command.args[:-1]):
+            if arg in ("-e", "--rsh") and not command.args[at + 1].startswith("ssh"):
+                yield Inner(via="rsync -e", script=command.args[at + 1])
+
+
 def _gcloud(command: Command) -> Iterator[Inner]:
     if "ssh" in command.args:
         for at, arg in enumerate(command.args):
@@ -369,4 +393,8 @@ RUNNERS: Mapping[str, Callable[[Command], Iterator[Inner]]] = {
     **dict.fromkeys(("conda", "mamba", "micromamba", "asdf", "nix"), _project),
     "vagrant": _vagrant,
     "gcloud": _gcloud,
+    "adb": _adb,
+    "zip": _zip,
+    "tcpdump": _zip,
+    **dict.fromkeys(("scp", "sftp", "rsync"), _proxy),
 }

@@ -145,6 +145,8 @@ class Starter(Effects):
         if words and program_name(words[0]) == "xargs" and "-a" in words[:-1]:
             given = place(words[list(words).index("-a") + 1], self.scope.cwd, self.scope.links).text
             text, feeds = self.scope.files.get(given, text), (*feeds, *self.scope.origins.get(given, ()))
+        if words and "/" in words[0] and "sudo" in self._via and self.scope.origins:
+            feeds = (*feeds, *self._cloned_by(words[0]))
         if self.scope.origins and words and program_name(words[0]) in _SENDERS:
             feeds = (*feeds, *self._sent_files(words[1:]))
         if words and any(letter in words[0] for letter in "*?["):
@@ -162,6 +164,12 @@ class Starter(Effects):
             links=self.scope.links,
             inside=self._where,
         )
+
+    def _cloned_by(self, program: str) -> Iterator[Command]:
+        where = place(program, self.scope.cwd, self.scope.links).text
+        for name, commands in self.scope.origins.items():
+            if name.startswith("clone ") and where.startswith(f"{name[6:]}/"):
+                yield from commands
 
     def _sent_files(self, words: Sequence[str]) -> Iterator[Command]:
         """The commands that wrote the files which another one sends."""
