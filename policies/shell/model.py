@@ -131,6 +131,8 @@ class Script:
     text: str
     commands: Sequence[Command]
     unclear: Sequence[Unclear]
+    files: Mapping[str, str | None] = field(default_factory=dict[str, str | None])
+    """What is known of files afterwards, by their place; None where a file was written and nobody knows what."""
 
 
 def program_name(word: str) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from functools import cache, lru_cache
 from typing import Any
 
@@ -24,27 +25,40 @@ def parser() -> Any:
     return Parser(Language(language))
 
 
-def read(text: str, cwd: str = "", environment: Mapping[str, str] | None = None) -> Script:
-    """What a shell that is given this text would run. `cwd` is the folder it starts in, where that is known."""
-    names = tuple(sorted((environment or {}).items()))
-    if len(text) <= MAX_TEXT:
-        return _remembered(text, cwd, names)
+def read(
+    text: str,
+    cwd: str = "",
+    environment: Mapping[str, str] | None = None,
+    files: Mapping[str, str | None] | None = None,
+) -> Script:
+    """What a shell that is given this text would run.
+
+    `cwd` is the folder it starts in, where that is known; `files` is what is known of files, by their place.
+    """
+    scope = Scope(cwd=cwd or HERE, variables=dict(environment or {}), files=dict(files or {}))
+    if len(text) > MAX_TEXT:
+        return _long(text, scope)
+    return _read(text, scope) if files or environment else _remembered(text, cwd)
+
+
+def _long(text: str, scope: Scope) -> Script:
     shorter, lifted = lift(_clean(text))
-    work = _walked(shorter, cwd, names, lifted)
+    work, own = Work(parser(), lifted), replace(scope.copy(), files=dict(scope.files))
+    _start(Walker(work, own), shorter)
     if not lifted or work.taken != set(lifted):  # what was lifted was no heredoc
-        work = _walked(text, cwd, names, {})
-    return Script(text=text, commands=tuple(work.commands), unclear=tuple(work.unclear))
+        return _read(text, scope)
+    return _script(text, work, own)
 
 
-def _read(text: str, cwd: str, environment: tuple[tuple[str, str], ...]) -> Script:
-    work = _walked(_clean(text), cwd, environment, {})
-    return Script(text=text, commands=tuple(work.commands), unclear=tuple(work.unclear))
+def _read(text: str, scope: Scope) -> Script:
+    work = Work(parser())
+    _start(Walker(work, scope), _clean(text))
+    return _script(text, work, scope)
 
 
-def _walked(text: str, cwd: str, environment: tuple[tuple[str, str], ...], lifted: Mapping[str, str]) -> Work:
-    work = Work(parser(), lifted)
-    _start(Walker(work, Scope(cwd=cwd or HERE, variables=dict(environment))), text)
-    return work
+def _script(text: str, work: Work, scope: Scope) -> Script:
+    written = {path: content for path, content in scope.files.items() if not path.startswith("/dev/")}
+    return Script(text=text, commands=tuple(work.commands), unclear=tuple(work.unclear), files=written)
 
 
 def _start(walker: Walker, text: str) -> None:
@@ -54,8 +68,10 @@ def _start(walker: Walker, text: str) -> None:
         walker.script(text, Nothing)
 
 
-_remembered = lru_cache(maxsize=128)(_read)
-"""Several rules ask about the same call."""
+@lru_cache(maxsize=128)
+def _remembered(text: str, cwd: str) -> Script:
+    """Several rules ask about the same call."""
+    return _read(text, Scope(cwd=cwd or HERE))
 
 
 def _clean(text: str) -> str:

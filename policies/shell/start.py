@@ -25,6 +25,7 @@ from lockgate.policies.shell.model import (
 )
 from lockgate.policies.shell.outputs import output_of
 from lockgate.policies.shell.paths import place
+from lockgate.policies.shell.projects import recipes
 from lockgate.policies.shell.redirects import first_of
 from lockgate.policies.shell.scope import Scope
 from lockgate.policies.shell.work import MAX_NESTING, MAX_SCRIPTS, MAX_TEXT, Asked, Feed, Node, Nothing
@@ -277,6 +278,8 @@ class Starter(Effects):
 
     def _from_file(self, command: Command) -> Iterator[Inner]:
         """What runs where the command is, or is given, a file that the same script has written."""
+        if self.scope.files:
+            yield from recipes(command, self.scope.files)
         where = self._ran_file(command.words) if command.words else None
         text = self.scope.files[where] if where is not None else None
         if text is None or f"file {where}" in self._active:
