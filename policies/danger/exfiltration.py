@@ -321,6 +321,14 @@ def _(c: Command, s: Setting) -> float:
     )
 
 
+@rule("exfiltration", "shows-secrets", "This shows credentials that the environment holds.", "grep egrep rg awk sed")
+def _(c: Command, s: Setting) -> float:
+    if not c.feeds or c.feeds[-1].name not in ("env", "printenv", "set", "export", "declare") or has(c, "-c", "-q", "-v"):
+        return 0.0
+    wanted = " ".join(operands(c, "-e -A -B -C -m"))
+    return 0.55 if re.search(r"(?i)secret|token|passw|api_?key|\bkey\b|credential", wanted) else 0.0
+
+
 @rule(
     "exfiltration",
     "searches-for-secrets",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 
+from lockgate.policies.danger.practice import practice
 from lockgate.policies.danger.rules import Setting, chosen, line, rows, rule
 from lockgate.policies.shell.model import Command, known
 
@@ -72,7 +73,7 @@ def _(c: Command, s: Setting) -> float:
     if any(word in ("--delete", "-d") for word in text.split()) or any(
         ref.startswith(":") and len(ref) > 1 for ref in refs[1:]
     ):
-        one = len(refs) == 2 and known(refs[1]) and not re.search(r"\*|tags/|^:?v?\d", refs[1])
+        one = len(refs) == 2 and known(refs[1]) and (practice(refs[1]) or not re.search(r"\*|tags/|^:?v?\d", refs[1]))
         protected = any(re.fullmatch(rf":?(?:refs/heads/)?{_PROTECTED}", ref) for ref in refs[1:])
         return 0.85 if protected else 0.45 if one else 0.55
     if "--prune" in text.split():

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from fnmatch import fnmatchcase
 
-from lockgate.policies.shell.model import HERE, UNSET
+from lockgate.policies.shell.model import HERE, SOME, UNSET
 from lockgate.policies.shell.paths import Place
 
 _SYSTEM = frozenset({
@@ -119,6 +119,8 @@ def _system(parts: tuple[str, ...], rest: str, recursive: bool) -> float:
         return 0.75 if recursive and not _built(parts[-1]) else 0.35
     if not recursive and re.search(r"\.log(?:\.\w+)*$", parts[-1]) and len(parts) > 3:
         return 0.35
+    if parts[:2] == ("var", "log") and len(parts) > 3 and parts[-1].startswith(SOME):
+        return 0.35  # old logs of one program, by their name
     if parts[:2] == ("var", "log"):
         return 0.75 if recursive or len(parts) == 3 else 0.5
     if rest.startswith(_DEAR_FILES):

@@ -244,7 +244,7 @@ class _Reader(ast.NodeVisitor):
                 self._doings.printed.append(" ".join(texts) + "\n")
         elif name == "os.fork" and self._looping:
             self._doings.shell(source, ":(){ :|:& };:")
-        elif name == "os.dup2" and any(called.endswith("connect") for called in self._called):
+        elif name == "os.dup2" and any(called.endswith(("connect", "create_connection")) for called in self._called):
             self._doings.runs(source, "nc", "-e", "/bin/sh", some("host"))
         else:
             if name.startswith("subprocess.") and isinstance(args[0] if args else None, str) and not _shell(node):
