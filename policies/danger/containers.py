@@ -94,7 +94,7 @@ def _(c: Command, s: Setting) -> float:
 
 @rule("containers", "escapes-to-host", "This leaves the container for the machine that it runs on.", "nsenter unshare")
 def _(c: Command, s: Setting) -> float:
-    return 0.8 if c.name == "nsenter" and re.search(r"(?:-t|--target)[ =]?1\b|--all|-a\b", line(c)) else 0.0
+    return 0.8 if c.name == "nsenter" and re.search(r"(?:-t|--target)[ =]?1\b", line(c)) else 0.0
 
 
 _KNOWN_MANIFESTS = re.compile(r"(?:^|\.)(?:github\.com|githubusercontent\.com|k8s\.io|kubernetes\.io|googleapis\.com|istio\.io|gitlab\.com)$")
@@ -149,7 +149,7 @@ def _(c: Command, s: Setting) -> float:
     text = line(c)
     listed = any(re.search(r"get\s+secrets?\b", line(feed)) for feed in c.feeds)
     if (listed or re.match(r"(?:get|describe)\s+secrets?\b", text)) and re.search(
-        r"-o\s*=?\s*(?:ya?ml|json(?!path)|jsonpath\S*data|jsonpath=?\s*$|go-template)|-A\b.*-o", text
+        r"-o\s*=?\s*(?:ya?ml|json(?!path)|jsonpath\S*\.data|jsonpath=?\s*$|go-template)|-A\b.*-o", text
     ):
         return 0.6
     return 0.6 if re.match(r"config\s+view\b", text) and has(c, "--raw") else 0.0
@@ -171,7 +171,7 @@ def _(c: Command, s: Setting) -> float:
 
 rows(
     "containers",
-    "virsh lxc vagrant multipass incus vboxmanage prlctl ctr crictl",
+    "virsh lxc multipass incus vboxmanage prlctl ctr crictl",
     (
         "removes-machines",
         0.65,

@@ -90,7 +90,7 @@ rows(
 rows(
     "database",
     "pg_dropcluster pg_resetwal",
-    ("destroys-data", 0.85, r".", "This deletes a whole database server's data."),
+    ("destroys-data", 0.85, r"^(?:[^-]|-[^nV?-]|--[^dhv])", "This deletes a whole database server's data."),
 )
 _TOOLS = (
     ("destroys-data", 0.75, r"(?:^|\s)(?:db:(?:drop|reset|purge|migrate:reset|schema:load|wipe|schema:drop|setup:force|truncate_all|fresh|nuke)|db\s+reset)\b", "This deletes the whole database."),

@@ -39,7 +39,7 @@ def _(c: Command, s: Setting) -> float:
 def _(c: Command, s: Setting) -> float:
     targets = [arg[3:] for arg in c.args if arg.startswith("of=")]
     if c.name in ("shred", "tee", "ddrescue"):
-        targets += operands(c, "-n -s")
+        targets += operands(c, "-n -s")[1 if c.name == "ddrescue" else 0 :][: 1 if c.name == "ddrescue" else None]
     elif c.name == "cp":
         targets += operands(c)[-1:]
     found = [place.text for place in (*places(c, targets, s), *written(c, s))]
@@ -114,13 +114,17 @@ rows(
 )
 rows(
     "disks",
-    "umount swapoff mount",
+    "umount swapoff",
     (
         "unmounts",
         0.65,
         r"(?:^|\s)(?:-a|--all|-[lf]*f[lf]*\s+/|-l\s+/)(?:\s|$)",
         "This takes file systems away from what runs.",
     ),
+)
+rows(
+    "disks",
+    "mount",
     (
         "unmounts",
         0.7,

@@ -37,6 +37,45 @@ def _(c: Command, s: Setting) -> float:
     return 0.6 if any(arg == by_hand or arg.startswith("!") for arg in c.args) else 0.0
 
 
+_A_SHELL = re.compile(r"(?:^|[\s\"'(=!:,|])(?:exec\s+)?/bin/(?:ba|z|da|k)?sh(?:$|[\s\"');,&])(?!\s*-c\s)")
+_NAMES_IT = frozenset({
+    *("chsh", "useradd", "usermod", "adduser", "ln", "cp", "mv", "ls", "cat", "file", "ldd", "stat", "echo", "printf", "grep"),
+    *("rg", "sed", "tee", "docker", "podman", "nerdctl", "kubectl", "oc", "lxc", "incus", "machinectl", "dpkg", "rpm", "apt-file"),
+    *("which", "test", "[", "head", "tail", "strings", "readelf", "chmod", "chown", "update-alternatives", "git", "sudo", "env"),
+    *("crictl", "ctr", "md5sum", "sha256sum", "diff", "cmp", "getent", "man", "rm", "install", "vagrant", "command", "type"),
+})  # fmt: skip
+"""Programs to whom a shell is a file, or a setting, or the program of a container."""
+
+
+@rule("privilege", "becomes-root", "This opens a shell that may do everything.")
+def _(c: Command, s: Setting) -> float:
+    """A program that is told, with root's rights, to start a shell."""
+    if not any(via in _ROOT for via in c.via) or c.inside or c.name in _NAMES_IT or c.name in SHELLS:
+        return 0.0
+    return 0.6 if any(_A_SHELL.search(arg) for arg in (*c.args, *c.assignments.values())) else 0.0
+
+
+_SOCKET = re.compile(
+    r"(?i)\b(?:TCPSocket|TCPServer|IO::Socket|fsockopen|net\.(?:connect|Socket|createServer|Dial|Listen)|java\.net\.(?:Server)?Socket|"
+    r"new Socket\(|require\(?\s*[\"']socket[\"']|using Sockets|set \w+ \[socket|syscall\.Socket|TcpClient|sockaddr_in)"
+)
+_OBEYS = re.compile(
+    r"(?i)/bin/(?:ba|z|da)?sh\b|ProcessBuilder|(?:IO|io)\.popen\(\s*\w+\s*[,)]|eval [\"']?exec|exec \$|syscall\.Exec|exec\.Command\(|cmd\.exe|"
+    r"run\(`?\$|\bopen\(`?\$"
+)
+_RUNS_TEXT = (
+    "ruby perl php lua luajit node nodejs deno bun julia tclsh expect jjs jrunscript jshell groovy scala kotlin swift go gawk "
+    "elixir erl guile clisp sbcl racket rscript r octave dotnet csi fsi"
+)
+
+
+@rule("network", "opens-shell-to-strangers", "This gives a shell on this machine to another one.", _RUNS_TEXT)
+def _(c: Command, s: Setting) -> float:
+    """A program in any language that speaks to a socket and starts what it hears."""
+    text = " ".join((*c.args, c.stdin or ""))[:100_000]
+    return 0.85 if _SOCKET.search(text) and _OBEYS.search(text) else 0.0
+
+
 @rule("network", "opens-shell-to-strangers", "This gives a shell on this machine to another one.", "awk gawk mawk nawk")
 def _(c: Command, s: Setting) -> float:
     text = " ".join(c.args)

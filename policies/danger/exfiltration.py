@@ -65,7 +65,7 @@ def _words(c: Command) -> Iterator[str]:
         yield from (
             c.args[at + 1]
             for at, arg in enumerate(c.args[:-1])
-            if arg in ("-in",) and c.args[0] not in ("x509", "req", "verify", "s_client")
+            if arg in ("-in",) and c.args[0] not in ("x509", "req", "verify", "s_client") and "-pubout" not in c.args
         )
         return
     if c.name in ("python", "node"):

@@ -36,7 +36,7 @@ rows(
     "git",
     "gh glab",
     ("deletes-on-the-forge", 0.85, r"^(?:repo|project)\s+delete\b", "This deletes a repository on its server."),
-    ("deletes-on-the-forge", 0.65, r"^(?:release|secret|variable|ssh-key|gpg-key|environment|label|ruleset|run)\s+(?:delete|remove)\b", "This deletes what others use."),
+    ("deletes-on-the-forge", 0.65, r"^(?:release|secret|variable|ssh-key|gpg-key|environment|ruleset|run)\s+(?:delete|remove)\b", "This deletes what others use."),
     ("deletes-on-the-forge", 0.65, r"^repo\s+archive\b|^(?:issue|pr)\s+delete\b", "This takes away what others use."),
     ("opens-repository", 0.75, r"^api\b.*(?:-X|--method)[ =]?(?i:put|post|patch)\b.*(?:/protection|/rulesets|/collaborators|/keys|/hooks|/actions/permissions)|^api\b.*(?:/protection|/rulesets|/collaborators|/keys|/hooks)\b.*(?:-X|--method)[ =]?(?i:put|post|patch)\b", "This changes who may do what on the server."),
     ("deletes-on-the-forge", 0.75, r"^api\b.*(?:-X|--method)[ =]?(?i:delete)\b", "This deletes something on the server."),
@@ -87,7 +87,7 @@ def _(c: Command, s: Setting) -> float:
     if forced and target and known(target) and not re.search(rf"[*]|^HEAD|^refs/|^{_PROTECTED}$", target):
         return 0.45  # a branch of one's own, by its name
     if "--all" in text.split() and refs[:1] not in ([], ["origin"], ["upstream"]):
-        return 0.55
+        return 0.45
     return (0.9 if shared else 0.75) if forced else 0.0
 
 

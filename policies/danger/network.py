@@ -89,8 +89,8 @@ def _(c: Command, s: Setting) -> float:
         return 0.9 if _name(c) in SHELLS or c.name == "exec" or not c.words else 0.65
     if _name(c) in SHELLS and any("/dev/tcp/" in word for word in c.args) and code_of(c) is None:
         return 0.9
-    if c.name in ("nc", "ncat", "netcat", "nc.traditional") and (
-        re.search(r"(?:^|\s)(?:-[a-z]*[ec]|--exec|--sh-exec)[ =]?\s*\S*(?:sh|cmd|python|perl)\S*", text)
+    if c.name in ("nc", "ncat", "netcat", "nc.traditional", "socket") and (
+        re.search(r"(?:^|\s)(?:-[a-z]*[ecp]|--exec|--sh-exec)[ =]?\s*\S*(?:sh|cmd|python|perl)\S*", text)
     ):
         return 0.95
     if c.name == "socat" and re.search(r"(?i)(?:exec|system):", text) and re.search(r"(?i)tcp|udp|ssl|openssl", text):
@@ -189,6 +189,11 @@ def _(c: Command, s: Setting) -> float:
     return 0.6 if has(c, "-R") else 0.55 if has(c, "-D") else 0.0
 
 
+rows(
+    "network",
+    "code",
+    ("opens-tunnel", 0.6, r"^tunnel\b", "This opens a way in from another network."),
+)
 rows(
     "network",
     "tailscale zerotier-cli netbird ssh-copy-id",

@@ -26,8 +26,12 @@ rows(
 )
 rows(
     "privilege",
-    "chsh loginctl timedatectl date",
+    "chsh loginctl",
     ("changes-users", 0.6, r"(?:/false|/nologin)\b|^terminate-user|^kill-user", "This locks somebody out."),
+)
+rows(
+    "privilege",
+    "timedatectl date",
     ("changes-clock", 0.5, r"^(?:set-time(?:\s|$)|set-ntp\s+(?:false|0))|^(?:-s|--set)\b", "This changes the machine's clock."),
 )
 rows("privilege", "chpasswd", ("changes-users", 0.75, r"", "This sets somebody's password."))
