@@ -31,6 +31,8 @@ def _cloud(programs: str, *table: tuple[str, float, str, str]) -> None:
             c: Command, s: Setting, compiled: re.Pattern[str] = compiled, score: float = score, name: str = name
         ) -> float:
             text = line(c)[:4_000]
+            if c.name == "supabase" and not re.search(r"--linked|--db-url|--project-ref", text):
+                return 0.0
             if not compiled.search(text) or _practice(c):
                 return 0.0
             return min(score, 0.45) if name in ("deletes-in-the-cloud", "destroys-infrastructure") and practice(text) else score
@@ -57,7 +59,7 @@ _cloud(
     "gcloud gsutil bq firebase",
     ("deletes-in-the-cloud", 0.8, r"(?:^|\s)(?:delete|destroy|remove-iam|purge)(?:\s|$)|^(?:-m\s+)?(?:rm\s.*-[a-zA-Z]*[rR]|rb\b|rm\s.*\*)|^storage\s+(?:rm\s.*(?:-[a-zA-Z]*[rR]|\*)|buckets\s+delete)|firestore:delete|hosting:disable|database:remove|functions:delete|^projects\s+delete|^(?:-m\s+)?rsync\b.*\s-d\b", _GONE),
     ("deletes-in-the-cloud", 0.5, r"^compute\s+instances\s+(?:stop|reset)|^container\s+clusters\s+resize\b.*(?:=|\s)0\b", "This stops what runs in the cloud."),
-    ("grants-cloud-rights", 0.8, r"add-iam-policy-binding\b.*(?:allUsers|allAuthenticatedUsers|roles/(?:owner|editor|admin|iam))|^iam\s+ch\s+all(?:Users|AuthenticatedUsers)|^acl\s+ch\b.*(?:AllUsers|all)|--allow-unauthenticated|0\.0\.0\.0/0|^iam\s+service-accounts\s+keys\s+create|^(?:def)?acl\s+(?:set|ch)\b.*public", _OPEN),
+    ("grants-cloud-rights", 0.8, r"add-iam-policy-binding\b.*(?:allUsers|allAuthenticatedUsers|roles/(?:owner|editor|admin|iam))|^(?:projects|organizations|folders)\s+set-iam-policy|^iam\s+ch\s+all(?:Users|AuthenticatedUsers)|^acl\s+ch\b.*(?:AllUsers|all)|--allow-unauthenticated|0\.0\.0\.0/0|^iam\s+service-accounts\s+keys\s+create|^(?:def)?acl\s+(?:set|ch)\b.*public", _OPEN),
     ("reads-cloud-secrets", 0.6, r"^secrets\s+versions\s+access|^auth\s+(?:print-access-token|application-default\s+print-access-token)\s*$", "This shows stored secrets."),
 )  # fmt: skip
 _cloud(
@@ -81,7 +83,7 @@ _cloud(
 _cloud(
     "vault consul etcdctl chamber doppler op infisical",
     ("deletes-in-the-cloud", 0.75, r"^(?:kv\s+(?:delete|destroy|metadata\s+delete)|secrets\s+disable|auth\s+disable|delete|operator\s+(?:seal|raft\s+remove)|kv\s+delete\s+-recurse|del\b|policy\s+delete|item\s+delete|vault\s+delete)\b", _GONE),
-    ("reads-cloud-secrets", 0.5, r"^kv\s+get\b.*-format|^secrets\s+download|^export\b|^item\s+get\b.*--reveal|^print\b|^operator\s+unseal", "This shows stored secrets."),
+    ("reads-cloud-secrets", 0.5, r"^kv\s+get\b.*-format|^secrets\s*(?:$|--raw|--json|get\b)|^secrets\s+download|^export\b|^item\s+get\b.*--reveal|^print\b|^operator\s+unseal", "This shows stored secrets."),
 )  # fmt: skip
 _cloud(
     "rclone mc s3cmd azcopy b2 restic borg duplicity s5cmd",

@@ -169,13 +169,17 @@ def _(c: Command, s: Setting) -> float:
     )
 
 
-rows(
-    "containers",
-    "virsh lxc multipass incus vboxmanage prlctl ctr crictl",
-    (
-        "removes-machines",
-        0.65,
-        r"^(?:destroy|undefine|delete|unregistervm|purge)\b|^(?:images|containers)\s+rm\b|^rmi\s+--(?:all|prune)|^vol-delete|^controlvm\s+\S+\s+poweroff",
-        "This deletes a virtual machine.",
-    ),
+_MACHINES = re.compile(
+    r"^(?:destroy|undefine|delete|unregistervm|purge)\b|^(?:images|containers)\s+rm\b|^rmi\s+--(?:all|prune)|^vol-delete|^controlvm\s+\S+\s+poweroff"
 )
+
+
+@rule(
+    "containers",
+    "removes-machines",
+    "This deletes a virtual machine.",
+    "virsh lxc multipass incus vboxmanage prlctl ctr crictl",
+)
+def _(c: Command, s: Setting) -> float:
+    text = line(c)
+    return 0.0 if not _MACHINES.search(text) else 0.4 if practice(text) else 0.65

@@ -80,11 +80,16 @@ def _(c: Command, s: Setting) -> float:
 
 
 rows("database", "dropuser", ("destroys-data", 0.65, r".", "This deletes a database's user."))
+@rule("database", "destroys-data", "This deletes what is there before it writes.", "pg_restore mongorestore")
+def _(c: Command, s: Setting) -> float:
+    drops = has(c, "--clean", "--drop") or (c.name == "pg_restore" and has(c, "-c") and has(c, "-d"))
+    return (0.4 if _practice(c) else 0.65) if drops else 0.0
+
+
 rows(
     "database",
     "mysqladmin pg_restore mongorestore pg_dropcluster pg_resetwal influx pg_ctl mysqlimport",
     ("destroys-data", 0.85, r"(?:^|\s)drop\b|^(?:bucket|org)\s+delete|^delete\b", "This deletes a database."),
-    ("destroys-data", 0.65, r"--clean\b|--drop\b|-c\b.*-d\b", "This deletes what is there before it writes."),
     ("destroys-data", 0.55, r"^(?:\S+\s+)*(?:shutdown|stop\b.*immediate)", "This stops a database."),
 )
 rows(
@@ -92,6 +97,8 @@ rows(
     "pg_dropcluster pg_resetwal",
     ("destroys-data", 0.85, r"^(?:[^-]|-[^nV?-]|--[^dhv])", "This deletes a whole database server's data."),
 )
+_OBJECTS = re.compile(r"\b(?:delete_all|destroy_all|truncate_tables|drop_all)\b|objects\.all\(\)\.delete\(\)|objects\.filter\(\)\.delete\(\)|deleteMany\(\s*\{?\s*\}?\s*\)")
+"""What deletes everything by a program's own objects."""
 _TOOLS = (
     ("destroys-data", 0.75, r"(?:^|\s)(?:db:(?:drop|reset|purge|migrate:reset|schema:load|wipe|schema:drop|setup:force|truncate_all|fresh|nuke)|db\s+reset)\b", "This deletes the whole database."),
     ("destroys-data", 0.75, r"(?:^|\s)(?:migrate\s+reset|migrate:(?:fresh|reset|refresh)|ecto\.(?:drop|reset)|doctrine:(?:database|schema):drop|schema:drop|drop-all|flush|reset_db|sqlflush|drop_db|truncate)\b", "This deletes the whole database."),
@@ -122,6 +129,10 @@ def _(c: Command, s: Setting) -> float:
     ):
         return 0.7
     worst = max((score for _, score, pattern, _ in _TOOLS if finds(pattern, text)), default=0.0)
+    if _OBJECTS.search(text) and re.search(r"\b(?:runner|shell|console|eval|-c|-e)\b", text):
+        worst = max(worst, 0.7)
+    if re.search(r"\bsupabase\b", f"{c.name} {text}") and not re.search(r"--linked|--db-url", text):
+        return 0.0
     test = practice(" ".join((*c.assignments.values(), *c.args)))
     return 0.3 if worst and test else worst
 
@@ -154,7 +165,8 @@ def _(c: Command, s: Setting) -> float:
         text,
     ):
         return 0.75
-    scans = any(feed.name == c.name and re.search(r"--scan|(?i:keys)\b", line(feed)) for feed in c.feeds)
+    cached = any(re.search(r"(?i)(?:cache|session|tmp|temp|test|lock)[\w-]*:", line(feed)) for feed in c.feeds)
+    scans = not cached and any(feed.name == c.name and re.search(r"--scan|(?i:keys)\b", line(feed)) for feed in c.feeds)
     return (
         0.6
         if re.search(r"(?i)\b(?:del|unlink)\b", text) and scans

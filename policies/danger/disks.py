@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 from lockgate.policies.danger.rules import Setting, has, line, operands, places, rows, rule, value, written
-from lockgate.policies.shell.model import Command
+from lockgate.policies.shell.model import Command, known
 
 _DEVICE = r"/dev/(?:sd|hd|vd|xvd|nvme|mmcblk|r?disk|mapper/|md|dm-|nbd|<|\$|\*)"
 _MAKERS = "mkfs mkswap mke2fs mkntfs mkdosfs newfs wipefs blkdiscard badblocks sgdisk sfdisk fdisk cfdisk parted gdisk pvcreate"
@@ -18,6 +18,8 @@ _FILESYSTEMS = " ".join(
 def _(c: Command, s: Setting) -> float:
     text = " ".join((line(c), c.stdin or ""))
     devices = [path for path in operands(c) if re.match(r"/dev/", path) and not path.startswith("/dev/loop")]
+    if any(feed.name in ("lsblk", "findmnt", "blkid", "df", "mount") for feed in c.feeds):
+        devices += [path for path in operands(c) if not known(path)]
     if c.name in ("fdisk", "sfdisk", "parted", "gdisk", "sgdisk", "cfdisk"):
         only_looks = has(c, "-l", "--list", "-p", "--print", "-d", "--dump") or re.search(r"\bprint\b", text)
         return 0.0 if only_looks and not c.stdin else 0.85 if devices else 0.0
@@ -42,7 +44,7 @@ def _(c: Command, s: Setting) -> float:
         targets += operands(c, "-n -s")[1 if c.name == "ddrescue" else 0 :][: 1 if c.name == "ddrescue" else None]
     elif c.name == "cp":
         targets += operands(c)[-1:]
-    found = [place.text for place in (*places(c, targets, s), *written(c, s))]
+    found = [str(place) for place in (*places(c, targets, s), *written(c, s))]
     return 0.95 if any(re.match(_DEVICE, one) for one in found) else 0.0
 
 
@@ -94,6 +96,7 @@ rows(
         r"^(?:format|sanitize|write-zeroes)\s|--security-erase|^eraseDisk|^eraseVolume|^zeroDisk|^secureErase|^partitionDisk|^apfs\s+delete",
         "This erases a disk.",
     ),
+    ("removes-volume", 0.65, r"^rollback\b.*\s-[a-zA-Z]*[rR]", "This throws away all that is newer."),
     ("removes-volume", 0.85, r"^[a-zA-Z]:", "This erases a disk."),
     ("removes-volume", 0.7, r"^-w\s+/dev/", "This changes a file system behind the system's back."),
 )

@@ -9,6 +9,7 @@ from lockgate.policies.shell.follow import SHELLS
 from lockgate.policies.shell.model import Command
 
 _ROOT = ("sudo", "doas", "pkexec")
+_REPLS = r"python[\d.]*|ipython3?|node|irb|lua[\d.]*|php|perl|ruby|gdb|expect|tclsh|script|vi|vim|nvim|emacs|nano"
 _HOSTS = ("find", "awk", "gawk", "mawk", "nawk", "vi", "vim", "nvim", "ex", "ed", "less", "more", "man", "tar", "git -c", "nmap", "perl", "ruby", "lua", "php")
 """Programs that nobody starts a shell from, unless they are all that may be started."""
 
@@ -21,6 +22,8 @@ def _asks(c: Command) -> bool:
 
 @rule("privilege", "becomes-root", "This opens a shell that may do everything.")
 def _(c: Command, s: Setting) -> float:
+    if c.via and c.via[-1] in _ROOT and not c.args and not c.piped and not c.redirects and re.fullmatch(_REPLS, c.name):
+        return 0.6
     if c.inside or not c.via or not _asks(c):
         return 0.0
     if any(via in _ROOT for via in c.via):
@@ -52,6 +55,8 @@ def _(c: Command, s: Setting) -> float:
     """A program that is told, with root's rights, to start a shell."""
     if not any(via in _ROOT for via in c.via) or c.inside or c.name in _NAMES_IT or c.name in SHELLS:
         return 0.0
+    if c.name == "script" and not re.search(r"-c|--command", " ".join(c.args)):
+        return 0.6
     return 0.6 if any(_A_SHELL.search(arg) for arg in (*c.args, *c.assignments.values())) else 0.0
 
 

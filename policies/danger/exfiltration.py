@@ -105,6 +105,7 @@ def _(c: Command, s: Setting) -> float:
     return worst
 
 
+_STORES = ("psql", "mysql", "mariadb", "sqlite3", "mongosh", "mongo", "redis-cli", "bq", "clickhouse-client", "duckdb")
 _DUMPERS = ("tar", "zip", "mysqldump", "pg_dump", "pg_dumpall", "mongodump", "gpg", "history", "security")
 
 
@@ -121,6 +122,16 @@ def _carried(c: Command, s: Setting) -> float:
             worst = max(worst, _archived(feed, s))
         if feed.name in _READERS and any(arg.endswith("/etc/passwd") for arg in feed.args):
             worst = max(worst, 0.5)
+        if feed.name in _STORES and not re.search(r"\bselect\s+(?:1|version|now|count)\b", line(feed), re.IGNORECASE):
+            worst = max(worst, 0.5)
+        if feed.name in ("sops", "vault", "pass", "op", "doppler", "bw", "age", "gopass", "secret-tool") or (
+            feed.name in ("aws", "gcloud", "az", "kubectl") and re.search(r"secret|get-parameter|print-access-token|keyvault", line(feed))
+        ):
+            worst = max(worst, 0.6)
+        if feed.name in ("aws", "gsutil", "gcloud") and re.match(r"(?:s3\s+cp\s+s3://\S+\s+-|cat\b|storage\s+cat)", line(feed)):
+            worst = max(worst, 0.5)
+        if feed.name == "ffmpeg" and re.search(r"avfoundation|x11grab|pulse|alsa|dshow|gdigrab", line(feed)):
+            worst = max(worst, 0.6)
         if feed.name in ("pbpaste", "screencapture", "scrot", "xclip", "xsel", "wl-paste", "get-clipboard", "import", "arecord"):
             worst = max(worst, 0.6)
         if feed.name in _DUMPERS or (feed.name == "docker" and feed.args[:1] in (("save",), ("export",))):
@@ -214,7 +225,7 @@ def _sent(c: Command, reach: Reach, s: Setting) -> float:
                 if carried and re.search(r"[?&/=]\S*\ue002", query) and re.search(r"\?\w+=\S*\ue002", query)
                 else 0.0
             )
-        if c.name in ("curl", "wget") and _secret_words(query):
+        if c.name in ("curl", "wget") and _secret_words(query) and not _own_secret(reach, query):
             return 0.75 if urls or is_address(reach.host) else 0.5
         return 0.0
     if c.name in _RAW:
@@ -223,7 +234,7 @@ def _sent(c: Command, reach: Reach, s: Setting) -> float:
         return 0.0 if quiet else max(0.65, carried, own) if c.piped or reach.sends else 0.0
     if own >= 0.45 or carried >= 0.6:
         return max(0.85, own, carried)
-    if _own_secret(reach):
+    if _own_secret(reach, reach.data):
         return 0.0
     if _secret_words(reach.data) or (
         _secret_words(" ".join(c.args))
@@ -252,9 +263,9 @@ def _sent(c: Command, reach: Reach, s: Setting) -> float:
     return 0.0
 
 
-def _own_secret(reach: Reach) -> bool:
+def _own_secret(reach: Reach, sent: str) -> bool:
     """Whether all that it sends of secrets is the one for this very host: CODECOV_TOKEN to codecov.io."""
-    names = re.findall(rf"{UNSET}(\w+)", reach.data)
+    names = re.findall(rf"{UNSET}(\w+)", sent)
     return bool(names) and all(name.lower().partition("_")[0] in reach.host.replace("-", "") for name in names)
 
 

@@ -58,7 +58,7 @@ def _(c: Command, s: Setting) -> float:
     if c.name in ("del", "rd", "rmdir"):
         paths = [path for path in paths if not re.fullmatch(r"/[a-zA-Z]", path)]
     recursive = _recursive(c) or any(via.startswith("find") for via in c.via)
-    if c.name in ("rmdir", "unlink") and not recursive:
+    if c.name == "rmdir" and not recursive:
         return 0.0
     if has(c, "--no-preserve-root"):
         return 1.0

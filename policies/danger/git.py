@@ -30,6 +30,7 @@ rows(
     ("loosens-git", 0.6, r"(?i)^config\b.*http\.sslverify\s+(?:false|0)|^config\b.*protocol\.ext\.allow", "This lets anybody pose as the server."),
     ("loosens-git", 0.55, r"(?i)^config\s+(?:\S+\s+)*(?:core\.hookspath|core\.sshcommand|core\.fsmonitor|core\.editor)\s+.*(?:/tmp|http|;|\$\(|sh -c)", "This makes git run a program at every step."),
     ("loosens-git", 0.65, r"(?i)^config\b.*url\.\W?https?://(?:[^@\s]*@)?(?:[a-fh-z0-9]|g[a-hj-z]|gi[a-su-z])[\w.-]*\S*\.(?:push)?insteadof", "This sends git to another server."),
+    ("loosens-git", 0.65, r"^config\b.*\balias\.\S+\s+!.*(?:curl|wget|\bnc\b|/tmp/|/dev/tcp|base64)", "This makes git run a program at every step."),
     ("loosens-git", 0.55, r"^config\b.*credential\.helper\s+(?:store|!)", "This keeps passwords in a file that anybody can read."),
 )  # fmt: skip
 rows(
@@ -38,6 +39,8 @@ rows(
     ("deletes-on-the-forge", 0.85, r"^(?:repo|project)\s+delete\b", "This deletes a repository on its server."),
     ("deletes-on-the-forge", 0.65, r"^(?:release|secret|variable|ssh-key|gpg-key|environment|ruleset|run)\s+(?:delete|remove)\b", "This deletes what others use."),
     ("deletes-on-the-forge", 0.65, r"^repo\s+archive\b|^(?:issue|pr)\s+delete\b", "This takes away what others use."),
+    ("opens-repository", 0.65, r"^(?:ssh-key|gpg-key)\s+add\b|^repo\s+deploy-key\s+add\b.*(?:--allow-write|-w\b)", "This lets a key in."),
+    ("opens-repository", 0.8, r"^api\b.*\brepos/\S+\s.*(?:private=false|visibility=public)", "This shows a private repository to everybody."),
     ("opens-repository", 0.75, r"^api\b.*(?:-X|--method)[ =]?(?i:put|post|patch)\b.*(?:/protection|/rulesets|/collaborators|/keys|/hooks|/actions/permissions)|^api\b.*(?:/protection|/rulesets|/collaborators|/keys|/hooks)\b.*(?:-X|--method)[ =]?(?i:put|post|patch)\b", "This changes who may do what on the server."),
     ("deletes-on-the-forge", 0.75, r"^api\b.*(?:-X|--method)[ =]?(?i:delete)\b", "This deletes something on the server."),
     ("opens-repository", 0.8, r"^repo\s+edit\b.*--visibility[= ]public", "This shows a private repository to everybody."),

@@ -276,6 +276,10 @@ def _packages(c: Command) -> Iterator[Reach]:
             yield Reach(host_of(word.removeprefix("git+")))
 
 
+_STORES = {"s3": "s3.amazonaws.com", "gs": "storage.googleapis.com", "b2": "backblazeb2.com"}
+_BUCKETS = re.compile(r"(s3|gs|b2)://([^/\s]+)")
+
+
 def _bucket(c: Command) -> Iterator[Reach]:
     words = operands(c, "--include --exclude --filter --acl --profile --region --sse --storage-class --config --transfers")
     paths = [word for word in words if re.match(r"(?:s3|gs|b2|https?)://|[\w-]+:", word)]
@@ -285,7 +289,8 @@ def _bucket(c: Command) -> Iterator[Reach]:
             and words[-1] == path
             and any(verb in words for verb in ("cp", "sync", "mv", "copy", "put", "move", "rsync"))
         )
-        host = host_of(path) if "//" in path else ""
+        bucket = _BUCKETS.match(path)
+        host = f"{bucket[2]}.{_STORES[bucket[1]]}".lower() if bucket else host_of(path) if "//" in path else ""
         yield Reach(host or path.partition(":")[0] + ":", sends, " ".join(words[:-1]) if sends else "")
 
 

@@ -126,7 +126,7 @@ rows(
     "iptables ip6tables nft ufw pfctl firewall-cmd netsh ebtables ipset iptables-restore iptables-legacy",
     ("drops-firewall", 0.85, r"(?:^|\s)(?:-F|--flush|-X)(?:\s|$)|^flush\b|^delete\s+table\b|^(?:--force\s+)?(?:disable|reset)\b|^-d\b|advfirewall\s+set\s+\S+\s+state\s+off|--panic-on", "This takes the firewall down."),
     ("drops-firewall", 0.8, r"-P\s+(?:INPUT|FORWARD|OUTPUT)\s+(?:ACCEPT|DROP)|--set-default-zone=trusted|^default\s+allow\s+incoming", "This opens or closes the machine to everybody."),
-    ("drops-firewall", 0.65, r"^(?:-[AI]\s+INPUT\b.*-j\s+ACCEPT\s*$|allow\s+from\s+any\s*$|allow\s+(?:23|3389|445|5900)\b)", "This lets everybody in."),
+    ("drops-firewall", 0.65, r"^(?:-[AI]\s+INPUT(?:\s+\d+)?\s+-j\s+ACCEPT\s*$|allow\s+from\s+any\s*$|allow\s+(?:23|3389|445|5900)\b)|\b1[-:]65535\b", "This lets everybody in."),
     ("opens-tunnel", 0.65, r"(?i)portproxy\s+add", "This opens a way in from another machine."),
     ("drops-firewall", 0.75, r"-A\s+(?:INPUT|OUTPUT)\s+-j\s+DROP", "This cuts the machine off."),
 )  # fmt: skip
@@ -142,6 +142,8 @@ rows(
     "network",
     "hydra medusa ncrack john hashcat sqlmap nikto masscan zmap msfconsole msfvenom aircrack-ng responder crackmapexec "
     "nuclei gobuster ffuf wpscan bettercap ettercap arpspoof hping3 slowloris mimikatz linpeas.sh linenum.sh impacket-secretsdump "
+    "slowhttptest sslstrip mitm6 wifite reaver mdk4 airodump-ng aireplay-ng airmon-ng commix xsstrike feroxbuster crowbar setoolkit "
+    "beef-xss evilginx sliver-server pupy legion brutespray hcxdumptool torshammer "
     "evil-winrm bloodhound-python kerbrute enum4linux patator dirb",
     ("attacks-others", 0.75, r"", "This is a tool to attack machines."),
 )
@@ -238,7 +240,12 @@ def _(c: Command, s: Setting) -> float:
     )
 
 
-@rule("network", "fetches-from-drops", "This fetches a program from a place where anybody can leave one.", "curl wget")
+@rule(
+    "network",
+    "fetches-from-drops",
+    "This fetches a program from a place where anybody can leave one.",
+    "curl wget aria2c iwr invoke-webrequest start-bitstransfer irm",
+)
 def _(c: Command, s: Setting) -> float:
     for url in c.args:
         if drop(url) and not any(reach.sends for reach in reaches(c)):
@@ -279,6 +286,12 @@ def _(c: Command, s: Setting) -> float:
     """A one-liner of another language that evaluates what it computes."""
     computed = c.words[1:] == ("\ue002code\ue003",) and not any(feed.name == "cat" for feed in c.feeds)
     return 0.55 if computed else 0.0
+
+
+@rule("network", "runs-downloads", "This runs what it downloads, unseen.", "node nodejs bun")
+def _(c: Command, s: Setting) -> float:
+    text = " ".join((*c.args, c.stdin or ""))[:100_000]
+    return 0.7 if re.search(r"\bimport\s*\(?\s*['\"]https?://(?!esm\.sh|cdn\.jsdelivr|unpkg)", text) else 0.0
 
 
 @rule("network", "runs-downloads", "This runs what it downloads, unseen.", "deno bun npx go")

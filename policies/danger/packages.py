@@ -144,6 +144,11 @@ def _(c: Command, s: Setting) -> float:
     return 0.7 if removes and lists and not any(feed.name == "grep" for feed in c.feeds) else 0.0
 
 
+rows(
+    "packages",
+    "go",
+    ("trusts-strangers", 0.65, r"^env\s+-w\b.*(?:-insecure|GOPROXY=\W?http://|GONOSUMCHECK=1|GOINSECURE=)", "This takes packages from a stranger from now on."),
+)  # fmt: skip
 _POPULAR = frozenset({
     *("requests", "urllib3", "setuptools", "numpy", "pandas"),
     *("matplotlib", "tensorflow", "pytorch", "django", "cryptography"),

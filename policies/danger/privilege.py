@@ -91,6 +91,8 @@ def _(c: Command, s: Setting) -> float:
         targets += places(c, operands(c)[-1:], s)
     elif c.name in ("sed", "gsed") and has(c, "-i"):
         targets += places(c, operands(c)[1:], s)
+    elif c.name in ("curl", "wget"):
+        targets += places(c, [path for path in (value(c, "-o", "-O", "--output"),) if path], s)
     if c.name in ("ln", "cp", "install") and any(re.search(r"/systemd/(?:system|user)/\S+\.wants/", found.text) for found in targets):
         return 0.6
     return max((_persistence(c, target) for target in targets), default=0.0)
@@ -120,6 +122,10 @@ def _persistence(c: Command, target: Place) -> float:
         return 0.75
     if re.search(r"(?:^|/)systemd/(?:system|user)/[^/]+\.(?:service|timer)$", text):
         return 0.75 if _ACTIVE.search(content) else 0.35
+    if text.endswith(".vscode/tasks.json") and "folderOpen" in content:
+        return 0.65 if _ACTIVE.search(content) else 0.3
+    if c.name in ("curl", "wget") and re.search(r"^/usr/(?:local/)?share/ca-certificates/|^/etc/pki/ca-trust/", text):
+        return 0.6
     if re.search(r"(?:^|/)\.git/hooks/[\w-]+$", text):
         return 0.65 if _ACTIVE.search(content) else 0.3
     return (
@@ -214,7 +220,13 @@ def _(c: Command, s: Setting) -> float:
 
 rows(
     "privilege",
-    "gdb ptrace reptyr gcore strace",
+    "gdb strace",
+    ("reads-other-programs", 0.45, r"(?:^|\s)(?:-p|--pid|-p\d)\s*\d*", "This looks into a running program's memory."),
+    ("reads-other-programs", 0.65, r"(?:^|\s)(?:-p|--pid|-p\d)\s*.*(?:ssh|gpg|keyring|sudo|passwd|login|vault|dump\s+memory|gcore|generate-core)|(?:^|\s)(?:-p|--pid)[ =]1\b", "This looks into a running program's memory."),
+)
+rows(
+    "privilege",
+    "ptrace reptyr gcore",
     ("reads-other-programs", 0.55, r"(?:^|\s)(?:-p|--pid|-p\d)\s*\d*", "This looks into a running program's memory."),
 )
 rows(
@@ -248,6 +260,12 @@ rows(
     "xattr",
     ("lowers-guard", 0.5, r"-[a-z]*d[a-z]*\s+com\.apple\.quarantine", "This lets a downloaded program run unchecked."),
 )
+rows("privilege", "aa-teardown aa-disable", ("lowers-guard", 0.8, r"", "This turns off what keeps the machine safe."))
+rows(
+    "privilege",
+    "security trust certutil",
+    ("lowers-guard", 0.65, r"^add-trusted-cert\b|^anchor\s+(?:--store\s+)?\S|(?i)-addstore\b", "This makes the machine trust whoever has this certificate."),
+)  # fmt: skip
 rows(
     "privilege",
     "vssadmin wbadmin wmic diskshadow tmutil",

@@ -10,7 +10,7 @@ from lockgate.policies.shell.model import Command, known
 _CORE = (
     r"(?:sshd?|systemd[\w-]*|init|dbus(?:-daemon)?|NetworkManager|networking|network|systemd-networkd|systemd-resolved|auditd|"
     r"rsyslog|syslog(?:-ng)?|ufw|firewalld|iptables|nftables|fail2ban|apparmor|cron|crond|falcon-sensor|osqueryd?|clamav[\w-]*|"
-    r"crowdstrike|wazuh-agent|polkit|launchd|loginwindow|kubelet|containerd|dockerd?|"
+    r"crowdstrike|wazuh-agent|polkit|launchd|loginwindow|kubelet|"
     r"explorer|lsass|WinDefend|mdatp|sentinelone)"
 )
 
@@ -91,7 +91,8 @@ rows(
         r"^" + _CORE + r"\s+stop\b",
         "This stops what keeps the machine reachable, safe or at work.",
     ),
-    ("stops-services", 0.65, r"^(?:-\S+\s+)*(?:disable|mask|kill)\s+(?:-\S+\s+)*(?:\S+\s+)*(?:mysqld?|mariadb|postgres(?:ql)?(?:@\S+)?|mongod|redis(?:-server)?)(?:\.service)?(?:\s|$)", "This stops a database."),
+    ("stops-services", 0.65, r"^(?:-\S+\s+)*(?:disable|mask|kill)\s+(?:-\S+\s+)*(?:\S+\s+)*(?:mysqld?|mariadb|postgres(?:ql)?(?:@\S+)?|mongod|redis(?:-server)?|docker|containerd)(?:\.service|\.socket)?(?:\s|$)", "This stops a database."),
+    ("stops-services", 0.7, r"^(?:unload|bootout)\b.*/System/Library/Launch", "This stops what keeps the machine safe or at work."),
     ("stops-services", 0.7, r"^(?:stop|disable|mask)\s+(?:-\S+\s+)*(?:'?\*|--all)", "This stops everything."),
 )
 rows(
@@ -118,8 +119,14 @@ rows(
 )
 rows(
     "processes",
-    "stress stress-ng hping3 slowloris goldeneye",
+    "hping3 slowloris goldeneye",
     ("exhausts-machine", 0.65, r".", "This loads a machine until nothing else gets through."),
+)
+rows(
+    "processes",
+    "stress stress-ng",
+    ("exhausts-machine", 0.45, r".", "This loads a machine."),
+    ("exhausts-machine", 0.65, r"(?:^|\s)(?:-[a-zA-Z]\s*0\b|--[\w-]+[ =]0\b|--all|-a\b|--sequential|--vm-bytes[ =](?:9\d|100)%|^[^t]*$)", "This loads a machine until nothing else gets through."),
 )
 
 

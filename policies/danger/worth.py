@@ -105,6 +105,8 @@ def _drive(parts: tuple[str, ...], recursive: bool) -> float:
     if first in ("windows", "program files", "program files (x86)", "programdata", "recovery", "boot"):
         free = len(parts) > 1 and parts[1].lower() in ("temp", "tmp", "softwaredistribution", "prefetch")
         return 0.15 if free else 0.95 if recursive else 0.8
+    if recursive and re.match(r"backups?$|data$|documents$", first):
+        return 0.65
     return 0.1 if _built(parts[-1]) or first in ("temp", "tmp") else (0.6 if len(parts) < 2 else 0.3) if recursive else (0.55 if len(parts) < 2 else 0.2)
 
 
@@ -114,7 +116,8 @@ def _system(parts: tuple[str, ...], rest: str, recursive: bool) -> float:
     if parts[0] in ("opt", "srv", "mnt", "media", "Volumes", "snap"):
         return (0.7 if len(parts) < 4 else 0.4) if recursive else 0.4
     if parts[:2] == ("usr", "local"):
-        return (0.9 if len(parts) == 2 else 0.75 if len(parts) == 3 else 0.5) if recursive else 0.35
+        own = len(parts) > 2 and parts[2] not in ("bin", "lib", "lib64", "sbin", "share", "etc", "include", "src", "*")
+        return (0.9 if len(parts) == 2 else 0.45 if own else 0.75 if len(parts) == 3 else 0.5) if recursive else 0.35
     if parts[:2] == ("var", "www"):
         return 0.75 if recursive and not _built(parts[-1]) else 0.35
     if not recursive and re.search(r"\.log(?:\.\w+)*$", parts[-1]) and len(parts) > 3:
@@ -144,7 +147,7 @@ def _home(parts: tuple[str, ...], recursive: bool) -> float:
         if parts[0] in (".config", ".local", "Downloads", "Library") and len(parts) > 2:
             return 0.3
         if recursive:
-            return 0.85 if len(parts) < 3 else 0.5
+            return 0.85 if len(parts) < 3 else 0.5 if first in (".ssh", ".gnupg", ".aws", ".kube", "Documents", "Pictures") else 0.45
         if len(parts) == 2 and "*" in parts[1] and first not in (".config", ".local", "Downloads", "Library"):
             return 0.8 if first.startswith(".") else 0.6
         return 0.8 if first in (".ssh", ".gnupg", ".aws") else 0.35

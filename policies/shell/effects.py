@@ -97,10 +97,10 @@ class Effects(Redirector):
         if name in ("tee",):
             for arg in args:
                 self._written(Redirect(kind="write", target=arg), output, [*command.feeds, command])
-        elif name in ("curl", "wget", "aria2c", "http", "fetch", "iwr", "irm", "invoke-webrequest", "invoke-restmethod"):
+        elif name in ("curl", "wget", "aria2c", "http", "fetch", "iwr", "irm", "invoke-webrequest", "invoke-restmethod", "start-bitstransfer"):
             for target in _download_targets(command):
                 self._written(Redirect(kind="write", target=target), None, [command])
-        elif name in ("screencapture", "scrot", "import", "arecord") and args:
+        elif name in ("screencapture", "scrot", "import", "arecord", "ffmpeg") and args:
             self._written(Redirect(kind="write", target=args[-1]), None, [command])
         elif name == "git" and "clone" in args[:1]:
             self._cloned(command, args)
@@ -155,6 +155,8 @@ def _folder(path: str) -> str:
 
 def _download_targets(command: Command) -> Iterator[str]:
     args = command.args
+    if command.name == "start-bitstransfer":
+        yield from [arg for arg in args if not arg.startswith("-")][1:2]
     for at, arg in enumerate(args):
         if (
             arg in ("-o", "--output", "-O", "--output-document", "-OutFile", "-outfile")

@@ -44,7 +44,7 @@ def _option(command: Command, *options: str) -> str:
 def _made(command: Command, files: Files) -> Iterator[Inner]:
     own = _option(command, "-f", "--file", "--makefile", "--justfile")
     names = (own,) if own else ("Makefile", "makefile", "GNUmakefile", "justfile", "Justfile")
-    text = _file(command, files, names, _option(command, "-C", "--directory"))
+    text = command.stdin if own == "-" else _file(command, files, names, _option(command, "-C", "--directory"))
     if text is None:
         return
     values = dict(_SET.findall(text)) | dict(arg.split("=", 1) for arg in command.args if "=" in arg and arg[0] != "-")

@@ -43,6 +43,8 @@ _TOKEN = re.compile(
     |(?P<mark>.)""",
     re.DOTALL | re.VERBOSE,
 )
+_TAKEN = re.compile(r"\{([^{}]*)\}\s*=\s*(?:await\s+)?\w")
+_RENAMED = re.compile(r"(\w+)\s*:\s*(\w+)")
 _LAST = re.compile(r"\.|::|->|\?\.")
 _ESCAPED = re.compile(r"\\(x[0-9A-Fa-f]{2}|u[0-9A-Fa-f]{4}|.)", re.DOTALL)
 _EVALUATED = {"javascript": "javascript", "perl": "perl", "ruby": "ruby", "php": "php", "python": "python"}
@@ -121,6 +123,7 @@ class _Calls:
     def __init__(self, text: str, tokens: Sequence[_Token], language: str, doings: Doings) -> None:
         self._text, self._tokens, self._language, self._doings = text, tokens, language, doings
         self._names: dict[str, Value] = {}
+        self._aliases = {new: old for given in _TAKEN.findall(text) for old, new in _RENAMED.findall(given)}
         self._deeds = {**_COMMON, **_OF.get(language, {})}
 
     def read(self) -> None:
@@ -135,7 +138,7 @@ class _Calls:
             self._names[token.value] = None
         if self._mark(at + 1) == "=" and self._mark(at + 2) not in ("=", ">", "~"):
             self._names[token.value], _ = self._value(at + 2)
-        called = _LAST.split(token.value)[-1]
+        called = self._aliases.get(token.value) or _LAST.split(token.value)[-1]
         does = self._deeds.get(token.value) or self._deeds.get(called)
         if does is None or self._is_regex(at, token.value, called):
             return

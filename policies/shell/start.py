@@ -278,7 +278,7 @@ class Starter(Effects):
 
     def _from_file(self, command: Command) -> Iterator[Inner]:
         """What runs where the command is, or is given, a file that the same script has written."""
-        if self.scope.files:
+        if self.scope.files or command.stdin is not None:
             yield from recipes(command, self.scope.files)
         where = self._ran_file(command.words) if command.words else None
         text = self.scope.files[where] if where is not None else None
