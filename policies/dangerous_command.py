@@ -126,13 +126,13 @@ class Shared:
         """What is found in the call's command; what it writes is remembered."""
         known, cwd = files.named_in(command), folder_of(call)
         found = judged(command, self._options, cwd, known) if known else self._remembered(command, cwd)
-        files.note(call, {path: text for path, text in found.script.files.items() if path not in known or known[path] != text})
+        files.note(
+            call, {path: text for path, text in found.script.files.items() if path not in known or known[path] != text}
+        )
         return found.findings
 
 
-def judged(
-    command: str, options: Options, cwd: str = "", files: Mapping[str, str | None] | None = None
-) -> Judgement:
+def judged(command: str, options: Options, cwd: str = "", files: Mapping[str, str | None] | None = None) -> Judgement:
     """A command judged as the options say: what they allow is left out, what they deny is added."""
     setting = Setting(workspace=options.workspace)
     found = judge(command, packs=options.packs, setting=setting, cwd=cwd, files=files)

@@ -94,7 +94,9 @@ def _names(path: str, command: str) -> Iterator[str]:
         yield f"~/{path[home.end() :]}"
     if path.startswith(HERE):
         ending = path.removeprefix(f"{HERE}/")
-        yield from (found[0] for found in re.finditer(rf"(?<![^\s'\"=]){_ABSOLUTE}{re.escape(ending)}(?![^\s'\";|&])", command))
+        yield from (
+            found[0] for found in re.finditer(rf"(?<![^\s'\"=]){_ABSOLUTE}{re.escape(ending)}(?![^\s'\";|&])", command)
+        )
 
 
 _ABSOLUTE = r"[~/][^\s'\";|&]*/"

@@ -35,7 +35,11 @@ def _cloud(programs: str, *table: tuple[str, float, str, str]) -> None:
                 return 0.0
             if not compiled.search(text) or _practice(c):
                 return 0.0
-            return min(score, 0.45) if name in ("deletes-in-the-cloud", "destroys-infrastructure") and practice(text) else score
+            return (
+                min(score, 0.45)
+                if name in ("deletes-in-the-cloud", "destroys-infrastructure") and practice(text)
+                else score
+            )
 
         rule("cloud", name, why, programs)(judge)
 
@@ -89,9 +93,13 @@ _cloud(
     "rclone mc s3cmd azcopy b2 restic borg duplicity s5cmd",
     ("deletes-in-the-cloud", 0.75, r"^(?:purge|delete|deletefile|rmdirs|cleanup|del|rb|rm|remove|forget|prune|delete-bucket|delete-file-version|repo\s+delete)\b(?!.*--older-than)", _GONE),
 )  # fmt: skip
+
+
 @rule("cloud", "deletes-in-the-cloud", "This removes what runs in a cluster.", "helm argocd flux istioctl velero")
 def _(c: Command, s: Setting) -> float:
-    if not re.search(r"^(?:uninstall|delete|del|un)\b|^app\s+delete|^backup\s+delete|\suninstall\b", line(c)) or _practice(c):
+    if not re.search(
+        r"^(?:uninstall|delete|del|un)\b|^app\s+delete|^backup\s+delete|\suninstall\b", line(c)
+    ) or _practice(c):
         return 0.0
     return 0.4 if practice(" ".join(c.args), own=True) else 0.7
 

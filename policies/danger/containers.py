@@ -78,10 +78,14 @@ def _(c: Command, s: Setting) -> float:
         elif plain.endswith("docker.sock"):
             worst = max(worst, 0.45 if re.search(_DOCKER_TOOLS, text) else 0.6)
         elif re.search(r"^(?:~|\$HOME)$|\.(?:ssh|aws|kube|gnupg)\b", plain):
-            vendor = re.search(r":ro\b", text) and re.search(r"amazon/aws-cli|google/cloud-sdk|hashicorp/|mcr\.microsoft\.com/azure-cli|bitnami/kubectl", text)
+            vendor = re.search(r":ro\b", text) and re.search(
+                r"amazon/aws-cli|google/cloud-sdk|hashicorp/|mcr\.microsoft\.com/azure-cli|bitnami/kubectl", text
+            )
             worst = max(worst, 0.4 if vendor else 0.6)
     if re.search(r"--privileged(?:\s|=true|$)", text):
-        worst = max(worst, 0.45 if re.search(r"binfmt|(?:^|[\s/])(?:docker:\S*dind|kind|k3s|buildkit|dind)\b", text) else 0.7)
+        worst = max(
+            worst, 0.45 if re.search(r"binfmt|(?:^|[\s/])(?:docker:\S*dind|kind|k3s|buildkit|dind)\b", text) else 0.7
+        )
     if re.search(r"--cap-add[ =](?:ALL|SYS_ADMIN|SYS_PTRACE|SYS_MODULE|DAC_READ_SEARCH)", text, re.IGNORECASE):
         worst = max(worst, 0.65)
     if re.search(
@@ -97,7 +101,9 @@ def _(c: Command, s: Setting) -> float:
     return 0.8 if c.name == "nsenter" and re.search(r"(?:-t|--target)[ =]?1\b", line(c)) else 0.0
 
 
-_KNOWN_MANIFESTS = re.compile(r"(?:^|\.)(?:github\.com|githubusercontent\.com|k8s\.io|kubernetes\.io|googleapis\.com|istio\.io|gitlab\.com)$")
+_KNOWN_MANIFESTS = re.compile(
+    r"(?:^|\.)(?:github\.com|githubusercontent\.com|k8s\.io|kubernetes\.io|googleapis\.com|istio\.io|gitlab\.com)$"
+)
 _KINDS = r"(?:deploy(?:ment)?s?|statefulsets?|sts|daemonsets?|ds|services?|svc|secrets?|ingress\w*|configmaps?|cm|cronjobs?|hpa|rs|replicasets?|serviceaccounts?|sa)"
 
 
@@ -113,8 +119,14 @@ def _(c: Command, s: Setting) -> float:
         return 0.0
     if c.name in ("k3s", "microk8s"):
         text = re.sub(r"^kubectl\s+", "", text)
-    own = practice(text, own=True) and not re.search(r"\b(?:nodes?|pv|crds?|clusterrole\w*|--all-namespaces|-A)\b", text)
-    if re.match(r"delete\b", text) and own and not re.search(r"\b(?:namespaces?|ns|project)\s+(?:dev|development)(?:\s|$)", text):
+    own = practice(text, own=True) and not re.search(
+        r"\b(?:nodes?|pv|crds?|clusterrole\w*|--all-namespaces|-A)\b", text
+    )
+    if (
+        re.match(r"delete\b", text)
+        and own
+        and not re.search(r"\b(?:namespaces?|ns|project)\s+(?:dev|development)(?:\s|$)", text)
+    ):
         return 0.4
     if re.match(r"delete\b", text):
         if re.search(r"\bprod", text):
@@ -126,7 +138,9 @@ def _(c: Command, s: Setting) -> float:
             text,
         ):
             return 0.85
-        if any(re.match(r"get\b", line(f)) and not re.search(r"\s-l\b|--selector", line(f)) for f in c.feeds) and not chosen(c):
+        if any(
+            re.match(r"get\b", line(f)) and not re.search(r"\s-l\b|--selector", line(f)) for f in c.feeds
+        ) and not chosen(c):
             return 0.65
         return 0.6 if re.search(rf"\s{_KINDS}[\s/]", text) else 0.45 if re.search(r"\s-[fk]\s", text) else 0.35
     if re.match(r"(?:drain|replace\b.*--force|config\s+delete|adm\s+drain)", text):

@@ -80,6 +80,8 @@ def _(c: Command, s: Setting) -> float:
 
 
 rows("database", "dropuser", ("destroys-data", 0.65, r".", "This deletes a database's user."))
+
+
 @rule("database", "destroys-data", "This deletes what is there before it writes.", "pg_restore mongorestore")
 def _(c: Command, s: Setting) -> float:
     drops = has(c, "--clean", "--drop") or (c.name == "pg_restore" and has(c, "-c") and has(c, "-d"))
@@ -97,7 +99,9 @@ rows(
     "pg_dropcluster pg_resetwal",
     ("destroys-data", 0.85, r"^(?:[^-]|-[^nV?-]|--[^dhv])", "This deletes a whole database server's data."),
 )
-_OBJECTS = re.compile(r"\b(?:delete_all|destroy_all|truncate_tables|drop_all)\b|objects\.all\(\)\.delete\(\)|objects\.filter\(\)\.delete\(\)|deleteMany\(\s*\{?\s*\}?\s*\)")
+_OBJECTS = re.compile(
+    r"\b(?:delete_all|destroy_all|truncate_tables|drop_all)\b|objects\.all\(\)\.delete\(\)|objects\.filter\(\)\.delete\(\)|deleteMany\(\s*\{?\s*\}?\s*\)"
+)
 """What deletes everything by a program's own objects."""
 _TOOLS = (
     ("destroys-data", 0.75, r"(?:^|\s)(?:db:(?:drop|reset|purge|migrate:reset|schema:load|wipe|schema:drop|setup:force|truncate_all|fresh|nuke)|db\s+reset)\b", "This deletes the whole database."),
@@ -144,7 +148,11 @@ _WIPES = re.compile(r"(?i)(?:^|[\W_])(?:drop|wipe|nuke|truncate|destroy|purge|de
 def _(c: Command, s: Setting) -> float:
     files = [value(c, "-f", "--file"), *(r.target for r in c.redirects if r.kind == "read")]
     files += [arg for feed in c.feeds if feed.name == "cat" for arg in feed.args]
-    return 0.55 if c.stdin is None and any(_WIPES.search(name) for name in files if name.endswith(".sql")) and not _practice(c) else 0.0
+    return (
+        0.55
+        if c.stdin is None and any(_WIPES.search(name) for name in files if name.endswith(".sql")) and not _practice(c)
+        else 0.0
+    )
 
 
 @rule("database", "destroys-data", "This empties a store of keys.", "redis-cli valkey-cli keydb-cli memcached-cli nc")

@@ -10,7 +10,21 @@ from lockgate.policies.shell.model import Command, known
 _DEVICE = r"/dev/(?:sd|hd|vd|xvd|nvme|mmcblk|r?disk|mapper/|md|dm-|nbd|<|\$|\*)"
 _MAKERS = "mkfs mkswap mke2fs mkntfs mkdosfs newfs wipefs blkdiscard badblocks sgdisk sfdisk fdisk cfdisk parted gdisk pvcreate"
 _FILESYSTEMS = " ".join(
-    f"mkfs.{kind} newfs_{kind}" for kind in (*("apfs", "hfs", "msdos"), "ext2", "ext3", "ext4", "xfs", "btrfs", "vfat", "fat", "ntfs", "f2fs", "exfat", "minix")
+    f"mkfs.{kind} newfs_{kind}"
+    for kind in (
+        *("apfs", "hfs", "msdos"),
+        "ext2",
+        "ext3",
+        "ext4",
+        "xfs",
+        "btrfs",
+        "vfat",
+        "fat",
+        "ntfs",
+        "f2fs",
+        "exfat",
+        "minix",
+    )
 )
 
 

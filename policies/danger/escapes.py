@@ -10,7 +10,28 @@ from lockgate.policies.shell.model import Command
 
 _ROOT = ("sudo", "doas", "pkexec")
 _REPLS = r"python[\d.]*|ipython3?|node|irb|lua[\d.]*|php|perl|ruby|gdb|expect|tclsh|script|vi|vim|nvim|emacs|nano"
-_HOSTS = ("find", "awk", "gawk", "mawk", "nawk", "vi", "vim", "nvim", "ex", "ed", "less", "more", "man", "tar", "git -c", "nmap", "perl", "ruby", "lua", "php")
+_HOSTS = (
+    "find",
+    "awk",
+    "gawk",
+    "mawk",
+    "nawk",
+    "vi",
+    "vim",
+    "nvim",
+    "ex",
+    "ed",
+    "less",
+    "more",
+    "man",
+    "tar",
+    "git -c",
+    "nmap",
+    "perl",
+    "ruby",
+    "lua",
+    "php",
+)
 """Programs that nobody starts a shell from, unless they are all that may be started."""
 
 

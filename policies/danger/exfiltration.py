@@ -3,89 +3,12 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 
+from lockgate.policies.danger.carried import carried as carried_by
 from lockgate.policies.danger.hosts import Reach, drop, here, is_address, local, reaches, unknown_host
-from lockgate.policies.danger.rules import Setting, has, line, operands, places, read_by, rows, rule, value
-from lockgate.policies.danger.secret_places import secret
+from lockgate.policies.danger.rules import Setting, has, line, operands, places, rows, rule
+from lockgate.policies.danger.secret_reads import SEARCHERS, secrets_read
 from lockgate.policies.shell.model import UNSET, Command, shown
-from lockgate.policies.shell.paths import Place
-
-_READERS = frozenset({
-    *("cat", "less", "more", "head", "tail", "base64", "xxd", "od"),
-    *("hexdump", "strings", "tac", "nl", "cp", "scp", "tar", "zip"),
-    *("rsync", "gzip", "bzip2", "xz", "7z", "openssl", "vim", "vi"),
-    *("nano", "view", "bat", "awk", "sed", "cut", "sort", "uniq"),
-    *("dd", "tee", "mv", "ln", "rev", "tr", "paste"),
-    *("fold", "split", "pbcopy", "xclip", "xsel", "base32", "uuencode", "curl"),
-    *("wget", "nc", "sftp", "source", ".", "gpg", "type"),
-    *("get-content", "gc", "emacs", "python", "jq", "yq", "sqlite3", "strace"),
-    *("s3cmd", "s5cmd", "mc", "azcopy", "b2", "docker", "read"),
-    *("gh", "ssh-add", "install", "cpio", "perl", "aws", "gsutil"),
-    *("rclone", "file-roller", "diff", "cmp", "expand", "pr", "iconv"),
-})  # fmt: skip
-_SEARCHERS = frozenset({"grep", "egrep", "rg", "ag", "ack", "fgrep", "zgrep"})
-
-
-def secrets_read(c: Command, s: Setting) -> Iterator[tuple[Place, str, float]]:
-    """The places with secrets that the command reads, what they are, and how bad that is."""
-    paths: list[str] = []
-    if c.name in _READERS:
-        paths += [word.removeprefix("@") for word in _words(c)]
-        if c.name in ("ssh-add",) or (c.name == "tee" and not c.redirects):
-            paths = []
-    elif c.name in _SEARCHERS:
-        patterns = 0 if has(c, "-e", "--regexp", "-f") else 1
-        paths += operands(c, "-e --regexp -A -B -C -m --include --exclude --exclude-dir -g -t -f --max-depth")[
-            patterns:
-        ]
-    for found in (*places(c, paths, s), *read_by(c, s)):
-        if (what := secret(found)) is not None:
-            yield found, *what
-
-
-def _words(c: Command) -> Iterator[str]:
-    if c.name == "curl":
-        for reach in reaches(c):
-            yield from (part.partition("@")[2] or part for part in reach.data.split() if "@" in part or "/" in part)
-        yield from (arg.removeprefix("file://") for arg in c.args if arg.startswith("file://"))
-        upload = value(c, "-T", "--upload-file")
-        yield from [upload] if upload else []
-        return
-    if c.name in ("cp", "mv", "ln", "install") and len(operands(c)) > 1:
-        yield from operands(c)[:-1]
-        return
-    if c.name in ("scp", "rsync", "sftp"):
-        yield from operands(c, "-i -F -P -o -e -J -l -c -S --exclude --include --filter --exclude-from")[:-1]
-        return
-    if c.name == "gh":
-        yield from operands(c)[2:] if operands(c)[:2] == ["gist", "create"] else ()
-        return
-    if c.name == "openssl":
-        yield from (
-            c.args[at + 1]
-            for at, arg in enumerate(c.args[:-1])
-            if arg in ("-in",) and c.args[0] not in ("x509", "req", "verify", "s_client") and "-pubout" not in c.args
-        )
-        return
-    if c.name in ("python", "node"):
-        return
-    if c.name == "wget":
-        yield from [value(c, "--post-file", "--body-file")] if value(c, "--post-file", "--body-file") else []
-        return
-    if c.name in ("sed", "awk", "jq", "yq", "perl"):
-        yield from operands(c, "-e -f -F -v --arg --argjson")[(0 if has(c, "-e", "-f") else 1) :]
-        return
-    if c.name == "docker":
-        yield from (word.partition(":")[2] or word for word in (operands(c)[1:2] if c.args[:1] == ("cp",) else ()))
-        return
-    if c.name == "dd":
-        yield from (arg[3:] for arg in c.args if arg.startswith("if="))
-        return
-    if c.name == "tar":
-        yield from operands(c, "-f --file -C --exclude --directory")
-        return
-    yield from operands(c, "-n -c -s -w -l -j -N")
 
 
 @rule("exfiltration", "reads-secrets", "This reads keys, passwords or other credentials.")
@@ -96,74 +19,13 @@ def _(c: Command, s: Setting) -> float:
     worst = max(score for _, _, score in found)
     if c.name in ("cp", "mv", "install", "ln") and worst < 0.8:
         return 0.0
-    if c.name in _SEARCHERS and worst < 0.5:
+    if c.name in SEARCHERS and worst < 0.5:
         return worst * 0.6
     if c.name in ("sed", "perl") and has(c, "-i"):
         return worst * 0.6
     if c.name in (".", "source", "diff", "cmp", "vim", "vi", "nano"):
         return worst * 0.8 if worst < 0.6 else worst
     return worst
-
-
-_STORES = ("psql", "mysql", "mariadb", "sqlite3", "mongosh", "mongo", "redis-cli", "bq", "clickhouse-client", "duckdb")
-_DUMPERS = ("tar", "zip", "mysqldump", "pg_dump", "pg_dumpall", "mongodump", "gpg", "history", "security")
-
-
-def _carried(c: Command, s: Setting) -> float:
-    """How secret what the command gets from others is, 0 to 1."""
-    worst = 0.0
-    for feed in c.feeds:
-        worst = max([worst, *(score for _, _, score in secrets_read(feed, s))])
-        if feed.name in ("env", "printenv", "set", "export", "declare") and (
-            not operands(feed) or feed.name == "printenv"
-        ):
-            worst = max(worst, 0.6)
-        if feed.name in ("tar", "zip", "rsync", "cpio"):
-            worst = max(worst, _archived(feed, s))
-        if feed.name in _READERS and any(arg.endswith("/etc/passwd") for arg in feed.args):
-            worst = max(worst, 0.5)
-        if feed.name in _STORES and not re.search(r"\bselect\s+(?:1|version|now|count)\b", line(feed), re.IGNORECASE):
-            worst = max(worst, 0.5)
-        if feed.name in ("sops", "vault", "pass", "op", "doppler", "bw", "age", "gopass", "secret-tool") or (
-            feed.name in ("aws", "gcloud", "az", "kubectl") and re.search(r"secret|get-parameter|print-access-token|keyvault", line(feed))
-        ):
-            worst = max(worst, 0.6)
-        if feed.name in ("aws", "gsutil", "gcloud") and re.match(r"(?:s3\s+cp\s+s3://\S+\s+-|cat\b|storage\s+cat)", line(feed)):
-            worst = max(worst, 0.5)
-        if feed.name == "ffmpeg" and re.search(r"avfoundation|x11grab|pulse|alsa|dshow|gdigrab", line(feed)):
-            worst = max(worst, 0.6)
-        if feed.name in ("pbpaste", "screencapture", "scrot", "xclip", "xsel", "wl-paste", "get-clipboard", "import", "arecord"):
-            worst = max(worst, 0.6)
-        if feed.name in _DUMPERS or (feed.name == "docker" and feed.args[:1] in (("save",), ("export",))):
-            worst = max(worst, 0.5)
-        if feed.name == "git" and re.match(r"(?:archive|bundle|log\b.*-p|diff|show|config)\b", line(feed)):
-            worst = max(worst, 0.5)
-        if feed.name in (
-            "whoami",
-            "hostname",
-            "id",
-            "uname",
-            "ifconfig",
-            "ip",
-            "ps",
-            "netstat",
-            "last",
-            "w",
-            "pwd",
-            "cat",
-            "ls",
-            "find",
-        ):
-            worst = max(worst, 0.3)
-    return worst
-
-
-def _archived(feed: Command, s: Setting) -> float:
-    """How much of a machine an archive holds."""
-    for found in places(feed, operands(feed, "-C --exclude --directory"), s):
-        if (found.anchor == "~" and len(found.parts) < 1) or (found.anchor == "/" and len(found.parts) < 2):
-            return 0.7
-    return 0.0
 
 
 def _secret_words(text: str) -> bool:
@@ -202,7 +64,7 @@ _RAW = (
 
 
 def _sent(c: Command, reach: Reach, s: Setting) -> float:
-    carried = _carried(c, s)
+    carried = carried_by(c, s)
     own = max((score for _, _, score in secrets_read(c, s)), default=0.0)
     urls = [arg for arg in c.args if drop(arg)]
     if c.name in ("dig", "nslookup", "host", "ping", "drill", "whois", "resolvectl", "traceroute", "kdig"):
@@ -334,7 +196,11 @@ def _(c: Command, s: Setting) -> float:
 
 @rule("exfiltration", "shows-secrets", "This shows credentials that the environment holds.", "grep egrep rg awk sed")
 def _(c: Command, s: Setting) -> float:
-    if not c.feeds or c.feeds[-1].name not in ("env", "printenv", "set", "export", "declare") or has(c, "-c", "-q", "-v"):
+    if (
+        not c.feeds
+        or c.feeds[-1].name not in ("env", "printenv", "set", "export", "declare")
+        or has(c, "-c", "-q", "-v")
+    ):
         return 0.0
     wanted = " ".join(operands(c, "-e -A -B -C -m"))
     return 0.55 if re.search(r"(?i)secret|token|passw|api_?key|\bkey\b|credential", wanted) else 0.0

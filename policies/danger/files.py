@@ -6,8 +6,8 @@ import re
 
 from lockgate.policies.danger.rules import Setting, has, line, operands, places, read_by, rule, value, written
 from lockgate.policies.danger.worth import deletion, overwriting
+from lockgate.policies.shell.finders import found_by
 from lockgate.policies.shell.model import HERE, SOME, UNSET, Command, known, some
-from lockgate.policies.shell.runners import found_by
 
 _DELETE = "rm unlink shred srm rimraf trash-empty del rd rmdir remove-item ri erase gio"
 
@@ -155,7 +155,11 @@ def _(c: Command, s: Setting) -> float:
 @rule("files", "takes-ownership", "This changes who owns files of the system.", "chown chgrp takeown")
 def _(c: Command, s: Setting) -> float:
     if c.name == "takeown":
-        return 0.7 if re.search(r"(?i)/r\b", line(c)) and re.search(r"(?i)windows|program files|\bc:[\\/]*(?:\s|$)", line(c)) else 0.0
+        return (
+            0.7
+            if re.search(r"(?i)/r\b", line(c)) and re.search(r"(?i)windows|program files|\bc:[\\/]*(?:\s|$)", line(c))
+            else 0.0
+        )
     words = operands(c, "--from --reference")
     recursive = has(c, "-R", "--recursive")
     worth = max((deletion(one, recursive=True) for one in places(c, words[1:], s)), default=0.0)

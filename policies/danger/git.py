@@ -61,7 +61,11 @@ rows(
 def _(c: Command, s: Setting) -> float:
     if not re.match(r"(?:branch\b.*\s(?:-D|-df|-d -f|--delete --force)|push\b.*\s(?:-d|--delete))", line(c)):
         return 0.0
-    lists = [feed for feed in c.feeds if feed.name == "git" and re.match(r"(?:branch|for-each-ref|ls-remote|tag)", line(feed))]
+    lists = [
+        feed
+        for feed in c.feeds
+        if feed.name == "git" and re.match(r"(?:branch|for-each-ref|ls-remote|tag)", line(feed))
+    ]
     told = " ".join(map(str, c.feeds))
     return 0.65 if lists and not re.search(r"--merged|gone\]|--list|refs/heads/\w", told) and not chosen(c) else 0.0
 

@@ -281,7 +281,9 @@ _BUCKETS = re.compile(r"(s3|gs|b2)://([^/\s]+)")
 
 
 def _bucket(c: Command) -> Iterator[Reach]:
-    words = operands(c, "--include --exclude --filter --acl --profile --region --sse --storage-class --config --transfers")
+    words = operands(
+        c, "--include --exclude --filter --acl --profile --region --sse --storage-class --config --transfers"
+    )
     paths = [word for word in words if re.match(r"(?:s3|gs|b2|https?)://|[\w-]+:", word)]
     for path in paths:
         sends = (

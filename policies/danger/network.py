@@ -55,9 +55,18 @@ def _(c: Command, s: Setting) -> float:
         reads_data = code is not None and known(code[1])
         if reads_data or not runs:
             return 0.0
-    elif name in ("eval", ".", "source", "iex", "invoke-expression", "exec", "start-process", "start", "saps", "invoke-item") or (
-        c.words and ("/" in c.words[0] or c.words[0].startswith(SOME)) and not c.piped
-    ):
+    elif name in (
+        "eval",
+        ".",
+        "source",
+        "iex",
+        "invoke-expression",
+        "exec",
+        "start-process",
+        "start",
+        "saps",
+        "invoke-item",
+    ) or (c.words and ("/" in c.words[0] or c.words[0].startswith(SOME)) and not c.piped):
         pass
     else:
         return 0.0
@@ -150,7 +159,12 @@ rows(
 rows(
     "network",
     "certutil bitsadmin mshta regsvr32",
-    ("runs-hidden-code", 0.6, r"(?i)-decode(?:hex)?\b.*\.(?:exe|dll|ps1|bat|js|vbs|scr)\b", "This unpacks a program that was hidden."),
+    (
+        "runs-hidden-code",
+        0.6,
+        r"(?i)-decode(?:hex)?\b.*\.(?:exe|dll|ps1|bat|js|vbs|scr)\b",
+        "This unpacks a program that was hidden.",
+    ),
     (
         "fetches-from-drops",
         0.7,

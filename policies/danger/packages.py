@@ -135,7 +135,12 @@ def _(c: Command, s: Setting) -> float:
     return 0.7 if lists and re.search(r"trusted=yes|gpgcheck=0|http://\d", told) else 0.0
 
 
-@rule("packages", "removes-everything-installed", "This removes every package.", "pip pip3 brew npm apt apt-get uv conda mamba")
+@rule(
+    "packages",
+    "removes-everything-installed",
+    "This removes every package.",
+    "pip pip3 brew npm apt apt-get uv conda mamba",
+)
 def _(c: Command, s: Setting) -> float:
     removes = re.search(r"\b(?:uninstall|remove|purge|rm)\b", line(c))
     if c.name in ("conda", "mamba"):

@@ -32,7 +32,12 @@ rows(
 rows(
     "privilege",
     "timedatectl date",
-    ("changes-clock", 0.5, r"^(?:set-time(?:\s|$)|set-ntp\s+(?:false|0))|^(?:-s|--set)\b", "This changes the machine's clock."),
+    (
+        "changes-clock",
+        0.5,
+        r"^(?:set-time(?:\s|$)|set-ntp\s+(?:false|0))|^(?:-s|--set)\b",
+        "This changes the machine's clock.",
+    ),
 )
 rows("privilege", "chpasswd", ("changes-users", 0.75, r"", "This sets somebody's password."))
 rows(
@@ -93,7 +98,9 @@ def _(c: Command, s: Setting) -> float:
         targets += places(c, operands(c)[1:], s)
     elif c.name in ("curl", "wget"):
         targets += places(c, [path for path in (value(c, "-o", "-O", "--output"),) if path], s)
-    if c.name in ("ln", "cp", "install") and any(re.search(r"/systemd/(?:system|user)/\S+\.wants/", found.text) for found in targets):
+    if c.name in ("ln", "cp", "install") and any(
+        re.search(r"/systemd/(?:system|user)/\S+\.wants/", found.text) for found in targets
+    ):
         return 0.6
     return max((_persistence(c, target) for target in targets), default=0.0)
 
@@ -222,7 +229,12 @@ rows(
     "privilege",
     "gdb strace",
     ("reads-other-programs", 0.45, r"(?:^|\s)(?:-p|--pid|-p\d)\s*\d*", "This looks into a running program's memory."),
-    ("reads-other-programs", 0.65, r"(?:^|\s)(?:-p|--pid|-p\d)\s*.*(?:ssh|gpg|keyring|sudo|passwd|login|vault|dump\s+memory|gcore|generate-core)|(?:^|\s)(?:-p|--pid)[ =]1\b", "This looks into a running program's memory."),
+    (
+        "reads-other-programs",
+        0.65,
+        r"(?:^|\s)(?:-p|--pid|-p\d)\s*.*(?:ssh|gpg|keyring|sudo|passwd|login|vault|dump\s+memory|gcore|generate-core)|(?:^|\s)(?:-p|--pid)[ =]1\b",
+        "This looks into a running program's memory.",
+    ),
 )
 rows(
     "privilege",

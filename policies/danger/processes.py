@@ -91,8 +91,18 @@ rows(
         r"^" + _CORE + r"\s+stop\b",
         "This stops what keeps the machine reachable, safe or at work.",
     ),
-    ("stops-services", 0.65, r"^(?:-\S+\s+)*(?:disable|mask|kill)\s+(?:-\S+\s+)*(?:\S+\s+)*(?:mysqld?|mariadb|postgres(?:ql)?(?:@\S+)?|mongod|redis(?:-server)?|docker|containerd)(?:\.service|\.socket)?(?:\s|$)", "This stops a database."),
-    ("stops-services", 0.7, r"^(?:unload|bootout)\b.*/System/Library/Launch", "This stops what keeps the machine safe or at work."),
+    (
+        "stops-services",
+        0.65,
+        r"^(?:-\S+\s+)*(?:disable|mask|kill)\s+(?:-\S+\s+)*(?:\S+\s+)*(?:mysqld?|mariadb|postgres(?:ql)?(?:@\S+)?|mongod|redis(?:-server)?|docker|containerd)(?:\.service|\.socket)?(?:\s|$)",
+        "This stops a database.",
+    ),
+    (
+        "stops-services",
+        0.7,
+        r"^(?:unload|bootout)\b.*/System/Library/Launch",
+        "This stops what keeps the machine safe or at work.",
+    ),
     ("stops-services", 0.7, r"^(?:stop|disable|mask)\s+(?:-\S+\s+)*(?:'?\*|--all)", "This stops everything."),
 )
 rows(
@@ -126,11 +136,18 @@ rows(
     "processes",
     "stress stress-ng",
     ("exhausts-machine", 0.45, r".", "This loads a machine."),
-    ("exhausts-machine", 0.65, r"(?:^|\s)(?:-[a-zA-Z]\s*0\b|--[\w-]+[ =]0\b|--all|-a\b|--sequential|--vm-bytes[ =](?:9\d|100)%|^[^t]*$)", "This loads a machine until nothing else gets through."),
+    (
+        "exhausts-machine",
+        0.65,
+        r"(?:^|\s)(?:-[a-zA-Z]\s*0\b|--[\w-]+[ =]0\b|--all|-a\b|--sequential|--vm-bytes[ =](?:9\d|100)%|^[^t]*$)",
+        "This loads a machine until nothing else gets through.",
+    ),
 )
 
 
-_SWITCHES = re.compile(r"kernel\.(?:core_pattern\s*=\s*\||randomize_va_space\s*=\s*0|yama\.ptrace_scope\s*=\s*0|kptr_restrict\s*=\s*0)")
+_SWITCHES = re.compile(
+    r"kernel\.(?:core_pattern\s*=\s*\||randomize_va_space\s*=\s*0|yama\.ptrace_scope\s*=\s*0|kptr_restrict\s*=\s*0)"
+)
 
 
 @rule("processes", "changes-kernel", "This changes how the kernel keeps itself safe.")

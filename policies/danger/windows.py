@@ -7,14 +7,24 @@ import re
 from lockgate.policies.danger.rules import Setting, rows, rule
 from lockgate.policies.shell.model import Command, shown
 
-_AUTOSTART = r"(?i)currentversion[\\/]*run|winlogon|image file execution|[\\/]startup\b|[\\/]services[\\/]|userinit|appinit"
+_AUTOSTART = (
+    r"(?i)currentversion[\\/]*run|winlogon|image file execution|[\\/]startup\b|[\\/]services[\\/]|userinit|appinit"
+)
 rows(
     "disks",
     "clear-disk format-volume initialize-disk remove-partition diskpart reset-physicaldisk remove-virtualdisk remove-storagepool",
     ("formats-disk", 0.9, r"(?i)^(?:[^/]|/s)", "This makes a disk new, and everything on it is lost."),
 )
-rows("disks", "cipher", ("overwrites-disk", 0.7, r"(?i)/w:", "This writes over what was deleted, so that nothing brings it back."))
-rows("disks", "wsl wsl.exe", ("removes-volume", 0.85, r"(?i)--unregister\b", "This deletes a whole Linux installation with its files."))
+rows(
+    "disks",
+    "cipher",
+    ("overwrites-disk", 0.7, r"(?i)/w:", "This writes over what was deleted, so that nothing brings it back."),
+)
+rows(
+    "disks",
+    "wsl wsl.exe",
+    ("removes-volume", 0.85, r"(?i)--unregister\b", "This deletes a whole Linux installation with its files."),
+)
 rows(
     "containers",
     "remove-vm remove-vmsnapshot",
@@ -37,7 +47,16 @@ rows(
     "register-scheduledtask new-service set-wmiinstance register-wmievent register-scheduledjob",
     ("keeps-a-way-in", 0.65, r".", "This runs a command again and again from now on."),
 )
-rows("privilege", "sc", ("keeps-a-way-in", 0.65, r"(?i)^(?:\\\\\S+\s+)?(?:create|config|delete)\b.*", "This makes, changes or removes a service."))
+rows(
+    "privilege",
+    "sc",
+    (
+        "keeps-a-way-in",
+        0.65,
+        r"(?i)^(?:\\\\\S+\s+)?(?:create|config|delete)\b.*",
+        "This makes, changes or removes a service.",
+    ),
+)
 rows(
     "privilege",
     "reg new-itemproperty set-itemproperty copy-item new-item",
@@ -63,7 +82,16 @@ rows(
     "clear-eventlog remove-eventlog limit-eventlog clear-history",
     ("hides-tracks", 0.7, r"", "This removes the record of what was done."),
 )
-rows("processes", "stop-process", ("kills-by-name", 0.7, r"(?i)-name\s+(?:\*|lsass|winlogon|csrss|explorer)", "This ends programs that nobody named, or that the system needs."))
+rows(
+    "processes",
+    "stop-process",
+    (
+        "kills-by-name",
+        0.7,
+        r"(?i)-name\s+(?:\*|lsass|winlogon|csrss|explorer)",
+        "This ends programs that nobody named, or that the system needs.",
+    ),
+)
 
 
 @rule("privilege", "lowers-guard", "This lets any script run.", "set-executionpolicy")
@@ -75,7 +103,12 @@ def _(c: Command, s: Setting) -> float:
 @rule("network", "opens-shell-to-strangers", "This gives a shell on this machine to another one.", "powershell pwsh")
 def _(c: Command, s: Setting) -> float:
     text = shown(" ".join(c.args))
-    return 0.9 if re.search(r"(?i)net\.sockets\.tcp(?:client|listener)", text) and re.search(r"(?i)iex|invoke-expression|getstream", text) else 0.0
+    return (
+        0.9
+        if re.search(r"(?i)net\.sockets\.tcp(?:client|listener)", text)
+        and re.search(r"(?i)iex|invoke-expression|getstream", text)
+        else 0.0
+    )
 
 
 @rule("network", "runs-hidden-code", "This hides what it runs from whoever reads it.", "powershell pwsh")
@@ -83,5 +116,7 @@ def _(c: Command, s: Setting) -> float:
     text = shown(" ".join(c.args))
     runs = re.search(r"(?i)\biex\b|invoke-expression|\[scriptblock\]::create|\.invoke\(|assembly\]::load", text)
     hidden = re.search(r"(?i)frombase64string|-join\s*\(|\[char\]|gzipstream", text)
-    fetched = re.search(r"(?i)downloadstring|downloaddata|webclient|\biwr\b|invoke-webrequest|\birm\b|invoke-restmethod", text)
+    fetched = re.search(
+        r"(?i)downloadstring|downloaddata|webclient|\biwr\b|invoke-webrequest|\birm\b|invoke-restmethod", text
+    )
     return 0.85 if runs and fetched else 0.7 if runs and hidden else 0.0

@@ -107,7 +107,13 @@ def _drive(parts: tuple[str, ...], recursive: bool) -> float:
         return 0.15 if free else 0.95 if recursive else 0.8
     if recursive and re.match(r"backups?$|data$|documents$", first):
         return 0.65
-    return 0.1 if _built(parts[-1]) or first in ("temp", "tmp") else (0.6 if len(parts) < 2 else 0.3) if recursive else (0.55 if len(parts) < 2 else 0.2)
+    return (
+        0.1
+        if _built(parts[-1]) or first in ("temp", "tmp")
+        else (0.6 if len(parts) < 2 else 0.3)
+        if recursive
+        else (0.55 if len(parts) < 2 else 0.2)
+    )
 
 
 def _system(parts: tuple[str, ...], rest: str, recursive: bool) -> float:
@@ -147,7 +153,13 @@ def _home(parts: tuple[str, ...], recursive: bool) -> float:
         if parts[0] in (".config", ".local", "Downloads", "Library") and len(parts) > 2:
             return 0.3
         if recursive:
-            return 0.85 if len(parts) < 3 else 0.5 if first in (".ssh", ".gnupg", ".aws", ".kube", "Documents", "Pictures") else 0.45
+            return (
+                0.85
+                if len(parts) < 3
+                else 0.5
+                if first in (".ssh", ".gnupg", ".aws", ".kube", "Documents", "Pictures")
+                else 0.45
+            )
         if len(parts) == 2 and "*" in parts[1] and first not in (".config", ".local", "Downloads", "Library"):
             return 0.8 if first.startswith(".") else 0.6
         return 0.8 if first in (".ssh", ".gnupg", ".aws") else 0.35

@@ -21,7 +21,9 @@ class Effects(Redirector):
         """The file that the command would run, where the same script has made it."""
         name, path = re.sub(r"(?<=[a-z])[\d.]+$", "", program_name(words[0])), ""
         if name in ("start-process", "start", "saps", "invoke-item", "ii", "&", "msiexec"):
-            operand = next((word for word in words[1:] if not word.startswith(("-", "/"))  or word.startswith("/tmp")), "")
+            operand = next(
+                (word for word in words[1:] if not word.startswith(("-", "/")) or word.startswith("/tmp")), ""
+            )
             return self._ran_file((f"./{operand}" if "/" not in operand else operand,)) if operand else None
         if name in INTERPRETERS and (found := script_file(Command(words=words))):
             path = found[0]
@@ -30,7 +32,10 @@ class Effects(Redirector):
         elif "/" in words[0]:
             path = words[0]
         if not path and self.scope.files and name.isidentifier():
-            path = next((f"{folder}/{words[0]}" for folder in _PROGRAM_FOLDERS if f"{folder}/{words[0]}" in self.scope.files), "")
+            path = next(
+                (f"{folder}/{words[0]}" for folder in _PROGRAM_FOLDERS if f"{folder}/{words[0]}" in self.scope.files),
+                "",
+            )
         where = place(path, self.scope.cwd, self.scope.links).text if path else ""
         return where if where in self.scope.files else None
 
@@ -97,7 +102,18 @@ class Effects(Redirector):
         if name in ("tee",):
             for arg in args:
                 self._written(Redirect(kind="write", target=arg), output, [*command.feeds, command])
-        elif name in ("curl", "wget", "aria2c", "http", "fetch", "iwr", "irm", "invoke-webrequest", "invoke-restmethod", "start-bitstransfer"):
+        elif name in (
+            "curl",
+            "wget",
+            "aria2c",
+            "http",
+            "fetch",
+            "iwr",
+            "irm",
+            "invoke-webrequest",
+            "invoke-restmethod",
+            "start-bitstransfer",
+        ):
             for target in _download_targets(command):
                 self._written(Redirect(kind="write", target=target), None, [command])
         elif name in ("screencapture", "scrot", "import", "arecord", "ffmpeg") and args:
@@ -145,7 +161,11 @@ def _packed(command: Command) -> str:
         return next((b for a, b in pairwise(command.args) if a in ("-o", "--output", "-out")), "")
     if command.name == "tar":
         mode = command.args[0].lstrip("-") if command.args else ""
-        return next((b for a, b in pairwise(command.args) if re.fullmatch(r"-?[a-zA-Z]*f|--file", a)), "") if "c" in mode else ""
+        return (
+            next((b for a, b in pairwise(command.args) if re.fullmatch(r"-?[a-zA-Z]*f|--file", a)), "")
+            if "c" in mode
+            else ""
+        )
     return next((arg for arg in args if arg not in ("a", "u")), "")
 
 

@@ -12,10 +12,16 @@ from lockgate.policies.shell.model import Command
 from lockgate.policies.shell.paths import place
 
 type Files = Mapping[str, str | None]
-_RULE = re.compile(r"(?m)^@?([A-Za-z0-9_./%$(){} -]+?)(?:\s[^:\n=]*)?:(?![=:])[ \t]*([^\n#]*)\n?((?:[ \t]+[^\n]*\n?|\n)*)")
+_RULE = re.compile(
+    r"(?m)^@?([A-Za-z0-9_./%$(){} -]+?)(?:\s[^:\n=]*)?:(?![=:])[ \t]*([^\n#]*)\n?((?:[ \t]+[^\n]*\n?|\n)*)"
+)
 _SET = re.compile(r"(?m)^(?:export\s+)?([A-Za-z_]\w*)\s*(?::|\?|::)?=\s*([^\n]*)$")
 _USE = re.compile(r"\$[({](\w+)[)}]")
-_LIFE = {"npm": ("install", "i", "ci", "test", "start", "publish", "pack"), "yarn": ("install", "test", "start"), "pnpm": ("install", "test", "start")}
+_LIFE = {
+    "npm": ("install", "i", "ci", "test", "start", "publish", "pack"),
+    "yarn": ("install", "test", "start"),
+    "pnpm": ("install", "test", "start"),
+}
 _MAX = 60
 """So many recipes of one call are followed."""
 

@@ -7,8 +7,8 @@ from dataclasses import replace
 from functools import cache, lru_cache
 from typing import Any
 
-from lockgate.policies.shell.model import HERE, PRIVATE, Script
 from lockgate.policies.shell.heredocs import lift
+from lockgate.policies.shell.model import HERE, PRIVATE, Script
 from lockgate.policies.shell.powershell import is_powershell
 from lockgate.policies.shell.scope import Scope
 from lockgate.policies.shell.walk import Walker

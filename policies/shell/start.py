@@ -50,7 +50,9 @@ _GLOBBED = (
 )
 
 
-_SENDERS = frozenset({"curl", "wget", "scp", "rsync", "nc", "http", "aws", "gsutil", "rclone", "ftp", "gh", "mail", "s3cmd", "mc"})
+_SENDERS = frozenset(
+    {"curl", "wget", "scp", "rsync", "nc", "http", "aws", "gsutil", "rclone", "ftp", "gh", "mail", "s3cmd", "mc"}
+)
 
 
 class Starter(Effects):
@@ -213,9 +215,7 @@ class Starter(Effects):
         walker = self._walker(inner)
         feeds = command.feeds if not inner.reads_input else command.feeds[len(feed.commands) :]
         assigned = {**command.assignments, **inner.assignments}
-        asked = Asked(
-            source=command.source, feed=feed, redirects=command.redirects, assignments=assigned, feeds=feeds
-        )
+        asked = Asked(source=command.source, feed=feed, redirects=command.redirects, assignments=assigned, feeds=feeds)
         if len(walker._via) > MAX_SCRIPTS * 2:
             self._work.note("it is nested too deeply to be read", command.source)
             return None

@@ -169,7 +169,9 @@ class Walker(Starter):
             output = self._simple(body, feed, redirects, arguments)
         else:
             for given in (r.target for r in redirects if r.kind == "read"):
-                self._work.add(Command(words=("cat", given), source=self._text(node)[:300], via=self._via, cwd=self.scope.cwd))
+                self._work.add(
+                    Command(words=("cat", given), source=self._text(node)[:300], via=self._via, cwd=self.scope.cwd)
+                )
             output = self._statement(body, feed, redirects)
         for pipe in piped:
             stages = [stage for child in pipe.named_children for stage in _flat(child)]

@@ -150,7 +150,11 @@ async def test_a_process_that_knows_nothing_looks_back_in_the_request(format: st
 
 
 async def test_a_history_of_any_kind_is_no_trouble():
-    messages: list[Any] = [None, 3, {"role": "assistant", "content": [{"type": "tool_use", "name": "Write", "input": [1]}]}]
+    messages: list[Any] = [
+        None,
+        3,
+        {"role": "assistant", "content": [{"type": "tool_use", "name": "Write", "input": [1]}]},
+    ]
     messages += [{"role": "assistant", "content": [{"type": "tool_use", "name": "Bash", "input": {"command": 3}}]}] * 10
     assert not await stops(rule(), bash("bash x.sh"), exchange_of(request_of(messages=messages), session_id="s"))
 
