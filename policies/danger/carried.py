@@ -8,70 +8,44 @@ from lockgate.policies.danger.rules import Setting, line, operands, places
 from lockgate.policies.danger.secret_reads import READERS, secrets_read
 from lockgate.policies.shell.model import Command
 
-_STORES = ("psql", "mysql", "mariadb", "sqlite3", "mongosh", "mongo", "redis-cli", "bq", "clickhouse-client", "duckdb")
+_LISTS = frozenset({
+    *("whoami", "hostname", "id", "uname", "ifconfig", "ip", "ps", "netstat", "last", "w", "pwd", "cat", "ls", "find"),
+})  # fmt: skip
 _DUMPERS = ("tar", "zip", "mysqldump", "pg_dump", "pg_dumpall", "mongodump", "gpg", "history", "security")
+_STORES = ("psql", "mysql", "mariadb", "sqlite3", "mongosh", "mongo", "redis-cli", "bq", "clickhouse-client", "duckdb")
+_OPENERS = ("sops", "vault", "pass", "op", "doppler", "bw", "age", "gopass", "secret-tool")
+_RECORDERS = ("pbpaste", "screencapture", "scrot", "xclip", "xsel", "wl-paste", "get-clipboard", "import", "arecord")
+_BY_WORDS = (
+    (("aws", "gcloud", "az", "kubectl"), r"secret|get-parameter|print-access-token|keyvault", 0.6),
+    (("aws", "gsutil", "gcloud"), r"^(?:s3\s+cp\s+s3://\S+\s+-|cat\b|storage\s+cat)", 0.5),
+    (("ffmpeg",), r"avfoundation|x11grab|pulse|alsa|dshow|gdigrab", 0.6),
+    (("docker", "podman"), r"^(?:save|export)\b", 0.5),
+    (("git",), r"^(?:archive|bundle|log\b.*-p|diff|show|config)\b", 0.5),
+)
+_QUESTIONS = re.compile(r"(?i)\bselect\s+(?:1|version|now|count)\b")
 
 
 def carried(c: Command, s: Setting) -> float:
     """How secret what the command gets from others is, 0 to 1."""
-    worst = 0.0
-    for feed in c.feeds:
-        worst = max([worst, *(score for _, _, score in secrets_read(feed, s))])
-        if feed.name in ("env", "printenv", "set", "export", "declare") and (
-            not operands(feed) or feed.name == "printenv"
-        ):
-            worst = max(worst, 0.6)
-        if feed.name in ("tar", "zip", "rsync", "cpio"):
-            worst = max(worst, _archived(feed, s))
-        if feed.name in READERS and any(arg.endswith("/etc/passwd") for arg in feed.args):
-            worst = max(worst, 0.5)
-        if feed.name in _STORES and not re.search(r"\bselect\s+(?:1|version|now|count)\b", line(feed), re.IGNORECASE):
-            worst = max(worst, 0.5)
-        if feed.name in ("sops", "vault", "pass", "op", "doppler", "bw", "age", "gopass", "secret-tool") or (
-            feed.name in ("aws", "gcloud", "az", "kubectl")
-            and re.search(r"secret|get-parameter|print-access-token|keyvault", line(feed))
-        ):
-            worst = max(worst, 0.6)
-        if feed.name in ("aws", "gsutil", "gcloud") and re.match(
-            r"(?:s3\s+cp\s+s3://\S+\s+-|cat\b|storage\s+cat)", line(feed)
-        ):
-            worst = max(worst, 0.5)
-        if feed.name == "ffmpeg" and re.search(r"avfoundation|x11grab|pulse|alsa|dshow|gdigrab", line(feed)):
-            worst = max(worst, 0.6)
-        if feed.name in (
-            "pbpaste",
-            "screencapture",
-            "scrot",
-            "xclip",
-            "xsel",
-            "wl-paste",
-            "get-clipboard",
-            "import",
-            "arecord",
-        ):
-            worst = max(worst, 0.6)
-        if feed.name in _DUMPERS or (feed.name == "docker" and feed.args[:1] in (("save",), ("export",))):
-            worst = max(worst, 0.5)
-        if feed.name == "git" and re.match(r"(?:archive|bundle|log\b.*-p|diff|show|config)\b", line(feed)):
-            worst = max(worst, 0.5)
-        if feed.name in (
-            "whoami",
-            "hostname",
-            "id",
-            "uname",
-            "ifconfig",
-            "ip",
-            "ps",
-            "netstat",
-            "last",
-            "w",
-            "pwd",
-            "cat",
-            "ls",
-            "find",
-        ):
-            worst = max(worst, 0.3)
-    return worst
+    return max((_told_by(feed, s) for feed in c.feeds), default=0.0)
+
+
+def _told_by(feed: Command, s: Setting) -> float:
+    """How secret what a command prints or writes is."""
+    scores = [score for _, _, score in secrets_read(feed, s)]
+    name = feed.name
+    if name in ("env", "printenv", "set", "export", "declare") and (not operands(feed) or name == "printenv"):
+        scores.append(0.6)
+    if name in ("tar", "zip", "rsync", "cpio"):
+        scores.append(_archived(feed, s))
+    if name in READERS and any(arg.endswith("/etc/passwd") for arg in feed.args):
+        scores.append(0.5)
+    if name in _DUMPERS or (name in _STORES and not _QUESTIONS.search(line(feed))):
+        scores.append(0.5)
+    if name in _OPENERS or name in _RECORDERS:
+        scores.append(0.6)
+    scores += [score for names, pattern, score in _BY_WORDS if name in names and re.search(pattern, line(feed))]
+    return max(scores, default=0.3 if name in _LISTS else 0.0)
 
 
 def _archived(feed: Command, s: Setting) -> float:

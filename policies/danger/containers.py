@@ -51,6 +51,23 @@ _DOCKER_TOOLS = r"trivy|portainer|traefik|watchtower|localstack|buildpacksio|tes
 """RE: images that are known to ask for Docker's socket."""
 
 
+_MOUNTS = re.compile(r"(?:-v|--volume)[ =]([^\s:]+):|(?:source|src)=([^\s,]+)")
+_WHOLE = ("/", "/etc", "/root", "/boot", "/proc", "/sys", "/dev", "/var", "/usr", "/home", "/bin")
+_VENDORS = r"amazon/aws-cli|google/cloud-sdk|hashicorp/|mcr\.microsoft\.com/azure-cli|bitnami/kubectl"
+
+
+def _mounted(mount: str, text: str) -> float:
+    """How bad it is that a container sees this folder of its host."""
+    plain = mount.rstrip("/") or "/"
+    if plain in _WHOLE:
+        return 0.85
+    if plain.endswith("docker.sock"):
+        return 0.45 if re.search(_DOCKER_TOOLS, text) else 0.6
+    if re.search(r"^(?:~|\$HOME)$|\.(?:ssh|aws|kube|gnupg)\b", plain):
+        return 0.4 if re.search(r":ro\b", text) and re.search(_VENDORS, text) else 0.6
+    return 0.0
+
+
 @rule(
     "containers", "escapes-to-host", "This container can change the machine that it runs on.", "docker podman nerdctl"
 )
@@ -58,30 +75,7 @@ def _(c: Command, s: Setting) -> float:
     text = line(c)
     if not re.match(r"(?:container\s+)?(?:run|create|exec)\b|compose\s+run", text):
         return 0.0
-    mounts = re.findall(r"(?:-v|--volume)[ =]([^\s:]+):|(?:source|src)=([^\s,]+)", text)
-    worst = 0.0
-    for mount in (a or b for a, b in mounts):
-        plain = mount.rstrip("/") or "/"
-        if plain == "/" or plain in (
-            "/etc",
-            "/root",
-            "/boot",
-            "/proc",
-            "/sys",
-            "/dev",
-            "/var",
-            "/usr",
-            "/home",
-            "/bin",
-        ):
-            worst = max(worst, 0.85)
-        elif plain.endswith("docker.sock"):
-            worst = max(worst, 0.45 if re.search(_DOCKER_TOOLS, text) else 0.6)
-        elif re.search(r"^(?:~|\$HOME)$|\.(?:ssh|aws|kube|gnupg)\b", plain):
-            vendor = re.search(r":ro\b", text) and re.search(
-                r"amazon/aws-cli|google/cloud-sdk|hashicorp/|mcr\.microsoft\.com/azure-cli|bitnami/kubectl", text
-            )
-            worst = max(worst, 0.4 if vendor else 0.6)
+    worst = max((_mounted(a or b, text) for a, b in _MOUNTS.findall(text)), default=0.0)
     if re.search(r"--privileged(?:\s|=true|$)", text):
         worst = max(
             worst, 0.45 if re.search(r"binfmt|(?:^|[\s/])(?:docker:\S*dind|kind|k3s|buildkit|dind)\b", text) else 0.7

@@ -63,11 +63,14 @@ _RAW = (
 )
 
 
+_LOOKUPS = ("dig", "nslookup", "host", "ping", "drill", "whois", "resolvectl", "traceroute", "kdig")
+_WEB = ("curl", "wget", "http")
+
+
 def _sent(c: Command, reach: Reach, s: Setting) -> float:
+    """How bad it is what the command sends to a host."""
     carried = carried_by(c, s)
-    own = max((score for _, _, score in secrets_read(c, s)), default=0.0)
-    urls = [arg for arg in c.args if drop(arg)]
-    if c.name in ("dig", "nslookup", "host", "ping", "drill", "whois", "resolvectl", "traceroute", "kdig"):
+    if c.name in _LOOKUPS:
         if not re.search(r"[\ue001\ue003][^.]*\.[^.]", reach.host):
             return 0.0
         return 0.8 if carried or _secret_words(reach.host) else 0.65 if c.feeds else 0.5
@@ -76,52 +79,47 @@ def _sent(c: Command, reach: Reach, s: Setting) -> float:
             return 0.85
         return 0.6 if reach.sends and carried >= 0.5 and is_address(reach.host) else 0.0
     if not reach.sends and not c.piped:
-        query = " ".join(arg for arg in c.args if "//" in arg or "." in arg)
-        if c.name in ("curl", "wget", "http") and any(feed.name not in ("date", "mktemp", "jq") for feed in c.feeds):
-            if carried >= 0.45:
-                return 0.85
-            if urls or is_address(reach.host):
-                return 0.75
-            return (
-                0.55
-                if carried and re.search(r"[?&/=]\S*\ue002", query) and re.search(r"\?\w+=\S*\ue002", query)
-                else 0.0
-            )
-        if c.name in ("curl", "wget") and _secret_words(query) and not _own_secret(reach, query):
-            return 0.75 if urls or is_address(reach.host) else 0.5
-        return 0.0
+        return _asked(c, reach, carried) if c.name in _WEB else 0.0
+    own = max((score for _, _, score in secrets_read(c, s)), default=0.0)
     if c.name in _RAW:
         talks = all(feed.name in ("echo", "printf", "sleep", "yes", "true") for feed in c.feeds) and not carried
         quiet = talks and not any(r.kind == "read" and r.target != "/dev/null" for r in c.redirects)
-        return 0.0 if quiet else max(0.65, carried, own) if c.piped or reach.sends else 0.0
-    if own >= 0.45 or carried >= 0.6:
-        return max(0.85, own, carried)
+        return 0.0 if quiet else max(0.65, carried, own)
+    return max(0.85, own, carried) if own >= 0.45 or carried >= 0.6 else _uploaded(c, reach, carried, s)
+
+
+def _asked(c: Command, reach: Reach, carried: float) -> float:
+    """How bad it is what a question for a page gives away in its address."""
+    query = " ".join(arg for arg in c.args if "//" in arg or "." in arg)
+    strange = any(drop(arg) for arg in c.args) or is_address(reach.host)
+    if any(feed.name not in ("date", "mktemp", "jq") for feed in c.feeds):
+        if carried >= 0.45:
+            return 0.85
+        if strange:
+            return 0.75
+        return 0.55 if carried and re.search(r"\?\w+=\S*\ue002", query) else 0.0
+    if _secret_words(query) and not _own_secret(reach, query):
+        return 0.75 if strange else 0.5
+    return 0.0
+
+
+def _uploaded(c: Command, reach: Reach, carried: float, s: Setting) -> float:
+    """How bad an upload is that holds no known secret."""
     if _own_secret(reach, reach.data):
         return 0.0
-    if _secret_words(reach.data) or (
-        _secret_words(" ".join(c.args))
-        and re.search(r"(?:-d|--data\S*|-F)\b", " ".join(c.args))
-        and _secret_words(reach.data)
-    ):
+    if _secret_words(reach.data):
         return 0.75
-    if urls and (reach.sends or c.piped):
+    if any(drop(arg) for arg in c.args):
         return 0.8
-    if c.name in ("curl", "wget", "http") and carried >= 0.45 and (c.piped or c.feeds):
+    if c.name in _WEB and carried >= 0.45:
         return 0.75
     if is_address(reach.host) and reach.sends:
         return 0.7 if "@" in reach.data or c.feeds or c.name in ("scp", "rsync") else 0.5
     if c.name in ("scp", "rsync", "rclone", "aws", "gsutil"):
         return _copied(c, reach, s)
-    if c.name in ("curl", "wget") and carried >= 0.3 and c.feeds and reach.sends:
-        return (
-            0.6
-            if (
-                any(feed.name in ("cat", "env", "printenv", "hostname", "whoami", "id", "uname") for feed in c.feeds)
-                and "@-" not in reach.data
-            )
-            or carried >= 0.5
-            else 0.5
-        )
+    if c.name in _WEB and carried >= 0.3 and reach.sends:
+        told = any(feed.name in ("cat", "env", "printenv", "hostname", "whoami", "id", "uname") for feed in c.feeds)
+        return 0.6 if told and "@-" not in reach.data else 0.5
     return 0.0
 
 

@@ -30,7 +30,7 @@ def secrets_read(c: Command, s: Setting) -> Iterator[tuple[Place, str, float]]:
     """The places with secrets that the command reads, what they are, and how bad that is."""
     paths: list[str] = []
     if c.name in READERS:
-        paths += [word.removeprefix("@") for word in _words(c)]
+        paths += [word.removeprefix("@") for word in _words(c) if word]
         if c.name in ("ssh-add",) or (c.name == "tee" and not c.redirects):
             paths = []
     elif c.name in SEARCHERS:
@@ -44,44 +44,38 @@ def secrets_read(c: Command, s: Setting) -> Iterator[tuple[Place, str, float]]:
 
 
 def _words(c: Command) -> Iterator[str]:
-    if c.name == "curl":
-        for reach in reaches(c):
-            yield from (part.partition("@")[2] or part for part in reach.data.split() if "@" in part or "/" in part)
-        yield from (arg.removeprefix("file://") for arg in c.args if arg.startswith("file://"))
-        upload = value(c, "-T", "--upload-file")
-        yield from [upload] if upload else []
-        return
-    if c.name in ("cp", "mv", "ln", "install") and len(operands(c)) > 1:
-        yield from operands(c)[:-1]
-        return
-    if c.name in ("scp", "rsync", "sftp"):
-        yield from operands(c, "-i -F -P -o -e -J -l -c -S --exclude --include --filter --exclude-from")[:-1]
-        return
-    if c.name == "gh":
-        yield from operands(c)[2:] if operands(c)[:2] == ["gist", "create"] else ()
-        return
-    if c.name == "openssl":
-        yield from (
-            c.args[at + 1]
-            for at, arg in enumerate(c.args[:-1])
-            if arg in ("-in",) and c.args[0] not in ("x509", "req", "verify", "s_client") and "-pubout" not in c.args
-        )
-        return
-    if c.name in ("python", "node"):
-        return
-    if c.name == "wget":
-        yield from [value(c, "--post-file", "--body-file")] if value(c, "--post-file", "--body-file") else []
-        return
-    if c.name in ("sed", "awk", "jq", "yq", "perl"):
-        yield from operands(c, "-e -f -F -v --arg --argjson")[(0 if has(c, "-e", "-f") else 1) :]
-        return
-    if c.name == "docker":
-        yield from (word.partition(":")[2] or word for word in (operands(c)[1:2] if c.args[:1] == ("cp",) else ()))
-        return
-    if c.name == "dd":
-        yield from (arg[3:] for arg in c.args if arg.startswith("if="))
-        return
-    if c.name == "tar":
-        yield from operands(c, "-f --file -C --exclude --directory")
-        return
-    yield from operands(c, "-n -c -s -w -l -j -N")
+    """The words that name what the command reads."""
+    match c.name:
+        case "curl":
+            yield from _of_curl(c)
+        case "cp" | "mv" | "ln" | "install" if len(operands(c)) > 1:
+            yield from operands(c)[:-1]
+        case "scp" | "rsync" | "sftp":
+            yield from operands(c, "-i -F -P -o -e -J -l -c -S --exclude --include --filter --exclude-from")[:-1]
+        case "gh":
+            yield from operands(c)[2:] if operands(c)[:2] == ["gist", "create"] else ()
+        case "openssl":
+            public = c.args[:1] and c.args[0] in ("x509", "req", "verify", "s_client")
+            yield from () if public or "-pubout" in c.args else (value(c, "-in"),)
+        case "python" | "node":
+            return
+        case "wget":
+            yield value(c, "--post-file", "--body-file")
+        case "sed" | "awk" | "jq" | "yq" | "perl":
+            yield from operands(c, "-e -f -F -v --arg --argjson")[(0 if has(c, "-e", "-f") else 1) :]
+        case "docker":
+            copied = operands(c)[1:2] if c.args[:1] == ("cp",) else []
+            yield from (word.partition(":")[2] or word for word in copied)
+        case "dd":
+            yield from (arg[3:] for arg in c.args if arg.startswith("if="))
+        case "tar":
+            yield from operands(c, "-f --file -C --exclude --directory")
+        case _:
+            yield from operands(c, "-n -c -s -w -l -j -N")
+
+
+def _of_curl(c: Command) -> Iterator[str]:
+    for reach in reaches(c):
+        yield from (part.partition("@")[2] or part for part in reach.data.split() if "@" in part or "/" in part)
+    yield from (arg.removeprefix("file://") for arg in c.args if arg.startswith("file://"))
+    yield value(c, "-T", "--upload-file")

@@ -145,7 +145,7 @@ def _home(parts: tuple[str, ...], recursive: bool) -> float:
     if not parts or (len(parts) == 1 and _everything(parts[0])):
         return 1.0 if recursive else 0.7
     if recursive and len(parts) > 1 and _everything(parts[-1]) and not _built(parts[0]):
-        parts = parts[:-1]
+        return _home(tuple(parts[:-1]), recursive)
     first, rest = parts[0], "/".join(parts)
     if any(rest == cache or rest.startswith(f"{cache}/") for cache in _CACHES):
         return 0.2

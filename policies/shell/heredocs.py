@@ -1,4 +1,4 @@
-"""Long heredocs, taken out of a text before it is parsed: what they hold is a text, whatever its size. Pure functions."""
+"""Long heredocs, taken out of a text before it is parsed: what they hold is a text. Pure functions of texts."""
 
 from __future__ import annotations
 

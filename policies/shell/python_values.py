@@ -1,4 +1,4 @@
-"""What is known of a value in a Python program: constants followed through names, joins and decoders. Nothing is run."""
+"""What is known of a value in a Python program: constants, followed through names and decoders. Nothing is run."""
 
 from __future__ import annotations
 

@@ -80,37 +80,38 @@ class Walker(Starter):
                 return self._pipeline(node, feed, redirects)
             case "subshell":
                 return self._subshell(node, self._into(feed, redirects), redirects)
-            case "variable_assignment":
-                self._assign(node)
-                return ""
-            case "variable_assignments" | "declaration_command":
-                return self._declare(node)
-            case "unset_command":
-                names = [self._text(child) for child in node.named_children]
-                for name in names:
-                    self.scope.variables.pop(name, None)
-                self._work.add(Command(words=("unset", *names), source=self._text(node), via=self._via))
-                return ""
-            case "function_definition":
-                self._define(node)
-                return ""
             case "for_statement":
                 return self._loop(node, self._into(feed, redirects))
             case "while_statement":
                 return self._while(node, self._into(feed, redirects))
             case "case_statement":
                 self._words(node.child_by_field_name("value"))
-                return self._several(
-                    [c for c in node.named_children if c.type == "case_item"], self._into(feed, redirects)
-                )
+                items = [child for child in node.named_children if child.type == "case_item"]
+                return self._several(items, self._into(feed, redirects))
             case kind if kind in _RUN_INTO:
                 return self._several(node.named_children, self._into(feed, redirects), writes=redirects)
-            case kind if kind in SILENT or kind in LEAVES:
-                return ""
             case _:
-                if node.is_named:
-                    self._words(node)  # an expression: what it substitutes runs
-                return ""
+                return self._names(node)
+
+    def _names(self, node: Node) -> str:
+        """What sets or defines names, and prints nothing; or an expression, of which only what it substitutes runs."""
+        match node.type:
+            case "variable_assignment":
+                self._assign(node)
+            case "variable_assignments" | "declaration_command":
+                self._declare(node)
+            case "unset_command":
+                names = [self._text(child) for child in node.named_children]
+                for name in names:
+                    self.scope.variables.pop(name, None)
+                self._work.add(Command(words=("unset", *names), source=self._text(node), via=self._via))
+            case "function_definition":
+                self._define(node)
+            case kind if kind in SILENT or kind in LEAVES or not node.is_named:
+                pass
+            case _:
+                self._words(node)
+        return ""
 
     def _several(
         self, nodes: Sequence[Node], feed: Feed, redirects: Sequence[Redirect] = (), writes: Sequence[Redirect] = ()
