@@ -101,6 +101,27 @@ _KNOWN_MANIFESTS = re.compile(
 _KINDS = r"(?:deploy(?:ment)?s?|statefulsets?|sts|daemonsets?|ds|services?|svc|secrets?|ingress\w*|configmaps?|cm|cronjobs?|hpa|rs|replicasets?|serviceaccounts?|sa)"
 
 
+_SHARED = re.compile(r"\b(?:nodes?|pv|crds?|clusterrole\w*|--all-namespaces|-A)\b")
+_HEAVY = re.compile(
+    r"\b(?:namespaces?|ns|nodes?|no|pv|pvc|persistentvolume\w*|crds?|customresourcedefinitions?|clusterrole\w*|"
+    r"storageclass\w*|mutatingwebhook\w*|project)\b"
+)
+
+
+def _deleted(c: Command, text: str, *, own: bool) -> float:
+    """How bad it is to delete something in a cluster; `own` where it is for practice, or one's own."""
+    if own and not re.search(r"\b(?:namespaces?|ns|project)\s+(?:dev|development)(?:\s|$)", text):
+        return 0.4
+    if re.search(r"\bprod", text):
+        return 0.85 if re.search(r"\b(?:namespaces?|ns|pvc?|--all)\b", text) else 0.6
+    if re.search(r"(?:^|[\s,])(?:--all|-A|--all-namespaces)(?:\s|=|$)|\sall\b", text) or _HEAVY.search(text):
+        return 0.85
+    listed = [feed for feed in c.feeds if re.match(r"get\b", line(feed))]
+    if any(not re.search(r"\s-l\b|--selector", line(feed)) for feed in listed) and not chosen(c):
+        return 0.65
+    return 0.6 if re.search(rf"\s{_KINDS}[\s/]", text) else 0.45 if re.search(r"\s-[fk]\s", text) else 0.35
+
+
 @rule(
     "containers",
     "deletes-in-cluster",
@@ -113,30 +134,9 @@ def _(c: Command, s: Setting) -> float:
         return 0.0
     if c.name in ("k3s", "microk8s"):
         text = re.sub(r"^kubectl\s+", "", text)
-    own = practice(text, own=True) and not re.search(
-        r"\b(?:nodes?|pv|crds?|clusterrole\w*|--all-namespaces|-A)\b", text
-    )
-    if (
-        re.match(r"delete\b", text)
-        and own
-        and not re.search(r"\b(?:namespaces?|ns|project)\s+(?:dev|development)(?:\s|$)", text)
-    ):
-        return 0.4
+    own = practice(text, own=True) and not _SHARED.search(text)
     if re.match(r"delete\b", text):
-        if re.search(r"\bprod", text):
-            return 0.85 if re.search(r"\b(?:namespaces?|ns|pvc?|--all)\b", text) else 0.6
-        if re.search(r"(?:^|[\s,])(?:--all|-A|--all-namespaces)(?:\s|=|$)|\sall\b", text):
-            return 0.85
-        if re.search(
-            r"\b(?:namespaces?|ns|nodes?|no|pv|pvc|persistentvolume\w*|crds?|customresourcedefinitions?|clusterrole\w*|storageclass\w*|mutatingwebhook\w*|project)\b",
-            text,
-        ):
-            return 0.85
-        if any(
-            re.match(r"get\b", line(f)) and not re.search(r"\s-l\b|--selector", line(f)) for f in c.feeds
-        ) and not chosen(c):
-            return 0.65
-        return 0.6 if re.search(rf"\s{_KINDS}[\s/]", text) else 0.45 if re.search(r"\s-[fk]\s", text) else 0.35
+        return _deleted(c, text, own=own)
     if re.match(r"(?:drain|replace\b.*--force|config\s+delete|adm\s+drain)", text):
         return 0.6
     if re.match(r"scale\b", text) and re.search(r"--replicas[ =]0\b", text):

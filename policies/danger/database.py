@@ -100,7 +100,7 @@ rows(
     ("destroys-data", 0.85, r"^(?:[^-]|-[^nV?-]|--[^dhv])", "This deletes a whole database server's data."),
 )
 _OBJECTS = re.compile(
-    r"\b(?:delete_all|destroy_all|truncate_tables|drop_all)\b|objects\.all\(\)\.delete\(\)|objects\.filter\(\)\.delete\(\)|deleteMany\(\s*\{?\s*\}?\s*\)"
+    r"\b(?:delete_all|destroy_all|truncate_tables|drop_all)\b|objects\.all\(\)\.delete\(\)|objects\.filter\(\)\.delete\(\)|deleteMany\(\s*(?:\{\s*\}\s*)?\)"
 )
 """What deletes everything by a program's own objects."""
 _TOOLS = (
@@ -191,7 +191,7 @@ def _(c: Command, s: Setting) -> float:
         return 0.0
     if re.search(r"\bdropDatabase\s*\(|\.drop\s*\(\s*\)|dropUser|dropAllUsers|dropRole", text):
         return 0.85
-    if re.search(r"\b(?:deleteMany|remove)\s*\(\s*\{?\s*\}?\s*\)", text):
+    if re.search(r"\b(?:deleteMany|remove)\s*\(\s*(?:\{\s*\}\s*)?\)", text):
         return 0.8
     return (
         0.6

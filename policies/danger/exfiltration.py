@@ -90,7 +90,7 @@ def _sent(c: Command, reach: Reach, s: Setting) -> float:
 
 def _asked(c: Command, reach: Reach, carried: float) -> float:
     """How bad it is what a question for a page gives away in its address."""
-    query = " ".join(arg for arg in c.args if "//" in arg or "." in arg)
+    query = " ".join(arg for arg in c.args if "//" in arg or "." in arg)[:8_000]
     strange = any(drop(arg) for arg in c.args) or is_address(reach.host)
     if any(feed.name not in ("date", "mktemp", "jq") for feed in c.feeds):
         if carried >= 0.45:

@@ -9,7 +9,7 @@ _VERBS = (
     "Install|Invoke|Measure|Mount|Move|New|Out|Publish|Read|Register|Remove|Rename|Reset|Resize|Restart|Restore|Resume|"
     "Revoke|Save|Select|Send|Set|Sort|Start|Stop|Suspend|Tee|Test|Unblock|Uninstall|Unregister|Update|Wait|Where|Write"
 )
-_CMDLET = re.compile(rf"(?:^|[;\n|&]\s*)(?:\$[\w:]+\s*=\s*)?\(?(?:{_VERBS})-[A-Z][A-Za-z]+\b")
+_CMDLET = re.compile(rf"(?:^|[;\n|&][ \t]*)(?:\$[\w:]+[ \t]*=[ \t]*)?\(?(?:{_VERBS})-[A-Z][A-Za-z]+\b")
 _OWN = re.compile(r"(?i)^\s*(?:iex|\[\w[\w.]*\]::|\$\w+\s*=\s*(?:New-Object|\[))")
 _ENVIRONMENT = {"userprofile": "~", "home": "~", "homepath": "~", "temp": "/tmp", "tmp": "/tmp", "username": "user"}
 _EACH = re.compile(r"(?i)(?:\bforeach-object|\bforeach|(?<=\|)\s*%)\s*\{([^{}]*)\}")

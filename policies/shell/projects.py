@@ -12,9 +12,7 @@ from lockgate.policies.shell.model import Command
 from lockgate.policies.shell.paths import place
 
 type Files = Mapping[str, str | None]
-_RULE = re.compile(
-    r"(?m)^@?([A-Za-z0-9_./%$(){} -]+?)(?:\s[^:\n=]*)?:(?![=:])[ \t]*([^\n#]*)\n?((?:[ \t]+[^\n]*\n?|\n)*)"
-)
+_TARGET = re.compile(r"@?([A-Za-z0-9_./%$(){} -]+)")
 _SET = re.compile(r"(?m)^(?:export\s+)?([A-Za-z_]\w*)\s*(?::|\?|::)?=\s*([^\n]*)$")
 _USE = re.compile(r"\$[({](\w+)[)}]")
 _LIFE = {
@@ -54,8 +52,7 @@ def _made(command: Command, files: Files) -> Iterator[Inner]:
     if text is None:
         return
     values = dict(_SET.findall(text)) | dict(arg.split("=", 1) for arg in command.args if "=" in arg and arg[0] != "-")
-    rules = {name: (found[2].split(), found[3]) for found in _RULE.finditer(text) for name in found[1].split()}
-    rules = {name: rule for name, rule in rules.items() if not name.startswith(".")}
+    rules = _rules(text)
     wanted = [arg for arg in command.args if arg in rules] or list(rules)[:1]
     seen: list[str] = []
     while wanted and len(seen) < _MAX:
@@ -64,6 +61,28 @@ def _made(command: Command, files: Files) -> Iterator[Inner]:
             seen.append(name)
             wanted += rules[name][0]
             yield Inner(via=f"{command.name} {name}", script=_recipe(rules[name][1], values), reads_input=False)
+
+
+def _rules(text: str) -> dict[str, tuple[list[str], str]]:
+    """The targets, each with what it needs first, and its recipe. A recipe of `just` may have parameters."""
+    rules: dict[str, tuple[list[str], str]] = {}
+    names: list[str] = []
+    for line in text.split("\n"):
+        if line[:1] in (" ", "\t"):
+            for name in names:
+                rules[name] = (rules[name][0], f"{rules[name][1]}{line}\n")
+            continue
+        head, colon, needs = line.partition(":")
+        target = _TARGET.fullmatch(head.strip()) if colon and not needs.startswith("=") else None
+        if not line.strip() or line.startswith("#"):
+            continue
+        names = [name for name in target[1].split() if not name.startswith(".")] if target else []
+        for name in names:
+            rules[name] = (
+                needs.partition("#")[0].partition(";")[0].lstrip(":").split(),
+                needs.partition(";")[2] + "\n",
+            )
+    return rules
 
 
 def _recipe(text: str, values: Mapping[str, str]) -> str:
