@@ -31,7 +31,7 @@ _STATEMENTS = (
     (re.compile(r"(?i)\bcopy\b.{0,200}\b(?:from|to)\s+program\b|\bxp_cmdshell\b|\binto\s+(?:outfile|dumpfile)\b|\bload_extension\b|\blo_export\b"), 0.85),
     (re.compile(r"(?i)\balter\s+(?:user|role)\s+\S+.{0,80}\b(?:password|identified)\b|\bset\s+password\b"), 0.6),
     (re.compile(r"(?i)\bpg_(?:shadow|authid)\b|\bmysql\.user\b"), 0.6),
-    (re.compile(r"(?i)^\s*\.shell\b|^\s*\\!", re.MULTILINE), 0.5),
+    (re.compile(r"(?i)^[ \t]*\.shell\b|^[ \t]*\\!", re.MULTILINE), 0.5),
     (re.compile(r"(?i)\bflush\s+privileges\b|\bshutdown\b|\breset\s+(?:master|slave)\b|\bpurge\s+binary\s+logs"), 0.6),
 )  # fmt: skip
 

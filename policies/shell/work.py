@@ -21,6 +21,8 @@ MAX_VALUE = 100_000
 
 MAX_STEPS, ERROR_STEPS = 2_500, 8
 """The parser's work on one text, in its own steps, and what one counts once there is an error."""
+MAX_PIECES = 12_000
+"""So often the parser may ask for a piece of the text: it reads ahead for the end of each heredoc."""
 
 type Node = Any
 """A node of the parser's tree."""
@@ -59,7 +61,7 @@ class Work:
 
     def parse(self, source: bytes) -> Node | None:
         """The root of the text's tree; None where the parser would take too long: broken input costs it most."""
-        steps = 0
+        steps = pieces = 0
 
         def too_long(_offset: int, has_error: bool) -> bool:
             nonlocal steps
@@ -67,10 +69,13 @@ class Work:
             return steps > MAX_STEPS
 
         def piece(offset: int, _point: object) -> bytes:
-            return source[offset : offset + 4_096]  # the parser goes back and forth
+            nonlocal pieces
+            pieces += 1
+            return source[offset : offset + 4_096] if pieces <= MAX_PIECES else b""  # it goes back and forth
 
         try:
-            return self.parser.parse(piece, progress_callback=too_long).root_node
+            root = self.parser.parse(piece, progress_callback=too_long).root_node
+            return root if pieces <= MAX_PIECES else None
         except ValueError:
             self.parser.reset()
             return None
