@@ -111,7 +111,8 @@ class Written:
     async def of(self, x: Exchange) -> Files:
         """The files of the exchange's session; those of its history, where the session is new here."""
         *keys, words = session_keys(x)
-        keys = keys or [words]  # others may begin with the same words
+        if not keys:  # others may begin with the same words, and all with none
+            keys = [words if any(spot.role == "user" and spot.text for spot in x.request.texts()) else x.id]
         files = next((known for key in keys if (known := self._sessions.get(key)) is not None), None)
         if files is None:
             long = len(messages_of(x.format, x.request.document)) > SHORT

@@ -38,7 +38,7 @@ def _recursive(c: Command) -> bool:
         return True
     if c.name in ("remove-item", "ri"):
         return any(a.lower().startswith(("-r", "-fo")) for one in (c, *c.feeds) for a in one.args)
-    if c.name == "del":
+    if c.name in ("del", "rmdir"):
         return any(arg.lower() == "/s" for arg in c.args)
     return has(c, "-r", "-R", "--recursive", "-d")
 

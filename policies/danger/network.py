@@ -249,7 +249,7 @@ def _(c: Command, s: Setting) -> float:
     return (
         0.65
         if c.cwd in ("/", "~", "/root", "/etc", "/home")
-        or re.search(r"(?:--directory|-d)\s+(?:/|~|/root|/home|/etc)(?:\s|$)", line(c))
+        or re.search(r"(?:--directory|-d|-t)\s+(?:/|~|/root|/home|/etc)(?:\s|$)", line(c))
         else 0.0
     )
 

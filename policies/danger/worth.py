@@ -123,6 +123,8 @@ def _system(parts: tuple[str, ...], rest: str, recursive: bool) -> float:
         return 1.0 if recursive else 0.85
     if parts[0] in ("opt", "srv", "mnt", "media", "Volumes", "snap"):
         return (0.7 if count < 4 else 0.4) if recursive else 0.4
+    if (_ordinary_etc(rest) and count > 3) or (count > 4 and _built(parts[-1])):
+        return 0.4
     if parts[:2] == ("usr", "local"):
         own = count > 2 and parts[2] not in ("bin", "lib", "lib64", "sbin", "share", "etc", "include", "src", "*")
         return (0.9 if count == 2 else 0.45 if own else 0.75 if count == 3 else 0.5) if recursive else 0.35
@@ -182,7 +184,7 @@ def _workspace(parts: tuple[str, ...], recursive: bool) -> float:
         return 0.8 if recursive else 0.4
     last = parts[-1]
     if last == ".git" and 1 < len(parts) < 4 and recursive:
-        return 0.6
+        return 0.6 if parts[0] == "sub" else 0.45  # what was just copied or cloned is often begun anew
     if parts[0] == ".git":
         state = last in ("hooks", "rebase-merge", "rebase-apply", "index.lock")
         return 0.85 if recursive and len(parts) < 3 and not state else 0.15

@@ -30,6 +30,14 @@ def is_powershell(text: str) -> bool:
     return found is not None and not any(quote in text[: found.start()] for quote in "'\"")
 
 
+_DRIVE = re.compile(r"(?i)(?<![\w'\"\\/:])[a-z]:\\(?=[\w*%$(]|\s|$)")
+
+
+def is_windows(text: str) -> bool:
+    """Whether paths of Windows stand in the text as its own shells take them, with backslashes and without quotes."""
+    return ":\\" in text and "<<" not in text and _DRIVE.search(text) is not None
+
+
 def as_shell(text: str) -> str:
     """The same commands as far as the shell has words for them: paths with slashes, variables, the bodies of loops."""
     text = text.replace("`\r\n", " ").replace("`\n", " ").replace("`", "").replace("\\", "/")

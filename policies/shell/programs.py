@@ -62,7 +62,7 @@ def commands_in(text: str, language: str) -> Made:
 MAX_DEEDS = 300
 """So many doings of one program are followed."""
 _WHOLE_ENVIRONMENT = (
-    r"(?:JSON\.stringify|console\.log|entries|inspect)\(process\.env\)|print\(os\.environ\)|ENV\.to_(?:h|a)\b|\$_(?:ENV|SERVER)\b|%ENV\b|(?:dict|str|dumps|items)\(os\.environ|"
+    r"(?:JSON\.stringify|console\.log|entries|inspect)\(process\.env\)|[(,]\s*os\.environ\s*\)|ENV\.to_(?:h|a)\b|\$_(?:ENV|SERVER)\b|%ENV\b|(?:dict|str|dumps|items)\(os\.environ|"
     r"os\.environ\.(?:items|copy)\(|=\s*os\.environ\s*[,)]"
 )
 """RE2: a program that takes every variable of its environment."""

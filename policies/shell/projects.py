@@ -47,12 +47,13 @@ def _option(command: Command, *options: str) -> str:
 
 def _made(command: Command, files: Files) -> Iterator[Inner]:
     own = _option(command, "-f", "--file", "--makefile", "--justfile")
-    names = (own,) if own else ("Makefile", "makefile", "GNUmakefile", "justfile", "Justfile")
+    just = command.name == "just"
+    names = (own,) if own else ("justfile", "Justfile") if just else ("Makefile", "makefile", "GNUmakefile")
     text = command.stdin if own == "-" else _file(command, files, names, _option(command, "-C", "--directory"))
     if text is None:
         return
     values = dict(_SET.findall(text)) | dict(arg.split("=", 1) for arg in command.args if "=" in arg and arg[0] != "-")
-    rules = _rules(text)
+    rules = _rules(text, just=just)
     wanted = [arg for arg in command.args if arg in rules] or list(rules)[:1]
     seen: list[str] = []
     while wanted and len(seen) < _MAX:
@@ -63,7 +64,7 @@ def _made(command: Command, files: Files) -> Iterator[Inner]:
             yield Inner(via=f"{command.name} {name}", script=_recipe(rules[name][1], values), reads_input=False)
 
 
-def _rules(text: str) -> dict[str, tuple[list[str], str]]:
+def _rules(text: str, *, just: bool) -> dict[str, tuple[list[str], str]]:
     """The targets, each with what it needs first, and its recipe. A recipe of `just` may have parameters."""
     rules: dict[str, tuple[list[str], str]] = {}
     names: list[str] = []
@@ -73,7 +74,8 @@ def _rules(text: str) -> dict[str, tuple[list[str], str]]:
                 rules[name] = (rules[name][0], f"{rules[name][1]}{line}\n")
             continue
         head, colon, needs = line.partition(":")
-        target = _TARGET.fullmatch(head.strip()) if colon and not needs.startswith("=") else None
+        head = head.split(" ")[0] if just else head.strip()
+        target = _TARGET.fullmatch(head) if colon and not needs.startswith("=") else None
         if not line.strip() or line.startswith("#"):
             continue
         names = [name for name in target[1].split() if not name.startswith(".")] if target else []

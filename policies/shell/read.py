@@ -9,7 +9,7 @@ from typing import Any
 
 from lockgate.policies.shell.heredocs import lift
 from lockgate.policies.shell.model import HERE, PRIVATE, Script
-from lockgate.policies.shell.powershell import is_powershell
+from lockgate.policies.shell.powershell import is_powershell, is_windows
 from lockgate.policies.shell.scope import Scope
 from lockgate.policies.shell.walk import Walker
 from lockgate.policies.shell.work import MAX_TEXT, Nothing, Work
@@ -64,6 +64,8 @@ def _script(text: str, work: Work, scope: Scope) -> Script:
 def _start(walker: Walker, text: str) -> None:
     if is_powershell(text[:20_000]):
         walker.run(("powershell", "-Command", text))
+    elif is_windows(text[:20_000]):
+        walker.script(text.replace("\\", "/"), Nothing)
     else:
         walker.script(text, Nothing)
 

@@ -16,6 +16,10 @@ from lockgate.policies.written import CHARS, FILES, Files
 from tests.policies.chains import exchange_of, request_of
 
 WIPE = "rm -rf ~\n"
+ADDED = "*** Begin Patch\n*** Add File: x.sh\n+#!/bin/sh\n+rm -rf ~\n*** End Patch"
+UPDATED = "*** Begin Patch\n*** Update File: x.sh\n@@\n-a\n+rm -rf ~\n*** End Patch"
+ANTHROPIC = {"type": "tool_use", "id": "t", "name": "Write", "input": {"file_path": "x.sh", "content": WIPE}}
+CHAT = {"name": "write", "arguments": json.dumps({"filePath": "x.sh", "content": WIPE})}
 
 
 def call(name: str, arguments: Any, *, custom: bool = False) -> ToolCall:
@@ -66,8 +70,8 @@ async def stops(one: Rule, given: ToolCall, x: Exchange | None = None) -> bool:
         (call("create_file", {"path": "x.sh", "file_text": WIPE}), "bash x.sh"),
         (call("Edit", {"file_path": "x.sh", "old_string": "a", "new_string": WIPE}), "bash x.sh"),
         (call("MultiEdit", {"file_path": "x.sh", "edits": [{"old_string": "a", "new_string": WIPE}]}), "bash x.sh"),
-        (call("apply_patch", "*** Begin Patch\n*** Add File: x.sh\n+#!/bin/sh\n+rm -rf ~\n*** End Patch", custom=True), "sh x.sh"),
-        (call("apply_patch", {"input": "*** Begin Patch\n*** Update File: x.sh\n@@\n-a\n+rm -rf ~\n*** End Patch"}), "sh x.sh"),
+        (call("apply_patch", ADDED, custom=True), "sh x.sh"),
+        (call("apply_patch", {"input": UPDATED}), "sh x.sh"),
         (bash("cat > x.sh <<'EOF'\nrm -rf ~\nEOF"), "bash x.sh"),
         (bash("echo 'rm -rf ~' | tee /tmp/x"), "sh /tmp/x"),
         (bash("python3 - <<'E'\nopen('x.sh', 'w').write('rm -rf ~')\nE"), "sh x.sh"),
@@ -119,24 +123,29 @@ HISTORIES: dict[str, dict[str, Any]] = {
     "anthropic": {
         "messages": [
             {"role": "user", "content": "go"},
-            {"role": "assistant", "content": [{"type": "tool_use", "id": "t", "name": "Write", "input": {"file_path": "x.sh", "content": WIPE}}]},
+            {"role": "assistant", "content": [ANTHROPIC]},
             {"role": "user", "content": [{"type": "tool_result", "tool_use_id": "t", "content": "ok"}]},
         ]
     },
     "openai-chat": {
         "messages": [
             {"role": "user", "content": "go"},
-            {"role": "assistant", "tool_calls": [{"id": "t", "type": "function", "function": {"name": "write", "arguments": json.dumps({"filePath": "x.sh", "content": WIPE})}}]},
+            {"role": "assistant", "tool_calls": [{"id": "t", "type": "function", "function": CHAT}]},
         ]
     },
     "openai-responses": {
         "input": [
             {"type": "message", "role": "user", "content": "go"},
-            {"type": "custom_tool_call", "call_id": "t", "name": "apply_patch", "input": "*** Begin Patch\n*** Add File: x.sh\n+rm -rf ~\n*** End Patch"},
-            {"type": "function_call", "call_id": "u", "name": "exec_command", "arguments": json.dumps({"cmd": "echo 'rm -rf ~' > y.sh"})},
+            {"type": "custom_tool_call", "call_id": "t", "name": "apply_patch", "input": ADDED},
+            {
+                "type": "function_call",
+                "call_id": "u",
+                "name": "exec_command",
+                "arguments": json.dumps({"cmd": "echo 'rm -rf ~' > y.sh"}),
+            },
         ]
     },
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("format", list(HISTORIES))
