@@ -69,10 +69,10 @@ class DangerousCommand(Monitor):
     """Stops shell commands that would do harm: each is parsed, followed into what it runs, and judged by rules.
 
     It follows `sh -c`, `eval`, `xargs`, `find -exec`, `sudo`, `ssh`, pipes, heredocs, variables, aliases, encodings,
-    PowerShell and one-liners of other languages, and knows data from commands: `grep 'rm -rf'` is data. What a session's
-    calls have written, by a tool or a command, is judged when a later call runs it: scripts, recipes of `make`, scripts
-    of a package. Each rule has a score; the worst one counts. `lockgate policy explain 'COMMAND'` tells what was found,
-    where, and why it is harmful.
+    PowerShell and one-liners of other languages, and knows data from commands: `grep 'rm -rf'` is data. What a
+    session's calls have written, by a tool or a command, is judged when a later call runs it: scripts, recipes of
+    `make`, scripts of a package. Each rule has a score; the worst one counts. `lockgate policy explain 'COMMAND'` tells
+    what was found, where, and why it is harmful.
 
     Example:
         threshold: 0.5
