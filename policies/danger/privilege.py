@@ -75,7 +75,7 @@ def _(c: Command, s: Setting) -> float:
 
 @rule("privilege", "becomes-root", "This opens a shell that may do everything.", "sudo su doas pkexec")
 def _(c: Command, s: Setting) -> float:
-    text = line(c).strip()
+    text = re.sub(r"^-u\s*(?:root|#?0)\s+", "", line(c).strip())
     if c.name == "su":
         return 0.65 if re.match(r"(?:-\s*|-l\s*|--login\s*|root\s*|-\s+root\s*)*$", text) and not c.piped else 0.0
     if re.fullmatch(
