@@ -27,6 +27,8 @@ class Doings:
     inner: list[Inner] = field(default_factory=list[Inner])
     unclear: list[str] = field(default_factory=list[str])
     printed: list[str] = field(default_factory=list[str])
+    size: int = 0
+    """How long the program is, in characters."""
 
     def runs(self, source: str, *words: str) -> None:
         self.inner.append(Inner(via=source, words=words))
@@ -34,10 +36,24 @@ class Doings:
     def shell(self, source: str, script: str, language: str = "sh") -> None:
         self.inner.append(Inner(via=source, script=script, language=language))
 
+    def evaluates(self, source: str) -> None:
+        """It runs code that is not known. In a long program that is no hiding, unless what it runs was decoded."""
+        if self.size < ONE_LINER or finds(_DECODES, source):
+            self.runs(source, "eval", some("code"))
+
+
+ONE_LINER = 800
+"""A shorter program is one that is written for a single run."""
+_DECODES = (
+    r"(?i)b64|base64|decode|fromhex|unhex|decompress|inflate|marshal|rot13|fromCharCode|pack\(|chr\(|urlopen|requests\.|"
+    r"fetch|\.read\("
+)
+"""RE2: what makes a text of another one, or gets it from elsewhere."""
+
 
 def commands_in(text: str, language: str) -> Made:
     """The commands that a program in this language would amount to."""
-    doings = Doings()
+    doings = Doings(size=len(text))
     if finds(_WHOLE_ENVIRONMENT, text):
         doings.runs("the whole environment", "env")
     if language == "sh":

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from lockgate.policies.shell.model import some
 from lockgate.policies.shell.programs import (
     Deed,
     Doings,
@@ -42,7 +41,7 @@ def _run_code(source: str, args: Sequence[Value], _named: Mapping[str, Value], d
     if isinstance(code, str) and "\ue002" not in code:
         doings.shell(source, code, "python")
     else:
-        doings.runs(source, "eval", some("code"))
+        doings.evaluates(source)
 
 
 def _sql(source: str, args: Sequence[Value], _named: Mapping[str, Value], doings: Doings) -> None:
@@ -51,7 +50,8 @@ def _sql(source: str, args: Sequence[Value], _named: Mapping[str, Value], doings
 
 
 def _connect(source: str, args: Sequence[Value], _named: Mapping[str, Value], doings: Doings) -> None:
-    doings.runs(source, "nc", *words_of(args[0] if args else None))
+    if args and isinstance(args[0], list):  # an address; databases are named otherwise
+        doings.runs(source, "nc", *words_of(args[0]))
 
 
 _SHELL = dict.fromkeys(

@@ -97,7 +97,7 @@ class _Calls:
         if args and isinstance(args[0], str) and "\ue002" not in args[0]:
             self._doings.shell(source, args[0], _EVALUATED.get(self._language, "javascript"))
         elif args:
-            self._doings.runs(source, "eval", some("code"))
+            self._doings.evaluates(source)
 
     def _mark(self, at: int) -> str:
         return self._tokens[at].value if at < len(self._tokens) and self._tokens[at].kind == "mark" else ""
