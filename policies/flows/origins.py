@@ -1,0 +1,109 @@
+"""What a session was told by whom: results that later arguments may have come from. Kept in memory, and bounded."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Collection, Iterable, Sequence
+from dataclasses import dataclass, field
+
+from lockgate.policies.flows.labels import Label
+from lockgate.policies.flows.provenance import MAX_TEXT, Span, readings, spans, squeezed
+from lockgate.policies.flows.trace import Step
+from lockgate.policies.injection_signs import examine
+
+MAX_RESULTS = 40
+MAX_CHARACTERS = 400_000
+"""Of all results of a session that are remembered."""
+MAX_SAID = 300
+SAID_CHARACTERS = 4_000
+INSTRUCTS = 0.3
+"""A result that tries to instruct the model less than this is remembered only where it marks the session."""
+
+type Marking = Callable[[Step], frozenset[Label]]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Origin:
+    """A result that marks the session."""
+
+    call_id: str
+    tool: str
+    message: int
+    labels: frozenset[Label]
+    instructs: float
+    """How much it tries to instruct the model, 0 to 1."""
+    index: int
+    """Of how many calls it is the latest."""
+    text: str = field(repr=False)
+    """Squeezed."""
+    said: int = 0
+    """How many texts the session held before."""
+
+
+@dataclass(slots=True)
+class Origins:
+    """What a rule remembers of a session."""
+
+    marking: Marking
+    """The labels that a result marks the session with."""
+    count: int = 0
+    results: deque[Origin] = field(default_factory=deque[Origin])
+    said: deque[tuple[int, str]] = field(default_factory=lambda: deque[tuple[int, str]](maxlen=MAX_SAID))
+    """What calls said and unmarked results held, with how many texts came before."""
+    texts: int = 0
+
+    def happen(self, step: Step) -> None:
+        self.count += 1
+        for text in step.acts.texts:
+            self._say(text)
+        if not step.result:
+            return
+        labels = self.marking(step)
+        instructs = examine(step.result[:MAX_TEXT]).score
+        if not labels and instructs < INSTRUCTS:
+            self._say(step.result)
+            return
+        self.results.append(
+            Origin(
+                call_id=step.call.id, tool=step.call.name, message=step.message, labels=labels, instructs=instructs,
+                index=self.count, text=squeezed(step.result, MAX_TEXT), said=self.texts,
+            )
+        )  # fmt: skip
+        while len(self.results) > MAX_RESULTS or sum(len(one.text) for one in self.results) > MAX_CHARACTERS:
+            self.results.popleft()
+
+    def refuse(self, step: Step) -> None:
+        pass
+
+    def _say(self, text: str) -> None:
+        self.texts += 1
+        self.said.append((self.texts, squeezed(text, SAID_CHARACTERS)))
+
+    def fork(self) -> Origins:
+        return Origins(self.marking, self.count, self.results.copy(), self.said.copy(), self.texts)
+
+    def source_of(
+        self,
+        texts: Sequence[str],
+        labels: Collection[Label],
+        min_chars: int,
+        trusted: Iterable[str],
+        *,
+        decode: bool = False,
+    ) -> tuple[Origin, Span] | None:
+        """The latest marked result that one of the texts came from, and what of it.
+
+        What the user said, and what was there before the result, did not come from it.
+        """
+        given = [squeezed(one) for text in texts for one in (readings(text) if decode else (text,))]
+        known: list[str] | None = None
+        for origin in reversed(self.results):
+            if not origin.labels & set(labels):
+                continue
+            for text in given:
+                for span in spans(origin.text, text, min_chars):
+                    known = [squeezed(one) for one in trusted] if known is None else known
+                    before = (said for at, said in self.said if at <= origin.said)
+                    if not any(span.text in one for one in (*known, *before)):
+                        return origin, span
+        return None

@@ -1,0 +1,99 @@
+"""What reading or writing a file means: secrets, start-up files, an agent's settings. Values only."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Literal
+
+from lockgate.policies.accesses import Access
+from lockgate.policies.danger.secret_places import secret
+from lockgate.policies.patterns import finds
+from lockgate.policies.shell.model import shown
+from lockgate.policies.shell.paths import Place
+
+type Doing = Literal[
+    "reads-secret",
+    "looks-for-secrets",
+    "dumps-data",
+    "archives",
+    "encodes",
+    "sends",
+    "pushes",
+    "publishes",
+    "serves",
+    "fetches",
+    "downloads",
+    "clones",
+    "installs",
+    "installs-foreign",
+    "runs-file",
+    "persists",
+    "changes-pipeline",
+    "changes-agent",
+    "deletes",
+    "hides-tracks",
+    "escalates",
+    "verifies",
+]
+
+SECRET_FROM = 0.4
+_MORE_SECRETS = (
+    r"(?i)(?:^|/)(?:[\w.-]*\.tfstate(?:\.backup)?|\.htpasswd|wp-config\.php|master\.key|\.vault[_-]?pass\w*|\.boto|\.s3cfg|"
+    r"kubeconfig[\w.-]*|[\w.-]*\.ovpn|\.databrickscfg|rclone\.conf|auth\.json|tokens?\.json|[\w.-]*_token|"
+    r"passwords?[\w.-]*\.(?:txt|csv|xlsx?|json|ya?ml|md)|\.yarnrc\.yml|\.env\.[\w-]+|[\w-]+\.env|"
+    r"application-(?:prod|production|live)[\w-]*\.(?:ya?ml|properties)|"
+    r"[\w.-]*(?:credential|secret|api_?key)[\w.-]*\.(?:json|ya?ml|toml|ini|txt|csv|env|conf|cfg|properties|enc)|"
+    r"[\w.-]*(?:credential|secret|api_?key)s?|"
+    r"[\w.-]+\.(?:pem|p12|pfx|jks|keystore|kdbx|ppk|asc|gpg|age))$|(?:^|/)(?:secrets|\.secrets|credentials|vault)/[^/]+$|"
+    r"^/(?:var/)?run/secrets/"
+)
+"""Places that hold secrets, beside those that are harm by themselves."""
+_NO_SECRETS = (
+    r"(?i)(?:[._-](?:example|sample|template|dist|tpl|tmpl|schema|pub|md|rst|mdx|html?|py|pyi|js|jsx|ts|tsx|go|rs|java|kt|rb|php|"
+    r"c|h|cpp|cs|swift|scala|ex|vue|svelte|css|svg|png|test|spec|crt|cer|lock|sql)$|(?:^|/)(?:docs?|examples?|fixtures|testdata|test-data|"
+    r"node_modules|site-packages|__tests__|__mocks__|templates|certs/ca|ca-certificates)/|known_hosts$|(?:^|/)(?:ca|cert|fullchain|chain|"
+    r"cacert|ca-bundle)[\w.-]*\.pem$|\.env\.(?:test|ci|defaults?)$)"
+)
+"""Examples, sources and public halves, whose names speak of secrets only."""
+_PERSISTS = (
+    r"(?:^|/)\.(?:bashrc|bash_profile|bash_login|profile|zshrc|zprofile|zshenv|zlogin|xprofile|inputrc|npmrc|pythonrc|gitconfig)$|"
+    r"(?:^|/)\.config/(?:fish|autostart|systemd|git)/|(?:^|/)Library/Launch(?:Agents|Daemons)/|(?:^|/)\.ssh/(?:authorized_keys|config|rc)$|"
+    r"^/etc/(?:cron|systemd|init\.d|profile|rc\.local|ld\.so|sudoers|pam\.d|hosts$|passwd$|shadow$)|^/var/spool/cron|"
+    r"^/usr/(?:local/)?(?:s?bin|lib)/|(?:^|/)\.git/(?:hooks|config)|(?:^|/)\.husky/|(?:^|/)(?:sitecustomize|usercustomize)\.py$|"
+    r"(?:^|/)\.local/bin/|\.pth$|(?:^|/)\.vscode/tasks\.json$|(?:^|/)\.envrc$"
+)
+_PIPELINE = (
+    r"(?:^|/)(?:\.github/(?:workflows|actions)/|\.gitlab-ci\.yml$|\.circleci/|Jenkinsfile$|azure-pipelines\.ya?ml$|"
+    r"\.drone\.yml$|bitbucket-pipelines\.yml$|\.travis\.yml$|\.buildkite/|cloudbuild\.ya?ml$)"
+)
+_AGENT = (
+    r"(?:^|/)(?:CLAUDE(?:\.local)?\.md|AGENTS\.md|GEMINI\.md|\.cursorrules|\.windsurfrules|copilot-instructions\.md|\.mcp\.json|"
+    r"\.claude\.json)$|(?:^|/)\.(?:claude|codex|gemini|qwen|cursor|copilot|aider)/|(?:^|/)\.config/opencode/"
+)
+_LOOKERS = frozenset({".", "source", "diff", "cmp", "touch", "ls", "stat", "test", "wc", "file", "sha256sum", "md5sum"})
+"""Programs that use a file, or look at it, without showing what it holds."""
+
+
+def is_secret(found: Place) -> bool:
+    """Whether reading the place shows a credential."""
+    text = shown(found.text)
+    if finds(_NO_SECRETS, text):
+        return False
+    if (known := secret(found)) is not None:
+        return known[1] >= SECRET_FROM
+    return finds(_MORE_SECRETS, text)
+
+
+def deeds_of_access(access: Access) -> Iterator[Doing]:
+    """What reading or writing the place amounts to."""
+    text = shown(access.place.text)
+    if access.way == "read":
+        if access.by not in _LOOKERS and is_secret(access.place):
+            yield "reads-secret"
+        return
+    if finds(_PERSISTS, text):
+        yield "persists"
+    if finds(_PIPELINE, text):
+        yield "changes-pipeline"
+    if finds(_AGENT, text):
+        yield "changes-agent"

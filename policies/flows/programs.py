@@ -1,0 +1,48 @@
+"""Programs that a session wrote with a file tool, and what they do when a later call runs them."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from dataclasses import replace
+
+from lockgate.events import ToolCall
+from lockgate.policies.commands import Unreadable
+from lockgate.policies.flows.deeds import Acts, acts_of
+from lockgate.policies.shell.paths import Place
+from lockgate.wire.document import dumps
+
+MAX_PROGRAMS = 30
+
+
+class Programs:
+    """The latest programs of a session, by place."""
+
+    def __init__(self, kept: OrderedDict[Place, Acts] | None = None) -> None:
+        self._kept = OrderedDict[Place, Acts]() if kept is None else kept
+
+    def keep(self, acts: Acts) -> None:
+        """Remember what the call wrote."""
+        for where, code in acts.codes:
+            try:
+                self._kept[where] = acts_of(_run(code))
+            except Unreadable:
+                continue
+        while len(self._kept) > MAX_PROGRAMS:
+            self._kept.popitem(last=False)
+
+    def known(self, acts: Acts) -> Acts:
+        """The call with what the programs do that it runs."""
+        for where, code in self._kept.items():
+            if any(ran == where or ran.parts[-1:] == where.parts[-1:] != () for ran in acts.runs):
+                acts = replace(
+                    acts, does=acts.does | code.does, reads=(*acts.reads, *code.reads), writes=(*acts.writes, *code.writes),
+                    reaches=(*acts.reaches, *code.reaches), findings=(*acts.findings, *code.findings),
+                )  # fmt: skip
+        return acts
+
+    def fork(self) -> Programs:
+        return Programs(self._kept.copy())
+
+
+def _run(code: str) -> ToolCall:
+    return ToolCall(block=0, id="", name="Bash", arguments=dumps({"command": code}).decode())
