@@ -8,10 +8,10 @@ from collections.abc import Iterator, Sequence
 from lockgate.policies.accesses import Access
 from lockgate.policies.danger.hosts import Reach, drop, host_of, local, unknown_host
 from lockgate.policies.danger.rules import Finding, line, operands, value
-from lockgate.policies.flows.places import Doing
+from lockgate.policies.flows.places import COUNTING, Doing
 from lockgate.policies.patterns import finds
 from lockgate.policies.shell.follow import INTERPRETERS, script_file
-from lockgate.policies.shell.model import SOME, Command, shown
+from lockgate.policies.shell.model import SOME, UNSET, Command, shown
 from lockgate.policies.shell.paths import Place, place
 
 _BY_FINDING: dict[str, Doing] = {
@@ -34,6 +34,8 @@ _BY_FINDING: dict[str, Doing] = {
 }
 """What harm that a rule of `dangerous_command` found amounts to."""
 FINDING_FROM = 0.4
+SECRET_FROM = 0.5
+"""What reads less secret places is told by the places themselves."""
 
 _TABLE: tuple[tuple[Doing, str, str] | tuple[Doing, str, str, str], ...] = (
     ("reads-secret", "kubectl oc", r"^get\s+.*\bsecrets?\b.*(?:-o|--output|--template)|^get\s+secrets?\s+\S+\s+-o|^config\s+view\s.*--raw"),
@@ -63,7 +65,7 @@ _TABLE: tuple[tuple[Doing, str, str] | tuple[Doing, str, str, str], ...] = (
     ("dumps-data", "redis-cli", r"--rdb|\bKEYS\s+\*|(?i)\bdump\b"),
     ("dumps-data", "psql mysql mariadb mongosh mongo sqlcmd clickhouse-client bq cqlsh usql duckdb",
      r"(?i)\\?copy\s.{0,400}\bto\b|into\s+outfile|select\s.{0,400}\bfrom\s+[\"'`\w.]*(?:users?|customers?|accounts?|patients?|members?|employees?|payments?|"
-     r"cards?|orders?|credentials?|tokens?|sessions?|subscribers?|contacts?|api_?keys?|secrets?|invoices?|leads?)\b|\.find\(\s*(?:\{\s*\})?\s*\)|--batch.*-e"),
+     r"cards?|orders?|credentials?|tokens?|sessions?|subscribers?|contacts?|api_?keys?|secrets?|invoices?|leads?)\b|\.find\(\s*(?:\{\s*\})?\s*\)", COUNTING),
     ("dumps-data", "aws", r"^(?:dynamodb\s+scan|rds\s+(?:create-db-snapshot|start-export-task)|cognito-idp\s+list-users)"),
     ("dumps-data", "heroku", r"^pg:backups:(?:download|url)|^pg:pull"),
     ("dumps-data", "python python3 manage.py", r"^(?:\S*manage\.py\s+)?dumpdata\b"),
@@ -91,7 +93,8 @@ _TABLE: tuple[tuple[Doing, str, str] | tuple[Doing, str, str, str], ...] = (
     ("serves", "python python3 python2", r"-m\s*(?:http\.server|SimpleHTTPServer|pyftpdlib|uploadserver)"),
     ("serves", "ngrok cloudflared localtunnel lt bore frpc serveo tailscale zrok", r"^(?:http|tcp|tunnel|--port|-p|local|funnel|serve|share|-c)"),
     ("serves", "npx", r"\b(?:localtunnel|http-server|serve|ngrok)\b"),
-    ("clones", "git", r"^(?:clone|submodule\s+add|remote\s+add|fetch\s+https?:|pull\s+https?:)\b"),
+    ("clones", "git", r"^(?:clone|submodule\s+add|fetch\s+https?:|pull\s+https?:)\b"),
+    ("adds-remote", "git", r"^remote\s+(?:add|set-url)\s", r"github|gitlab|bitbucket|azure|visualstudio|codeberg|sr\.ht|localhost|127\.0\.0\.1|\s\.{0,2}/|file://"),
     ("clones", "gh glab", r"^repo\s+(?:clone|fork)"),
     ("clones", "hg svn", r"^(?:clone|checkout|co)\b"),
     ("fetches", "gh", r"^(?:issue|pr)\s+view|^api\s+\S*(?:issues|comments|pulls)"),
@@ -142,7 +145,7 @@ _BY_PROGRAM = _by_program()
 def deeds(commands: Sequence[Command], findings: Sequence[Finding], reaches: Sequence[Reach]) -> set[Doing]:
     """What the commands of one call do."""
     found: set[Doing] = {_BY_FINDING[one.rule.name] for one in findings
-             if one.rule.name in _BY_FINDING and one.score >= FINDING_FROM}  # fmt: skip
+             if one.rule.name in _BY_FINDING and one.score >= (SECRET_FROM if one.rule.name == "reads-secrets" else FINDING_FROM)}  # fmt: skip
     found.discard("reads-secret") if _only_examples(findings) else None
     for at, command in enumerate(commands):
         found |= set(_of(command))
@@ -192,7 +195,8 @@ def _carries(url: str, command: Command) -> bool:
         and any(feed.name not in ("date", "jq", "uname", "mktemp") for feed in command.feeds)
     ):
         return True
-    return SOME in url and "data" in shown(path) and not unknown_host(host_of(url))
+    query = url.partition("?")[2]
+    return (SOME in url and "data" in shown(path) and not unknown_host(host_of(url))) or UNSET in query or SOME in query
 
 
 def _shows_all(command: Command, later: Sequence[Command]) -> bool:
@@ -248,6 +252,10 @@ def _targets(command: Command) -> Iterator[str]:
         yield from (arg for arg in command.args if re.search(r"\.(?:tar|t?gz|zip|7z|bz2|xz|tgz|zst)$", arg))
     elif name in ("pg_dump", "pg_dumpall", "mysqldump", "mongodump"):
         yield from filter(None, [value(command, "-f", "--file", "--archive", "-o", "--out", "--result-file", "-r")])
+    elif name == "git" and words[:2] == ["bundle", "create"]:
+        yield from words[2:3]
+    elif name == "git" and words[:1] == ["archive"]:
+        yield from filter(None, [value(command, "-o", "--output")])
     elif name in ("openssl", "gpg", "age", "zstd"):
         yield from filter(None, [value(command, "-out", "-o", "--output")])
     elif name in ("gzip", "xz", "bzip2", "split", "unzip"):
@@ -268,6 +276,13 @@ def _last(url: str) -> str:
 
 
 _MAKES = ("make", "gmake", "just", "task", "npm", "pnpm", "yarn", "bun", "cargo", "go", "poetry", "tox", "gradle", "mvn", "pytest", "docker", "docker-compose", "cmake", "ninja", "rake", "bundle", "composer", "pip", "pip3", "uv")  # fmt: skip
+_RECIPES = {
+    **dict.fromkeys(("make", "gmake"), ("Makefile",)),
+    **dict.fromkeys(("npm", "pnpm", "yarn", "bun"), ("package.json",)),
+    **dict.fromkeys(("pytest", "tox"), ("conftest.py",)),
+    **dict.fromkeys(("pip", "pip3", "uv", "poetry"), ("setup.py",)),
+    "just": ("justfile",),
+}
 _BUILDS = r"^(?:install|i|ci|run|test|start|build|exec|dev|setup|all|-C|up|compose|sync|add|$|[a-z][\w:-]*$)"
 
 
@@ -279,6 +294,10 @@ def files_run(command: Command, workspace: str) -> Iterator[Place]:
     script = script_file(command) if name in INTERPRETERS else None
     if script is not None:
         yield place(script[0], command.cwd, command.links, workspace)
+    elif name in INTERPRETERS and not command.args:
+        fed = [arg for feed in command.feeds for arg in operands(feed)] if command.feeds else []
+        fed += [one.target for one in command.redirects if one.kind == "read"]
+        yield from (place(arg, command.cwd, command.links, workspace) for arg in fed[:10] if "\n" not in arg)
     elif name in (".", "source", "deno", "ts-node", "tsx", "java"):
         paths = [arg for arg in operands(command, "-r -cp") if "\n" not in arg and len(arg) < 1_000]
         yield from (place(arg, command.cwd, command.links, workspace) for arg in paths[:1])
@@ -287,6 +306,8 @@ def files_run(command: Command, workspace: str) -> Iterator[Place]:
         paths = [arg for arg in operands(command) if "/" in arg or arg == "."]
         for path in dict.fromkeys([folder or ".", *paths]):
             yield place(path, command.cwd, command.links, workspace)
+        for file in _RECIPES.get(name, ()):
+            yield place(f"{folder or '.'}/{file}", command.cwd, command.links, workspace)
 
 
 def left_in(commands: Sequence[Command], workspace: str) -> Place | None:

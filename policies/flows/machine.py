@@ -91,16 +91,18 @@ def _start(at: int, known: Sequence[Mark], step: Step, seen: Seen, index: int) -
     for mark in known:
         if within is not None and index - mark.index > within:
             continue
-        if of is None or _about(seen.acts, mark.wrote[of - 1]):
+        if of is None or _about(seen.acts, mark.wrote[of - 1], runs=set(step.does) == {"runs-file"}):
             return mark
     return None
 
 
-def _about(acts: Acts, wrote: Sequence[Place]) -> bool:
-    """Whether the call runs, reads or names what was written."""
+def _about(acts: Acts, wrote: Sequence[Place], *, runs: bool) -> bool:
+    """Whether the call runs, reads or names what was written; with `runs`, whether it runs it."""
     for target in wrote:
-        if any(found.within(target) for found in (*acts.runs, *acts.reads)):
+        if any(_same(found, target) for found in (*acts.runs, *(() if runs else acts.reads))):
             return True
+        if runs:
+            continue
         name = shown(target.text).rstrip("/")
         last = name.rpartition("/")[2]
         wanted = [name] if len(name) > 3 and "/" in name and not name.startswith("./") else []
@@ -108,6 +110,14 @@ def _about(acts: Acts, wrote: Sequence[Place]) -> bool:
         if any(text for one in wanted for text in acts.texts if one in text):
             return True
     return False
+
+
+def _same(found: Place, target: Place) -> bool:
+    """Whether it is in what was written; where the folders are not known, by its name."""
+    if found.within(target):
+        return True
+    known = found.anchor == target.anchor and found.anchor != HERE
+    return not known and len(found.parts) == 1 and found.parts[-1:] == target.parts[-1:]
 
 
 def _told(made: Made, step: Condition) -> str:

@@ -4,20 +4,20 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Collection, Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from lockgate.policies.flows.labels import Label
 from lockgate.policies.flows.provenance import MAX_TEXT, Span, readings, spans, squeezed
 from lockgate.policies.flows.trace import Step
 from lockgate.policies.injection_signs import examine
+from lockgate.policies.shell.paths import Place
 
 MAX_RESULTS = 40
 MAX_CHARACTERS = 400_000
 """Of all results of a session that are remembered."""
 MAX_SAID = 300
 SAID_CHARACTERS = 4_000
-INSTRUCTS = 0.3
-"""A result that tries to instruct the model less than this is remembered only where it marks the session."""
+MAX_FETCHED = 40
 
 type Marking = Callable[[Step], frozenset[Label]]
 
@@ -51,6 +51,8 @@ class Origins:
     said: deque[tuple[int, str]] = field(default_factory=lambda: deque[tuple[int, str]](maxlen=MAX_SAID))
     """What calls said and unmarked results held, with how many texts came before."""
     texts: int = 0
+    fetched: deque[Place] = field(default_factory=lambda: deque[Place](maxlen=MAX_FETCHED))
+    """Files and folders that were downloaded."""
 
     def happen(self, step: Step) -> None:
         self.count += 1
@@ -58,19 +60,27 @@ class Origins:
             self._say(text)
         if not step.result:
             return
-        labels = self.marking(step)
-        instructs = examine(step.result[:MAX_TEXT]).score
-        if not labels and instructs < INSTRUCTS:
+        labels = self.marking(self._from_afar(step))
+        if not labels:
             self._say(step.result)
             return
         self.results.append(
             Origin(
-                call_id=step.call.id, tool=step.call.name, message=step.message, labels=labels, instructs=instructs,
+                call_id=step.call.id, tool=step.call.name, message=step.message, labels=labels, instructs=examine(step.result[:MAX_TEXT]).score,
                 index=self.count, text=squeezed(step.result, MAX_TEXT), said=self.texts,
             )
         )  # fmt: skip
         while len(self.results) > MAX_RESULTS or sum(len(one.text) for one in self.results) > MAX_CHARACTERS:
             self.results.popleft()
+
+    def _from_afar(self, step: Step) -> Step:
+        """The step; one that reads what was downloaded is a download itself."""
+        acts = step.acts
+        if acts.does & {"downloads", "clones"}:
+            self.fetched.extend(acts.writes[:MAX_FETCHED])
+        elif any(found.within(place) for found in acts.reads for place in self.fetched):
+            return replace(step, acts=replace(acts, does=acts.does | {"downloads"}))
+        return step
 
     def refuse(self, step: Step) -> None:
         pass
@@ -80,7 +90,7 @@ class Origins:
         self.said.append((self.texts, squeezed(text, SAID_CHARACTERS)))
 
     def fork(self) -> Origins:
-        return Origins(self.marking, self.count, self.results.copy(), self.said.copy(), self.texts)
+        return Origins(self.marking, self.count, self.results.copy(), self.said.copy(), self.texts, self.fetched.copy())
 
     def source_of(
         self,

@@ -24,6 +24,7 @@ type Doing = Literal[
     "fetches",
     "downloads",
     "clones",
+    "adds-remote",
     "installs",
     "installs-foreign",
     "runs-file",
@@ -55,6 +56,10 @@ _NO_SECRETS = (
     r"cacert|ca-bundle)[\w.-]*\.pem$|\.env\.(?:test|ci|defaults?)$)"
 )
 """Examples, sources and public halves, whose names speak of secrets only."""
+_SECRET_SOURCES = (
+    r"(?i)(?:^|/)(?:wp-config\.php|local_settings\.py|settings\.local\.\w+|secrets?\.(?:py|rb|ts|js|php))$"
+)
+"""Sources that hold secrets all the same."""
 _PERSISTS = (
     r"(?:^|/)\.(?:bashrc|bash_profile|bash_login|profile|zshrc|zprofile|zshenv|zlogin|xprofile|inputrc|npmrc|pythonrc|gitconfig)$|"
     r"(?:^|/)\.config/(?:fish|autostart|systemd|git)/|(?:^|/)Library/Launch(?:Agents|Daemons)/|(?:^|/)\.ssh/(?:authorized_keys|config|rc)$|"
@@ -70,6 +75,8 @@ _AGENT = (
     r"(?:^|/)(?:CLAUDE(?:\.local)?\.md|AGENTS\.md|GEMINI\.md|\.cursorrules|\.windsurfrules|copilot-instructions\.md|\.mcp\.json|"
     r"\.claude\.json)$|(?:^|/)\.(?:claude|codex|gemini|qwen|cursor|copilot|aider)/|(?:^|/)\.config/opencode/"
 )
+COUNTING = r"(?i)\bselect\s+(?:count|max|min|avg|sum|exists)\s*\(|\blimit\s+[1-5]\b(?:\s*;?\s*$)|information_schema|pg_catalog|sqlite_master|\bexplain\b"
+"""Queries that read out no rows of their own."""
 _LOOKERS = frozenset({".", "source", "diff", "cmp", "touch", "ls", "stat", "test", "wc", "file", "sha256sum", "md5sum"})
 """Programs that use a file, or look at it, without showing what it holds."""
 
@@ -78,7 +85,7 @@ def is_secret(found: Place) -> bool:
     """Whether reading the place shows a credential."""
     text = shown(found.text)
     if finds(_NO_SECRETS, text):
-        return False
+        return finds(_SECRET_SOURCES, text)
     if (known := secret(found)) is not None:
         return known[1] >= SECRET_FROM
     return finds(_MORE_SECRETS, text)

@@ -11,7 +11,7 @@ from lockgate.policies.accesses import PATH_KEYS
 from lockgate.policies.arguments import strings_of
 from lockgate.policies.commands import bare_name
 from lockgate.policies.danger.hosts import Reach, drop, host_of, local
-from lockgate.policies.flows.places import Doing
+from lockgate.policies.flows.places import COUNTING, Doing
 from lockgate.policies.patches import is_patch
 from lockgate.policies.patterns import finds
 from lockgate.policies.shell.paths import Place, place
@@ -55,7 +55,6 @@ _PERSONAL = (
     r"(?i)\bselect\b.{0,400}\bfrom\s+[\"'`\w.]*(?:users?|customers?|accounts?|patients?|members?|employees?|payments?|cards?|credentials?|"
     r"tokens?|sessions?|subscribers?|contacts?|api_?keys?|secrets?|leads?|salar\w+|medical\w*)\b"
 )
-_COUNTING = r"(?i)\bselect\s+(?:count|max|min|avg|sum|exists)\s*\(|\blimit\s+[1-5]\b(?:\s*;?\s*$)|information_schema|pg_catalog|sqlite_master|\bexplain\b"
 _CARRIED = r"[A-Za-z0-9+/_=%-]{40,}"
 _URL_KEYS = ("url", "uri", "link", "href", "endpoint", "target_url", "webhook_url", "webhook", "address")
 
@@ -98,7 +97,7 @@ def deeds(name: str, document: Mapping[str, Any], found: Sequence[Reach]) -> set
         out.add("reads-secret")
     if own & _QUERYING or words & {"postgres", "mysql", "sqlite", "database", "bigquery", "snowflake"}:
         text = "\n".join(strings_of(dict(document)))
-        if finds(_PERSONAL, text) and not finds(_COUNTING, text):
+        if finds(_PERSONAL, text) and not finds(COUNTING, text):
             out.add("dumps-data")
     if own & {"push"} and not own & {"notification"}:
         out.add("pushes")
@@ -177,6 +176,8 @@ def _code(path: str, code: str, workspace: str) -> Iterator[tuple[Place, str]]:
         )
     if path.rpartition("/")[2] in ("Makefile", "justfile"):
         language, code = "sh", re.sub(r"(?m)^[\w.-]+\s*:(?!=).*$|^\t@?", "", code)
+    if path.rpartition("/")[2] == "package.json":
+        language, code = "sh", "\n".join(re.findall(r'"[\w:-]+"\s*:\s*"([^"\n]+)"', code))
     if not language and ".git/hooks/" not in path:
         return
     where, code = place(path, workspace=workspace), code[:MAX_CODE]
