@@ -26,10 +26,13 @@ from lockgate.policies.flows.trace import Session, Step, Traces, working
 SENTENCE = "What this would do was told by a tool's result that nobody here vouches for. Ask the person you work for."
 LEAVES = "This would send away what a secret place or a database gave. Ask the person you work for."
 LONG = 50_000
+MAX_ADDRESS = 60
+ORDERS = 0.2
+"""A result that tries to instruct the model less gives no orders."""
 CONFIDENTIAL: frozenset[Label] = frozenset({"secret", "data"})
 _FREE_TEXT = frozenset({
-    *("body", "text", "content", "message", "description", "title", "subject", "prompt", "comment", "markdown", "summary"),
-    *("blocks", "query", "html", "caption", "notes", "reason"),
+    *("body", "text", "content", "message", "description", "title", "subject", "prompt", "comment", "markdown"),
+    *("blocks", "query", "html", "caption", "notes", "reason", "summary"),
 })  # fmt: skip
 """Arguments that people read: what stands there decides nothing."""
 _SHOWN = 60
@@ -106,7 +109,7 @@ class Taint(Monitor):
 
     @classmethod
     def provision(cls, options: Options) -> Any:
-        return Traces(lambda: Origins(_marking(options)), options.workspace)
+        return Traces(lambda: Origins(_marking(options), options.confidential), options.workspace)
 
     async def on_request(self, request: Request, x: Exchange) -> Request:
         self._session = await self.shared.session(x)
@@ -142,7 +145,8 @@ class Taint(Monitor):
         options: Options = self.options
         seen = Seen(acts=acts, labels=frozenset(label for one in marks.results for label in one.labels))
         if options.confidential and _leaves(acts):
-            if found := marks.source_of(acts.texts, CONFIDENTIAL, options.min_chars - 4, _trusted(x), decode=True):
+            found = marks.source_of(acts.texts, CONFIDENTIAL, options.min_chars - 4, _trusted(x), decode=True)
+            if found:
                 return 0.9, told(*found, secret=True), LEAVES
         if not any(condition.fits(seen) for condition in options.sensitive):
             return 0.0, "", ""
@@ -151,7 +155,7 @@ class Taint(Monitor):
         if options.require == "provenance":
             targets = _targets(call, acts)
             found = marks.source_of(targets, self._untrusted(), options.min_chars, _trusted(x))
-            return (0.8, told(*found), SENTENCE) if found else (0.0, "", "")
+            return (0.8, told(*found), SENTENCE) if found and not _is_reply(*found) else (0.0, "", "")
         return 0.0, "", ""
 
     def _untrusted(self) -> frozenset[Label]:
@@ -200,9 +204,13 @@ def _targets(call: ToolCall, acts: Acts) -> Sequence[str]:
     """The texts that decide what the call does, and to whom."""
     if acts.commands or call.custom or acts.does & {"persists", "changes-agent", "changes-pipeline"}:
         return acts.texts
-    return [
-        text for key, value in document_of(call).items() if key.lower() not in _FREE_TEXT for text in strings_of(value)
-    ]
+    named = document_of(call).items()
+    return [text for key, value in named if key.lower() not in _FREE_TEXT for text in strings_of(value)]
+
+
+def _is_reply(origin: Origin, span: Span) -> bool:
+    """Whether only an address came from a result that gives no orders: people answer those who wrote to them."""
+    return "@" in span.text and "/" not in span.text and len(span.text) < MAX_ADDRESS and origin.instructs < ORDERS
 
 
 def named(origin: Origin) -> str:

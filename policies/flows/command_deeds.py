@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator, Sequence
 
 from lockgate.policies.accesses import Access
-from lockgate.policies.danger.hosts import Reach, drop, host_of, local, unknown_host
+from lockgate.policies.danger.hosts import Reach, drop, host_of, local
 from lockgate.policies.danger.rules import Finding, line, operands, value
 from lockgate.policies.flows.places import COUNTING, Doing
 from lockgate.policies.patterns import finds
@@ -49,6 +49,7 @@ _TABLE: tuple[tuple[Doing, str, str] | tuple[Doing, str, str, str], ...] = (
     ("reads-secret", "heroku", r"^config(?:\s|:get|$)"),
     ("reads-secret", "fly flyctl", r"^(?:auth\s+token|tokens\s+create)"),
     ("reads-secret", "vercel netlify railway supabase", r"^(?:env\s+pull|env:(?:list|get)|variables|secrets\s+list\s)"),
+    ("reads-secret", "glab gh", r"^(?:variable|secret)\s+(?:list|get|export)"),
     ("reads-secret", "doppler infisical", r"^(?:secrets|run\b.*printenv|export)"),
     ("reads-secret", "gh glab", r"^auth\s+(?:token|status\b.*(?:-t\b|--show-token))"),
     ("reads-secret", "terraform tofu", r"^(?:state\s+pull|output\s+.*-(?:json|raw)|show\s+.*-json)"),
@@ -92,6 +93,11 @@ _TABLE: tuple[tuple[Doing, str, str] | tuple[Doing, str, str, str], ...] = (
     ("sends", "kubectl oc", r"^cp\s+\S+\s+\S+:", r"^cp\s+\S+:"),
     ("serves", "python python3 python2", r"-m\s*(?:http\.server|SimpleHTTPServer|pyftpdlib|uploadserver)"),
     ("serves", "ngrok cloudflared localtunnel lt bore frpc serveo tailscale zrok", r"^(?:http|tcp|tunnel|--port|-p|local|funnel|serve|share|-c)"),
+    ("publishes", "npx bunx", r"\b(?:gh-pages|vercel|netlify(?:-cli)?|surge|wrangler|firebase(?:-tools)?|now|np|semantic-release)\b"),
+    ("deletes", "rm", r"(?:^|\s)-\w*[rR]|--recursive", r"(?:^|[\s/])(?:node_modules|\.next|dist|build|target|out|coverage|\.cache|__pycache__|\.venv|venv|tmp|\.pytest_cache|vendor)\b"),
+    ("deletes", "find", r"-delete\b"),
+    ("fetches", "npm pnpm yarn", r"^(?:view|show|info|v)\s"),
+    ("fetches", "cargo gem pip pip3", r"^(?:info|search|show|specification)\s"),
     ("serves", "npx", r"\b(?:localtunnel|http-server|serve|ngrok)\b"),
     ("clones", "git", r"^(?:clone|submodule\s+add|fetch\s+https?:|pull\s+https?:)\b"),
     ("adds-remote", "git", r"^remote\s+(?:add|set-url)\s", r"github|gitlab|bitbucket|azure|visualstudio|codeberg|sr\.ht|localhost|127\.0\.0\.1|\s\.{0,2}/|file://"),
@@ -170,6 +176,8 @@ def _of(command: Command) -> Iterator[Doing]:
             yield doing
     if command.name in _ARCHIVERS and _wide(command):
         yield "archives"
+    if command.name in ("cat", "head", "tail") and {"xargs", "find", "find -exec"} & set(command.via):
+        yield "archives"
     if command.name in _FETCHERS:
         yield from _fetched(command)
 
@@ -180,23 +188,17 @@ def _fetched(command: Command) -> Iterator[Doing]:
     if not outside:
         return
     yield "fetches"
-    if any(True for _ in made(command, "")):
+    if any(True for _ in made(command, "")) or any(one.kind in ("write", "append") for one in command.redirects):
         yield "downloads"
     if any(_carries(url, command) for url in outside) or any(drop(url) for url in outside if command.feeds):
         yield "sends"
 
 
 def _carries(url: str, command: Command) -> bool:
-    """Whether a URL holds data that the command found out."""
-    path = url.partition("://")[2].partition("/")[2] or url.partition("?")[2]
-    if (
-        command.feeds
-        and SOME in url
-        and any(feed.name not in ("date", "jq", "uname", "mktemp") for feed in command.feeds)
-    ):
-        return True
-    query = url.partition("?")[2]
-    return (SOME in url and "data" in shown(path) and not unknown_host(host_of(url))) or UNSET in query or SOME in query
+    """Whether a URL holds data that the command found out, or a variable that an earlier call may have set."""
+    rest = url.partition("://")[2].partition("/")[2] or url.partition("?")[2]
+    found_out = any(feed.name not in ("date", "jq", "uname", "mktemp") for feed in command.feeds)
+    return (SOME in url and found_out) or UNSET in rest or (SOME in rest and "data" in shown(rest))
 
 
 def _shows_all(command: Command, later: Sequence[Command]) -> bool:
@@ -244,7 +246,8 @@ def _targets(command: Command) -> Iterator[str]:
         elif (
             name.startswith(("wget", "aria2c", "axel")) and not value(command, "-O") and "-qO-" not in command.args
         ) or any(re.fullmatch(r"-[a-zA-Z]*O[a-zA-Z]*|--remote-name", arg) for arg in command.args):
-            yield from (_last(arg) for arg in command.args if "://" in arg)
+            folder = value(command, "-P", "--directory-prefix", "-d", "--dir") if name != "curl" else ""
+            yield from (f"{folder or '.'}/{_last(arg)}" for arg in command.args if "://" in arg)
         elif joined := next((arg for arg in command.args if re.fullmatch(r"-[a-zA-Z]*o", arg)), ""):
             at = list(command.args).index(joined)
             yield from command.args[at + 1 : at + 2]
@@ -289,6 +292,8 @@ _BUILDS = r"^(?:install|i|ci|run|test|start|build|exec|dev|setup|all|-C|up|compo
 def files_run(command: Command, workspace: str) -> Iterator[Place]:
     """The files, or the folder, whose programs the command runs."""
     name = re.sub(r"(?<=[a-z])[\d.]+$", "", command.name)
+    if name == "git" and line(command).split(" ")[0] in ("commit", "push", "merge", "checkout", "rebase", "pull"):
+        yield place(".git/hooks", command.cwd, command.links, workspace)
     if command.words and ("/" in command.words[0] or command.words[0].endswith((".sh", ".py"))):
         yield place(command.words[0], command.cwd, command.links, workspace)
     script = script_file(command) if name in INTERPRETERS else None
@@ -308,6 +313,17 @@ def files_run(command: Command, workspace: str) -> Iterator[Place]:
             yield place(path, command.cwd, command.links, workspace)
         for file in _RECIPES.get(name, ()):
             yield place(f"{folder or '.'}/{file}", command.cwd, command.links, workspace)
+
+
+def running(commands: Sequence[Command], workspace: str) -> Iterator[Doing]:
+    """Whether files are run by themselves, or by a tool that builds and tests."""
+    for command in commands:
+        if command.name != "git" and any(True for _ in files_run(command, workspace)):
+            aimed = command.name in ("make", "gmake", "just", "task") and finds(_SETS_UP, line(command))
+            yield "builds" if command.name in _MAKES and not aimed else "runs-file"
+
+
+_SETS_UP = r"^(?:.*\s)?(?:install|setup|set-up|bootstrap|init|run|start|dev|deploy|configure)\b|^$"
 
 
 def left_in(commands: Sequence[Command], workspace: str) -> Place | None:

@@ -17,7 +17,8 @@ from lockgate.policies.danger.judge import judge
 from lockgate.policies.danger.rules import Finding
 from lockgate.policies.flows import command_deeds, tool_deeds
 from lockgate.policies.flows.places import Doing, deeds_of_access
-from lockgate.policies.shell.model import Command
+from lockgate.policies.shell.model import Command, known
+from lockgate.policies.shell.outputs import output_of
 from lockgate.policies.shell.paths import Place
 
 __all__ = ["Acts", "Doing", "acts_of"]
@@ -73,7 +74,7 @@ def _acts(call: ToolCall, workspace: str) -> Acts:
         does |= command_deeds.deeds(commands, findings, reaches)
         runs = [ran for one in commands for ran in command_deeds.files_run(one, workspace)]
         found += [access for one in commands for access in command_deeds.made(one, workspace)]
-        does |= {"runs-file"} if runs else set[Doing]()
+        does.update(command_deeds.running(commands, workspace))
         goes = command_deeds.left_in(commands, workspace)
     else:
         reaches = list(tool_deeds.reaches(call.name, document))
@@ -82,8 +83,17 @@ def _acts(call: ToolCall, workspace: str) -> Acts:
         tool=call.name, told=_told(call, command), does=frozenset(does), reads=_places(found, "read"),
         writes=_places(found, "write"), runs=tuple(dict.fromkeys(runs)), goes=goes, commands=commands, findings=tuple(findings),
         reaches=tuple(reaches), texts=tuple(_texts(document, command)),
-        codes=tuple(tool_deeds.codes(call.name, document, workspace)),
+        codes=(*tool_deeds.codes(call.name, document, workspace), *_typed(commands, workspace)),
     )  # fmt: skip
+
+
+def _typed(commands: Sequence[Command], workspace: str) -> Iterator[tuple[Place, str]]:
+    """Programs that a command writes by a redirection."""
+    for command in commands:
+        target = next((one.target for one in command.redirects if one.kind in ("write", "append")), "")
+        text = output_of(command, {}) if target and command.name in ("cat", "echo", "printf", "tee") else None
+        if text and known(text) and known(target):
+            yield from tool_deeds.code_at(target, text, workspace)
 
 
 def _texts(document: dict[str, object], command: str | None) -> Iterator[str]:

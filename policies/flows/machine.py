@@ -11,6 +11,7 @@ from lockgate.policies.flows.conditions import Condition, Seen
 from lockgate.policies.flows.deeds import Acts
 from lockgate.policies.flows.labels import Label, labels_of
 from lockgate.policies.flows.language import FlowRule, Step, plain
+from lockgate.policies.flows.places import is_secret
 from lockgate.policies.flows.programs import Programs
 from lockgate.policies.flows.trace import Step as Made
 from lockgate.policies.shell.model import HERE, shown
@@ -91,7 +92,9 @@ def _start(at: int, known: Sequence[Mark], step: Step, seen: Seen, index: int) -
     for mark in known:
         if within is not None and index - mark.index > within:
             continue
-        if of is None or _about(seen.acts, mark.wrote[of - 1], runs=set(step.does) == {"runs-file"}):
+        if of is None or _about(
+            seen.acts, mark.wrote[of - 1], runs=bool(step.does) and {"runs-file", "builds"}.issuperset(step.does)
+        ):
             return mark
     return None
 
@@ -123,7 +126,7 @@ def _same(found: Place, target: Place) -> bool:
 def _told(made: Made, step: Condition) -> str:
     """The call for the reviewer; what it says stands in the log under its id."""
     how = ", ".join(sorted(made.acts.does & set(step.does))) or "as the step says"
-    where = next((str(place) for place in made.acts.reads if "reads-secret" in step.does), "")
+    where = next((str(place) for place in made.acts.reads if "reads-secret" in step.does and is_secret(place)), "")
     return f"{made.call.name or 'a call'} {made.call.id} ({how}{f': {where}' if where else ''})"
 
 

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 
 from lockgate.policies.flows.labels import Label
-from lockgate.policies.flows.provenance import MAX_TEXT, Span, readings, spans, squeezed
+from lockgate.policies.flows.provenance import MAX_TEXT, Span, readings, spans, squeezed, values_in
 from lockgate.policies.flows.trace import Step
 from lockgate.policies.injection_signs import examine
 from lockgate.policies.shell.paths import Place
@@ -36,6 +36,8 @@ class Origin:
     """Of how many calls it is the latest."""
     text: str = field(repr=False)
     """Squeezed."""
+    values: tuple[str, ...] = field(default=(), repr=False)
+    """Credentials that it shows beside their names."""
     said: int = 0
     """How many texts the session held before."""
 
@@ -46,6 +48,8 @@ class Origins:
 
     marking: Marking
     """The labels that a result marks the session with."""
+    confidential: bool = True
+    """Whether credentials in results are remembered."""
     count: int = 0
     results: deque[Origin] = field(default_factory=deque[Origin])
     said: deque[tuple[int, str]] = field(default_factory=lambda: deque[tuple[int, str]](maxlen=MAX_SAID))
@@ -61,13 +65,14 @@ class Origins:
         if not step.result:
             return
         labels = self.marking(self._from_afar(step))
-        if not labels:
+        values = tuple(values_in(step.result)) if self.confidential else ()
+        if not labels and not values:
             self._say(step.result)
             return
         self.results.append(
             Origin(
                 call_id=step.call.id, tool=step.call.name, message=step.message, labels=labels, instructs=examine(step.result[:MAX_TEXT]).score,
-                index=self.count, text=squeezed(step.result, MAX_TEXT), said=self.texts,
+                index=self.count, text=squeezed(step.result, MAX_TEXT), said=self.texts, values=values,
             )
         )  # fmt: skip
         while len(self.results) > MAX_RESULTS or sum(len(one.text) for one in self.results) > MAX_CHARACTERS:
@@ -90,7 +95,15 @@ class Origins:
         self.said.append((self.texts, squeezed(text, SAID_CHARACTERS)))
 
     def fork(self) -> Origins:
-        return Origins(self.marking, self.count, self.results.copy(), self.said.copy(), self.texts, self.fetched.copy())
+        return Origins(
+            self.marking,
+            self.confidential,
+            self.count,
+            self.results.copy(),
+            self.said.copy(),
+            self.texts,
+            self.fetched.copy(),
+        )
 
     def source_of(
         self,
@@ -106,14 +119,21 @@ class Origins:
         What the user said, and what was there before the result, did not come from it.
         """
         given = [squeezed(one) for text in texts for one in (readings(text) if decode else (text,))]
-        known: list[str] | None = None
+        known: list[str] = []
         for origin in reversed(self.results):
-            if not origin.labels & set(labels):
-                continue
-            for text in given:
-                for span in spans(origin.text, text, min_chars):
-                    known = [squeezed(one) for one in trusted] if known is None else known
-                    before = (said for at, said in self.said if at <= origin.said)
-                    if not any(span.text in one for one in (*known, *before)):
-                        return origin, span
+            for span in self._shared(origin, given, labels, min_chars, decode=decode):
+                known = known or [squeezed(one) for one in trusted]
+                before = (said for at, said in self.said if at <= origin.said)
+                if not any(span.text in one for one in (*known, *before)):
+                    return origin, span
         return None
+
+    def _shared(
+        self, origin: Origin, given: Sequence[str], labels: Collection[Label], min_chars: int, *, decode: bool
+    ) -> Iterator[Span]:
+        """What a result and the texts share: credentials, and where it is marked any long stretch."""
+        for text in given:
+            if decode:
+                yield from (Span(start=origin.text.find(one), text=one) for one in origin.values if one in text)
+            if origin.labels & set(labels):
+                yield from spans(origin.text, text, min_chars)

@@ -28,6 +28,7 @@ type Doing = Literal[
     "installs",
     "installs-foreign",
     "runs-file",
+    "builds",
     "persists",
     "changes-pipeline",
     "changes-agent",
@@ -46,11 +47,11 @@ _MORE_SECRETS = (
     r"[\w.-]*(?:credential|secret|api_?key)[\w.-]*\.(?:json|ya?ml|toml|ini|txt|csv|env|conf|cfg|properties|enc)|"
     r"[\w.-]*(?:credential|secret|api_?key)s?|"
     r"[\w.-]+\.(?:pem|p12|pfx|jks|keystore|kdbx|ppk|asc|gpg|age))$|(?:^|/)(?:secrets|\.secrets|credentials|vault)/[^/]+$|"
-    r"^/(?:var/)?run/secrets/"
+    r"^/(?:var/)?run/secrets/|(?:^|/)\.config/(?:solana|sops|op|hub|rclone|doctl|gcloud|stripe|ngrok\d?)/[^/]+$|(?:^|/)\.(?:ethereum|foundry)/keystores?/"
 )
 """Places that hold secrets, beside those that are harm by themselves."""
 _NO_SECRETS = (
-    r"(?i)(?:[._-](?:example|sample|template|dist|tpl|tmpl|schema|pub|md|rst|mdx|html?|py|pyi|js|jsx|ts|tsx|go|rs|java|kt|rb|php|"
+    r"(?i)(?:[._-](?:example|sample|template|tpl|tmpl|dist|schema)(?:\.\w+)?$|[._-](?:pub|md|rst|mdx|html?|py|pyi|js|jsx|ts|tsx|go|rs|java|kt|rb|php|"
     r"c|h|cpp|cs|swift|scala|ex|vue|svelte|css|svg|png|test|spec|crt|cer|lock|sql)$|(?:^|/)(?:docs?|examples?|fixtures|testdata|test-data|"
     r"node_modules|site-packages|__tests__|__mocks__|templates|certs/ca|ca-certificates)/|known_hosts$|(?:^|/)(?:ca|cert|fullchain|chain|"
     r"cacert|ca-bundle)[\w.-]*\.pem$|\.env\.(?:test|ci|defaults?)$)"
@@ -77,7 +78,11 @@ _AGENT = (
 )
 COUNTING = r"(?i)\bselect\s+(?:count|max|min|avg|sum|exists)\s*\(|\blimit\s+[1-5]\b(?:\s*;?\s*$)|information_schema|pg_catalog|sqlite_master|\bexplain\b"
 """Queries that read out no rows of their own."""
-_LOOKERS = frozenset({".", "source", "diff", "cmp", "touch", "ls", "stat", "test", "wc", "file", "sha256sum", "md5sum"})
+_LOOKERS = frozenset({
+    *("vault", "bao", "aws", "gcloud", "az", "op", "pass", "gopass", "doppler", "heroku", "glab", "oc", "helm", "terraform", "tofu"),
+    *("trufflehog", "gitleaks", "detect-secrets", "mkcert", "certbot", "rm", "chmod", "echo", "du"),
+    ".", "source", "diff", "cmp", "touch", "ls", "stat", "test", "wc", "file", "sha256sum", "md5sum",
+})  # fmt: skip
 """Programs that use a file, or look at it, without showing what it holds."""
 
 

@@ -33,7 +33,7 @@ class Programs:
     def known(self, acts: Acts) -> Acts:
         """The call with what the programs do that it runs."""
         for where, code in self._kept.items():
-            if any(ran == where or ran.parts[-1:] == where.parts[-1:] != () for ran in acts.runs):
+            if any(_runs(ran, where) for ran in acts.runs):
                 acts = replace(
                     acts, does=acts.does | code.does, reads=(*acts.reads, *code.reads), writes=(*acts.writes, *code.writes),
                     reaches=(*acts.reaches, *code.reaches), findings=(*acts.findings, *code.findings),
@@ -42,6 +42,11 @@ class Programs:
 
     def fork(self) -> Programs:
         return Programs(self._kept.copy())
+
+
+def _runs(ran: Place, where: Place) -> bool:
+    hooks = ran.parts[-2:] == (".git", "hooks")
+    return ran == where or ran.parts[-1:] == where.parts[-1:] != () or (hooks and ".git" in where.parts)
 
 
 def _run(code: str) -> ToolCall:

@@ -13,6 +13,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from urllib.parse import unquote
 
+from lockgate.policies.patterns import compile_pattern, encodable
+
 MAX_TEXT = 65_536
 """So much of a result is remembered: its beginning and its end."""
 MAX_ARGUMENT = 6_000_000
@@ -85,6 +87,25 @@ def _grown(result: str, argument: str, start: int, at: int, size: int) -> tuple[
     while high < len(result) and on < len(argument) and result[high] == argument[on]:
         high, on = high + 1, on + 1
     return low, high
+
+
+_VALUE = (
+    r"(?i)(?:pass(?:word|wd|phrase)?|secret|token|api_?key|access_?key|private_?key|credential|salt|auth|session_?key|client_?key|dsn)\w*"
+    r"[\"']?\s*[:=]\s*[\"']?([A-Za-z0-9+/_.$!@%^&*~=-]{10,200})"
+)
+MAX_VALUES = 50
+
+
+def values_in(text: str) -> Iterator[str]:
+    """What looks like a credential beside its name: letters and digits, and no plain word or name of a variable."""
+    found = compile_pattern(_VALUE).findall(encodable(text[:MAX_TEXT]))
+    for value in dict.fromkeys(found[:MAX_VALUES]):
+        if (
+            re.search(r"\d", value)
+            and re.search(r"[A-Za-z]", value)
+            and not re.search(r"[(\[{]|^\$|\.\w+\.\w+\(|example|changeme", value)
+        ):
+            yield squeezed(value)
 
 
 def readings(text: str) -> Iterator[str]:

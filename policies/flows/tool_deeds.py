@@ -157,17 +157,18 @@ def codes(name: str, document: Mapping[str, Any], workspace: str) -> Iterator[tu
         if key in ("content", "new_string", "file_text", "text", "code", "new_str", "insert_text", "contents")
     )
     if path and code:
-        yield from _code(path, code, workspace)
+        yield from code_at(path, code, workspace)
     for text in strings_of(dict(document)):
-        if is_patch(text) and "*** Add File:" in text:
+        if is_patch(text) and ("*** Add File:" in text or "*** Update File:" in text):
             for part in re.split(r"(?m)^\*\*\* (?=(?:Add|Update|Delete) File)|^\*\*\* End", text):
                 head, _, rest = part.partition("\n")
-                if head.startswith("Add File:"):
+                if head.startswith(("Add File:", "Update File:")):
                     body = "\n".join(line[1:] for line in rest.split("\n") if line.startswith("+"))
-                    yield from _code(head.removeprefix("Add File:").strip(), body, workspace)
+                    yield from code_at(head.partition(":")[2].strip(), body, workspace)
 
 
-def _code(path: str, code: str, workspace: str) -> Iterator[tuple[Place, str]]:
+def code_at(path: str, code: str, workspace: str) -> Iterator[tuple[Place, str]]:
+    """A program's text, where the file's name or first line tells the language."""
     language = _LANGUAGES.get(path.rpartition(".")[2].lower(), "")
     first = code.partition("\n")[0]
     if first.startswith("#!"):
