@@ -77,8 +77,10 @@ def _case(line: str, where: str) -> Case:
 def _last(known: Mapping[str, Any]) -> str:
     """The last call of a flow."""
     steps: Any = known.get("steps")
-    last: Any = cast(list[Any], steps)[-1] if isinstance(steps, list) and steps else {}
-    return str(last.get("command") or last.get("call") or "") if isinstance(last, dict) else ""
+    if not isinstance(steps, list) or not steps or not isinstance(steps[-1], dict):
+        return ""
+    last = cast(dict[str, Any], steps[-1])
+    return str(last.get("command") or last.get("call") or "")
 
 
 # Figures.

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator, Sequence
 
 from lockgate.policies.accesses import Access
-from lockgate.policies.danger.hosts import Reach, drop, host_of, local
+from lockgate.policies.danger.hosts import Reach, drop, host_of, local, reaches
 from lockgate.policies.danger.rules import Finding, line, operands, value
 from lockgate.policies.flows.places import COUNTING, Doing
 from lockgate.policies.patterns import finds
@@ -148,7 +148,7 @@ def _by_program() -> dict[str, list[tuple[Doing, str, str]]]:
 _BY_PROGRAM = _by_program()
 
 
-def deeds(commands: Sequence[Command], findings: Sequence[Finding], reaches: Sequence[Reach]) -> set[Doing]:
+def deeds(commands: Sequence[Command], findings: Sequence[Finding], reached: Sequence[Reach]) -> set[Doing]:
     """What the commands of one call do."""
     found: set[Doing] = {_BY_FINDING[one.rule.name] for one in findings
              if one.rule.name in _BY_FINDING and one.score >= (SECRET_FROM if one.rule.name == "reads-secrets" else FINDING_FROM)}  # fmt: skip
@@ -157,7 +157,7 @@ def deeds(commands: Sequence[Command], findings: Sequence[Finding], reaches: Seq
         found |= set(_of(command))
         if command.name in ("env", "printenv", "set", "declare", "export") and _shows_all(command, commands[at + 1 :]):
             found.add("reads-secret")
-    found |= {"sends" for reach in reaches if reach.sends and not local(reach.host)}
+    found |= {"sends" for reach in reached if reach.sends and not local(reach.host)}
     return found
 
 
@@ -187,7 +187,8 @@ def _fetched(command: Command) -> Iterator[Doing]:
     outside = [url for url in urls if not local(host_of(url))]
     if not outside:
         return
-    yield "fetches"
+    if not any(reach.sends for reach in reaches(command)):  # what answers an upload is seldom read
+        yield "fetches"
     if any(True for _ in made(command, "")) or any(one.kind in ("write", "append") for one in command.redirects):
         yield "downloads"
     if any(_carries(url, command) for url in outside) or any(drop(url) for url in outside if command.feeds):
@@ -286,7 +287,7 @@ _RECIPES = {
     **dict.fromkeys(("pip", "pip3", "uv", "poetry"), ("setup.py",)),
     "just": ("justfile",),
 }
-_BUILDS = r"^(?:install|i|ci|run|test|start|build|exec|dev|setup|all|-C|up|compose|sync|add|$|[a-z][\w:-]*$)"
+_BUILDS = r"^(?:-[a-zA-Z]|--\w*test|install|i|ci|run|test|start|build|exec|dev|setup|all|-C|up|compose|sync|add|$|[a-z][\w:-]*$)"
 
 
 def files_run(command: Command, workspace: str) -> Iterator[Place]:

@@ -72,8 +72,8 @@ class Condition(Section):
         load_packs()
         for name in names:
             pack, _, rule = name.partition("/")
-            if pack not in PACKS or (rule and rule not in RULES):
-                what = f"rule '{rule}'" if pack in PACKS else f"pack '{pack}'"
+            if pack not in PACKS or (rule and (rule not in RULES or RULES[rule].pack != pack)):
+                what = f"rule '{name}'" if pack in PACKS else f"pack '{pack}'"
                 raise ValueError(f"dangerous_command has no {what}; its packs are: {', '.join(PACKS)}")
         return names
 

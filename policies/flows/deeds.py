@@ -24,6 +24,8 @@ from lockgate.policies.shell.paths import Place
 __all__ = ["Acts", "Doing", "acts_of"]
 
 MAX_FINDINGS = 50
+MAX_REMEMBERED = 20_000
+"""The arguments of a longer call are not kept."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,13 +53,16 @@ class Acts:
 
 def acts_of(call: ToolCall, workspace: str = "") -> Acts:
     """Raises Unreadable."""
-    return _remembered(call.name, call.arguments, call.custom, workspace)
+    known = _remembered if len(call.arguments) < MAX_REMEMBERED else _read
+    return known(call.name, call.arguments, call.custom, workspace)
 
 
-@lru_cache(maxsize=256)
-def _remembered(name: str, arguments: str, custom: bool, workspace: str) -> Acts:
-    """Several rules ask about the same call, and a history is read after each restart."""
+def _read(name: str, arguments: str, custom: bool, workspace: str) -> Acts:
     return _acts(ToolCall(block=0, id="", name=name, arguments=arguments, custom=custom), workspace)
+
+
+_remembered = lru_cache(maxsize=1024)(_read)
+"""Several rules ask about the same call, and a history is read after each restart."""
 
 
 def _acts(call: ToolCall, workspace: str) -> Acts:

@@ -62,9 +62,10 @@ class Origins:
         self.count += 1
         for text in step.acts.texts:
             self._say(text)
+        step = self._from_afar(step)
         if not step.result:
             return
-        labels = self.marking(self._from_afar(step))
+        labels = self.marking(step)
         values = tuple(values_in(step.result)) if self.confidential else ()
         if not labels and not values:
             self._say(step.result)

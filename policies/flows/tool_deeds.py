@@ -90,9 +90,9 @@ def deeds(name: str, document: Mapping[str, Any], found: Sequence[Reach]) -> set
     near = bool(found) and all(local(reach.host) for reach in found)
     if not near and (_sends(name, document) or any(reach.sends for reach in found)):
         out.add("sends")
-    if not near and own & _FETCHING | (words & _FETCHING if own & (_READING | {"search", "query"}) else set()):
-        if "sends" not in out and not (own & _LOCAL_WORDS and own & {"search"}):
-            out.add("fetches")
+    fetches = own & _FETCHING | (words & _FETCHING if own & (_READING | {"search", "query"}) else set())
+    if fetches and not near and "sends" not in out and not (own & _LOCAL_WORDS and own & {"search"}):
+        out.add("fetches")
     if own & _SECRET_WORDS and own & _READING:
         out.add("reads-secret")
     if own & _QUERYING or words & {"postgres", "mysql", "sqlite", "database", "bigquery", "snowflake"}:

@@ -27,7 +27,7 @@ KNOWN_CALLS = 4_000
 PENDING = 200
 CALLS = 50_000
 """So many ids of calls lead to their session, for agents that tell none."""
-MAX_NEW = 1_000
+MAX_NEW = 400
 """Of a history that was never seen, so many last calls are read."""
 MANY = 16
 
