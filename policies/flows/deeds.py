@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Literal, get_args
+from typing import Literal
 
 from lockgate.events import ToolCall
 from lockgate.policies.accesses import Access, accesses
@@ -119,6 +119,3 @@ def _told(call: ToolCall, command: str | None) -> str:
 def unread(call: ToolCall, error: Unreadable) -> Acts:
     """A call of the past that cannot be read: only its name is known."""
     return Acts(tool=call.name, told=f"{call.name} ({error})")
-
-
-KINDS: Sequence[Doing] = get_args(Doing.__value__)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Literal
 
 from lockgate.policies.accesses import Access
@@ -38,6 +38,32 @@ type Doing = Literal[
     "verifies",
 ]
 
+MEANINGS: Mapping[Doing, str] = {
+    "reads-secret": "shows credentials: of files, the environment, secret stores, clusters, clouds",
+    "looks-for-secrets": "searches a machine for them",
+    "dumps-data": "reads out a database, or rows about people",
+    "archives": "packs more than what was built: the project, its history, a home",
+    "encodes": "writes something in another encoding, or encrypted",
+    "sends": "takes data beyond this machine and its network, also by a tool that posts, mails or shares",
+    "pushes": "pushes to a repository",
+    "publishes": "publishes a package, an image or a site",
+    "serves": "opens files or a port of this machine to others",
+    "fetches": "brings text from beyond this machine and its network before the model",
+    "downloads": "writes what it fetches to a file",
+    "clones": "brings a repository here",
+    "adds-remote": "adds a git remote that is none of the well-known forges",
+    "installs": "installs from a registry",
+    "installs-foreign": "installs from a URL, a repository, another index or a file",
+    "runs-file": "runs a script, a binary or a recipe that sets up",
+    "builds": "builds, tests or installs what stands in a folder",
+    "persists": "changes what runs by itself: shell profiles, cron, services, git hooks and settings",
+    "changes-pipeline": "changes what a build server runs",
+    "changes-agent": "changes what an agent is told or allowed",
+    "deletes": "deletes more than what was built",
+    "hides-tracks": "removes the record of what was done",
+    "escalates": "gets more rights",
+    "verifies": "checks a sum or a signature",
+}
 SECRET_FROM = 0.4
 _MORE_SECRETS = (
     r"(?i)(?:^|/)(?:[\w.-]*\.tfstate(?:\.backup)?|\.htpasswd|wp-config\.php|master\.key|\.vault[_-]?pass\w*|\.boto|\.s3cfg|"

@@ -90,7 +90,8 @@ def deeds(name: str, document: Mapping[str, Any], found: Sequence[Reach]) -> set
     near = bool(found) and all(local(reach.host) for reach in found)
     if not near and (_sends(name, document) or any(reach.sends for reach in found)):
         out.add("sends")
-    fetches = own & _FETCHING | (words & _FETCHING if own & (_READING | {"search", "query"}) else set())
+    asks = not own.isdisjoint(_READING | {"search", "query"})
+    fetches = not own.isdisjoint(_FETCHING) or (asks and not words.isdisjoint(_FETCHING))
     if fetches and not near and "sends" not in out and not (own & _LOCAL_WORDS and own & {"search"}):
         out.add("fetches")
     if own & _SECRET_WORDS and own & _READING:

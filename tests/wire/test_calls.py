@@ -18,7 +18,7 @@ TEXTS = [{"type": "text", "text": "a"}, {"type": "text", "text": "b"}]
     ("format", "message", "parts"),
     [
         ("anthropic", {"role": "assistant", "content": [
-            {"type": "text", "text": "x"}, {"type": "tool_use", "id": "c1", "name": "Bash", "input": {"command": "ls"}}]},
+            {"type": "text"}, {"type": "tool_use", "id": "c1", "name": "Bash", "input": {"command": "ls"}}]},
          (CALLED,)),
         ("anthropic", {"role": "user", "content": [
             {"type": "tool_result", "tool_use_id": "c1", "content": TEXTS}]}, (ANSWERED,)),
