@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterable, Sequence
+from itertools import pairwise
 from typing import Any, Literal
 
 from pydantic import Field, model_validator
@@ -13,8 +14,9 @@ from lockgate.events import Event, Request, ToolCall
 from lockgate.exchange import Exchange
 from lockgate.policies.arguments import strings_of
 from lockgate.policies.base import Blocked, Monitor
-from lockgate.policies.commands import document_of
+from lockgate.policies.commands import command_of, document_of
 from lockgate.policies.danger.hosts import local
+from lockgate.policies.danger.rules import PACKS
 from lockgate.policies.flows.conditions import Condition, Labels, Seen
 from lockgate.policies.flows.deeds import Acts
 from lockgate.policies.flows.labels import Label, labels_of
@@ -22,6 +24,7 @@ from lockgate.policies.flows.language import Measure
 from lockgate.policies.flows.origins import Marking, Origin, Origins
 from lockgate.policies.flows.provenance import Span
 from lockgate.policies.flows.trace import Session, Step, Traces, working
+from lockgate.policies.shell.model import Command
 
 SENTENCE = "What this would do was told by a tool's result that nobody here vouches for. Ask the person you work for."
 LEAVES = "This would send away what a secret place or a database gave. Ask the person you work for."
@@ -36,6 +39,7 @@ _FREE_TEXT = frozenset({
 })  # fmt: skip
 """Arguments that people read: what stands there decides nothing."""
 _SHOWN = 60
+_MESSAGES = ("--message", "--body", "-b", "--title", "-t", "--notes", "-n")
 
 
 class Options(Section):
@@ -52,8 +56,10 @@ class Options(Section):
         default_factory=lambda: [
             Condition(
                 does=["sends", "pushes", "publishes", "serves", "persists", "changes-agent", "changes-pipeline",
-                      "installs-foreign", "reads-secret", "looks-for-secrets", "deletes", "hides-tracks"]
-            )
+                      "installs-foreign", "reads-secret", "looks-for-secrets", "deletes", "hides-tracks",
+                      "changes-service"]
+            ),
+            Condition(danger=list(PACKS)),
         ]
     )  # fmt: skip
     """Calls that a marked session may not make; any of these conditions."""
@@ -202,10 +208,22 @@ def _leaves(acts: Acts) -> bool:
 
 def _targets(call: ToolCall, acts: Acts) -> Sequence[str]:
     """The texts that decide what the call does, and to whom."""
-    if acts.commands or call.custom or acts.does & {"persists", "changes-agent", "changes-pipeline"}:
+    if acts.commands:
+        return [_without_messages(command_of(call) or "", acts.commands)]
+    if call.custom or acts.does & {"persists", "changes-agent", "changes-pipeline"}:
         return acts.texts
     named = document_of(call).items()
     return [text for key, value in named if key.lower() not in _FREE_TEXT for text in strings_of(value)]
+
+
+def _without_messages(text: str, commands: Sequence[Command]) -> str:
+    """The command without what it says to people."""
+    for command in commands:
+        if command.name in ("git", "gh", "glab", "hg"):
+            for option, message in pairwise(command.args):
+                if option in _MESSAGES or option.endswith("m"):
+                    text = text.replace(message, "\0")
+    return text
 
 
 def _is_reply(origin: Origin, span: Span) -> bool:

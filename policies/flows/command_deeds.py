@@ -14,7 +14,7 @@ from lockgate.policies.shell.follow import INTERPRETERS, script_file
 from lockgate.policies.shell.model import SOME, UNSET, Command, shown
 from lockgate.policies.shell.paths import Place, place
 
-_BY_FINDING: dict[str, Doing] = {
+BY_FINDING: dict[str, Doing] = {
     "reads-secrets": "reads-secret",
     "shows-secrets": "reads-secret",
     "reads-cloud-secrets": "reads-secret",
@@ -57,14 +57,14 @@ _TABLE: tuple[tuple[Doing, str, str] | tuple[Doing, str, str, str], ...] = (
     ("reads-secret", "ansible-vault", r"^(?:view|decrypt)\b"),
     ("reads-secret", "gpg gpg2", r"(?:^|\s)(?:-d|--decrypt|--export-secret-\w+)\b"),
     ("reads-secret", "git", r"^(?:show|cat-file\s+\S+)\s+.*(?:\.env\b(?:\.(?:production|local|prod))?$|secrets?\.|credentials?\b|\.pem$|id_rsa)|"
-     r"^log\s+.*(?:-p\b|--patch|-S).*(?:\.env\b|secret|credential|passw|token|\.pem)|^credential\s+fill|^config\s+.*(?:token|password|extraheader)$"),
+     r"^log\s+.*(?:-p\b|--patch|-S|-G).*(?:\.env\b|(?i:secret|credential|passw|token|_key)|\.pem)|^credential\s+fill|^config\s+.*(?:token|password|extraheader)$"),
     ("reads-secret", "docker podman", r"^(?:inspect\s+.*Config\.Env|exec\s+.*\b(?:env|printenv)$|config\s+.*--format.*auth|secret\s+inspect)"),
     ("reads-secret", "npm yarn pnpm", r"^(?:config\s+get\s+.*(?:_auth|token)|token\s+(?:list|create))"),
     ("reads-secret", "pip pip3", r"^config\s+(?:list|get)\b.*(?:password|extra-index)"),
     ("dumps-data", "pg_dump pg_dumpall mysqldump mariadb-dump mongodump mongoexport cockroach neo4j-admin mydumper expdp", r""),
-    ("dumps-data", "sqlite3", r"\.dump|\.backup|\.clone|(?i)select\s+\*"),
+    ("dumps-data", "sqlite3", r"\.dump|\.backup|\.clone|(?i)select\s+\*", COUNTING),
     ("dumps-data", "redis-cli", r"--rdb|\bKEYS\s+\*|(?i)\bdump\b"),
-    ("dumps-data", "psql mysql mariadb mongosh mongo sqlcmd clickhouse-client bq cqlsh usql duckdb",
+    ("dumps-data", "sqlite3 psql mysql mariadb mongosh mongo sqlcmd clickhouse-client bq cqlsh usql duckdb",
      r"(?i)\\?copy\s.{0,400}\bto\b|into\s+outfile|select\s.{0,400}\bfrom\s+[\"'`\w.]*(?:users?|customers?|accounts?|patients?|members?|employees?|payments?|"
      r"cards?|orders?|credentials?|tokens?|sessions?|subscribers?|contacts?|api_?keys?|secrets?|invoices?|leads?)\b|\.find\(\s*(?:\{\s*\})?\s*\)", COUNTING),
     ("dumps-data", "aws", r"^(?:dynamodb\s+scan|rds\s+(?:create-db-snapshot|start-export-task)|cognito-idp\s+list-users)"),
@@ -150,8 +150,8 @@ _BY_PROGRAM = _by_program()
 
 def deeds(commands: Sequence[Command], findings: Sequence[Finding], reached: Sequence[Reach]) -> set[Doing]:
     """What the commands of one call do."""
-    found: set[Doing] = {_BY_FINDING[one.rule.name] for one in findings
-             if one.rule.name in _BY_FINDING and one.score >= (SECRET_FROM if one.rule.name == "reads-secrets" else FINDING_FROM)}  # fmt: skip
+    found: set[Doing] = {BY_FINDING[one.rule.name] for one in findings
+             if one.rule.name in BY_FINDING and one.score >= (SECRET_FROM if one.rule.name == "reads-secrets" else FINDING_FROM)}  # fmt: skip
     found.discard("reads-secret") if _only_examples(findings) else None
     for at, command in enumerate(commands):
         found |= set(_of(command))
@@ -163,7 +163,7 @@ def deeds(commands: Sequence[Command], findings: Sequence[Finding], reached: Seq
 
 def _only_examples(findings: Sequence[Finding]) -> bool:
     """Whether secrets are read by commands alone that only use a file: `source .env`, `diff .env .env.example`."""
-    named = [one for one in findings if _BY_FINDING.get(one.rule.name) == "reads-secret"]
+    named = [one for one in findings if BY_FINDING.get(one.rule.name) == "reads-secret"]
     return all(one.command.name in (".", "source", "diff", "cmp") for one in named)
 
 
@@ -176,7 +176,8 @@ def _of(command: Command) -> Iterator[Doing]:
             yield doing
     if command.name in _ARCHIVERS and _wide(command):
         yield "archives"
-    if command.name in ("cat", "head", "tail") and {"xargs", "find", "find -exec"} & set(command.via):
+    gathers = bool({"xargs", "find", "find -exec"} & set(command.via)) or any("*" in shown(arg) for arg in command.args)
+    if command.name in ("cat", "head", "tail") and gathers:
         yield "archives"
     if command.name in _FETCHERS:
         yield from _fetched(command)
@@ -286,6 +287,8 @@ _RECIPES = {
     **dict.fromkeys(("pytest", "tox"), ("conftest.py",)),
     **dict.fromkeys(("pip", "pip3", "uv", "poetry"), ("setup.py",)),
     "just": ("justfile",),
+    "cargo": ("build.rs",),
+    "go": ("main.go",),
 }
 _BUILDS = r"^(?:-[a-zA-Z]|--\w*test|install|i|ci|run|test|start|build|exec|dev|setup|all|-C|up|compose|sync|add|$|[a-z][\w:-]*$)"
 
@@ -307,7 +310,7 @@ def files_run(command: Command, workspace: str) -> Iterator[Place]:
     elif name in (".", "source", "deno", "ts-node", "tsx", "java"):
         paths = [arg for arg in operands(command, "-r -cp") if "\n" not in arg and len(arg) < 1_000]
         yield from (place(arg, command.cwd, command.links, workspace) for arg in paths[:1])
-    elif name in _MAKES and finds(_BUILDS, line(command)):
+    elif name in _MAKES and (name in ("pytest", "tox") or finds(_BUILDS, line(command))):
         folder = value(command, "-C", "--prefix", "--cwd", "--directory", "--project", "-f", "--manifest-path")
         paths = [arg for arg in operands(command) if "/" in arg or arg == "."]
         for path in dict.fromkeys([folder or ".", *paths]):

@@ -29,6 +29,7 @@ type Doing = Literal[
     "installs-foreign",
     "runs-file",
     "builds",
+    "changes-service",
     "persists",
     "changes-pipeline",
     "changes-agent",
@@ -56,6 +57,7 @@ MEANINGS: Mapping[Doing, str] = {
     "installs-foreign": "installs from a URL, a repository, another index or a file",
     "runs-file": "runs a script, a binary or a recipe that sets up",
     "builds": "builds, tests or installs what stands in a folder",
+    "changes-service": "changes something at a service: merges, approves, grants, sets a rule, deletes",
     "persists": "changes what runs by itself: shell profiles, cron, services, git hooks and settings",
     "changes-pipeline": "changes what a build server runs",
     "changes-agent": "changes what an agent is told or allowed",
@@ -83,9 +85,7 @@ _NO_SECRETS = (
     r"cacert|ca-bundle)[\w.-]*\.pem$|\.env\.(?:test|ci|defaults?)$)"
 )
 """Examples, sources and public halves, whose names speak of secrets only."""
-_SECRET_SOURCES = (
-    r"(?i)(?:^|/)(?:wp-config\.php|local_settings\.py|settings\.local\.\w+|secrets?\.(?:py|rb|ts|js|php))$"
-)
+_SECRET_SOURCES = r"(?i)(?:^|/)(?:wp-config\.php|local_settings\.py|settings\.local\.\w+)$"
 """Sources that hold secrets all the same."""
 _PERSISTS = (
     r"(?:^|/)\.(?:bashrc|bash_profile|bash_login|profile|zshrc|zprofile|zshenv|zlogin|xprofile|inputrc|npmrc|pythonrc|gitconfig)$|"

@@ -8,6 +8,8 @@ from dataclasses import replace
 from lockgate.events import ToolCall
 from lockgate.policies.commands import Unreadable
 from lockgate.policies.flows.deeds import Acts, acts_of
+from lockgate.policies.flows.places import Doing
+from lockgate.policies.patterns import finds
 from lockgate.policies.shell.paths import Place
 from lockgate.wire.document import dumps
 
@@ -24,9 +26,10 @@ class Programs:
         """Remember what the call wrote."""
         for where, code in acts.codes:
             try:
-                self._kept[where] = acts_of(_run(code))
+                read = acts_of(_run(code))
             except Unreadable:
                 continue
+            self._kept[where] = replace(read, does=read.does | told_by(code))
         while len(self._kept) > MAX_PROGRAMS:
             self._kept.popitem(last=False)
 
@@ -42,6 +45,23 @@ class Programs:
 
     def fork(self) -> Programs:
         return Programs(self._kept.copy())
+
+
+def told_by(code: str) -> frozenset[Doing]:
+    """What a program's words say, where its language is not read: that it speaks to the net, and of keys."""
+    found: list[tuple[Doing, str]] = [("sends", _SPEAKS), ("reads-secret", _KEYS)]
+    return frozenset(doing for doing, pattern in found if finds(pattern, code))
+
+
+_SPEAKS = (
+    r"requests\.(?:post|put|patch)|urlopen\([^)\n]*data|socket\.(?:create_connection|socket)\b|smtplib|ftplib|paramiko|http\.client|"
+    r"aiohttp|httpx\.(?:post|put)|axios|https?\.request\(|method:\s*['\"]P(?:OST|UT)|Net::HTTP|HttpClient|reqwest|http\.Post|TcpStream|"
+    r"(?:Command::new|exec\.Command|Runtime.{0,40}exec)\(\"(?:curl|wget|nc|scp|ssh)\b"
+)
+_KEYS = (
+    r"\.ssh/(?:id_|\*)|\.aws/credentials|\.netrc|\.npmrc|\.pypirc|\.kube/config|\.docker/config|\bid_(?:rsa|ed25519)\b|dict\(os\.environ|"
+    r"os\.environ\.copy|JSON\.stringify\(process\.env|/proc/self/environ|Login Data|\.gnupg|master\.key|solana/id\.json|std::env::vars|os\.Environ\("
+)
 
 
 def _runs(ran: Place, where: Place) -> bool:

@@ -36,8 +36,8 @@ class Span:
 
 
 def squeezed(text: str, limit: int = MAX_ARGUMENT) -> str:
-    """The text without what is not seen; of a long one its beginning and its end."""
-    text = _INVISIBLE.sub("", text[: 4 * limit])
+    """The text without what is not seen, in lower case, as names of hosts are; of a long one its beginning and its end."""
+    text = _INVISIBLE.sub("", text[: 4 * limit]).lower()
     return text if len(text) <= limit else text[: limit // 2] + text[-limit // 2 :]
 
 
@@ -90,7 +90,7 @@ def _grown(result: str, argument: str, start: int, at: int, size: int) -> tuple[
 
 
 _VALUE = (
-    r"(?i)(?:pass(?:word|wd|phrase)?|secret|token|api_?key|access_?key|private_?key|credential|salt|auth|session_?key|client_?key|dsn)\w*"
+    r"(?i)(?:pass(?:word|wd|phrase)?|secret|token|api_?key|access_?key|private_?key|credential|salt|auth|\w{1,40}_key|dsn)\w*"
     r"[\"']?\s*[:=]\s*[\"']?([A-Za-z0-9+/_.$!@%^&*~=-]{10,200})"
 )
 MAX_VALUES = 50

@@ -32,6 +32,15 @@ _MADE_OUTSIDE = frozenset({
     *("issue", "issues", "gist", "pr", "pull", "page", "pages", "release", "ticket", "event", "card", "discussion", "paste"),
     *("message", "messages", "channel", "wiki", "draft", "blog", "snippet", "record", "row", "rows", "contact", "story"),
 })  # fmt: skip
+_AWAY = frozenset({
+    *("github", "gitlab", "bitbucket", "drive", "gdrive", "dropbox", "onedrive", "sharepoint", "box", "s3", "gist", "gcs"),
+    *("notion", "confluence", "slack", "linear", "jira", "outlook", "gmail", "hubspot", "salesforce", "airtable", "sheets"),
+})  # fmt: skip
+"""Servers of tools whose files and pages are elsewhere."""
+_CHANGING = frozenset({
+    *("create", "update", "delete", "remove", "merge", "approve", "grant", "revoke", "invite", "transfer", "pay", "move"),
+    *("set", "add", "close", "enable", "disable", "publish", "assign", "reset", "cancel", "book", "order", "deploy", "run"),
+})  # fmt: skip
 _LOCAL_WORDS = frozenset(
     {"file", "files", "directory", "workspace", "memory", "todo", "plan", "note", "entity", "entities"}
 )
@@ -100,6 +109,8 @@ def deeds(name: str, document: Mapping[str, Any], found: Sequence[Reach]) -> set
         text = "\n".join(strings_of(dict(document)))
         if finds(_PERSONAL, text) and not finds(COUNTING, text):
             out.add("dumps-data")
+    if name.startswith("mcp") and not near and own & _CHANGING and not (own & _LOCAL_WORDS and not words & _AWAY):
+        out.add("changes-service")
     if own & {"push"} and not own & {"notification"}:
         out.add("pushes")
     return out
@@ -107,8 +118,11 @@ def deeds(name: str, document: Mapping[str, Any], found: Sequence[Reach]) -> set
 
 def _sends(name: str, document: Mapping[str, Any]) -> bool:
     own = words_of(bare_name(name))
-    if own & _LOCAL_WORDS and not own & {"send", "upload", "share", "email", "publish"}:
+    away = words_of(name) & _AWAY
+    if own & _LOCAL_WORDS and not away and not own & {"send", "upload", "share", "email", "publish"}:
         return False
+    if away and own & _MAKING and own & _LOCAL_WORDS:
+        return True
     if own & _SENDING and not (own & _READING and not own & {"send", "post"}):
         return True
     if own & _MAKING and own & _MADE_OUTSIDE:
@@ -145,6 +159,7 @@ _LANGUAGES = {
     "rb": "ruby", "pl": "perl", "php": "php", "command": "sh", "ps1": "pwsh",
 }  # fmt: skip
 _FLAGS = {"python3": "-c", "node": "-e", "ruby": "-e", "perl": "-e", "php": "-r", "pwsh": "-Command"}
+_COMPILED = (".rs", ".go", ".java", ".kt", ".c", ".cpp", ".cs", ".swift")
 MAX_CODE = 30_000
 
 
@@ -180,6 +195,9 @@ def code_at(path: str, code: str, workspace: str) -> Iterator[tuple[Place, str]]
         language, code = "sh", re.sub(r"(?m)^[\w.-]+\s*:(?!=).*$|^\t@?", "", code)
     if path.rpartition("/")[2] == "package.json":
         language, code = "sh", "\n".join(re.findall(r'"[\w:-]+"\s*:\s*"([^"\n]+)"', code))
+    if path.endswith(_COMPILED):  # told by its words alone
+        yield place(path, workspace=workspace), f": {shlex.quote(code[:MAX_CODE])}"
+        return
     if not language and ".git/hooks/" not in path:
         return
     where, code = place(path, workspace=workspace), code[:MAX_CODE]

@@ -41,4 +41,4 @@ def test_texts_are_bounded_and_white_space_is_none():
 def test_encodings():
     assert "heron-42-Quarz" in list(readings("aGVyb24tNDItUXVhcno="))
     assert "heron-42-Quarz" in list(readings("6865726f6e2d34322d517561727a"))
-    assert list(values_in("token = get_token(x)\npassword: heron-42-Quarz\nname: value1234567")) == ["heron-42-Quarz"]
+    assert list(values_in("token = get_token(x)\npassword: heron-42-Quarz\nname: value1234567")) == ["heron-42-quarz"]
