@@ -247,7 +247,7 @@ def _targets(command: Command) -> Iterator[str]:
                 yield target
         elif (
             name.startswith(("wget", "aria2c", "axel")) and not value(command, "-O") and "-qO-" not in command.args
-        ) or any(re.fullmatch(r"-[a-zA-Z]*O[a-zA-Z]*|--remote-name", arg) for arg in command.args):
+        ) or any(re.fullmatch(r"-[a-zA-WYZ]*O[a-zA-WYZ]*|--remote-name", arg) for arg in command.args):
             folder = value(command, "-P", "--directory-prefix", "-d", "--dir") if name != "curl" else ""
             yield from (f"{folder or '.'}/{_last(arg)}" for arg in command.args if "://" in arg)
         elif joined := next((arg for arg in command.args if re.fullmatch(r"-[a-zA-Z]*o", arg)), ""):
