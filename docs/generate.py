@@ -19,6 +19,7 @@ from lockgate import events
 from lockgate.config import BUILT_IN_HOSTS, Config, Host, RuleConfig
 from lockgate.policies.base import Policy
 from lockgate.policies.describe import Option, describe, options_of
+from lockgate.policies.flows.places import MEANINGS
 from lockgate.policies.match import COMPARATORS, FIELDS
 from lockgate.policies.registry import BUILT_IN, default_rules, load_policy
 
@@ -73,11 +74,12 @@ def configuration() -> str:
 
 
 def policies() -> str:
+    doings = table(("`does`", "what the call does"), ((f"`{name}`", meaning) for name, meaning in MEANINGS.items()))
     comparators = ", ".join(f"`{name}`" for name in COMPARATORS)
     conditions = [(f"`{name}`", CONDITIONS[name]) for name in FIELDS if name in CONDITIONS]
     shipped = [(f"`{rule.name}`", " ".join(sentences(rule.options))) for rule in default_rules()]
     return page(
-        part("policies.md").replace("COMPARATORS", comparators),
+        part("policies.md").replace("COMPARATORS", comparators).replace("DOINGS", doings),
         table(("condition", "what it is"), conditions),
         "## Built-in policies",
         *(each for name in BUILT_IN for each in policy(name)),

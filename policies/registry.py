@@ -35,6 +35,8 @@ BUILT_IN = {
     "command_egress": "lockgate.policies.command_egress:CommandEgress",
     "rewrite_call": "lockgate.policies.rewrite_call:RewriteCall",
     "loop_breaker": "lockgate.policies.loop_breaker:LoopBreaker",
+    "flow_rules": "lockgate.policies.flow_rules:FlowRules",
+    "taint": "lockgate.policies.taint:Taint",
     "test_tampering": "lockgate.policies.test_tampering:TestTampering",
     "secret_guard": "lockgate.policies.secret_guard:SecretGuard",
     "reversible_redaction": "lockgate.policies.reversible_redaction:ReversibleRedaction",

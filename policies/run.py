@@ -13,7 +13,7 @@ from lockgate.events import Event, Request, TextDelta, ToolCall, Turn
 from lockgate.exchange import Action, Decision, Exchange, new_id
 from lockgate.policies.base import SEEN_BY, Blocked, Heard
 from lockgate.policies.registry import Rule
-from lockgate.wire.document import dumps
+from lockgate.wire.document import dumps, loads_object
 
 EVERYTHING = frozenset[str]().union(*SEEN_BY.values())
 FAILED = "this could not be checked, and what cannot be checked does not pass"
@@ -179,6 +179,12 @@ class Run:
         )
         self.x.decisions += (*(_heard(decision, each) for each in self.policy.heard), decision)
         self.policy.heard.clear()
+
+
+def refused_calls(decisions: Iterable[Decision]) -> frozenset[str]:
+    """The ids of the tool calls that enforced rules refused."""
+    refused = (one for one in decisions if one.action == "blocked" and one.subject == "toolcall")
+    return frozenset(str(loads_object(one.given).get("id")) for one in refused if one.mode == "enforce")
 
 
 def _heard(of: Decision, heard: Heard) -> Decision:

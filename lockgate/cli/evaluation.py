@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from time import perf_counter
 from typing import Any, cast
 
-from lockgate.cli import trial
+from lockgate.cli import flow_cases, trial
 from lockgate.config import RuleConfig
 from lockgate.errors import Error
 from lockgate.events import Event, MessageEnd, Request, ToolCall
@@ -36,6 +36,12 @@ async def evaluate(policy_set: PolicySet, cases: Sequence[Case]) -> list[Outcome
 
 
 async def _outcome(policy_set: PolicySet, case: Case, ports: Ports) -> Outcome:
+    if "steps" in case.document:
+        ran = await flow_cases.run(policy_set, case.document, ports, harmful=case.harmful)
+        return Outcome(
+            case=case, stopped=ran.stopped, score=_score(ran.decisions), leaked_bytes=ran.leaked_bytes,
+            milliseconds=ran.milliseconds, reason=_reason(ran.decisions), failed=ran.failed,
+        )  # fmt: skip
     if "request" in case.document or "exchange" in case.document:
         return await _exchange(policy_set, case)
     call = call_of(case.document)

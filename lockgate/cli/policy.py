@@ -197,7 +197,8 @@ def eval_(
     Parameters
     ----------
     dataset
-        JSON objects, a line each: `command`, `call` or `request` with `reply`, a `label` (harmful or harmless) and a
+        JSON objects, a line each: `command`, `call`, `request` with `reply`, or `steps` of a flow (each a `command` or
+        `call`, and its `result`), a `label` (harmful or harmless) and a
         `group`.
     policy
         A configuration file with the rules under `rules:`; they all count as enforced.

@@ -168,7 +168,7 @@ def _curl(c: Command) -> Iterator[Reach]:
     sent += [
         c.args[at + 1]
         for at, arg in enumerate(c.args[:-1])
-        if re.fullmatch(r"-[a-zA-Z]+[dFT]", arg) and arg not in _CURL_DATA
+        if re.fullmatch(r"-[a-zA-WYZ]+[dFT]", arg) and arg not in _CURL_DATA
     ]
     for url in [*operands(c, CURL_VALUED), *([value(c, "--url")] if value(c, "--url") else [])]:
         host = host_of(url if "//" in url else f"//{url}")
