@@ -40,6 +40,9 @@ class Options(Section):
     """How many texts that were found clean to remember, as conversations are sent again with every turn."""
 
 
+_OPTIONS = {"request": "requests", "text": "text", "call": "arguments"}
+
+
 class Redactor(TextWindow):
     """A subclass says in `look` what looks for finds, and in `placeholder` what stands instead of one."""
 
@@ -78,7 +81,7 @@ class Redactor(TextWindow):
 
     def act(self, where: str) -> Act:
         """What is done with a find there: in a request, the text or the arguments of a call."""
-        return getattr(self.options, {"request": "requests", "call": "arguments"}.get(where, where))
+        return getattr(self.options, _OPTIONS[where])
 
     def new_window(self) -> SpanWindow:
         assert self._detector

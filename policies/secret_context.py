@@ -17,7 +17,8 @@ MAX_DISTANCE_CHARS = 160
 """A name and its value stand closer together than this."""
 
 
-_TELLING = b"0123456789!@#$%^&*~+"
+TELLING = b"0123456789!@#$%^&*~+"
+"""One of these is in every secret that only a name gives away."""
 
 
 def _compiled(pattern: str) -> Any:
@@ -159,9 +160,31 @@ def _name(found: bytes) -> _Name | None:
 
 
 def _may_follow(data: bytes, at: int) -> bool:
-    """Whether one of the next words holds a digit or a sign, as every secret does: cheaper than to look for a value."""
-    words = data[at : at + MAX_DISTANCE_CHARS].split(None, 7)[:7]
-    return any(len(word) >= 6 and word.translate(None, _TELLING) != word for word in words)
+    """Whether the next word that is no sign or type could hold a secret: cheaper than to look for a value."""
+    for word in data[at : at + MAX_DISTANCE_CHARS].split(None, 7)[:7]:
+        bare = word.strip(b"\"'`:=(),>[]|&-!?\\").lower()
+        if bare in _LONG_JOINTS or bare.startswith((b"value=", b"default=", b'value"', b'default"')):
+            return True
+        if bare and bare not in _JOINTS:
+            return len(word) >= 6 and word.translate(None, TELLING) != word and not _assigns(word)
+    return False
+
+
+def _assigns(word: bytes) -> bool:
+    """Whether it gives a value to another name, as in `f(key=value, other=value)`."""
+    head, sign, tail = word.lstrip(b"\"'`(,>)[]|").partition(b"=")
+    plain = head.replace(b"_", b"a")
+    return sign != b"" and tail[:1] not in _NO_VALUE and len(head) <= 40 and plain.isalnum() and not plain[:1].isdigit()
+
+
+_NO_VALUE = (b"", b"=", b'"', b"'", b"`", b"<", b">", b"\\")
+_JOINTS = frozenset(
+    b"is was set to string str bytes any secretstr none optional[str final[str static bearer token basic apikey key "
+    b"b f u r".split()
+)
+"""What may stand between a name and its value."""
+_LONG_JOINTS = frozenset((b"for", b"value", b"default"))
+"""They begin something longer."""
 
 
 def _secret(name: _Name, joint: str, quoted: bool, value: str, before: bytes) -> str:
@@ -212,7 +235,7 @@ def _trimmed(name: str, joint: str, quoted: bool, value: str, before: bytes) -> 
 
 
 def _in_urls(data: bytes, start: int) -> Iterator[Span]:
-    for match in _URL.finditer(data):
+    for match in _URL.finditer(data) if b"@" in data else ():
         group = 2 if match.group(2) else 4
         user, password = match.group(group - 1).decode("ascii"), match.group(group).decode("ascii")
         token = is_token(password) or (len(password) >= 12 and is_random(password) and not is_wordy(password))
@@ -233,7 +256,7 @@ def _encoded(data: bytes, start: int) -> Iterator[Span]:
             and (is_password(password, quoted=True) or is_token(password))
         ):
             yield Span(match.start(group), match.end(group), "basic-credentials")
-    for match in _DATA_KEY.finditer(data):
+    for match in _DATA_KEY.finditer(data) if b"LS0tLS1CRUdJTi" in data else ():
         if "PRIVATE KEY" in _decoded(match.group()[:80]):
             yield Span(match.start(), match.end(), "private-key")
 

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator, Sequence
 
 from lockgate.policies import secret_keys
 from lockgate.policies.patterns import compile_pattern
-from lockgate.policies.secret_context import secrets_in
+from lockgate.policies.secret_context import TELLING, secrets_in
 from lockgate.policies.secret_keys import BEGIN
 from lockgate.policies.secret_known import KnownSecrets
 from lockgate.policies.secret_rules import Prefilter, SecretRule, single_bytes
@@ -18,8 +18,11 @@ from lockgate.policies.spans import Detector, Span, merged
 
 MIN_TOKEN_CHARS = 20
 """No issuer makes shorter keys that a pattern could tell."""
+NAMED_CHARS = 336
+"""A name, or what else gives a secret away, begins no further before it than this."""
 SMALL_CHARS = 2_048
 """In a longer text, words are not looked at one by one."""
+_WITHOUT_TELLING = dict.fromkeys(TELLING)
 _EXAMPLE = compile_pattern(
     r"example|dummy|placeholder|fake|sample|redacted|your[_-]|xxxxx|changeme|_here$|not[_-]?real|(?:^|[_-])test[_-]?(?:key|token)",
     ignore_case=True,
@@ -79,7 +82,8 @@ class SecretDetector(Detector):
             if text.find(BEGIN, start, end) >= 0:
                 yield from secret_keys.keys(text, start, end)
         if longest >= 6 and self._named:
-            yield from _moved(secrets_in(data, start - low), low)
+            near = max(0, start - low - NAMED_CHARS)
+            yield from _moved(secrets_in(data[near:], start - low - near), low + near)
         if self._wide:
             yield from _moved(self._in_context(data, start - low), low)
         if known and self._known and self._known.occurs(data[start - low :]):
@@ -133,18 +137,29 @@ def _is_example_jwt(token: str) -> bool:
 def last_white(text: str, start: int, end: int = sys.maxsize) -> int:
     """Where the last white space of text[start:end] stands; below `start` where there is none."""
     last = text.rfind(" ", start, end)
-    for white in "\n\t\r":
-        last = max(last, text.rfind(white, max(start, last), end))
-    return last
+    if (line := text.rfind("\n", last if last > start else start, end)) > last:
+        last = line
+    if (tab := text.rfind("\t", last if last > start else start, end)) > last:
+        last = tab
+    return max(last, text.rfind("\r", last if last > start else start, end))
 
 
 def _longest(text: str, start: int, end: int) -> int:
-    """The length of the longest word that is more than letters and their punctuation."""
+    """The length of the longest word that could hold a secret: more than letters, their punctuation and a hyphen."""
     longest = 0
     for word in text[start:end].split():
-        if len(word) > longest and (len(word) >= MIN_TOKEN_CHARS or not word.strip(".,;:!?()\"'`*").isalpha()):
-            longest = len(word)
+        size = len(word)
+        if size > longest and (size >= MIN_TOKEN_CHARS or (size >= 6 and _may_hold(word))):
+            longest = size
     return longest
+
+
+def _may_hold(word: str) -> bool:
+    """Whether there is a digit or a sign in it, as in every short secret, or it is long and more than letters."""
+    if not word.isascii() or word.translate(_WITHOUT_TELLING) != word:
+        return True
+    letters = word.strip(".,;:!?()\"'`*")
+    return len(letters) >= 12 and not (letters.isalpha() and (letters.islower() or letters.istitle()))
 
 
 def _moved(spans: Iterable[Span], by: int) -> Iterator[Span]:
