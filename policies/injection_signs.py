@@ -9,6 +9,7 @@ import tomllib
 import unicodedata
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any, cast
 
@@ -24,6 +25,9 @@ _LETTERS = compile_pattern(r"(?:\b[A-Za-z] {1,4}){9,}[A-Za-z]\b")
 _TAG = re.compile("[\U000e0020-\U000e007e]{4,}")
 _NOT_ASCII = re.compile("[^\x00-\x7f]")
 _HIDDEN_LETTERS = re.compile("[\u00ad\u200b-\u200f\u202a-\u202e\u2060-\u2069\ufeff\U000e0000-\U000e007f\ufe00-\ufe0f]+")
+SETS = 8
+"""One set of all patterns is an automaton with a new state for nearly every new text: it is built more than it is used.
+"""
 AROUND_CHARS = 240
 ACTS = frozenset({"order", "exfiltration", "authority"})
 """What people ask each other for as well: by itself it says little."""
@@ -32,6 +36,8 @@ NEAR_CHARS = 700
 _OPENING = compile_pattern("(?:^|[^:,] |[(\\[{=>r])[\"'`“‘«「][^\"'`“”‘’«»「」]{0,40}$|[“‘«「][^”’»」]{0,40}$")
 _CLOSING = compile_pattern("^[^\"'`”’»」\n]{0,60}[\"'`”’»」]")
 _SCOPED = compile_pattern(_DOCUMENT["scoped"])
+_OWN = compile_pattern("agentId: [0-9a-f]{8,40} \\(internal ID - $")
+"""What Claude Code writes before it asks the model not to mention a sub-agent's id."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,18 +68,38 @@ def _read() -> Iterator[tuple[str, float, str]]:
             yield sign["name"], sign["weight"], pattern.replace(" {1,3}", " ").replace(" ", r"(?:[\s*>#\\]{1,6})")
 
 
-def _made() -> tuple[Any, tuple[Any, ...]]:
+def _options() -> Any:
     options = re2.Options()
     options.case_sensitive, options.log_errors, options.max_mem = False, False, 256 << 20
-    found = re2.Set.SearchSet(options)
-    for _, _, pattern in _PATTERNS:
-        found.Add(pattern)
-    found.Compile()
-    return found, tuple(re2.compile(pattern, options) for _, _, pattern in _PATTERNS)
+    return options
+
+
+@cache
+def _sets() -> Sequence[tuple[Any, Sequence[int]]]:
+    """The patterns in sets, each with their numbers, made when they are first needed, so that a start is quick."""
+    made: list[tuple[Any, Sequence[int]]] = []
+    for first in range(SETS):
+        numbers = range(first, len(_PATTERNS), SETS)
+        found = re2.Set.SearchSet(_options())
+        for number in numbers:
+            found.Add(_PATTERNS[number][2])
+        found.Compile()
+        made.append((found, numbers))
+    return made
+
+
+def _met(text: str) -> list[int]:
+    """The numbers of the patterns that are found in the text."""
+    data = text.encode()
+    return sorted(numbers[at] for found, numbers in _sets() for at in cast(list[int], found.Match(data) or []))
+
+
+@cache
+def _compiled(number: int) -> Any:
+    return re2.compile(_PATTERNS[number][2], _options())
 
 
 _PATTERNS = tuple(_read())
-_SET, _COMPILED = _made()
 
 
 def examine(text: str) -> Finding:
@@ -143,9 +169,9 @@ def _moved(sign: _Sign, places: list[int]) -> _Sign:
 
 
 def _signs(text: str) -> Iterator[_Sign]:
-    for number in sorted(cast(list[int], _SET.Match(text) or [])):
+    for number in _met(text):
         name, weight, _ = _PATTERNS[number]
-        for count, match in enumerate(_COMPILED[number].finditer(text)):
+        for count, match in enumerate(_compiled(number).finditer(text)):
             if count >= 50:
                 break
             start, end = match.start(), match.end()
@@ -157,7 +183,7 @@ def _standing(text: str, start: int, end: int) -> float:
     before, after = text[max(0, start - AROUND_CHARS) : start], text[end : end + AROUND_CHARS // 2]
     quoted = _is_quoted(before, after)
     talk = len({match.group().lower() for match in _TALK.finditer(before + " " + after)})
-    scoped = 0.5 if _SCOPED.search(after[:60]) else 1.0
+    scoped = 0.5 if _SCOPED.search(after[:60]) or _OWN.search(before[-80:]) else 1.0
     if quoted:
         return scoped * (0.1 if talk else 0.35)
     return scoped * (0.45 if talk >= 2 else 0.8 if talk else 1.0)

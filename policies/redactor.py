@@ -9,7 +9,7 @@ from typing import Any, Literal
 from pydantic import Field
 
 from lockgate.config import Section
-from lockgate.events import Event, Path, Request, Role, ToolCall
+from lockgate.events import Event, Path, Request, Role, TextDelta, ToolCall
 from lockgate.exchange import Exchange
 from lockgate.policies.base import Blocked
 from lockgate.policies.json_strings import changed_strings, is_json
@@ -110,8 +110,9 @@ class Redactor(TextWindow):
 
     async def on_event(self, event: Event, x: Exchange) -> Iterable[Event]:
         self._begin(x, "text")
-        out = await super().on_event(event, x)
-        self._conclude()
+        out = await (self.on_text(event, x) if isinstance(event, TextDelta) else super().on_event(event, x))
+        if self._kinds:
+            self._conclude()
         return out
 
     async def on_tool_call(self, call: ToolCall, x: Exchange) -> Iterable[Event]:

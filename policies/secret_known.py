@@ -87,17 +87,15 @@ class KnownSecrets:
 
     def _opening(self, text: str, start: int) -> int:
         """Where the last letters stand that a form begins with, fewer than HEAD_CHARS; else len(text)."""
-        places, at = list[int](), len(text)
+        last, at, opening = "", len(text), len(text)
         bound = at - 1 - GAP_CHARS
-        while at > start and at > bound and len(places) < HEAD_CHARS - 1:
+        while at > start and at > bound and len(last) < HEAD_CHARS - 1:
             at -= 1
-            if text[at] in _COMPARED:
-                places.append(at)
-                bound = at - GAP_CHARS
-        for size in range(len(places), 0, -1):
-            if "".join([text[place] for place in reversed(places[:size])]) in self._beginnings:
-                return places[size - 1]
-        return len(text)
+            if (letter := text[at]) in _COMPARED:
+                last, bound = letter + last, at - GAP_CHARS
+                if last in self._beginnings:
+                    opening = at
+        return opening
 
 
 @lru_cache(maxsize=64)

@@ -61,29 +61,31 @@ class SecretDetector(Detector):
         if self._known:
             found, open_from = self._known.spans(text, start)
             self._looked = None if found else text
-            places = [open_from, *(span.start for span in found if span.end > bound)]
-            if (first := min(places)) < bound:
-                bound = max(start, last_white(text, start, first + 1) + 1)
+            for span in found:
+                if span.end > bound and span.start < open_from:
+                    open_from = span.start
+            if open_from < bound:
+                bound = max(start, last_white(text, start, open_from + 1) + 1)
         return bound
 
     def spans(self, text: str, start: int, end: int) -> Sequence[Span]:
         """The finds in text[start:end], which begins and ends beside white space."""
-        longest = _longest(text, start, end) if end - start < SMALL_CHARS else MIN_TOKEN_CHARS
+        longest, telling = _longest(text, start, end) if end - start < SMALL_CHARS else (MIN_TOKEN_CHARS, True)
         known = self._known is not None and self._looked is not text
-        if longest < 6 and not known:
+        if not longest and not known:
             return ()
-        return merged(self._found(text, start, end, longest, known))
+        return merged(self._found(text, start, end, longest, telling, known))
 
-    def _found(self, text: str, start: int, end: int, longest: int, known: bool) -> Iterator[Span]:
+    def _found(self, text: str, start: int, end: int, longest: int, telling: bool, known: bool) -> Iterator[Span]:
         low = max(0, start - self.context_chars)
         data = single_bytes(text[low:end])
         if longest >= MIN_TOKEN_CHARS:
             yield from _moved(self._in_words(data, start - low), low)
             if text.find(BEGIN, start, end) >= 0:
                 yield from secret_keys.keys(text, start, end)
-        if longest >= 6 and self._named:
+        if longest and self._named:
             near = max(0, start - low - NAMED_CHARS)
-            yield from _moved(secrets_in(data[near:], start - low - near), low + near)
+            yield from _moved(secrets_in(data[near:], start - low - near, telling=telling), low + near)
         if self._wide:
             yield from _moved(self._in_context(data, start - low), low)
         if known and self._known and self._known.occurs(data[start - low :]):
@@ -144,22 +146,20 @@ def last_white(text: str, start: int, end: int = sys.maxsize) -> int:
     return max(last, text.rfind("\r", last if last > start else start, end))
 
 
-def _longest(text: str, start: int, end: int) -> int:
-    """The length of the longest word that could hold a secret: more than letters, their punctuation and a hyphen."""
-    longest = 0
+def _longest(text: str, start: int, end: int) -> tuple[int, bool]:
+    """The length of the longest word that could hold a secret, and whether one has a digit or a sign in it."""
+    longest, telling = 0, False
     for word in text[start:end].split():
         size = len(word)
-        if size > longest and (size >= MIN_TOKEN_CHARS or (size >= 6 and _may_hold(word))):
+        if size < 6:
+            continue
+        if not word.isascii() or word.translate(_WITHOUT_TELLING) != word:
+            telling = True
+        elif size < MIN_TOKEN_CHARS and (size < 12 or word.islower() or word.strip(".,;:!?()\"'`*").istitle()):
+            continue
+        if size > longest:
             longest = size
-    return longest
-
-
-def _may_hold(word: str) -> bool:
-    """Whether there is a digit or a sign in it, as in every short secret, or it is long and more than letters."""
-    if not word.isascii() or word.translate(_WITHOUT_TELLING) != word:
-        return True
-    letters = word.strip(".,;:!?()\"'`*")
-    return len(letters) >= 12 and not (letters.isalpha() and (letters.islower() or letters.istitle()))
+    return longest, telling
 
 
 def _moved(spans: Iterable[Span], by: int) -> Iterator[Span]:
