@@ -92,7 +92,7 @@ def test_a_rule_that_fails_is_told_apart(tmp_path: Path, capsys: pytest.CaptureF
         ("nonsense\n", "line 1: is no JSON"),
         ("[]\n", "is no JSON object"),
         ('{"command": "x", "label": "maybe"}\n', "the label is harmful or harmless, not 'maybe'"),
-        ('{"label": "harmful"}\n', "has neither command, call nor request"),
+        ('{"label": "harmful"}\n', "has neither command, call, text nor request"),
         ("", "holds no case"),
     ],
 )
