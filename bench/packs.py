@@ -1,4 +1,4 @@
-"""What the policy set in force by default costs in its own process, beside nothing: the bounds are absolute."""
+"""What the pack `coding-agent` costs in its own process, beside nothing: the bounds are absolute."""
 
 from __future__ import annotations
 
@@ -14,19 +14,19 @@ from lockgate.bench.processes import clean_environment
 from lockgate.bench.result import Result, absolutes, percentile
 from lockgate.bench.stage import Stage
 from lockgate.bench.usage import BenchError, pinned
-from lockgate.policies.pack import DEFAULT
+from lockgate.policies.pack import MEASURED
 
 
 def pack(stage: Stage, size: Size, rounds: int, step: Step) -> Sequence[Result]:
     """A tool call, an event of text, a long result of a tool, a long command."""
     with pinned(stage.core):
-        found = _measured(DEFAULT, rounds)
+        found = _measured(MEASURED, rounds)
     for _ in range(rounds):
         step()
     kinds: dict[str, list[float]] = found["scan_ms"]
     calls: list[list[float]] = found["call_ms"]
     scans = [max(each) for each in zip(*kinds.values(), strict=True)]
-    notes = {"policy": DEFAULT, "calls": sum(map(len, calls)), "scan_ms": {k: median(v) for k, v in kinds.items()}}
+    notes = {"policy": MEASURED, "calls": sum(map(len, calls)), "scan_ms": {k: median(v) for k, v in kinds.items()}}
     last = [percentile(each, 99) for each in calls]
     return [
         absolutes([median(each) for each in calls], unit="ms", **told("pack-call", "rules, a tool call", 2.0, notes)),

@@ -160,7 +160,7 @@ class Config(Section):
     """Other hosts that clients may reach: `open`, or a list of names, `*.` in front for their subdomains."""
     policy: str = ""
     """The policy set: a [pack](policy-packs.md), `observe`, `coding-agent`, `strict` or `red-team`, or a file with
-    `rules:` of its own; by default `coding-agent`, where there are no `rules` either."""
+    `rules:` of its own; by default, where there are no `rules` either, one that stops nothing."""
     rules: list[RuleConfig] | None = None
     """Rules of your own, in order: the whole policy set, or, beside `policy`, what comes after it."""
     unknown_endpoint: Literal["forward", "block"] = "forward"

@@ -10,8 +10,10 @@ from pathlib import Path
 from lockgate.config import Config, RuleConfig, read_file, validate
 from lockgate.errors import ConfigError
 
-DEFAULT = "coding-agent"
+DEFAULT = "default"
 """What is in force where the configuration names neither a policy set nor rules."""
+MEASURED = "coding-agent"
+"""What `lockgate policy eval` and `lockgate bench` measure where no other is named."""
 _FOLDER = Path(__file__).with_name("packs")
 
 

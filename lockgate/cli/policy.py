@@ -198,11 +198,11 @@ def eval_(
 
     from lockgate.cli import evaluation
     from lockgate.policies.evaluate import figures, lines, read_cases
-    from lockgate.policies.pack import DEFAULT
+    from lockgate.policies.pack import MEASURED
 
     if policy and use:
         raise ConfigError("--policy names a policy set and --use one policy; give one of them")
-    policy_set = evaluation.rules_for(None if use else _rules_in(policy or DEFAULT), use)
+    policy_set = evaluation.rules_for(None if use else _rules_in(policy or MEASURED), use)
     result = figures(asyncio.run(evaluation.evaluate(policy_set, read_cases(dataset))))
     if json_:
         print(json.dumps(result, indent=2, ensure_ascii=False))

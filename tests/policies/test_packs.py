@@ -14,7 +14,7 @@ from lockgate.errors import ConfigError
 from lockgate.events import Event, MessageEnd, ToolCall
 from lockgate.exchange import Exchange
 from lockgate.policies.evaluate import figures, read_cases
-from lockgate.policies.pack import DEFAULT, named_rules, own_rules, pack, pack_names, rules_of
+from lockgate.policies.pack import DEFAULT, MEASURED, named_rules, own_rules, pack, pack_names, rules_of
 from lockgate.policies.pipeline import Pipeline
 from lockgate.policies.registry import PolicySet, load_rules
 from lockgate.wire.endpoints import endpoint_for
@@ -26,8 +26,8 @@ DATASETS = Path(__file__).parents[1] / "datasets"
 SETS = {name: load_rules(pack(name).rules) for name in pack_names()}
 
 
-def test_there_are_four():
-    assert pack_names() == ["coding-agent", "observe", "red-team", "strict"]
+def test_there_are_four_and_the_default():
+    assert pack_names() == ["coding-agent", "default", "observe", "red-team", "strict"]
 
 
 @pytest.mark.parametrize("name", pack_names())
@@ -40,8 +40,13 @@ def test_a_pack_says_what_it_is_and_can_begin_a_file(name: str, tmp_path: Path):
     assert load_rules(named_rules(str(file))).version == SETS[name].version
 
 
-def test_observe_stops_nothing():
-    assert {(rule.mode, rule.on_error) for rule in SETS["observe"].rules} == {("shadow", "forward")}
+@pytest.mark.parametrize("name", ["default", "observe"])
+def test_what_only_looks_stops_nothing(name: str):
+    assert {(rule.mode, rule.on_error) for rule in SETS[name].rules} == {("shadow", "forward")}
+
+
+def test_the_default_looks_at_calls_only():
+    assert {seen for rule in SETS[DEFAULT].rules for seen in rule.policy.sees(rule.options)} == {"call"}
 
 
 def test_a_set_needs_no_key_and_no_network():
@@ -65,7 +70,9 @@ def test_which_rules_are_in_force(tmp_path: Path):
 
 
 def test_policy_sets_that_are_none(tmp_path: Path):
-    with pytest.raises(ConfigError, match="unknown policy set 'strikt'; there are: coding-agent, observe, red-team"):
+    with pytest.raises(
+        ConfigError, match="unknown policy set 'strikt'; there are: coding-agent, default, observe, red-team"
+    ):
         rules_of(config(policy="strikt"))
     with pytest.raises(ConfigError, match=r"none\.yaml: no such file"):
         rules_of(config(policy=str(tmp_path / "none.yaml")))
@@ -134,7 +141,7 @@ ORDINARY = [
 
 @pytest.mark.parametrize("command", HARMFUL)
 async def test_coding_agent_stops(command: str):
-    out, x = await released(SETS[DEFAULT], bash(command))
+    out, x = await released(SETS[MEASURED], bash(command))
     assert bash(command) not in out
     assert {one.action for one in x.decisions if one.mode == "enforce"} >= {"blocked"}
     out, x = await released(SETS["observe"], bash(command))
@@ -144,13 +151,13 @@ async def test_coding_agent_stops(command: str):
 
 @pytest.mark.parametrize("command", ORDINARY)
 async def test_coding_agent_leaves_alone_what_agents_do(command: str):
-    out, _ = await released(SETS[DEFAULT], bash(command))
+    out, _ = await released(SETS[MEASURED], bash(command))
     assert out[0] == bash(command)
 
 
 async def test_coding_agent_stops_other_tools_that_read_a_key():
     call = ToolCall(block=0, id="c", name="Read", arguments='{"file_path": "/home/u/.ssh/id_rsa"}')
-    out, _ = await released(SETS[DEFAULT], call)
+    out, _ = await released(SETS[MEASURED], call)
     assert call not in out
 
 
