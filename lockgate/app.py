@@ -18,6 +18,7 @@ from lockgate.errors import Error
 from lockgate.exchange import Exchange, ExchangeRow, Ports
 from lockgate.history.history import History
 from lockgate.policies.kill_switch import KillSwitch
+from lockgate.policies.pack import own_rules, policy_file
 from lockgate.policies.registry import PolicySet, Registry, load_rules
 from lockgate.policies.versions import Versions
 from lockgate.routing.models import HttpModels
@@ -37,7 +38,7 @@ def build(loaded: Loaded, finished: Finished | None = None) -> Service:
     """The proxy that a configuration describes, ready to be loaded into mitmproxy. Raises Error with a sentence."""
     config = loaded.config
     open_authority(config.ca, config.hosts)
-    policy_set = load_rules(config.rules)
+    policy_set = load_rules(own_rules(config))
     if config.prices:
         read_prices(config.prices)  # a mistake in it is said now, not by the log's thread
     signer = open_signing_key(config.home) if config.seal.sign else None
@@ -71,8 +72,8 @@ def build(loaded: Loaded, finished: Finished | None = None) -> Service:
         gate=gate,
         route=route,
         registry=registry,
-        read_rules=_rules_of(loaded.file),
-        watched=lambda: _files_of(loaded.file, registry),
+        read_rules=_rules_of(loaded),
+        watched=lambda: _files_of(loaded, registry),
         open_log=open_log,
         closables=(models, archive, upkeep, signals, kills, log),
     )
@@ -87,10 +88,10 @@ def script_addons() -> list[object]:
         return [Refusal(error)]
 
 
-def _rules_of(file: Path | None) -> Callable[[], PolicySet]:
+def _rules_of(loaded: Loaded) -> Callable[[], PolicySet]:
     def read() -> PolicySet:
-        config = load(file).config
-        policy_set = load_rules(config.rules)
+        config = load(loaded.file, loaded.flags).config
+        policy_set = load_rules(own_rules(config))
         _keep(policy_set, config)
         return policy_set
 
@@ -100,14 +101,15 @@ def _rules_of(file: Path | None) -> Callable[[], PolicySet]:
 def _keep(policy_set: PolicySet, config: Config) -> None:
     """Remember which rules are in force; where that cannot be written, they are in force all the same."""
     try:
-        Versions(config.home).keep(policy_set, config.rules)
+        Versions(config.home).keep(policy_set, own_rules(config))
     except OSError as error:
         logger.warning("the policy set %s cannot be kept for a rollback: %s", policy_set.version, error)
 
 
-def _files_of(file: Path | None, registry: Registry) -> list[Path]:
-    """The configuration, and the files that its rules' policies come from."""
-    return [*([file] if file else []), *registry.current.files]
+def _files_of(loaded: Loaded, registry: Registry) -> list[Path]:
+    """The configuration, its policy set, and the files that its rules' policies come from."""
+    own = (loaded.file, policy_file(loaded.config.policy))
+    return [*(file for file in own if file), *registry.current.files]
 
 
 def _nobody(row: ExchangeRow, x: Exchange) -> None:

@@ -38,22 +38,26 @@ class Outcome:
     stopped: bool
     score: float | None
     leaked_bytes: int
-    """Bytes of a harmful step that went on."""
+    """Bytes of a harmful step that went on; of a text, in the way of streaming it that let the most pass."""
     milliseconds: float
     reason: str = ""
+    splits: int = 0
+    """In how many ways a text was streamed."""
     failed: bool = False
     """Whether a rule could not judge it: that it was stopped tells nothing of the rule then."""
 
 
 def read_cases(path: Path) -> list[Case]:
-    """The lines of a data set: JSON objects with `command`, `call`, `request` or `steps`, a `label` and a `group`."""
+    """The lines of a data set: JSON objects as `lockgate policy eval` takes them."""
     try:
         lines = path.read_text("utf-8").splitlines()
     except OSError as error:
         raise ConfigError(f"{path} cannot be read: {error.strerror}") from error
     cases = [_case(line, f"{path}, line {number}") for number, line in enumerate(lines, 1) if line.strip()]
     if not cases:
-        raise ConfigError(f"{path} holds no case; each line is a JSON object with command or call, label and group")
+        raise ConfigError(
+            f"{path} holds no case; each line is a JSON object with command, call or text, label and group"
+        )
     return cases
 
 
@@ -68,8 +72,8 @@ def _case(line: str, where: str) -> Case:
     label = str(known.get("label", "")).lower()
     if label not in HARMFUL | HARMLESS:
         raise ConfigError(f"{where}: the label is harmful or harmless, not {known.get('label')!r}")
-    if not any(key in known for key in ("command", "call", "request", "exchange", "steps")):
-        raise ConfigError(f"{where}: has neither command, call, request nor steps")
+    if not any(key in known for key in ("command", "call", "text", "request", "exchange", "steps")):
+        raise ConfigError(f"{where}: has neither command, call, text, request nor steps")
     name = str(known.get("command") or known.get("name") or known.get("call") or _last(known) or where)
     return Case(harmful=label in HARMFUL, group=str(known.get("group", "")), name=name, document=known)
 
@@ -130,6 +134,7 @@ def figures(outcomes: Sequence[Outcome]) -> dict[str, Any]:
         "contained": _contained(outcomes),
         "failures": sum(one.failed for one in outcomes),
         "leaked_bytes": sum(one.leaked_bytes for one in outcomes),
+        "splits": sum(one.splits for one in outcomes),
         "milliseconds": {
             "median": round(median(times), 3),
             "p99": round(quantile(times, 0.99), 3),
@@ -230,7 +235,8 @@ def lines(result: Mapping[str, Any], *, every: bool = False) -> Iterator[str]:
         yield f"contained         {_percent(result['contained'])}"
     if result["failures"]:
         yield f"failures          {result['failures']} steps could not be judged, and were stopped"
-    yield f"leaked bytes      {result['leaked_bytes']:,}"
+    splits = f", in results of tools and in {result['splits']:,} ways of streaming texts" if result["splits"] else ""
+    yield f"leaked bytes      {result['leaked_bytes']:,}{splits}"
     times = result["milliseconds"]
     yield f"milliseconds      {times['median']:g} at the median, {times['p99']:g} at 99 %, {times['max']:g} at most"
     if found := result["scores"]:

@@ -26,6 +26,9 @@ _JOINING = str.maketrans("", "", "-._*")
 _TAG = re.compile("[\U000e0020-\U000e007e]{4,}")
 _NOT_ASCII = re.compile("[^\x00-\x7f]")
 _HIDDEN_LETTERS = re.compile("[\u00ad\u200b-\u200f\u202a-\u202e\u2060-\u2069\ufeff\U000e0000-\U000e007f\ufe00-\ufe0f]+")
+SETS = 8
+"""One set of all patterns is an automaton with a new state for nearly every new text: it is built more than it is used.
+"""
 AROUND_CHARS = 240
 ACTS = frozenset({"order", "exfiltration", "danger", "authority", "duty", "unasked"})
 """What people ask each other for as well: by itself it says little."""
@@ -44,6 +47,8 @@ _GUIDE = compile_pattern(
 _OPENING = compile_pattern("(?:^|[^:,] |[(\\[{=>r])[\"'`“‘«「][^\"'`“”‘’«»「」]{0,40}$|[“‘«「][^”’»」]{0,40}$")
 _CLOSING = compile_pattern("^[^\"'`”’»」\n]{0,60}[\"'`”’»」]")
 _SCOPED = compile_pattern(_DOCUMENT["scoped"])
+_OWN = compile_pattern("agentId: [0-9a-f]{8,40} \\(internal ID - $")
+"""What Claude Code writes before it asks the model not to mention a sub-agent's id."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,26 +80,38 @@ def _read() -> Iterator[tuple[str, float, str]]:
             yield sign["name"], sign["weight"], pattern.replace(" {1,3}", " ").replace(" ", r"(?:[\s*>#\\]{1,6})")
 
 
-def _made(start: int) -> Any:
-    """Some of the patterns as one set: one set of all would take seconds to learn its first text."""
+def _options() -> Any:
     options = re2.Options()
-    options.case_sensitive, options.log_errors, options.max_mem = False, False, 64 << 20
-    found = re2.Set.SearchSet(options)
-    for _, _, pattern in _PATTERNS[start : start + SET_SIZE]:
-        found.Add(pattern)
-    found.Compile()
-    return found
+    options.case_sensitive, options.log_errors, options.max_mem = False, False, 256 << 20
+    return options
 
 
-SET_SIZE = 18
-_PATTERNS = tuple(_read())
-_SETS = tuple((start, _made(start)) for start in range(0, len(_PATTERNS), SET_SIZE))
+@cache
+def _sets() -> Sequence[tuple[Any, Sequence[int]]]:
+    """The patterns in sets, each with their numbers, made when they are first needed, so that a start is quick."""
+    made: list[tuple[Any, Sequence[int]]] = []
+    for first in range(SETS):
+        numbers = range(first, len(_PATTERNS), SETS)
+        found = re2.Set.SearchSet(_options())
+        for number in numbers:
+            found.Add(_PATTERNS[number][2])
+        found.Compile()
+        made.append((found, numbers))
+    return made
+
+
+def _met(text: str) -> list[int]:
+    """The numbers of the patterns that are found in the text."""
+    data = text.encode()
+    return sorted(numbers[at] for found, numbers in _sets() for at in cast(list[int], found.Match(data) or []))
 
 
 @cache
 def _compiled(number: int) -> Any:
-    """A pattern by its number; only those are made that were once found."""
-    return compile_pattern(_PATTERNS[number][2], ignore_case=True)
+    return re2.compile(_PATTERNS[number][2], _options())
+
+
+_PATTERNS = tuple(_read())
 
 
 def examine(text: str) -> Finding:
@@ -168,8 +185,7 @@ def _moved(sign: _Sign, places: list[int]) -> _Sign:
 
 
 def _signs(text: str) -> Iterator[_Sign]:
-    found = (start + number for start, every in _SETS for number in cast(list[int], every.Match(text) or []))
-    for number in sorted(found):
+    for number in _met(text):
         name, weight, _ = _PATTERNS[number]
         for count, match in enumerate(_compiled(number).finditer(text)):
             if count >= 50:
@@ -183,7 +199,7 @@ def _standing(text: str, start: int, end: int, is_act: bool) -> float:
     before, after = text[max(0, start - AROUND_CHARS) : start], text[end : end + AROUND_CHARS // 2]
     quoted = _is_quoted(before, after)
     talk = len({match.group().lower() for match in _TALK.finditer(before + " " + after)})
-    scoped = 0.5 if _SCOPED.search(after[:60]) else 1.0
+    scoped = 0.5 if _SCOPED.search(after[:60]) or _OWN.search(before[-80:]) else 1.0
     if quoted and not (is_act and not talk):  # a command is often quoted
         return scoped * (0.1 if talk else 0.35)
     return scoped * (1.0, 0.8, 0.45, 0.2)[min(talk, 3)]

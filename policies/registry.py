@@ -13,12 +13,13 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any, Literal, cast
 
-from lockgate.config import RuleConfig, read_file, validate
+from lockgate.config import RuleConfig, validate
 from lockgate.errors import ConfigError, told
 from lockgate.exchange import Exchange
 from lockgate.policies.base import Policy, Refusal
 from lockgate.policies.composition import Shares, flattened
 from lockgate.policies.match import Match, compile_match
+from lockgate.policies.pack import DEFAULT, pack
 from lockgate.wire.document import dumps
 
 BUILT_IN = {
@@ -53,7 +54,6 @@ BUILT_IN = {
     "tool_schema": "lockgate.policies.tool_schema:ToolSchema",
 }
 ENTRY_POINTS = "lockgate.policies"
-DEFAULT_RULES = Path(__file__).with_name("default.yaml")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -121,11 +121,10 @@ def discover() -> dict[str, str]:
 
 def load_policy(use: str) -> type[Policy]:
     """The class that a rule's `use` means. Raises ConfigError."""
-    known = discover()
-    target = known.get(use, use)
+    target = BUILT_IN.get(use) or discover().get(use, use)  # packages are looked through only where they have to be
     module_name, colon, class_name = target.rpartition(":")
     if not colon:
-        raise ConfigError(f"unknown policy '{use}'; there are: {', '.join(sorted(known))}, or ./FILE.py:CLASS")
+        raise ConfigError(f"unknown policy '{use}'; there are: {', '.join(sorted(discover()))}, or ./FILE.py:CLASS")
     try:
         module = _load_file(Path(module_name)) if module_name.endswith(".py") else importlib.import_module(module_name)
     except Exception as error:
@@ -151,7 +150,7 @@ def _load_file(path: Path) -> ModuleType:
 
 def load_rules(configs: Sequence[RuleConfig] | None = None) -> PolicySet:
     """The policy set that these rules make; the one that ships, where none are given. Raises ConfigError."""
-    given = default_rules() if configs is None else configs
+    given = pack(DEFAULT).rules if configs is None else configs
     leaves = flattened(given)
     names = [config.name for config, _ in leaves]
     if repeated := next((name for name in names if names.count(name) > 1), None):
@@ -176,11 +175,6 @@ def _monitors_of(options: Mapping[str, Any]) -> Iterator[str]:
     for one in cast(list[Any], monitors) if isinstance(monitors, list) else []:
         if isinstance(one, dict):
             yield str(cast(dict[str, Any], one).get("use", ""))
-
-
-def default_rules() -> list[RuleConfig]:
-    document = read_file(DEFAULT_RULES)
-    return [validate(RuleConfig, rule, str(DEFAULT_RULES)) for rule in document["rules"]]
 
 
 def make_rule(config: RuleConfig, kind: str = "rule", *, shares: Shares = ()) -> Rule:

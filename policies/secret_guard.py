@@ -13,7 +13,7 @@ from lockgate.exchange import Exchange
 from lockgate.policies import redactor
 from lockgate.policies.redactor import Redactor
 from lockgate.policies.secret_known import known_secrets
-from lockgate.policies.secret_rules import OWN_RULES, Prefilter, load_rules
+from lockgate.policies.secret_rules import Prefilter, load_rules, own_rules
 from lockgate.policies.secret_scan import SecretDetector
 from lockgate.policies.seen import Clean
 
@@ -55,7 +55,7 @@ class Sources:
         """Raises ConfigError."""
         wide = [rule for path in options.rules for rule in load_rules(path)]
         return cls(
-            words=Prefilter(load_rules(OWN_RULES) if options.issuers else ()),
+            words=own_rules() if options.issuers else Prefilter(()),
             wide=Prefilter(wide) if wide else None,
             environment=tuple(secret_from_environment(name) for name in options.environment),
         )

@@ -6,6 +6,7 @@ import re
 import tomllib
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any, cast
 
@@ -166,6 +167,12 @@ def _texts(table: Mapping[str, Any], key: str, subject: str) -> list[str]:
 
 def _listed(value: Any) -> list[Any]:
     return cast(list[Any], value) if isinstance(value, list) else []
+
+
+@cache
+def own_rules() -> Prefilter:
+    """The rules that ship."""
+    return Prefilter(load_rules(OWN_RULES))
 
 
 class Prefilter:

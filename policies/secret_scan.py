@@ -130,9 +130,11 @@ def is_live(rule: SecretRule, secret: str) -> bool:
 def last_white(text: str, start: int, end: int = sys.maxsize) -> int:
     """Where the last white space of text[start:end] stands; below `start` where there is none."""
     last = text.rfind(" ", start, end)
-    for white in "\n\t\r":
-        last = max(last, text.rfind(white, max(start, last), end))
-    return last
+    if (line := text.rfind("\n", last if last > start else start, end)) > last:
+        last = line
+    if (tab := text.rfind("\t", last if last > start else start, end)) > last:
+        last = tab
+    return max(last, text.rfind("\r", last if last > start else start, end))
 
 
 def _longest(text: str, start: int, end: int) -> int:
