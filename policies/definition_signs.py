@@ -50,6 +50,8 @@ _SIGNS = tuple((name, weight, compile_pattern("|".join(patterns), True)) for nam
 _GUARDED = compile_pattern(r"(?:do not|don't|never|must not|should not|avoid|without|no)\b[^.\n;,]{0,40}$", True)
 """Before a find: the text asks for the contrary."""
 _HIDDEN = HiddenDetector()
+_OF_TOOLS = frozenset({"order", "duty", "exfiltration", "danger", "output", "user", "trigger", "unasked"})
+"""What definitions say as well that only tell how the tool is used: by themselves they say little."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +73,7 @@ def hidden(tool: Definition) -> tuple[float, str]:
         hits = (match for match in pattern.finditer(encodable(text)) if not _guarded(text, match.start()))
         if next(hits, None) is not None:
             found[name] = weight
-    told = [sign for sign in finding.signs if sign not in ("order", "duty", "exfiltration")]
+    told = [sign for sign in finding.signs if sign not in _OF_TOOLS]
     clear = 1 - (finding.score if told else min(finding.score, 0.2))
     for weight in found.values():
         clear *= 1 - weight

@@ -46,6 +46,8 @@ _GUIDE = compile_pattern(
 """How a file begins in which a project tells agents how to work in it: to speak to them is no sign there."""
 _OPENING = compile_pattern("(?:^|[^:,] |[(\\[{=>r])[\"'`“‘«「][^\"'`“”‘’«»「」]{0,40}$|[“‘«「][^”’»」]{0,40}$")
 _CLOSING = compile_pattern("^[^\"'`”’»」\n]{0,60}[\"'`”’»」]")
+_DENIED = compile_pattern(r"(?i)\b(?:not|never|don't|nothing|nobody)\b[^.;:!?\n]{0,50}$")
+"""Before `without`: nothing is to be done without asking."""
 _SCOPED = compile_pattern(_DOCUMENT["scoped"])
 _OWN = compile_pattern("agentId: [0-9a-f]{8,40} \\(internal ID - $")
 """What Claude Code writes before it asks the model not to mention a sub-agent's id."""
@@ -191,6 +193,8 @@ def _signs(text: str) -> Iterator[_Sign]:
             if count >= 50:
                 break
             start, end = match.start(), match.end()
+            if match.group().lstrip()[:7].lower() == "without" and _DENIED.search(text[max(0, start - 60) : start]):
+                continue
             yield _Sign(name, weight * _standing(text, start, end, name in ACTS), start, end, number)
 
 
