@@ -31,6 +31,7 @@ from lockgate.exchange import (
 )
 from lockgate.redaction import concealed
 from lockgate.routing.asking import NoAnswer, answer_text, request_document, request_headers, usage_of
+from lockgate.routing.bounded import go_on, within
 from lockgate.routing.resending import RESENT_BYTES, reply_of, resent_headers, secrets_of
 from lockgate.wire.document import dumps, loads
 
@@ -168,9 +169,8 @@ class HttpModels:
         import httpx2
 
         try:
-            async with asyncio.timeout(seconds):
-                return await _post(self._client(authority), call, headers, limit)
-        except TimeoutError as error:
+            return await within(seconds, _post(self._client(authority), call, headers, limit, seconds))
+        except (TimeoutError, httpx2.TimeoutException) as error:
             raise _Failed(f"the model server {call.host} did not answer within {seconds:g} s") from error
         except httpx2.HTTPError as error:
             raise _Failed(f"the model server {call.host} cannot be reached: {type(error).__name__}") from error
@@ -178,9 +178,12 @@ class HttpModels:
             raise NoAnswer(f"the URL of the model server {call.host} is not one that can be asked") from error
 
 
-async def _post(client: httpx2.AsyncClient, call: _Call, headers: list[tuple[str, str]], limit: int) -> _Answer:
-    """Raises NoAnswer when the answer is too long."""
-    async with client.stream("POST", call.url, content=call.body, headers=headers) as response:
+async def _post(
+    client: httpx2.AsyncClient, call: _Call, headers: list[tuple[str, str]], limit: int, seconds: float
+) -> _Answer:
+    """`seconds` bounds each step, for work that was given up and does not know. Raises NoAnswer: it is too long."""
+    async with client.stream("POST", call.url, content=call.body, headers=headers, timeout=seconds) as response:
+        go_on()
         body = bytearray()
         async for piece in response.aiter_bytes():
             body += piece

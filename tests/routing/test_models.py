@@ -6,11 +6,13 @@ import asyncio
 import json
 import ssl
 from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+from unittest.mock import Mock
 
+import httpx2
 import pytest
 
 from lockgate.events import Request, Usage
@@ -263,6 +265,30 @@ async def test_a_silent_server_is_given_up(models: HttpModels, x: Exchange):
     async with serving(None) as server:
         with pytest.raises(NoAnswer, match=r"did not answer within 0\.05 s"):
             await models.ask(ask(server, timeout_seconds=0.05), x)
+
+
+class Deaf(httpx2.AsyncBaseTransport):
+    """Never answers, and swallows a cancellation, as anyio does where it comes while a connection opens."""
+
+    def __init__(self) -> None:
+        self.left = asyncio.Event()
+
+    async def handle_async_request(self, request: httpx2.Request) -> httpx2.Response:
+        with suppress(asyncio.CancelledError):
+            await asyncio.Event().wait()
+        self.left.set()
+        return httpx2.Response(200, json=ANTHROPIC)
+
+
+async def test_a_transport_that_swallows_the_cancellation_is_given_up(
+    models: HttpModels, x: Exchange, monkeypatch: pytest.MonkeyPatch
+):
+    deaf = Deaf()
+    client = httpx2.AsyncClient(transport=deaf, trust_env=False)
+    monkeypatch.setattr(HttpModels, "_client", Mock(return_value=client))
+    with pytest.raises(NoAnswer, match=r"did not answer within 0\.05 s"):
+        await models.ask(ask(Server([]), url="http://127.0.0.1:9/", timeout_seconds=0.05), x)
+    await deaf.left.wait()
 
 
 async def test_who_leaves_ends_the_exchange_in_the_log(models: HttpModels, x: Exchange, log: Log):
