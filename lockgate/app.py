@@ -19,6 +19,8 @@ from lockgate.history.history import History
 from lockgate.policies.registry import PolicySet, Registry, load_rules
 from lockgate.policies.versions import Versions
 from lockgate.routing.models import HttpModels
+from lockgate.routing.webhooks import HttpWebhooks
+from lockgate.storage.asking import SqlApprovals
 from lockgate.storage.log import SqlLog
 from lockgate.storage.released import SqlArchive
 from lockgate.storage.signals import Signals
@@ -57,9 +59,10 @@ def build(loaded: Loaded, finished: Finished | None = None) -> Service:
         signals.start()
 
     models, archive = HttpModels(log), SqlArchive(config.database)
+    approvals, webhooks = SqlApprovals(config.database, signals), HttpWebhooks()
     registry, route = Registry(policy_set), Route(config)
     _keep(policy_set, config)
-    ports = Ports(log=log, models=models)
+    ports = Ports(log=log, models=models, approvals=approvals, webhooks=webhooks)
     return Service(
         config=config,
         gate=Gate(config, route, registry, ports, finished or _nobody, History(archive)),
@@ -68,7 +71,7 @@ def build(loaded: Loaded, finished: Finished | None = None) -> Service:
         read_rules=_rules_of(loaded.file),
         watched=lambda: _files_of(loaded.file, registry),
         open_log=open_log,
-        closables=(models, archive, upkeep, signals, log),
+        closables=(models, webhooks, approvals, signals, archive, upkeep, log),
     )
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import replace
+from datetime import timedelta
 from time import perf_counter
 from typing import Any
 
@@ -26,6 +27,7 @@ class Run:
     def __init__(self, rule: Rule, x: Exchange) -> None:
         self.rule, self.x = rule, x
         self.policy = rule.policy(rule.options, rule.shared)
+        self.policy.rule_name, self.policy.is_shadow = rule.name, rule.mode == "shadow"
         if rule.match.per_tool:
             self.policy.concerns = lambda tool: rule.match.call(x, tool)
         sees = rule.policy.sees(rule.options) & (rule.policy.per_tool if rule.match.per_tool else EVERYTHING)
@@ -129,7 +131,7 @@ class Run:
 
     async def _ask[Answer](self, question: Callable[[], Awaitable[Answer]]) -> Answer | None:
         """The policy's answer; None where it failed and its rule forwards then. Raises Blocked."""
-        self.policy.score, self.policy.reason, self.policy.moved = None, "", False
+        self.policy.score, self.policy.reason, self.policy.held, self.policy.moved = None, "", "", False
         self.policy.heard.clear()
         began = perf_counter()
         try:
@@ -177,8 +179,16 @@ class Run:
             reason=(refusal.reason or refusal.sentence) if refusal else self.policy.reason,
             milliseconds=round((perf_counter() - began) * 1000, 3),
         )
-        self.x.decisions += (*(_heard(decision, each) for each in self.policy.heard), decision)
+        held = (_held(decision, self.policy.held),) if self.policy.held else ()
+        self.x.decisions += (*(_heard(decision, each) for each in self.policy.heard), *held, decision)
         self.policy.heard.clear()
+        self.policy.held = ""
+
+
+def _held(of: Decision, reason: str) -> Decision:
+    """That a call waited for a person, from when on, before what became of it."""
+    began = of.created_at - timedelta(milliseconds=of.milliseconds)
+    return replace(of, id=new_id(), action="held", out=b"", reason=reason, created_at=began)
 
 
 def _heard(of: Decision, heard: Heard) -> Decision:

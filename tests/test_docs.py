@@ -102,7 +102,7 @@ def test_commands_exist(words: tuple[str, ...]) -> None:
     found: App = app
     flags = [word for word in words if word.startswith("--")]
     for word in (word for word in words if not word.startswith("--")):
-        if found.default_command is not None:
+        if found.default_command is not None and word not in found:
             break  # what follows a command are its arguments
         assert word in found, f"lockgate {' '.join(words)}"
         found = found[word]

@@ -12,6 +12,7 @@ from lockgate.config import RuleConfig
 from lockgate.errors import Error
 from lockgate.events import Event, MessageEnd, Request, ToolCall
 from lockgate.exchange import Decision, Exchange, Ports
+from lockgate.policies.asking import NobodyDecides
 from lockgate.policies.evaluate import Case, Outcome
 from lockgate.policies.pipeline import Pipeline, Refused
 from lockgate.policies.registry import PolicySet, load_rules
@@ -30,7 +31,8 @@ async def evaluate(policy_set: PolicySet, cases: Sequence[Case]) -> list[Outcome
     log = trial.NoLog()
     models = HttpModels(log)
     try:
-        return [await _outcome(policy_set, case, Ports(log=log, models=models)) for case in cases]
+        ports = Ports(log=log, models=models, approvals=NobodyDecides())
+        return [await _outcome(policy_set, case, ports) for case in cases]
     finally:
         await models.close()
 
