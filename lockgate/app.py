@@ -22,6 +22,8 @@ from lockgate.policies.pack import own_rules, policy_file
 from lockgate.policies.registry import PolicySet, Registry, load_rules
 from lockgate.policies.versions import Versions
 from lockgate.routing.models import HttpModels
+from lockgate.routing.webhooks import HttpWebhooks
+from lockgate.storage.asking import SqlApprovals
 from lockgate.storage.log import SqlLog
 from lockgate.storage.released import SqlArchive
 from lockgate.storage.signals import Signals
@@ -63,9 +65,10 @@ def build(loaded: Loaded, finished: Finished | None = None) -> Service:
         kills.start(gate.stop_exchanges)
 
     models, archive = HttpModels(log), SqlArchive(config.database)
+    approvals, webhooks = SqlApprovals(config.database, signals), HttpWebhooks()
     registry, route = Registry(policy_set), Route(config)
     _keep(policy_set, config)
-    ports = Ports(log=log, models=models, sessions=kills)
+    ports = Ports(log=log, models=models, sessions=kills, approvals=approvals, webhooks=webhooks)
     gate = Gate(config, route, registry, ports, finished or _nobody, History(archive), kills.switch)
     return Service(
         config=config,
@@ -75,7 +78,7 @@ def build(loaded: Loaded, finished: Finished | None = None) -> Service:
         read_rules=_rules_of(loaded),
         watched=lambda: _files_of(loaded, registry),
         open_log=open_log,
-        closables=(models, archive, upkeep, signals, kills, log),
+        closables=(models, webhooks, approvals, signals, archive, upkeep, kills, log),
     )
 
 

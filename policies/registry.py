@@ -29,6 +29,7 @@ BUILT_IN = {
     "judge": "lockgate.policies.judge:Judge",
     "untrusted_monitor": "lockgate.policies.untrusted_monitor:UntrustedMonitor",
     "protocol": "lockgate.policies.protocol:Protocol",
+    "approval": "lockgate.policies.approval:AskPerson",
     "refuse": "lockgate.policies.refuse:Refuse",
     "history_integrity": "lockgate.policies.history_integrity:HistoryIntegrity",
     "dangerous_command": "lockgate.policies.dangerous_command:DangerousCommand",
@@ -184,6 +185,7 @@ def make_rule(config: RuleConfig, kind: str = "rule", *, shares: Shares = ()) ->
         policy = load_policy(config.use)
         options = validate(policy.Options, config.options, f"policy '{config.use}'")
         shared = policy.provision(options)
+        deadline_seconds = _deadline(config, policy.needed_seconds(options))
     except Exception as error:
         raise ConfigError(f"{subject}: {told(error)}") from error
     return Rule(
@@ -196,10 +198,21 @@ def make_rule(config: RuleConfig, kind: str = "rule", *, shares: Shares = ()) ->
         mode=config.mode,
         on_error=config.on_error or policy.on_error,
         refusal=config.refusal or policy.refusal,
-        deadline_seconds=config.deadline_seconds,
+        deadline_seconds=deadline_seconds,
         sample=config.sample,
         shares=shares,
     )
+
+
+def _deadline(config: RuleConfig, needed: float) -> float:
+    """The rule's own where it names one. Raises ConfigError where it would pass too early."""
+    given = config.deadline_seconds
+    if given < needed and "deadline_seconds" in config.model_fields_set:
+        raise ConfigError(
+            f"its 'deadline_seconds', {given:g}, would pass while a person may still decide: with these options it"
+            f" takes up to {needed:g}; give it as much, or leave it out"
+        )
+    return max(given, needed)
 
 
 def _digest(content: bytes) -> str:

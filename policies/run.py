@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Coroutine, Generator, Iterable, Sequence
 from dataclasses import replace
+from datetime import timedelta
 from time import perf_counter
 from types import coroutine
 from typing import Any
@@ -27,6 +28,7 @@ class Run:
     def __init__(self, rule: Rule, x: Exchange) -> None:
         self.rule, self.x = rule, x
         self.policy = rule.policy(rule.options, rule.shared)
+        self.policy.rule_name, self.policy.is_shadow = rule.name, rule.mode == "shadow"
         if rule.match.per_tool:
             self.policy.concerns = lambda tool: rule.match.call(x, tool)
         sees = rule.policy.sees(rule.options) & (rule.policy.per_tool if rule.match.per_tool else EVERYTHING)
@@ -129,7 +131,7 @@ class Run:
     async def _ask[Answer](self, question: Coroutine[Any, Any, Answer], began: float) -> Answer | None:
         """The policy's answer; None where it failed and its rule forwards then. Raises Blocked."""
         policy = self.policy
-        policy.score, policy.reason, policy.moved = None, "", False
+        policy.score, policy.reason, policy.held, policy.moved = None, "", "", False
         if policy.heard:
             policy.heard.clear()
         try:
@@ -181,8 +183,16 @@ class Run:
             reason=(refusal.reason or refusal.sentence) if refusal else self.policy.reason,
             milliseconds=round((perf_counter() - began) * 1000, 3),
         )
-        self.x.decisions += (*(_heard(decision, each) for each in self.policy.heard), decision)
+        held = (_held(decision, self.policy.held),) if self.policy.held else ()
+        self.x.decisions += (*(_heard(decision, each) for each in self.policy.heard), *held, decision)
         self.policy.heard.clear()
+        self.policy.held = ""
+
+
+def _held(of: Decision, reason: str) -> Decision:
+    """That a call waited for a person, from when on, before what became of it."""
+    began = of.created_at - timedelta(milliseconds=of.milliseconds)
+    return replace(of, id=new_id(), action="held", out=b"", reason=reason, created_at=began)
 
 
 def refused_calls(decisions: Iterable[Decision]) -> frozenset[str]:

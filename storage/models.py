@@ -338,6 +338,46 @@ class KillModel(Base):
     __table_args__ = (Index(None, "lifted_at", "until"),)  # most of them have passed; those in force are read often
 
 
+class ApprovalModel(Base):
+    """A tool call that a person is asked about; see `lockgate.exchange.Approval`.
+
+    It may be there before its exchange is, which the log writes in its own time; it goes with it. `context` is JSON
+    text.
+    """
+
+    __tablename__ = "approval"
+
+    id: Mapped[str] = mapped_column(Id(), primary_key=True)
+    exchange_id: Mapped[str] = mapped_column(Id(), index=True)
+    key: Mapped[Word] = mapped_column(index=True)
+    digest: Mapped[Word]
+    session_id: Mapped[str]
+    rule: Mapped[str]
+    agent: Mapped[str]
+    project: Mapped[Word]
+    model: Mapped[str]
+    tool: Mapped[str]
+    arguments: Mapped[str]
+    custom: Mapped[bool]
+    schema: Mapped[str]
+    score: Mapped[float | None]
+    reason: Mapped[str]
+    context: Mapped[bytes] = mapped_column(PackedJson())
+    asked_at: Mapped[datetime]
+    deadline: Mapped[datetime]
+    by_default: Mapped[Word]
+    state: Mapped[Word]
+    decided_by: Mapped[str]
+    decided_at: Mapped[datetime | None]
+    note: Mapped[str]
+    note_shown: Mapped[bool]
+    edited: Mapped[str | None]
+    left_at: Mapped[datetime | None]
+    used_at: Mapped[datetime | None]
+
+    __table_args__ = (Index(None, "state", "id"),)
+
+
 class ChainModel(Base):
     """The seals of one writer; see `lockgate.storage.seals`. Numbers have no gaps, so that a lost chain is missed.
 

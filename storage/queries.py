@@ -98,7 +98,7 @@ class Queries:
 
         With `after`, the oldest first, newer than the exchange with this whole id; `FIRST` begins with the first.
         """
-        bounds = [None if id is None else _digits(id, shortest=32) for id in (before, after)]
+        bounds = [None if id is None else digits_of(id, shortest=32) for id in (before, after)]
         query = listing(where or Filter(), before=bounds[0], after=bounds[1], limit=limit, sqlite=self._sqlite)
         return [exchange_of(row) for row in await self._rows(query)]
 
@@ -244,7 +244,7 @@ class Queries:
         return tuple(RuleCount(**row) for row in await self._rows(counted.group_by(*group)))
 
     async def _whole_id(self, id: str) -> str | None:
-        digits = _digits(id, shortest=SHORTEST_ID)
+        digits = digits_of(id, shortest=SHORTEST_ID)
         begins = _EXCHANGE.id.between(digits.ljust(32, "0"), digits.ljust(32, "f"))
         ends = func.replace(cast(_EXCHANGE.id, Text), "-", "").like(f"%{digits}")
         condition = begins if len(digits) == 32 else or_(begins, ends)  # only an end has to look at every id
@@ -265,10 +265,11 @@ class Queries:
             raise cannot_open(self._address, error) from error
 
 
-def _digits(id: str, *, shortest: int) -> str:
+def digits_of(id: str, *, shortest: int, of: str = "an exchange") -> str:
+    """The hexadecimal digits of an id or a part of one. Raises Error."""
     digits = id.strip(" …").replace("-", "").lower()
     if not (shortest <= len(digits) <= 32 and re.fullmatch("[0-9a-f]+", digits)):
-        raise Error(f"{id!r} is not the id of an exchange: give {shortest} to 32 hexadecimal digits of it")
+        raise Error(f"{id!r} is not the id of {of}: give {shortest} to 32 hexadecimal digits of it")
     return digits
 
 

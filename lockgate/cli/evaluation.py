@@ -12,6 +12,7 @@ from lockgate.config import RuleConfig
 from lockgate.errors import Error
 from lockgate.events import Event, MessageEnd, Request, ToolCall
 from lockgate.exchange import Decision, Exchange, Ports
+from lockgate.policies.asking import NobodyDecides
 from lockgate.policies.composition import flattened
 from lockgate.policies.evaluate import Case, Outcome
 from lockgate.policies.pipeline import Pipeline, Refused
@@ -32,7 +33,7 @@ async def evaluate(policy_set: PolicySet, cases: Sequence[Case]) -> list[Outcome
 
     log = trial.NoLog()
     models = HttpModels(log)
-    ports = Ports(log=log, models=models)
+    ports = Ports(log=log, models=models, approvals=NobodyDecides())
     said = any(
         "secret" in case.document for case in cases
     )  # secrets are not to pass either way, orders come from tools
