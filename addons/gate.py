@@ -250,7 +250,8 @@ class Gate:
         elif (passage := self._passages.get(flow.id)) and not (flow.response and callable(flow.response.stream)):
             if passage.converses and not (passage.refused or passage.fault):
                 await self._judge_whole(passage)
-            self._end(passage, "gone" if flow.metadata.get(CLIENT_LEFT) else None)
+            left = flow.metadata.get(CLIENT_LEFT) and not passage.refused
+            self._end(passage, "gone" if left else None)
 
     def _left(self, flow: http.HTTPFlow) -> None:
         """The client left: nobody waits any more for what the rules do. A stream is told by itself."""
