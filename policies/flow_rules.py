@@ -12,7 +12,9 @@ from pydantic import Field
 from lockgate.config import Section, read_file, validate
 from lockgate.errors import ConfigError
 from lockgate.events import Event, Request, ToolCall
-from lockgate.exchange import Exchange
+from lockgate.exchange import Exchange, Webhook
+from lockgate.policies.asking import ask_person
+from lockgate.policies.asking_options import Asking, webhook_of
 from lockgate.policies.base import Blocked, Monitor
 from lockgate.policies.flows.deeds import acts_of
 from lockgate.policies.flows.language import Example, FlowRule, Measure
@@ -44,6 +46,8 @@ class Options(Section):
     """Names of rules that ship and are left out."""
     do: Measure | None = None
     """What is done instead of what each rule says."""
+    approval: Asking = Asking()
+    """How a person is asked, where `do` is `approve`."""
     workspace: str = ""
     """The absolute path of the project. Without it, the folder that a command starts in counts as the project."""
 
@@ -51,8 +55,8 @@ class Options(Section):
 class Shared:
     """The rules, and what each session did."""
 
-    def __init__(self, rules: Sequence[FlowRule], workspace: str) -> None:
-        self.rules = rules
+    def __init__(self, rules: Sequence[FlowRule], workspace: str, webhook: Webhook | None = None) -> None:
+        self.rules, self.webhook = rules, webhook
         self.traces = Traces(self.state, workspace)
 
     def state(self) -> FlowState:
@@ -98,7 +102,13 @@ class FlowRules(Monitor):
             raise ConfigError("there is no flow rule; give 'rules' or a 'file', or leave 'standard' on")
         for rule in rules:
             _try(rule, options.workspace)
-        return Shared(rules, options.workspace)
+        return Shared(rules, options.workspace, webhook_of(options.approval))
+
+    @classmethod
+    def needed_seconds(cls, options: Options) -> float:
+        """A person's time, where one may be asked."""
+        asks = any((options.do or rule.do) == "approve" for rule in _rules(options))
+        return options.approval.needed_seconds if asks else 0.0
 
     async def on_request(self, request: Request, x: Exchange) -> Request:
         self._session = await self.shared.traces.session(x)
@@ -117,6 +127,9 @@ class FlowRules(Monitor):
         by_measure = {self._measure(one.rule): one for one in reversed(found)}
         if match := by_measure.get("deny"):
             raise Blocked(f"{match.rule.sentence} {ADVICE}", reason=reason(match), score=match.rule.score)
+        if match := by_measure.get("approve"):
+            self.reason = reason(match)
+            return (await ask_person(self, self.options.approval, self.shared.webhook, call, x),)
         if match := by_measure.get("flag"):
             self.reason = reason(match)
         return (call,)

@@ -11,8 +11,10 @@ from pydantic import Field, model_validator
 
 from lockgate.config import Section
 from lockgate.events import Event, Request, ToolCall
-from lockgate.exchange import Exchange
+from lockgate.exchange import Exchange, Webhook
 from lockgate.policies.arguments import strings_of
+from lockgate.policies.asking import ask_person
+from lockgate.policies.asking_options import Asking, webhook_of
 from lockgate.policies.base import Blocked, Monitor
 from lockgate.policies.commands import command_of, document_of
 from lockgate.policies.danger.hosts import local
@@ -76,7 +78,10 @@ class Options(Section):
     """Whether what secret places and databases gave is followed as well: it may not be in what reaches the outside, nor
     encoded."""
     do: Measure = "deny"
-    """`deny` refuses the call, `flag` lets it pass and records score and reason, `score` the score alone."""
+    """`deny` refuses the call, `approve` has it wait for a person, `flag` lets it pass and records
+    score and reason, `score` the score alone."""
+    approval: Asking = Asking()
+    """How a person is asked, where `do` is `approve`."""
     workspace: str = ""
     """The absolute path of the project. Without it, the folder that a command starts in counts as the project."""
 
@@ -109,13 +114,20 @@ class Taint(Monitor):
     Options = Options
     per_tool = frozenset({"call", "request"})
 
-    def __init__(self, options: Options, shared: Traces[Origins]) -> None:
-        super().__init__(options, shared)
+    def __init__(self, options: Options, shared: tuple[Traces[Origins], Webhook | None]) -> None:
+        super().__init__(options, shared[0])
+        self.webhook = shared[1]
         self._session: Session[Origins] | None = None
 
     @classmethod
     def provision(cls, options: Options) -> Any:
-        return Traces(lambda: Origins(_marking(options), options.confidential), options.workspace)
+        traces = Traces(lambda: Origins(_marking(options), options.confidential), options.workspace)
+        return traces, webhook_of(options.approval)
+
+    @classmethod
+    def needed_seconds(cls, options: Options) -> float:
+        """A person's time, where one may be asked."""
+        return options.approval.needed_seconds if options.do == "approve" else 0.0
 
     async def on_request(self, request: Request, x: Exchange) -> Request:
         self._session = await self.shared.session(x)
@@ -133,8 +145,10 @@ class Taint(Monitor):
         self.score = score
         if self.options.do == "deny":
             raise Blocked(sentence, reason=why, score=score)
-        if self.options.do == "flag":
+        if self.options.do != "score":
             self.reason = why
+        if self.options.do == "approve":
+            return (await ask_person(self, self.options.approval, self.webhook, call, x),)
         return (call,)
 
     async def _judged(self, call: ToolCall, x: Exchange) -> tuple[float, str, str]:

@@ -11,7 +11,7 @@ from lockgate.config import Section
 from lockgate.policies.flows.conditions import Condition
 from lockgate.policies.flows.places import Doing
 
-type Measure = Literal["deny", "flag", "score"]
+type Measure = Literal["deny", "approve", "flag", "score"]
 
 _LEAVES_NOTHING: frozenset[Doing] = frozenset({
     *("looks-for-secrets", "sends", "pushes", "publishes", "serves", "deletes", "hides-tracks", "escalates", "verifies"),
@@ -65,8 +65,8 @@ class FlowRule(Section):
     steps: list[Step] = Field(min_length=1, max_length=10)
     """What is done, in order, with anything in between; one call may take several different steps at once."""
     do: Measure = "deny"
-    """`deny` refuses the call that takes the last step, `flag` lets it pass and records score and reason, `score` the
-    score alone."""
+    """`deny` refuses the call that takes the last step, `approve` has it wait for a person, `flag` lets it pass and records
+    score and reason, `score` the score alone."""
     score: float = Field(default=1.0, ge=0, le=1)
     """How suspicious the last step is then."""
     stops: list[Flow] = Field(min_length=1)

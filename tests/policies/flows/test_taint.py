@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import base64
 import json
+from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -11,6 +13,7 @@ import pytest
 from lockgate.cli import trial
 from lockgate.errors import ConfigError
 from lockgate.events import ToolCall
+from lockgate.exchange import Approval
 from tests.addons.wires import Wire, every_wire
 from tests.addons.wires import bash as typed
 from tests.policies.flows.sessions import bash, call, done, exchange, reason, rules, stopped
@@ -142,3 +145,23 @@ async def test_very_long_arguments_are_bounded():
 def test_options_that_can_never_apply(options: dict[str, Any], sentence: str):
     with pytest.raises(ConfigError, match=sentence):
         rules("taint", **options)
+
+
+class Person:
+    """Says the same to everything."""
+
+    def __init__(self, state: Any) -> None:
+        self.state, self.asked = state, list[Approval]()
+
+    async def ask(self, asked: Approval, put: Callable[[Approval], None]) -> Approval:
+        self.asked.append(asked)
+        return replace(asked, state=self.state, decided_by="ada")
+
+
+@pytest.mark.parametrize(("state", "passes"), [("approved", True), ("denied", False)])
+@pytest.mark.parametrize("use", ["taint", "flow_rules"])
+async def test_a_person_may_be_asked(use: str, state: str, passes: bool):
+    person, x = Person(state), exchange(done("cat config/credentials.yml", web(PAGE)))
+    x.ports = replace(x.ports, approvals=person)
+    assert await stopped(rules(use, do="approve"), x, bash(COMMAND)) is not passes
+    assert "toolu_00000000" in person.asked[0].reason
