@@ -97,6 +97,7 @@ class _Declared:
             for name in _names(tool):
                 self._tools.setdefault(name, []).append(tool)
             self.open = self.open or _leads_further(tool)
+        self.open = self.open or not self._tools  # a model with no tools calls none
         self._loaded = frozenset(loaded_names(request)) if request.document.get("messages") else frozenset[str]()
 
     def fault(self, call: ToolCall) -> tuple[Case, str] | None:

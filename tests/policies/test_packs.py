@@ -188,7 +188,7 @@ async def test_red_team_scores_every_call_and_blocks_by_score():
     [
         ("coding-agent", "shell", 0.97, 0.01),
         ("coding-agent", "secrets", 0.98, 0.01),
-        ("coding-agent", "injections", 0.85, 0.02),
+        ("coding-agent", "injections", 0.85, 0.03),
         ("observe", "shell", 0.97, 0.15),
         ("red-team", "shell", 0.9, 0.15),
         ("strict", "shell", 0.97, 0.2),
