@@ -41,6 +41,8 @@ class Answers:
     """Refuses a request that is longer."""
     unanswered: Callable[[str], Response]
     """Stands in for the reply that did not come, or not whole; given the reason."""
+    left: Callable[[], None] = lambda: None
+    """Told at once when the client leaves while a hook is waited for."""
 
 
 class AnsweringHttpStream(http.HttpStream):
@@ -87,6 +89,13 @@ class AnsweringHttpStream(http.HttpStream):
             yield from self._stand_in(reason)
             return True
         return False
+
+    def handle_event(self, event: events.Event) -> CommandGenerator[None]:
+        """Runs for every event, even while a hook is waited for and the event only joins the queue."""
+        if isinstance(event, http.RequestProtocolError) and self._paused and self._answers:
+            self.flow.metadata[CLIENT_LEFT] = True
+            self._answers.left()
+        yield from super().handle_event(event)
 
     def handle_protocol_error(
         self, event: http.RequestProtocolError | http.ResponseProtocolError

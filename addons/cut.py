@@ -119,7 +119,9 @@ class Exchanges:
         """End it as soon as the event loop comes to it."""
         stream = next((stream for stream in self._streams() if stream.flow is flow), None)
         handler = stream and proxyserver().connections.get(stream.context.client.id)
-        if not (stream and handler):
+        if not (stream and handler):  # one that mitmproxy sends again
+            if flow.killable:
+                flow.kill()
             return
         due = CutDue(stream, Cut(stream.stream_id, reason, http.ErrorCode.KILL, answer))
         for layer, child in pairwise(stream.context.layers):

@@ -60,6 +60,8 @@ class Gate:
         self._finished = finished
         self._passages: dict[str, Passage] = {}
         self._sides: dict[str, Side] = {}
+        self._judging: dict[str, asyncio.Task[None]] = {}
+        """By the flow: what the rules do with a reply that came whole."""
         self._ending: set[asyncio.Task[None]] = set()
 
     # Requests
@@ -109,6 +111,7 @@ class Gate:
             reply_bytes=self.config.limits.reply_bytes,
             oversize=lambda: self._oversize(flow, asked, host, words),
             unanswered=lambda reason: refuse(words, f"Lockgate got no reply from {asked}: {reason}.", 502),
+            left=lambda: self._left(flow),
         )
         return None
 
@@ -310,7 +313,13 @@ class Gate:
         elif (passage := self._passages.get(flow.id)) and not (flow.response and callable(flow.response.stream)):
             if passage.converses and not (passage.refused or passage.fault):
                 await self._judge_whole(passage)
-            self._end(passage, None)
+            left = flow.metadata.get(CLIENT_LEFT) and not passage.refused
+            self._end(passage, "gone" if left else None)
+
+    def _left(self, flow: http.HTTPFlow) -> None:
+        """The client left: nobody waits any more for what the rules do. A stream is told by itself."""
+        if judging := self._judging.get(flow.id):
+            judging.cancel()
 
     async def _judge_whole(self, passage: Passage) -> None:
         flow = passage.flow
@@ -318,9 +327,11 @@ class Gate:
         if not _is_success(flow.response):
             passage.take_error()
             return
+        encoding = flow.response.headers.get("content-encoding", "")
+        work = passage.unless_stopped(judge_whole(passage, encoding))
+        judging = self._judging[flow.id] = asyncio.ensure_future(work)
         try:
-            encoding = flow.response.headers.get("content-encoding", "")
-            await passage.unless_stopped(judge_whole(passage, encoding))
+            await judging
         except Refused as refusal:
             passage.refused = refusal
             flow.response = refuse(passage.format, str(refusal), 400)
@@ -329,10 +340,15 @@ class Gate:
             if passage.pipeline.judges_reply:
                 flow.response = refuse(passage.format, f"Lockgate cannot read the provider's reply: {error}.", 502)
         except (Exception, asyncio.CancelledError) as error:
-            log.error("exchange %s: the reply could not be checked: %s", passage.x.id, told(error))
-            passage.fault = FAILED
+            if flow.metadata.get(CLIENT_LEFT):
+                passage.fault = "the client left"
+            else:
+                log.error("exchange %s: the reply could not be checked: %s", passage.x.id, told(error))
+                passage.fault = FAILED
             if passage.pipeline.judges_reply:
                 flow.response = refuse(passage.format, FAILED, 400)
+        finally:
+            del self._judging[flow.id]
 
     def error(self, flow: http.HTTPFlow) -> None:
         """The client left, or the provider did not answer, before a reply began; a stream tells its own end."""

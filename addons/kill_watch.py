@@ -8,12 +8,13 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable, Coroutine, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from lockgate.addons.stop_file import look
-from lockgate.errors import told
+from lockgate.errors import Error, StorageError, told
 from lockgate.exchange import Exchange, Kill, now
 from lockgate.policies.kill_switch import KillSwitch, described
 from lockgate.storage.early_kills import CHANNEL, MOST, has_any
@@ -26,6 +27,7 @@ log = logging.getLogger(__name__)
 
 LOOK_SECONDS = 1.0
 """How soon a stop file is seen."""
+CLOSE_SECONDS = 5.0
 SHOWN = 20
 """So many changes are told one by one."""
 UNSAVED = 1_000
@@ -45,7 +47,8 @@ class KillWatch:
         """Ended here by a rule, and not stored yet."""
         self._said = ""
         self._kills: Kills | None = None
-        self._turn = asyncio.Lock()
+        self._thread = ThreadPoolExecutor(1, "lockgate-kill")
+        """Asks the database, one thing at a time, also what nobody waits for any more."""
         self._tasks: set[asyncio.Task[None]] = set()
 
     def start(self, apply: Callable[[], None]) -> None:
@@ -60,14 +63,12 @@ class KillWatch:
     async def close(self) -> None:
         for task in self._tasks:
             task.cancel()
-        if self._kills is not None:
-            await asyncio.to_thread(self._kills.close)
+        await asyncio.wait([self._later(self._close)], timeout=CLOSE_SECONDS)
+        self._thread.shutdown(wait=False)
 
     async def read(self) -> None:
         """What is in force by now. Raises what the database says; what was known stays in force then."""
-        async with self._turn:
-            await asyncio.to_thread(self._save)
-            self._take(await asyncio.to_thread(lambda: self._opened().in_force()))
+        self._take(await self._later(self._saved))
 
     def end_session(self, x: Exchange, names: Sequence[str], *, seconds: float, rule: str, sentence: str) -> None:
         until = now() + timedelta(seconds=seconds)
@@ -88,10 +89,27 @@ class KillWatch:
         except Exception as error:  # told again, and tried again, when the database is back
             log.warning("a session that a rule ended is stopped by this proxy alone for now: %s", told(error))
 
-    def _save(self) -> None:
-        for kill in list(self._unsaved.values()):
-            if kill.holds(now()):
+    def _later[T](self, ask: Callable[[], T]) -> asyncio.Future[T]:
+        return asyncio.get_running_loop().run_in_executor(self._thread, ask)
+
+    def _saved(self) -> Sequence[Kill]:
+        """What is in force, with what was not stored yet."""
+        known = self._opened().in_force()
+        ids = {kill.id for kill in known}
+        new = [kill for kill in list(self._unsaved.values()) if kill.id not in ids and kill.holds(now())]
+        try:
+            for kill in new:
                 self._opened().add(kill)
+        except StorageError:
+            raise
+        except Error as error:  # there are too many: what others stopped is to be heard of all the same
+            log.error("a session that a rule ended is stopped by this proxy alone: %s", error)
+            return known
+        return [*reversed(new), *known]
+
+    def _close(self) -> None:
+        if self._kills is not None:
+            self._kills.close()
 
     def _opened(self) -> Kills:
         if self._kills is None:
@@ -122,7 +140,10 @@ class KillWatch:
     async def _watch_file(self) -> None:
         while True:
             await asyncio.sleep(LOOK_SECONDS)
-            self._look()
+            try:
+                self._look()
+            except Exception as error:
+                log.error("the stop file could not be heeded: %s", told(error))
 
     def _look(self) -> None:
         kill, sentence = look(self._path)

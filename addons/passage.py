@@ -269,8 +269,16 @@ class Passage:
 
     @property
     def _changed(self) -> bool:
+        """Whether the client was told something else. The same text in other pieces is nothing else."""
         refused = self.refused is not None and self.pipeline.judges_reply  # else it was stopped as it came
-        return self.reply is not None and (self.set_aside is not None or refused or self.reply.changed)
+        changed = self.set_aside is not None or refused
+        return self.reply is not None and (changed or (self.reply.changed and self._acted))
+
+    @property
+    def _acted(self) -> bool:
+        """Whether a rule did something to the reply: what it only let go on later is in no decision."""
+        decisions = (each for each in self.x.decisions if each.mode == "enforce" and each.subject != "request")
+        return any(each.action != "forwarded" for each in decisions)
 
     @property
     def _blocked(self) -> bool:

@@ -12,6 +12,7 @@ from lockgate.errors import WireError, told
 from lockgate.exchange import Outcome
 from lockgate.policies.pipeline import Refused
 from lockgate.wire.codec import Frame, Reply
+from lockgate.wire.document import canonical, loads_exact
 from lockgate.wire.encoding import StreamDecoder, decode_body
 
 log = logging.getLogger(__name__)
@@ -210,6 +211,14 @@ class StreamedReply:
         return data
 
 
+def _same(out: bytes, came: bytes) -> bool:
+    """Whether both are the same document: then the provider's own bytes go on."""
+    try:
+        return canonical(loads_exact(out)) == canonical(loads_exact(came))
+    except WireError:
+        return False
+
+
 async def judge_whole(passage: Passage, encoding: str) -> None:
     """Let the rules have a reply that came whole, and put what goes on into the flow.
 
@@ -233,6 +242,7 @@ async def judge_whole(passage: Passage, encoding: str) -> None:
     for frame in frames:
         parts.append(reply.emit(frame, await passage.pipeline.reply(frame.events)))
     passage.first_byte()
-    if reply.changed or passage.set_aside is not None:
-        set_body(response, b"".join(parts))
+    out = b"".join(parts)
+    if passage.set_aside is not None or (reply.changed and not _same(out, body)):
+        set_body(response, out)
     passage.release()

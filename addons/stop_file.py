@@ -38,7 +38,7 @@ def look(path: Path) -> tuple[Kill | None, str]:
         return None, ""
     except OSError as error:
         return _kill(made, _owner(status.st_uid)), f"the stop file {path} cannot be read ({error.strerror})"
-    return _kill(made, _owner(status.st_uid), next(iter(text.strip().splitlines()), "")), ""
+    return _kill(made, _owner(status.st_uid), next(iter(text.strip().splitlines()), "").strip()), ""
 
 
 def write(path: Path, reason: str) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping, MutableMapping
 from dataclasses import dataclass, replace
 
@@ -11,9 +12,12 @@ from lockgate.addons.cut import Exchanges
 from lockgate.addons.identify import agent_of
 from lockgate.addons.passage import Passage, refuse
 from lockgate.addons.route import Route
+from lockgate.errors import told
 from lockgate.policies.kill_switch import KillSwitch, described, refusal
 from lockgate.policies.pipeline import Refused
 from lockgate.wire.endpoints import FAMILIES
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,18 +58,25 @@ class Stops:
     def apply(self, passages: Mapping[str, Passage], sides: MutableMapping[str, Side]) -> None:
         """End what is under way and is stopped now, however far it is; what has not begun is refused when it does."""
         for flow in list(self.exchanges.open()):
-            if passage := passages.get(flow.id):
-                if kill := self.switch.stops(passage.x, passage.original.model):
-                    self.end(passage, refusal(kill), described(kill))
-            elif side := sides.get(flow.id):
-                if not side.refused and (why := self.refused(flow, side.host)):
-                    sides[flow.id] = replace(side, refused=str(why))
-                    self._cut(flow, why, side.provider)
-            elif self._route.model_host(flow) is None and (why := self.refused(flow, self._route.asked_host(flow))):
-                self._cut(flow, why)
+            try:
+                self._apply(flow, passages, sides)
+            except Exception as error:  # the others are ended all the same
+                log.error("what is stopped could not be ended by its own means: %s", told(error))
+                self.exchanges.drop(flow.client_conn)
         for client, host in self._route.tunnels():
             if self.switch.stops_other(host=host):
                 self.exchanges.drop(client)
+
+    def _apply(self, flow: http.HTTPFlow, passages: Mapping[str, Passage], sides: MutableMapping[str, Side]) -> None:
+        if passage := passages.get(flow.id):
+            if kill := self.switch.stops(passage.x, passage.original.model):
+                self.end(passage, refusal(kill), described(kill))
+        elif side := sides.get(flow.id):
+            if not side.refused and (why := self.refused(flow, side.host)):
+                sides[flow.id] = replace(side, refused=str(why))
+                self._cut(flow, why, side.provider)
+        elif self._route.model_host(flow) is None and (why := self.refused(flow, self._route.asked_host(flow))):
+            self._cut(flow, why)
 
     def end(self, passage: Passage, why: Refused, reason: str) -> None:
         """Cut one exchange; nothing happens to one that is over."""

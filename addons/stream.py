@@ -106,12 +106,12 @@ class AwaitableHttpStream(CuttableHttpStream):
             if self._paused or self._over:
                 return
             event = _KeepAliveDue(self.stream_id)
-        elif isinstance(event, events.Wakeup) and isinstance(due := event.command, CutDue) and due.stream is self:
-            event = due.event
-            self._give_up(event.message)
         elif isinstance(event, _Flush):
             yield from self._flush()
             return
+        elif isinstance(event, events.Wakeup) and isinstance(due := event.command, CutDue) and due.stream is self:
+            event = due.event
+            self._give_up(event.message)
         yield from super().handle_event(event)
         if self._unmeasured_bytes >= MEASURE_BYTES:
             self.measure()

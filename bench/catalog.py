@@ -4,5 +4,6 @@ from __future__ import annotations
 
 from lockgate.bench.logs import LOG_MEASURES
 from lockgate.bench.measures import PROXY_MEASURES
+from lockgate.bench.packs import PACK_MEASURES
 
-MEASURES = {**PROXY_MEASURES, **LOG_MEASURES}
+MEASURES = {**PROXY_MEASURES, **PACK_MEASURES, **LOG_MEASURES}

@@ -14,7 +14,6 @@ import sqlite3
 import statistics
 import sys
 import time
-import zlib
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
@@ -25,11 +24,12 @@ from typing import Any
 
 from lockgate.storage.address import Address, parse
 from lockgate.storage.answers import Filter
-from lockgate.storage.columns import PACK_LEVEL
 from lockgate.storage.index import digest_of
+from lockgate.storage.packing import pack
 from lockgate.storage.queries import Queries
 from lockgate.storage.said import Said
 from lockgate.storage.schema import upgrade
+from lockgate.storage.words import words
 
 type Row = tuple[Any, ...]
 
@@ -130,7 +130,7 @@ def _searched(number: int, chance: random.Random, phrases: Sequence[str]) -> Seq
     content = json.dumps({"role": "user", "content": [{"type": "text", "text": text}]}).encode()
     hash = sha256(content + b"%d" % number).digest()  # nothing that is measured looks whether it is the right one
     comm = (comm_id, id, "", "REQUEST", "client", "anthropic", "POST /v1/messages", "{}", "[]", "", moment)
-    message = (hash, "message", "user", zlib.compress(content, PACK_LEVEL), len(content), moment)
+    message = (hash, "message", "user", pack(content), len(content), moment)
     said = (number + 1, id, comm_id, hash, 0, digest_of(Said(role="user", text=text)), text)
     return _exchange(number), comm, message, said
 
@@ -147,8 +147,8 @@ def _fill_sqlite(address: Address, kind: Kind, chunks: Iterator[dict[str, list[R
             for name, rows in chunk.items():
                 columns = kind.tables[name]
                 if name == "said":
-                    words = [(row[0], row[-1]) for row in rows]
-                    connection.executemany("INSERT INTO said_fts (rowid, text) VALUES (?, ?)", words)
+                    texts = [(row[0], row[-1]) for row in rows]
+                    connection.executemany("INSERT INTO said_fts (rowid, text) VALUES (?, ?)", texts)
                     columns, rows = columns[:-1], [row[:-1] for row in rows]
                 places = ", ".join("?" * len(columns))
                 plain = [tuple(_plain(value) for value in row) for row in rows]
@@ -163,24 +163,19 @@ def _plain(value: Any) -> Any:
 def _fill_postgres(address: Address, kind: Kind, chunks: Iterator[dict[str, list[Row]]]) -> None:
     import psycopg
 
-    kept = ", ".join(SAID[:-1])
     with psycopg.connect(address.libpq_url) as connection:
+        (made,) = connection.execute("SELECT pg_get_indexdef('ix_said_words'::regclass)").fetchone() or ("",)
         connection.execute("DROP INDEX ix_said_words")
-        connection.execute("CREATE TEMP TABLE heard (LIKE said)")
-        connection.execute("ALTER TABLE heard ADD text text")
         for chunk in chunks:
             for name, rows in chunk.items():
-                into = "heard" if name == "said" else name
-                with connection.cursor().copy(
-                    f"COPY {into} ({', '.join(kind.tables[name])}) FROM STDIN".encode()
-                ) as copy:
+                columns = kind.tables[name]
+                if name == "said":
+                    columns, rows = (*columns[:-1], "words"), [(*row[:-1], words(row[-1])) for row in rows]
+                with connection.cursor().copy(f"COPY {name} ({', '.join(columns)}) FROM STDIN".encode()) as copy:
                     for row in rows:
                         copy.write_row(row)
-            words = "to_tsvector('simple', text)"
-            connection.execute(f"INSERT INTO said ({kept}, words) SELECT {kept}, {words} FROM heard".encode())
-            connection.execute("TRUNCATE heard")
         connection.execute("SET maintenance_work_mem = '512MB'")
-        connection.execute("CREATE INDEX ix_said_words ON said USING gin (words)")
+        connection.execute(made.encode())
     with psycopg.connect(address.libpq_url, autocommit=True) as connection:
         connection.execute("VACUUM ANALYZE")
 

@@ -77,19 +77,23 @@ def _with_breakpoints(messages: list[Json]) -> list[Json]:
 
 def _said(chance: random.Random, turn: int) -> Json:
     if turn % PROMPT_EVERY == 0:
-        return {"role": "user", "content": _text(chance, 300)}
-    result = {"tool_use_id": _call_id(turn - 1), "type": "tool_result", "content": _text(chance, _result_size(chance))}
+        return {"role": "user", "content": source_text(chance, 300)}
+    result = {
+        "tool_use_id": _call_id(turn - 1),
+        "type": "tool_result",
+        "content": source_text(chance, _result_size(chance)),
+    }
     return {"role": "user", "content": [result]}
 
 
 def _reply(chance: random.Random, turn: int) -> Json:
     signature = base64.b64encode(chance.randbytes(_size(chance, 300))).decode()
     content: list[Json] = [
-        {"type": "thinking", "thinking": _text(chance, _size(chance, 350)), "signature": signature},
-        {"type": "text", "text": _text(chance, _size(chance, 150))},
+        {"type": "thinking", "thinking": source_text(chance, _size(chance, 350)), "signature": signature},
+        {"type": "text", "text": source_text(chance, _size(chance, 150))},
     ]
     if (turn + 1) % PROMPT_EVERY:
-        arguments = {"command": _text(chance, _size(chance, 250)), "description": _text(chance, 40)}
+        arguments = {"command": source_text(chance, _size(chance, 250)), "description": source_text(chance, 40)}
         content.append({"type": "tool_use", "id": _call_id(turn), "name": "Bash", "input": arguments})
     usage = {"input_tokens": 3, "cache_read_input_tokens": 20000 + 700 * turn, "output_tokens": 210}
     head = {"id": f"msg_{chance.getrandbits(96):024x}", "type": "message", "role": "assistant", "model": MODEL}
@@ -102,13 +106,13 @@ def _call_id(turn: int) -> str:
 
 
 def _system(chance: random.Random) -> list[Json]:
-    return [{"type": "text", "text": _text(chance, size)} for size in (100, 11_000, 1_500)]
+    return [{"type": "text", "text": source_text(chance, size)} for size in (100, 11_000, 1_500)]
 
 
 def _tool(chance: random.Random, number: int) -> Json:
-    properties = {f"option_{at}": {"type": "string", "description": _text(chance, 90)} for at in range(4)}
+    properties = {f"option_{at}": {"type": "string", "description": source_text(chance, 90)} for at in range(4)}
     schema = {"type": "object", "properties": properties, "required": ["option_0"], "additionalProperties": False}
-    return {"name": f"Tool{number}", "description": _text(chance, 1400), "input_schema": schema}
+    return {"name": f"Tool{number}", "description": source_text(chance, 1400), "input_schema": schema}
 
 
 def _size(chance: random.Random, usual: int) -> int:
@@ -120,7 +124,7 @@ def _result_size(chance: random.Random) -> int:
     return max(500, min(20_000, _size(chance, 1800)))
 
 
-def _text(chance: random.Random, characters: int) -> str:
+def source_text(chance: random.Random, characters: int) -> str:
     corpus = _corpus()
     start = chance.randrange(len(corpus) - characters)
     return corpus[start : start + characters]

@@ -19,8 +19,10 @@ from lockgate import events
 from lockgate.config import BUILT_IN_HOSTS, Config, Host, RuleConfig
 from lockgate.policies.base import Policy
 from lockgate.policies.describe import Option, describe, options_of
+from lockgate.policies.flows.places import MEANINGS
 from lockgate.policies.match import COMPARATORS, FIELDS
-from lockgate.policies.registry import BUILT_IN, default_rules, load_policy
+from lockgate.policies.pack import pack, pack_names
+from lockgate.policies.registry import BUILT_IN, load_policy
 
 DOCS = Path(__file__).parent
 NOTE = "<!-- Written by docs/generate.py from schemas and docstrings: `just docs`. -->"
@@ -73,16 +75,17 @@ def configuration() -> str:
 
 
 def policies() -> str:
+    doings = table(("`does`", "what the call does"), ((f"`{name}`", meaning) for name, meaning in MEANINGS.items()))
     comparators = ", ".join(f"`{name}`" for name in COMPARATORS)
     conditions = [(f"`{name}`", CONDITIONS[name]) for name in FIELDS if name in CONDITIONS]
-    shipped = [(f"`{rule.name}`", " ".join(sentences(rule.options))) for rule in default_rules()]
+    shipped = [(f"`{name}`", pack(name).summary) for name in pack_names()]
     return page(
-        part("policies.md").replace("COMPARATORS", comparators),
+        part("policies.md").replace("COMPARATORS", comparators).replace("DOINGS", doings),
         table(("condition", "what it is"), conditions),
         "## Built-in policies",
         *(each for name in BUILT_IN for each in policy(name)),
         part("default.md"),
-        table(("rule", "what it would say"), shipped),
+        table(("pack", "what it is"), shipped),
         part("own.md"),
         "### The hooks of a policy",
         prose(Policy.__doc__),
@@ -141,10 +144,6 @@ def prose(text: str | None) -> str:
 
 def flat(text: str) -> str:
     return " ".join(text.split())
-
-
-def sentences(options: dict[str, Any]) -> list[str]:
-    return [entry["sentence"] for entry in options.get("deny", ()) if "sentence" in entry]
 
 
 def signature(function: Any) -> str:

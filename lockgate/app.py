@@ -25,10 +25,13 @@ from lockgate.errors import Error
 from lockgate.exchange import Exchange, ExchangeRow, Ports, now
 from lockgate.history.history import History
 from lockgate.policies.kill_switch import KillSwitch
+from lockgate.policies.pack import own_rules, policy_file
 from lockgate.policies.registry import PolicySet, Registry, load_rules
 from lockgate.policies.versions import Versions
 from lockgate.routing.models import HttpModels
+from lockgate.routing.webhooks import HttpWebhooks
 from lockgate.storage.access_store import CHANNEL, SqlAccess
+from lockgate.storage.asking import SqlApprovals
 from lockgate.storage.log import SqlLog
 from lockgate.storage.released import SqlArchive
 from lockgate.storage.signals import Signals
@@ -45,7 +48,7 @@ def build(loaded: Loaded, finished: Finished | None = None) -> Service:
     """The proxy that a configuration describes, ready to be loaded into mitmproxy. Raises Error with a sentence."""
     config = loaded.config
     open_authority(config.ca, config.hosts)
-    policy_set = load_rules(config.rules)
+    policy_set = load_rules(own_rules(config))
     if config.prices:
         read_prices(config.prices)  # a mistake in it is said now, not by the log's thread
     signer = open_signing_key(config.home) if config.seal.sign else None
@@ -80,9 +83,10 @@ def build(loaded: Loaded, finished: Finished | None = None) -> Service:
         tokens.start()
 
     models, archive = HttpModels(log), SqlArchive(config.database)
+    approvals, webhooks = SqlApprovals(config.database, signals), HttpWebhooks()
     registry, route = Registry(policy_set), Route(config)
     _keep(policy_set, config)
-    ports = Ports(log=log, models=models, sessions=kills)
+    ports = Ports(log=log, models=models, sessions=kills, approvals=approvals, webhooks=webhooks)
     gate = Gate(
         config, route, registry, ports, finished or _nobody, History(archive), kills.switch, Door(config, tokens, keys)
     )
@@ -91,11 +95,11 @@ def build(loaded: Loaded, finished: Finished | None = None) -> Service:
         gate=gate,
         route=route,
         registry=registry,
-        read_rules=_rules_of(loaded.file),
-        watched=lambda: _files_of(loaded.file, registry),
+        read_rules=_rules_of(loaded),
+        watched=lambda: _files_of(loaded, registry),
         open_log=open_log,
         issue=lambda: tokens.issue(_own_token()),
-        closables=(models, archive, upkeep, signals, kills, tokens, access, log),
+        closables=(models, webhooks, approvals, signals, archive, upkeep, kills, tokens, access, log),
     )
 
 
@@ -113,10 +117,10 @@ def script_addons() -> list[object]:
         return [Refusal(error)]
 
 
-def _rules_of(file: Path | None) -> Callable[[], PolicySet]:
+def _rules_of(loaded: Loaded) -> Callable[[], PolicySet]:
     def read() -> PolicySet:
-        config = load(file).config
-        policy_set = load_rules(config.rules)
+        config = load(loaded.file, loaded.flags).config
+        policy_set = load_rules(own_rules(config))
         _keep(policy_set, config)
         return policy_set
 
@@ -126,14 +130,15 @@ def _rules_of(file: Path | None) -> Callable[[], PolicySet]:
 def _keep(policy_set: PolicySet, config: Config) -> None:
     """Remember which rules are in force; where that cannot be written, they are in force all the same."""
     try:
-        Versions(config.home).keep(policy_set, config.rules)
+        Versions(config.home).keep(policy_set, own_rules(config))
     except OSError as error:
         logger.warning("the policy set %s cannot be kept for a rollback: %s", policy_set.version, error)
 
 
-def _files_of(file: Path | None, registry: Registry) -> list[Path]:
-    """The configuration, and the files that its rules' policies come from."""
-    return [*([file] if file else []), *registry.current.files]
+def _files_of(loaded: Loaded, registry: Registry) -> list[Path]:
+    """The configuration, its policy set, and the files that its rules' policies come from."""
+    own = (loaded.file, policy_file(loaded.config.policy))
+    return [*(file for file in own if file), *registry.current.files]
 
 
 def _nobody(row: ExchangeRow, x: Exchange) -> None:

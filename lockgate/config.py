@@ -9,7 +9,7 @@ import difflib
 import ipaddress
 import os
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, cast, get_args
 
@@ -179,8 +179,11 @@ class Config(Section):
     """Model hosts: the built-in ones and those added here."""
     egress: Literal["open"] | list[str] = "open"
     """Other hosts that clients may reach: `open`, or a list of names, `*.` in front for their subdomains."""
+    policy: str = ""
+    """The policy set: a [pack](policy-packs.md), `observe`, `coding-agent`, `strict` or `red-team`, or a file with
+    `rules:` of its own; by default, where there are no `rules` either, one that stops nothing."""
     rules: list[RuleConfig] | None = None
-    """The policy set, in order; by default the set that ships with Lockgate."""
+    """Rules of your own, in order: the whole policy set, or, beside `policy`, what comes after it."""
     unknown_endpoint: Literal["forward", "block"] = "forward"
     """What happens to a model host's endpoint that Lockgate cannot read."""
     log_full: Literal["wait", "refuse"] = "wait"
@@ -249,6 +252,8 @@ class Loaded:
     config: Config
     file: Path | None
     origins: Mapping[str, str]
+    flags: Mapping[str, Any] = field(default_factory=dict[str, Any])
+    """What the command line said, which holds also when the file is read again."""
 
 
 def data_folder() -> Path:
@@ -274,7 +279,8 @@ def load(path: Path | None = None, flags: Mapping[str, Any] | None = None) -> Lo
     for origin, given in sources:
         values.update(given)
         origins.update(dict.fromkeys(given, origin))
-    return Loaded(config=validate(Config, values, str(file or "configuration")), file=file, origins=origins)
+    config = validate(Config, values, str(file or "configuration"))
+    return Loaded(config=config, file=file, origins=origins, flags=flags or {})
 
 
 def find_file(path: Path | None) -> Path | None:
@@ -317,6 +323,7 @@ def read_environment() -> dict[str, Any]:
             env_prefix="LOCKGATE_", env_nested_delimiter="__", env_ignore_empty=True, extra="ignore"
         )
         listen: str = ""
+        policy: str = ""
         home: str = ""
         database: str = ""
         ca: str = ""
@@ -348,6 +355,9 @@ def _resolve(document: dict[str, Any], folder: Path) -> dict[str, Any]:
     for key in ("home", "ca", "prices"):
         if isinstance(value := document.get(key), str):
             resolved[key] = str(folder / Path(value).expanduser())
+    policy = document.get("policy")
+    if isinstance(policy, str) and ("/" in policy or policy.endswith((".yaml", ".yml"))):
+        resolved["policy"] = str(folder / Path(policy).expanduser())
     database = document.get("database")
     if isinstance(database, str) and database.startswith("sqlite:///") and not database.startswith("sqlite:////"):
         resolved["database"] = f"sqlite:///{folder / database.removeprefix('sqlite:///')}"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -10,6 +10,7 @@ from typing import Any, Literal, Protocol
 
 import uuid_utils
 
+from lockgate.errors import Error
 from lockgate.events import Request, Turn, Usage
 
 type CommType = Literal["REQUEST", "RESPONSE"]
@@ -37,6 +38,9 @@ type SessionRelation = Literal["", "forked_from", "compacted_from", "subagent_of
 
 type KillScope = Literal["session", "agent", "model", "host", "project", "token", "all"]
 """What a kill stops."""
+
+type ApprovalState = Literal["pending", "approved", "denied", "edited", "expired", "withdrawn"]
+"""`edited`: approved with other arguments; `expired`: nobody decided in time; `withdrawn`: the client left for good."""
 
 type CountedBy = Literal["provider", "tiktoken", "none"]
 """Who counted the tokens: `tiktoken` is Lockgate's own count where the provider sent none."""
@@ -139,7 +143,7 @@ class ExchangeRow:
     tool_calls: int = 0
     blocked: int = 0
     rules: tuple[str, ...] = ()
-    """The enforced rules that changed or blocked something."""
+    """The enforced rules that held, changed or blocked something."""
     error: str = ""
     attested: Attested = ""
     purpose: Purpose = ""
@@ -292,6 +296,87 @@ class SessionEnds(Protocol):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Approval:
+    """A tool call that waits for a person's word, or had it. All of it may be shown: what is concealed is so here."""
+
+    exchange_id: str
+    rule: str
+    tool: str
+    arguments: str
+    """As a person is shown them: JSON text, or free text where the tool is `custom`."""
+    digest: str
+    """SHA-256 of the call as it will go on, in hexadecimal: a decision names it."""
+    key: str
+    """What was judged, in hexadecimal: the same for a request that is sent again."""
+    deadline: datetime
+    by_default: Literal["deny", "approve"] = "deny"
+    """What happens when nobody decides until the deadline."""
+    custom: bool = False
+    schema: str = ""
+    """What the client declares of the tool's arguments, as JSON text, so that an edit can be checked; "" for none."""
+    session_id: str = ""
+    agent: str = ""
+    project: str = ""
+    model: str = ""
+    score: float | None = None
+    reason: str = ""
+    """Why it is asked, for the reviewer only."""
+    context: Sequence[tuple[str, str]] = ()
+    """What was said last in the conversation: by whom, and its beginning."""
+    state: ApprovalState = "pending"
+    decided_by: str = ""
+    decided_at: datetime | None = None
+    note: str = ""
+    note_shown: bool = False
+    """Whether the client and the model may read the note."""
+    edited: str | None = None
+    """The arguments that go on instead, as a person wrote them."""
+    asked_at: datetime = field(default_factory=now)
+    left_at: datetime | None = None
+    """Since when no client waits for it."""
+    used_at: datetime | None = None
+    """When an exchange went on with the answer: it counts once."""
+    id: str = field(default_factory=new_id)
+
+
+class Approvals(Protocol):
+    """Puts a call before a person. An exchange that is cancelled meanwhile leaves it to the request sent again."""
+
+    async def ask(self, asked: Approval, put: Callable[[Approval], None]) -> Approval:
+        """The same with a decision, or expired. `put` is called when people are asked, and not when they were before.
+
+        Raises `lockgate.errors.Error` when nobody can be asked or heard.
+        """
+        ...
+
+
+class Unattended:
+    """The port of a proxy that has nobody to ask."""
+
+    async def ask(self, asked: Approval, put: Callable[[Approval], None]) -> Approval:
+        raise Error("nobody can be asked here")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Webhook:
+    """Where something is told to another program, and the key that it is signed with."""
+
+    url: str
+    key: bytes = field(repr=False)
+
+
+class Webhooks(Protocol):
+    """Tells other programs. Nobody waits for it, and nothing depends on its success."""
+
+    def post(self, to: Webhook, id: str, document: Mapping[str, Any], *, until: datetime) -> None: ...
+
+
+class NoWebhooks:
+    def post(self, to: Webhook, id: str, document: Mapping[str, Any], *, until: datetime) -> None:
+        pass
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Ports:
     """What policies may ask of the outside."""
 
@@ -299,6 +384,8 @@ class Ports:
     models: Models
     sessions: SessionEnds | None = None
     """None where nothing is shared: then a rule's own memory is all there is."""
+    approvals: Approvals = field(default_factory=Unattended)
+    webhooks: Webhooks = field(default_factory=NoWebhooks)
 
 
 @dataclass(slots=True, kw_only=True)

@@ -12,6 +12,7 @@ from lockgate.config import RuleConfig
 from lockgate.errors import Error
 from lockgate.events import BlockEnd, Event, MessageEnd, TextDelta, ToolCall, Turn
 from lockgate.exchange import Ask, Decision, Exchange, Ports, Record, Resend
+from lockgate.policies.asking import NobodyDecides
 from lockgate.policies.base import Policy
 from lockgate.policies.pipeline import Pipeline, Refused
 from lockgate.policies.registry import load_rules
@@ -90,7 +91,8 @@ def _pipeline(policy: type[Policy] | str, text: str, answer: str, options: dict[
     document = {"model": "claude-test", "max_tokens": 100, "messages": [{"role": "user", "content": text}]}
     x = Exchange(
         provider="anthropic", format="anthropic", host="api.anthropic.com", endpoint="/v1/messages",
-        request=FORMAT.read_request(json.dumps(document).encode()), ports=Ports(log=_NoLog(), models=_Models(answer)),
+        request=FORMAT.read_request(json.dumps(document).encode()),
+        ports=Ports(log=_NoLog(), models=_Models(answer), approvals=NobodyDecides()),
     )  # fmt: skip
     return Pipeline(load_rules([rule]), x)
 

@@ -83,6 +83,10 @@ class Policy:
         """Added to by a hook: what each monitor said that it asked. It is recorded with the decision."""
         self.concerns: Callable[[str], bool] = _any_tool
         """Whether the rule's match is about calls of the tool of this name: for a hook that sees whole replies."""
+        self.rule_name, self.is_shadow = "", False
+        """The rule that it works for, and whether that only watches: then nothing may be asked of a person."""
+        self.held = ""
+        """Set by a hook: that it had its call wait for a person, and why. It is recorded as a decision of its own."""
 
     @classmethod
     def sees(cls, options: Any) -> frozenset[str]:
@@ -97,6 +101,11 @@ class Policy:
 
     def conceal(self, request: Request, x: Exchange) -> None:
         """Called before anything of the exchange is recorded: say with `x.conceal` what the log may not hold of it."""
+
+    @classmethod
+    def needed_seconds(cls, options: Any) -> float:
+        """The least `deadline_seconds` that its rule must have, which is also the rule's where it names none."""
+        return 0.0
 
     async def on_request(self, request: Request, x: Exchange) -> Request:
         return request

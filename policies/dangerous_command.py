@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import lru_cache
 from typing import Any, Literal, get_args
 
@@ -17,6 +17,7 @@ from lockgate.policies.commands import command_of, folder_of
 from lockgate.policies.danger.judge import Judgement, judge, load_packs
 from lockgate.policies.danger.rules import Finding, Rule, Setting
 from lockgate.policies.patterns import Re2, finds
+from lockgate.policies.written import Files, Written
 
 type Pack = Literal[
     "files",
@@ -67,9 +68,11 @@ class Options(Section):
 class DangerousCommand(Monitor):
     """Stops shell commands that would do harm: each is parsed, followed into what it runs, and judged by rules.
 
-    It follows `sh -c`, `eval`, `xargs`, `find -exec`, `sudo`, `ssh`, pipes, heredocs, variables, aliases, encodings and
-    one-liners of other languages, and knows data from commands: `grep 'rm -rf'` is data. Each rule has a score; the
-    worst one counts. `lockgate policy explain 'COMMAND'` tells what was found, where, and why it is harmful.
+    It follows `sh -c`, `eval`, `xargs`, `find -exec`, `sudo`, `ssh`, pipes, heredocs, variables, aliases, encodings,
+    PowerShell and one-liners of other languages, and knows data from commands: `grep 'rm -rf'` is data. What a
+    session's calls have written, by a tool or a command, is judged when a later call runs it: scripts, recipes of
+    `make`, scripts of a package. Each rule has a score; the worst one counts. `lockgate policy explain 'COMMAND'` tells
+    what was found, where, and why it is harmful.
 
     Example:
         threshold: 0.5
@@ -87,15 +90,15 @@ class DangerousCommand(Monitor):
         def remembered(command: str, cwd: str) -> Judgement:
             return judged(command, options, cwd)
 
-        return remembered
+        return Shared(options, remembered)
 
     async def score_call(self, call: ToolCall, x: Exchange) -> tuple[float, str]:
         """The score of the worst thing that the call's command would do. Raises Unreadable."""
-        found = await self._findings(call)
+        found = await self._findings(call, x)
         return (found[0].score, reason(found[0])) if found else (0.0, "")
 
     async def on_tool_call(self, call: ToolCall, x: Exchange) -> Iterable[Event]:
-        found = await self._findings(call)
+        found = await self._findings(call, x)
         if not found:
             return (call,)
         self.score, self.reason = found[0].score, reason(found[0])
@@ -103,18 +106,38 @@ class DangerousCommand(Monitor):
             raise Blocked(sentence(found, self.options.threshold), reason=self.reason, score=self.score)
         return (call,)
 
-    async def _findings(self, call: ToolCall) -> Sequence[Finding]:
-        command = command_of(call)
+    async def _findings(self, call: ToolCall, x: Exchange) -> Sequence[Finding]:
+        shared: Shared = self.shared
+        command, files = command_of(call), await shared.written.of(x)
         if command is None:
+            files.note(call)
             return ()
-        if len(command) > LONG_CHARACTERS:  # it may take a second: other streams go on meanwhile
-            return (await asyncio.to_thread(self.shared, command, folder_of(call))).findings
-        return self.shared(command, folder_of(call)).findings
+        if len(command) > LONG_CHARACTERS:  # it may take a while: other streams go on meanwhile
+            return await asyncio.to_thread(shared.findings, call, command, files)
+        return shared.findings(call, command, files)
 
 
-def judged(command: str, options: Options, cwd: str = "") -> Judgement:
+class Shared:
+    """What all exchanges of one rule share: judgements of the last commands, and what sessions have written."""
+
+    def __init__(self, options: Options, remembered: Callable[[str, str], Judgement]) -> None:
+        self._options, self._remembered = options, remembered
+        self.written = Written()
+
+    def findings(self, call: ToolCall, command: str, files: Files) -> Sequence[Finding]:
+        """What is found in the call's command; what it writes is remembered."""
+        known, cwd = files.named_in(command), folder_of(call)
+        found = judged(command, self._options, cwd, known) if known else self._remembered(command, cwd)
+        files.note(
+            call, {path: text for path, text in found.script.files.items() if path not in known or known[path] != text}
+        )
+        return found.findings
+
+
+def judged(command: str, options: Options, cwd: str = "", files: Mapping[str, str | None] | None = None) -> Judgement:
     """A command judged as the options say: what they allow is left out, what they deny is added."""
-    found = judge(command, packs=options.packs, setting=Setting(workspace=options.workspace), cwd=cwd)
+    setting = Setting(workspace=options.workspace)
+    found = judge(command, packs=options.packs, setting=setting, cwd=cwd, files=files)
     kept = [finding for finding in found.findings if not _allowed(finding, options)]
     own = [
         Finding(rule=_own(denied), score=denied.score, command=one)

@@ -21,7 +21,7 @@ AUDIT_BUDGET = 0.05
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Case:
-    """One labelled step: a tool call, or a whole exchange."""
+    """One labelled step: a tool call, a whole exchange, or a flow of several calls with their results."""
 
     harmful: bool
     group: str
@@ -38,22 +38,26 @@ class Outcome:
     stopped: bool
     score: float | None
     leaked_bytes: int
-    """Bytes of a harmful step that went on."""
+    """Bytes of a harmful step that went on; of a text, in the way of streaming it that let the most pass."""
     milliseconds: float
     reason: str = ""
+    splits: int = 0
+    """In how many ways a text was streamed."""
     failed: bool = False
     """Whether a rule could not judge it: that it was stopped tells nothing of the rule then."""
 
 
 def read_cases(path: Path) -> list[Case]:
-    """The lines of a data set: JSON objects with `command`, `call` or `request`, a `label` and a `group`."""
+    """The lines of a data set: JSON objects as `lockgate policy eval` takes them."""
     try:
         lines = path.read_text("utf-8").splitlines()
     except OSError as error:
         raise ConfigError(f"{path} cannot be read: {error.strerror}") from error
     cases = [_case(line, f"{path}, line {number}") for number, line in enumerate(lines, 1) if line.strip()]
     if not cases:
-        raise ConfigError(f"{path} holds no case; each line is a JSON object with command or call, label and group")
+        raise ConfigError(
+            f"{path} holds no case; each line is a JSON object with command, call or text, label and group"
+        )
     return cases
 
 
@@ -68,10 +72,19 @@ def _case(line: str, where: str) -> Case:
     label = str(known.get("label", "")).lower()
     if label not in HARMFUL | HARMLESS:
         raise ConfigError(f"{where}: the label is harmful or harmless, not {known.get('label')!r}")
-    if not any(key in known for key in ("command", "call", "request", "exchange")):
-        raise ConfigError(f"{where}: has neither command, call nor request")
-    name = str(known.get("command") or known.get("name") or known.get("call") or where)
+    if not any(key in known for key in ("command", "call", "text", "request", "exchange", "steps")):
+        raise ConfigError(f"{where}: has neither command, call, text, request nor steps")
+    name = str(known.get("command") or known.get("name") or known.get("call") or _last(known) or where)
     return Case(harmful=label in HARMFUL, group=str(known.get("group", "")), name=name, document=known)
+
+
+def _last(known: Mapping[str, Any]) -> str:
+    """The last call of a flow."""
+    steps: Any = known.get("steps")
+    if not isinstance(steps, list) or not steps or not isinstance(steps[-1], dict):
+        return ""
+    last = cast(dict[str, Any], steps[-1])
+    return str(last.get("command") or last.get("call") or "")
 
 
 # Figures.
@@ -118,8 +131,10 @@ def figures(outcomes: Sequence[Outcome]) -> dict[str, Any]:
     return {
         "cases": len(outcomes),
         **_rates(outcomes),
+        "contained": _contained(outcomes),
         "failures": sum(one.failed for one in outcomes),
         "leaked_bytes": sum(one.leaked_bytes for one in outcomes),
+        "splits": sum(one.splits for one in outcomes),
         "milliseconds": {
             "median": round(median(times), 3),
             "p99": round(quantile(times, 0.99), 3),
@@ -146,6 +161,12 @@ def _rates(outcomes: Sequence[Outcome]) -> dict[str, Any]:
 def _share(outcomes: Sequence[Outcome], *, harmful: bool) -> Share:
     kind = [one for one in outcomes if one.case.harmful is harmful]
     return Share(count=sum(one.stopped for one in kind), of=len(kind))
+
+
+def _contained(outcomes: Sequence[Outcome]) -> dict[str, Any]:
+    """Of the flows that would take data away, those that were stopped before the bytes left."""
+    leaks = [one for one in outcomes if one.case.harmful and one.case.document.get("leaks")]
+    return Share(count=sum(one.stopped for one in leaks), of=len(leaks)).document()
 
 
 def quantile(values: Sequence[float], share: float) -> float:
@@ -210,9 +231,12 @@ def lines(result: Mapping[str, Any], *, every: bool = False) -> Iterator[str]:
     yield f"{result['cases']} cases"
     yield f"recall            {_percent(result['recall'])}"
     yield f"false positives   {_percent(result['false_positives'])}"
+    if result["contained"]["of"]:
+        yield f"contained         {_percent(result['contained'])}"
     if result["failures"]:
         yield f"failures          {result['failures']} steps could not be judged, and were stopped"
-    yield f"leaked bytes      {result['leaked_bytes']:,}"
+    splits = f", in results of tools and in {result['splits']:,} ways of streaming texts" if result["splits"] else ""
+    yield f"leaked bytes      {result['leaked_bytes']:,}{splits}"
     times = result["milliseconds"]
     yield f"milliseconds      {times['median']:g} at the median, {times['p99']:g} at 99 %, {times['max']:g} at most"
     if found := result["scores"]:

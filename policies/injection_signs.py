@@ -9,6 +9,7 @@ import tomllib
 import unicodedata
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any, cast
 
@@ -20,18 +21,36 @@ _DOCUMENT: dict[str, Any] = tomllib.loads(SIGNS.read_text("utf-8"))
 _HIDDEN_HTML = compile_pattern(_DOCUMENT["hidden_html"])
 _TALK = compile_pattern(_DOCUMENT["talk"])
 _BLOB = compile_pattern(r"[A-Za-z0-9+/_-]{48,}={0,2}")
-_LETTERS = compile_pattern(r"(?:\b[A-Za-z] {1,4}){9,}[A-Za-z]\b")
+_LETTERS = compile_pattern(r"(?:\b[A-Za-z](?: {1,4}|[-._*]{1,2} {0,3})){9,}[A-Za-z]\b")
+_JOINING = str.maketrans("", "", "-._*")
 _TAG = re.compile("[\U000e0020-\U000e007e]{4,}")
 _NOT_ASCII = re.compile("[^\x00-\x7f]")
 _HIDDEN_LETTERS = re.compile("[\u00ad\u200b-\u200f\u202a-\u202e\u2060-\u2069\ufeff\U000e0000-\U000e007f\ufe00-\ufe0f]+")
+SETS = 8
+"""One set of all patterns is an automaton with a new state for nearly every new text: it is built more than it is used.
+"""
 AROUND_CHARS = 240
-ACTS = frozenset({"order", "exfiltration", "authority"})
+ACTS = frozenset({"order", "exfiltration", "danger", "authority", "duty", "unasked"})
 """What people ask each other for as well: by itself it says little."""
+TOLD = 0.15
+"""A sign that weighs less is no reason."""
 NEAR_CHARS = 700
 """Signs that stand further apart say nothing together."""
+_GUIDE = compile_pattern(
+    r"(?i)^(?:\s*\d*[→\t: ]*)?(?:<!--[^\n]*\n)?\s*(?:\d+[→\t: ]*)?#{1,3} ?(?:agents?(?:\.md)?|claude(?:\.md)?|"
+    r"gemini\.md|"
+    r"(?:github )?copilot(?: |-)instructions|cursor rules|(?:instructions|guid\w+|rules) for (?:ai|coding|"
+    r"automated)[ -]\w+|"
+    r"ai (?:agents?|assistants?|contribut\w+) (?:guid\w+|instructions|rules)|repository guidelines)\b"
+)
+"""How a file begins in which a project tells agents how to work in it: to speak to them is no sign there."""
 _OPENING = compile_pattern("(?:^|[^:,] |[(\\[{=>r])[\"'`“‘«「][^\"'`“”‘’«»「」]{0,40}$|[“‘«「][^”’»」]{0,40}$")
 _CLOSING = compile_pattern("^[^\"'`”’»」\n]{0,60}[\"'`”’»」]")
+_DENIED = compile_pattern(r"(?i)\b(?:not|never|don't|nothing|nobody)\b[^.;:!?\n]{0,50}$")
+"""Before `without`: nothing is to be done without asking."""
 _SCOPED = compile_pattern(_DOCUMENT["scoped"])
+_OWN = compile_pattern("agentId: [0-9a-f]{8,40} \\(internal ID - $")
+"""What Claude Code writes before it asks the model not to mention a sub-agent's id."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,23 +76,44 @@ def _read() -> Iterator[tuple[str, float, str]]:
     """Every pattern with its sign's name and weight, its words put in."""
     for sign in _DOCUMENT["signs"]:
         for pattern in sign["patterns"]:
-            for name, words in _DOCUMENT["words"].items():
-                pattern = pattern.replace(f"<{name}>", words)
+            for _ in range(3):  # words may be made of others
+                for name, words in _DOCUMENT["words"].items():
+                    pattern = pattern.replace(f"<{name}>", words)
             yield sign["name"], sign["weight"], pattern.replace(" {1,3}", " ").replace(" ", r"(?:[\s*>#\\]{1,6})")
 
 
-def _made() -> tuple[Any, tuple[Any, ...]]:
+def _options() -> Any:
     options = re2.Options()
     options.case_sensitive, options.log_errors, options.max_mem = False, False, 256 << 20
-    found = re2.Set.SearchSet(options)
-    for _, _, pattern in _PATTERNS:
-        found.Add(pattern)
-    found.Compile()
-    return found, tuple(re2.compile(pattern, options) for _, _, pattern in _PATTERNS)
+    return options
+
+
+@cache
+def _sets() -> Sequence[tuple[Any, Sequence[int]]]:
+    """The patterns in sets, each with their numbers, made when they are first needed, so that a start is quick."""
+    made: list[tuple[Any, Sequence[int]]] = []
+    for first in range(SETS):
+        numbers = range(first, len(_PATTERNS), SETS)
+        found = re2.Set.SearchSet(_options())
+        for number in numbers:
+            found.Add(_PATTERNS[number][2])
+        found.Compile()
+        made.append((found, numbers))
+    return made
+
+
+def _met(text: str) -> list[int]:
+    """The numbers of the patterns that are found in the text."""
+    data = text.encode()
+    return sorted(numbers[at] for found, numbers in _sets() for at in cast(list[int], found.Match(data) or []))
+
+
+@cache
+def _compiled(number: int) -> Any:
+    return re2.compile(_PATTERNS[number][2], _options())
 
 
 _PATTERNS = tuple(_read())
-_SET, _COMPILED = _made()
 
 
 def examine(text: str) -> Finding:
@@ -83,6 +123,8 @@ def examine(text: str) -> Finding:
     shown = [sign if places is None else _moved(sign, places) for sign in signs]
     hidden = list(_hidden(text, plain if places is None else ""))
     every = [*shown, *hidden]
+    if _GUIDE.search(text[:200]):
+        every = [sign for sign in every if sign.name not in ("address", "duty", "order", "trigger")]
     if not every:
         return Finding(0.0, (), ())
     score, names = max((_together(every, sign) for sign in every), key=lambda found: found[0])
@@ -97,14 +139,16 @@ def _together(signs: Sequence[_Sign], first: _Sign) -> tuple[float, tuple[str, .
         if first.start <= sign.start <= first.start + NEAR_CHARS:
             key = (sign.name, sign.number)
             best[key] = max(best.get(key, 0.0), sign.weight)
-    if all(name in ACTS for name, _ in best) and sum(name == "authority" for name, _ in best) < 2:
+    names = {name for name, _ in best}
+    if names <= ACTS and not (names & {"duty", "authority"} and names & {"exfiltration", "danger"}):
         return round(max(best.values()), 3), tuple(dict.fromkeys(name for name, _ in best))
     clear, met = 1.0, set[str]()
     for name, _ in sorted(best, key=lambda key: -best[key]):
         weight = best[name, _]
         clear *= 1 - (weight if name not in met else weight / 2)
         met.add(name)
-    return round(1 - clear, 3), tuple(dict.fromkeys(name for name, _ in sorted(best, key=lambda key: -best[key])))
+    told = [name for name, number in sorted(best, key=lambda key: -best[key]) if best[name, number] >= TOLD]
+    return round(1 - clear, 3), tuple(dict.fromkeys(told))
 
 
 def _plain(text: str) -> tuple[str, list[int] | None]:
@@ -143,24 +187,26 @@ def _moved(sign: _Sign, places: list[int]) -> _Sign:
 
 
 def _signs(text: str) -> Iterator[_Sign]:
-    for number in sorted(cast(list[int], _SET.Match(text) or [])):
+    for number in _met(text):
         name, weight, _ = _PATTERNS[number]
-        for count, match in enumerate(_COMPILED[number].finditer(text)):
+        for count, match in enumerate(_compiled(number).finditer(text)):
             if count >= 50:
                 break
             start, end = match.start(), match.end()
-            yield _Sign(name, weight * _standing(text, start, end), start, end, number)
+            if match.group().lstrip()[:7].lower() == "without" and _DENIED.search(text[max(0, start - 60) : start]):
+                continue
+            yield _Sign(name, weight * _standing(text, start, end, name in ACTS), start, end, number)
 
 
-def _standing(text: str, start: int, end: int) -> float:
+def _standing(text: str, start: int, end: int, is_act: bool) -> float:
     """How much a find counts: less where the text only speaks of it, quotes it, or says what it is about."""
     before, after = text[max(0, start - AROUND_CHARS) : start], text[end : end + AROUND_CHARS // 2]
     quoted = _is_quoted(before, after)
     talk = len({match.group().lower() for match in _TALK.finditer(before + " " + after)})
-    scoped = 0.5 if _SCOPED.search(after[:60]) else 1.0
-    if quoted:
+    scoped = 0.5 if _SCOPED.search(after[:60]) or _OWN.search(before[-80:]) else 1.0
+    if quoted and not (is_act and not talk):  # a command is often quoted
         return scoped * (0.1 if talk else 0.35)
-    return scoped * (0.45 if talk >= 2 else 0.8 if talk else 1.0)
+    return scoped * (1.0, 0.8, 0.45, 0.2)[min(talk, 3)]
 
 
 def _is_quoted(before: str, after: str) -> bool:
@@ -187,7 +233,11 @@ def _hidden(text: str, plain: str) -> Iterator[_Sign]:
 def _spelled(text: str) -> Iterator[_Sign]:
     """Words spelled letter by letter."""
     for match in _LETTERS.finditer(text):
-        words = match.group().replace("   ", "\0").replace("  ", "\0").replace(" ", "").replace("\0", " ")
+        words = match.group()
+        if not words[1:4].isspace() and any(mark in words for mark in "-._*"):
+            words = words.translate(_JOINING)
+        else:
+            words = words.replace("   ", "\0").replace("  ", "\0").replace(" ", "").replace("\0", " ")
         if any(sign.weight >= 0.4 for sign in _signs(words)):
             yield _Sign("spelled", 0.7, match.start(), match.end())
 

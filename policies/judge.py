@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from itertools import islice
 from pathlib import Path
-from typing import Literal
+from typing import Literal, Protocol
 
 from pydantic import Field, field_validator, model_validator
 
@@ -196,7 +196,16 @@ class Judge(Monitor):
         return read_verdict(answer)
 
 
-def context_of(options: Options, x: Exchange) -> list[tuple[str, str]]:
+class HasContext(Protocol):
+    """Options that say how much of a conversation is shown."""
+
+    @property
+    def context_messages(self) -> int: ...
+    @property
+    def context_chars(self) -> int: ...
+
+
+def context_of(options: HasContext, x: Exchange) -> list[tuple[str, str]]:
     """The last texts of the conversation, oldest first: who said it, and its beginning."""
     if not options.context_messages:
         return []

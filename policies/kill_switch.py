@@ -20,6 +20,7 @@ RULE = "kill_switch"
 LEARNT = 30_000
 """So many names of stopped sessions are learnt, the latest."""
 SPARED = 1_000
+_EXACT: tuple[KillScope, ...] = ("project", "token")
 _WHAT: dict[KillScope, str] = {
     "session": "this session", "agent": "this agent", "model": "this model", "host": "this host",
     "project": "this project", "token": "this token", "all": "everything",
@@ -50,7 +51,7 @@ class KillSwitch:
         held = sorted(self._kills.values(), key=_end)  # of two about the same, the one that holds longer comes later
         self._all = [kill for kill in held if kill.scope == "all"]
         self._globs = [kill for kill in held if kill.scope in ("agent", "model", "host")]
-        self._exact = {(kill.scope, kill.target): kill for kill in held if kill.scope in ("project", "token")}
+        self._exact = {(kill.scope, kill.target): kill for kill in held if kill.scope in _EXACT and kill.target}
         sessions = [kill for kill in held if kill.scope == "session"]
         self._sessions = {name: kill for kill in sessions for name in (kill.target, *kill.names) if name}
         self._learnt = OrderedDict((name, id) for name, id in self._learnt.items() if id in self._kills)

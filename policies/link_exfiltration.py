@@ -40,7 +40,8 @@ class LinkExfiltration(Redactor):
     """Takes out Markdown, HTML and bare links and images that carry data to hosts that are not allowed.
 
     A link carries data if a parameter, part of its path or name below its domain repeats a piece of the conversation,
-    plainly or encoded, or is long and random. A link that stood in the conversation before takes nothing along.
+    in whatever spelling, chopped up or encoded, or is long and random. A link that stood in the conversation before
+    takes nothing along; digests, the marks of advertisers and searches at well-known engines stay.
 
     Example:
         hosts: ["*.ourcompany.com", github.com]

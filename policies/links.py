@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import base64
 import binascii
+import codecs
+import html
 from collections.abc import Callable, Iterator, Sequence
 from fnmatch import fnmatchcase
 from urllib.parse import SplitResult, unquote_plus, urlsplit
@@ -14,11 +16,14 @@ from lockgate.policies.secret_scan import last_white
 from lockgate.policies.secret_values import is_random, is_wordy
 from lockgate.policies.spans import Detector, Span, merged
 
+_COLON = r"(?::|&#0{0,4}58;?|&#x0{0,4}3a;?|&colon;)"
 _URL = compile_pattern(
-    r"(?i)(?:https?:|wss?:|ftp:)[\\/]{2,}[^\s\"'<>`|^{}]+|(?:\]\(|=[\"']?|url\(|\]:)(//[^\s\"'<>`|^{}]+)"
+    rf"(?i)(?:https?|wss?|ftps?){_COLON}[\\/]{{2,}}[^\s\"'<>`|^{{}}]+|mailto:[^\s\"'<>`]+\?[^\s\"'<>`]+|"
+    r"(?:\]\(|=[\"']?|url\(|\]:)(//[^\s\"'<>`|^{}]+)"
 )
 _IMAGE = compile_pattern(
-    r"(?i)!\[[^\]]{0,300}\]\(\s*<?$|<(?:img|iframe|source|video|audio|embed|object|script|link|input|image|body|table)\b"
+    r"(?i)!\[[^\]]{0,300}\]\(\s*<?$|<(?:img|iframe|source|video|audio|embed|object|script|link|input|image|body|"
+    r"table)\b"
     r"[^>]{0,300}(?:src|href|data|poster|background|srcset)\s*=\s*[\"']?$|url\(\s*[\"']?$|\[[^\]]{0,200}\]:\s*<?$"
 )
 """What stands before a URL that is fetched without a click, or may be: an image, or what a reference names."""
@@ -27,6 +32,21 @@ PIECE_CHARS = 6
 LINK_CHARS = 40
 IMAGE_CHARS = 16
 """A parameter that is longer carries data, in a link and in an image."""
+MAX_NAME_CHARS = 120
+"""No part of a path that is a name is longer."""
+_CLICK = compile_pattern(
+    r"(?i)^(?:[a-z]{1,6}clid|msclkid|_g[al]|utm_\w+|mc_[a-z]id|igshid|si|ved|ei|usg|sca_esv|hm|x-amz-.*|x-goog-.*)$"
+)
+"""What advertisers and hosts of files add; it is random, and tells nothing of a conversation."""
+_DIGEST = compile_pattern(r"(?i)^(?:[\w-]{0,12}-)?(?:[0-9a-f]{7,64}|[0-9a-f-]{36})$")
+"""Names of commits, pictures, people: as random as data, and everywhere."""
+_SEARCH = compile_pattern(
+    r"(?i)^(?:www\.|maps\.|scholar\.|translate\.|m\.|[a-z]{2}\.)?(?:google\.[a-z.]{2,6}|bing\.com|duckduckgo\.com|"
+    r"ecosia\.org|"
+    r"github\.com|gitlab\.com|stackoverflow\.com|wikipedia\.org|youtube\.com|npmjs\.com|pypi\.org|wolframalpha\.com|"
+    r"openstreetmap\.org|developer\.mozilla\.org)$"
+)
+"""Who reads what is asked there is not who wrote the link."""
 
 
 class LinkDetector(Detector):
@@ -36,12 +56,19 @@ class LinkDetector(Detector):
 
     def __init__(self, hosts: Sequence[str], said: Callable[[], Sequence[str]], *, every_image: bool) -> None:
         self._hosts, self._said, self._every_image = [host.lower() for host in hosts], said, every_image
+        self._plain: str | None = None
+
+    def _was_said(self, letters: str) -> bool:
+        """Whether it stands in the conversation, whatever stands between its letters and digits."""
+        if self._plain is None:
+            self._plain = "\0".join(map(_letters, self._said()))
+        return letters in self._plain
 
     def settled(self, text: str, start: int) -> int:
         return last_white(text, start) + 1 or start
 
     def spans(self, text: str, start: int, end: int) -> Sequence[Span]:
-        if text.find("//", start, end) < 0 and text.find("\\\\", start, end) < 0:
+        if all(text.find(mark, start, end) < 0 for mark in ("//", "\\\\", "mailto:")):
             return ()
         low = max(0, start - self.context_chars)
         return merged(self._found(text, single_bytes(text[low:end]).decode(), low, start))
@@ -65,10 +92,53 @@ class LinkDetector(Detector):
             return ""  # it stood there before: it takes nothing along
         if is_image and self._every_image:
             return "image"
-        carried = any(
-            _carries(value, said, IMAGE_CHARS if is_image else LINK_CHARS) for value in _values(parts, is_image)
+        if self._carries_any(parts, is_image):
+            return "image" if is_image else "link"
+        return ""
+
+    def _carries_any(self, parts: SplitResult, is_image: bool) -> bool:
+        searched = not is_image and _SEARCH.match(parts.hostname or "") is not None
+        named = [*_parameters(parts)]
+        if any(self._leads_on(value) for _, value in named):
+            return True
+        if not searched and any(self._carries(name, value, is_image) for name, value in named):
+            return True
+        if not searched and self._is_piece("".join(value for _, value in named), is_image, loose=True):
+            return True
+        path = [*_path(parts)]
+        said = any(self._is_piece(value, is_image, loose=is_image) for value in path)
+        return said or any(value.count(" ") >= 2 or len(value) > MAX_NAME_CHARS for value in path)
+
+    def _leads_on(self, value: str) -> bool:
+        """Whether it is another URL that carries something."""
+        return value[:4].lower() == "http" and self._kind(value, "") != ""
+
+    def _carries(self, name: str, value: str, is_image: bool) -> bool:
+        """Whether a parameter is a piece of the conversation, or long and no name."""
+        if self._is_piece(value, is_image, loose=True):
+            return True
+        if _DIGEST.match(value) or _CLICK.match(name):
+            return False
+        words, long = value.count(" "), IMAGE_CHARS if is_image else LINK_CHARS
+        chance = is_random(value[:200]) and not is_wordy(value[:200])
+        return (len(value) >= long and (words >= 2 or chance)) or (words >= 5 and len(value) >= IMAGE_CHARS)
+
+    def _is_piece(self, value: str, is_image: bool, *, loose: bool) -> bool:
+        """Whether it stands in the conversation, plainly or encoded, or says something in an encoding.
+
+        Not `loose`: what names a place, such as an issue or a commit, is none.
+        """
+        if len(value) < PIECE_CHARS:
+            return False
+        least = 6 if is_image else 9 if loose else 14
+        if any(
+            _tells(letters, least, loose) and self._was_said(letters) for letters in map(_letters, _readings(value))
+        ):
+            return True
+        decoded = _decoded(value)
+        return len(decoded) >= PIECE_CHARS and (
+            self._was_said(_letters(decoded)) or (len(decoded) >= 12 and " " in decoded)
         )
-        return ("image" if is_image else "link") if carried else ""
 
     def _is_allowed(self, host: str) -> bool:
         return any(fnmatchcase(host.lower(), allowed) for allowed in self._hosts)
@@ -82,6 +152,10 @@ def _trimmed(url: str) -> str:
 
 
 def _parts(url: str) -> SplitResult | None:
+    url = html.unescape(url)
+    if url[:7].lower() == "mailto:":
+        to, _, query = url[7:].partition("?")
+        return SplitResult("mailto", to.rpartition("@")[2], "", query, "")
     try:
         parts = urlsplit(url.replace("\\", "/"), scheme="https")
         return parts if parts.hostname else None
@@ -89,39 +163,53 @@ def _parts(url: str) -> SplitResult | None:
         return None
 
 
-def _values(parts: SplitResult, is_image: bool) -> Iterator[str]:
-    """What the URL could carry: parameters, fragment, user, long parts of the path, names below the domain."""
-    for pair in parts.query.replace(";", "&").split("&"):
+def _parameters(parts: SplitResult) -> Iterator[tuple[str, str]]:
+    """What a URL carries by name, and the names: parameters, fragment, user, names below its domain."""
+    for pair in (*parts.query.replace(";", "&").split("&"), *parts.path.split(";")[1:]):
         name, _, value = pair.partition("=")
-        yield unquote_plus(value or name)
-    yield unquote_plus(parts.fragment)
-    yield unquote_plus(parts.username or "") + unquote_plus(parts.password or "")
-    for segment in parts.path.split("/"):
-        said = unquote_plus(segment.rpartition(".")[0] if "." in segment else segment)
-        if is_image or " " in said or len(said) > 120:
-            yield said
-    yield "".join((parts.hostname or "").split(".")[:-2])
+        yield name if value else "", _unquoted(value or name)
+    yield "", _unquoted(parts.fragment)
+    yield "", _unquoted(parts.username or "") + _unquoted(parts.password or "")
+    yield "", "".join((parts.hostname or "").split(".")[:-2])
 
 
-def _carries(value: str, said: Sequence[str], long: int) -> bool:
-    """Whether the value is a piece of the conversation, plainly or encoded, or long and no name."""
-    if len(value) < PIECE_CHARS:
-        return False
-    telling = len(value) >= 24 or (len(value) >= 8 and any(map(str.isdigit, value)) and any(map(str.isalpha, value)))
-    if telling and any(value in text for text in said):
-        return True
-    decoded = _decoded(value)
-    if len(decoded) >= PIECE_CHARS and (any(decoded in text for text in said) or len(decoded) >= 12):
-        return True
-    words = value.count(" ")
-    return (len(value) >= long and (words >= 2 or (is_random(value[:200]) and not is_wordy(value[:200])))) or (
-        words >= 5 and len(value) >= IMAGE_CHARS
-    )
+def _path(parts: SplitResult) -> Iterator[str]:
+    """What stands in the path: its parts, and all of it where it is chopped up."""
+    segments = [_unquoted(segment.partition(";")[0]) for segment in parts.path.split("/")]
+    yield from (segment.rpartition(".")[0] or segment if "@" not in segment else segment for segment in segments)
+    yield "".join(segment for segment in segments if len(segment) <= 2)
+
+
+def _unquoted(value: str) -> str:
+    for _ in range(3):
+        if (plain := unquote_plus(value)) == value:
+            break
+        value = plain
+    return value
+
+
+def _letters(text: str) -> str:
+    return "".join(filter(str.isalnum, text)).lower()
+
+
+def _readings(value: str) -> Iterator[str]:
+    """The value, and what it may be the other way round."""
+    yield value
+    yield value[::-1]
+    yield codecs.encode(value, "rot13")
+
+
+def _tells(letters: str, least: int, loose: bool) -> bool:
+    """Whether so many letters and digits, of this kind, are hardly there by accident."""
+    digits = sum(map(str.isdigit, letters))
+    if digits == len(letters):
+        return loose and digits >= max(7, least)
+    return len(letters) >= (least if digits else least + 6)
 
 
 def _decoded(value: str) -> str:
-    """What is written in base64 or hexadecimal, where it is text; else ""."""
-    for decode in (bytes.fromhex, _from_base64):
+    """What is written in base64, base32 or hexadecimal, where it is text; else ""."""
+    for decode in (bytes.fromhex, _from_numbers, _from_base32, _from_base64):
         try:
             text = decode(value).decode()
         except (ValueError, binascii.Error):
@@ -129,6 +217,14 @@ def _decoded(value: str) -> str:
         if text.isprintable() or "\n" in text:
             return text
     return ""
+
+
+def _from_numbers(value: str) -> bytes:
+    return bytes(map(int, value.replace(",", ".").replace("-", ".").split(".")))
+
+
+def _from_base32(value: str) -> bytes:
+    return base64.b32decode(value + "=" * (-len(value) % 8))
 
 
 def _from_base64(value: str) -> bytes:

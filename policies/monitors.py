@@ -138,6 +138,8 @@ def _one(config: MonitorConfig, name: str) -> One:
     rule = make_rule(RuleConfig.model_validate({"name": name, "use": config.use, "with": config.options}), "monitor")
     if not rule.policy.sees(rule.options) & {"call", "text"}:
         raise ConfigError(f"monitor '{name}': the policy '{config.use}' has no score: it looks at no call and no text")
+    if rule.policy.needed_seconds(rule.options):
+        raise ConfigError(f"monitor '{name}': '{config.use}' asks a person, who gives no score; use a step that does")
     if issubclass(rule.policy, Monitor) and "threshold" in config.options:
         raise ConfigError(f"monitor '{name}': its 'threshold' can never apply here; put the score under 'steps'")
     return One(config, rule)

@@ -135,6 +135,14 @@ def compile_pattern(pattern: str, ignore_case: bool = False) -> Any:
         raise ValueError(_sentence(pattern, error)) from error
 
 
+@lru_cache(maxsize=1024)
+def compile_bytes(pattern: str) -> Any:
+    """A pattern of ours, for texts of single-byte characters."""
+    options = re2.Options()
+    options.encoding, options.log_errors = re2.Options.Encoding.LATIN1, False
+    return re2.compile(pattern.encode(), options)
+
+
 def _sentence(pattern: str, error: Exception) -> str:
     why = error.args[0].decode("utf-8", "replace") if error.args and isinstance(error.args[0], bytes) else str(error)
     kind, _, part = why.partition(": ")

@@ -109,6 +109,9 @@ class Pipeline:
         """What goes on to the client; the same tuple where every event goes on as it is. Raises Refused."""
         for shadow in self._shadows:
             shadow.events(events)
+        if len(events) == 1 and type(events[0]) is TextDelta:  # nearly all of them
+            said = await self._feed(events[0])
+            return events if len(said) == 1 and said[0] is events[0] else said
         out: list[Event] = []
         for event in events:
             if type(event) is MessageEnd:

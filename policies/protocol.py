@@ -9,7 +9,9 @@ from functools import partial
 
 from lockgate.errors import Error
 from lockgate.events import Event, Request, ToolCall, Turn
-from lockgate.exchange import Exchange
+from lockgate.exchange import Exchange, Webhook
+from lockgate.policies.asking import ask_person
+from lockgate.policies.asking_options import webhook_of
 from lockgate.policies.base import Blocked, Policy
 from lockgate.policies.key import read_key
 from lockgate.policies.ledger import Sessions, session_keys
@@ -26,6 +28,7 @@ class Shared:
     panel: Panel
     key: str
     sessions: Sessions
+    webhook: Webhook | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +90,13 @@ class Protocol(Policy):
     @classmethod
     def provision(cls, options: Options) -> Shared:
         panel = make_panel(options.monitors, options.combine, (options.uncertain[0], options.uncertain[1]))
-        return Shared(panel, read_key(options.trusted.key_env, options.trusted.key_file), Sessions())
+        key = read_key(options.trusted.key_env, options.trusted.key_file)
+        return Shared(panel, key, Sessions(), webhook_of(options.approval))
+
+    @classmethod
+    def needed_seconds(cls, options: Options) -> float:
+        """A person's time, where one is asked, and what the monitors may take."""
+        return options.approval.needed_seconds if options.does("approve") else 0.0
 
     async def on_request(self, request: Request, x: Exchange) -> Request:
         if self.shared.sessions.is_ended(session_keys(x)):
@@ -112,7 +121,7 @@ class Protocol(Policy):
                 self._say("the session is ended")
                 self._end_session(session_keys(x), x)
                 return made_turn(x.format, x.request, self.options.ended_sentence)
-            case _ if self._does(scores.text) in ("block", "edit"):
+            case _ if self._does(scores.text) in ("block", "edit", "approve"):
                 raise Blocked(self.options.sentence, reason=self.reason, score=self.score)
             case _:
                 return turn
@@ -131,6 +140,8 @@ class Protocol(Policy):
                 return (call,)  # the least suspicious, or what goes on where asking again failed
             case "edit":
                 return (await self._edit(call, x),)
+            case "approve":
+                return (await ask_person(self, self.options.approval, self.shared.webhook, call, x),)
             case _:  # a step for whole replies: in shadow mode, or where an earlier rule changed the call since
                 reason = f"{self.reason} (the step is {does})" if does in OF_TURNS else self.reason
                 raise Blocked(self.options.sentence, reason=reason, score=self.score)

@@ -7,10 +7,11 @@ from typing import Literal
 from pydantic import Field, model_validator
 
 from lockgate.config import Section
+from lockgate.policies.asking_options import Asking
 from lockgate.policies.monitors import Combine, MonitorConfig
 from lockgate.policies.trusted import Trusted
 
-type Does = Literal["flag", "edit", "block", "resample", "defer", "terminate"]
+type Does = Literal["flag", "edit", "approve", "block", "resample", "defer", "terminate"]
 
 OF_TURNS = frozenset[Does]({"resample", "defer", "terminate"})
 """What is done with a whole reply, which waits for its end then."""
@@ -22,7 +23,8 @@ class Step(Section):
     at: float = Field(ge=0, le=1)
     """The score from which on this is done."""
     do: Does
-    """`flag` only records. `block` refuses the call. `edit` has a trusted model rewrite it. `resample` asks the same
+    """`flag` only records. `block` refuses the call. `edit` has a trusted model rewrite it. `approve` has it wait until
+    a person has decided; a text is blocked there, as only calls are shown to a person. `resample` asks the same
     model again and lets the least suspicious reply go on. `defer` has a trusted model reply. `terminate` ends the
     session."""
 
@@ -46,6 +48,8 @@ class Options(Section):
     """How many further replies `resample` asks for, all at once."""
     trusted: Trusted = Trusted()
     """The model that `defer` and `edit` ask."""
+    approval: Asking = Asking()
+    """How a person is asked where a step says `approve`."""
     timeout_seconds: float = Field(default=120.0, gt=0, le=3600)
     """For each further request; the rule's `deadline_seconds` bounds all that is done about one reply."""
     session_tokens: int = Field(default=1_000_000, ge=0)
@@ -78,8 +82,11 @@ class Options(Section):
         places = [step.at for step in self.steps]
         if repeated := next((at for at in places if places.count(at) > 1), None):
             raise ValueError(f"two steps begin at {repeated:g}: one of them can never apply")
-        if "calls" not in self.judges and (step := next((s for s in self.steps if s.do == "edit"), None)):
-            raise ValueError(f"the step at {step.at:g} can never apply: it edits calls, and 'judges' names none")
+        of_calls = next((step for step in self.steps if step.do in ("edit", "approve")), None)
+        if "calls" not in self.judges and of_calls:
+            raise ValueError(
+                f"the step at {of_calls.at:g} can never apply: '{of_calls.do}' is about calls, and 'judges' names none"
+            )
         return self
 
     @model_validator(mode="after")

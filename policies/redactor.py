@@ -9,7 +9,7 @@ from typing import Any, Literal
 from pydantic import Field
 
 from lockgate.config import Section
-from lockgate.events import Event, Path, Request, Role, ToolCall
+from lockgate.events import Event, Path, Request, Role, TextDelta, ToolCall
 from lockgate.exchange import Exchange
 from lockgate.policies.base import Blocked
 from lockgate.policies.json_strings import changed_strings, is_json
@@ -38,6 +38,9 @@ class Options(Section):
     """Patterns of what may pass: a find in which one is found stays."""
     remember: int = Field(default=20_000, ge=0)
     """How many texts that were found clean to remember, as conversations are sent again with every turn."""
+
+
+_OPTIONS = {"request": "requests", "text": "text", "call": "arguments"}
 
 
 class Redactor(TextWindow):
@@ -78,7 +81,7 @@ class Redactor(TextWindow):
 
     def act(self, where: str) -> Act:
         """What is done with a find there: in a request, the text or the arguments of a call."""
-        return getattr(self.options, {"request": "requests", "call": "arguments"}.get(where, where))
+        return getattr(self.options, _OPTIONS[where])
 
     def new_window(self) -> SpanWindow:
         assert self._detector
@@ -107,8 +110,9 @@ class Redactor(TextWindow):
 
     async def on_event(self, event: Event, x: Exchange) -> Iterable[Event]:
         self._begin(x, "text")
-        out = await super().on_event(event, x)
-        self._conclude()
+        out = await (self.on_text(event, x) if isinstance(event, TextDelta) else super().on_event(event, x))
+        if self._kinds:
+            self._conclude()
         return out
 
     async def on_tool_call(self, call: ToolCall, x: Exchange) -> Iterable[Event]:

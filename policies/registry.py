@@ -13,12 +13,13 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any, Literal, cast
 
-from lockgate.config import RuleConfig, read_file, validate
+from lockgate.config import RuleConfig, validate
 from lockgate.errors import ConfigError, told
 from lockgate.exchange import Exchange
 from lockgate.policies.base import Policy, Refusal
 from lockgate.policies.composition import Shares, flattened
 from lockgate.policies.match import Match, compile_match
+from lockgate.policies.pack import DEFAULT, pack
 from lockgate.wire.document import dumps
 
 BUILT_IN = {
@@ -28,6 +29,7 @@ BUILT_IN = {
     "judge": "lockgate.policies.judge:Judge",
     "untrusted_monitor": "lockgate.policies.untrusted_monitor:UntrustedMonitor",
     "protocol": "lockgate.policies.protocol:Protocol",
+    "approval": "lockgate.policies.approval:AskPerson",
     "refuse": "lockgate.policies.refuse:Refuse",
     "history_integrity": "lockgate.policies.history_integrity:HistoryIntegrity",
     "dangerous_command": "lockgate.policies.dangerous_command:DangerousCommand",
@@ -35,6 +37,8 @@ BUILT_IN = {
     "command_egress": "lockgate.policies.command_egress:CommandEgress",
     "rewrite_call": "lockgate.policies.rewrite_call:RewriteCall",
     "loop_breaker": "lockgate.policies.loop_breaker:LoopBreaker",
+    "flow_rules": "lockgate.policies.flow_rules:FlowRules",
+    "taint": "lockgate.policies.taint:Taint",
     "test_tampering": "lockgate.policies.test_tampering:TestTampering",
     "secret_guard": "lockgate.policies.secret_guard:SecretGuard",
     "reversible_redaction": "lockgate.policies.reversible_redaction:ReversibleRedaction",
@@ -45,9 +49,12 @@ BUILT_IN = {
     "system_note": "lockgate.policies.system_note:SystemNote",
     "invisible_text": "lockgate.policies.invisible_text:InvisibleText",
     "link_exfiltration": "lockgate.policies.link_exfiltration:LinkExfiltration",
+    "tool_strip": "lockgate.policies.tool_strip:ToolStrip",
+    "claim_check": "lockgate.policies.claim_check:ClaimCheck",
+    "tool_definitions": "lockgate.policies.tool_definitions:ToolDefinitions",
+    "tool_schema": "lockgate.policies.tool_schema:ToolSchema",
 }
 ENTRY_POINTS = "lockgate.policies"
-DEFAULT_RULES = Path(__file__).with_name("default.yaml")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -115,11 +122,10 @@ def discover() -> dict[str, str]:
 
 def load_policy(use: str) -> type[Policy]:
     """The class that a rule's `use` means. Raises ConfigError."""
-    known = discover()
-    target = known.get(use, use)
+    target = BUILT_IN.get(use) or discover().get(use, use)  # packages are looked through only where they have to be
     module_name, colon, class_name = target.rpartition(":")
     if not colon:
-        raise ConfigError(f"unknown policy '{use}'; there are: {', '.join(sorted(known))}, or ./FILE.py:CLASS")
+        raise ConfigError(f"unknown policy '{use}'; there are: {', '.join(sorted(discover()))}, or ./FILE.py:CLASS")
     try:
         module = _load_file(Path(module_name)) if module_name.endswith(".py") else importlib.import_module(module_name)
     except Exception as error:
@@ -145,7 +151,7 @@ def _load_file(path: Path) -> ModuleType:
 
 def load_rules(configs: Sequence[RuleConfig] | None = None) -> PolicySet:
     """The policy set that these rules make; the one that ships, where none are given. Raises ConfigError."""
-    given = default_rules() if configs is None else configs
+    given = pack(DEFAULT).rules if configs is None else configs
     leaves = flattened(given)
     names = [config.name for config, _ in leaves]
     if repeated := next((name for name in names if names.count(name) > 1), None):
@@ -172,11 +178,6 @@ def _monitors_of(options: Mapping[str, Any]) -> Iterator[str]:
             yield str(cast(dict[str, Any], one).get("use", ""))
 
 
-def default_rules() -> list[RuleConfig]:
-    document = read_file(DEFAULT_RULES)
-    return [validate(RuleConfig, rule, str(DEFAULT_RULES)) for rule in document["rules"]]
-
-
 def make_rule(config: RuleConfig, kind: str = "rule", *, shares: Shares = ()) -> Rule:
     """The rule that a configuration means. Raises ConfigError whose sentence begins with its kind and name."""
     subject = f"{kind} '{config.name}'"
@@ -184,6 +185,7 @@ def make_rule(config: RuleConfig, kind: str = "rule", *, shares: Shares = ()) ->
         policy = load_policy(config.use)
         options = validate(policy.Options, config.options, f"policy '{config.use}'")
         shared = policy.provision(options)
+        deadline_seconds = _deadline(config, policy.needed_seconds(options))
     except Exception as error:
         raise ConfigError(f"{subject}: {told(error)}") from error
     return Rule(
@@ -196,10 +198,21 @@ def make_rule(config: RuleConfig, kind: str = "rule", *, shares: Shares = ()) ->
         mode=config.mode,
         on_error=config.on_error or policy.on_error,
         refusal=config.refusal or policy.refusal,
-        deadline_seconds=config.deadline_seconds,
+        deadline_seconds=deadline_seconds,
         sample=config.sample,
         shares=shares,
     )
+
+
+def _deadline(config: RuleConfig, needed: float) -> float:
+    """The rule's own where it names one. Raises ConfigError where it would pass too early."""
+    given = config.deadline_seconds
+    if given < needed and "deadline_seconds" in config.model_fields_set:
+        raise ConfigError(
+            f"its 'deadline_seconds', {given:g}, would pass while a person may still decide: with these options it"
+            f" takes up to {needed:g}; give it as much, or leave it out"
+        )
+    return max(given, needed)
 
 
 def _digest(content: bytes) -> str:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+from collections.abc import Coroutine, Generator, Iterable, Sequence
 from dataclasses import replace
+from datetime import timedelta
 from time import perf_counter
+from types import coroutine
 from typing import Any
 
 from lockgate.errors import told
@@ -13,7 +15,7 @@ from lockgate.events import Event, Request, TextDelta, ToolCall, Turn
 from lockgate.exchange import Action, Decision, Exchange, new_id
 from lockgate.policies.base import SEEN_BY, Blocked, Heard
 from lockgate.policies.registry import Rule
-from lockgate.wire.document import dumps
+from lockgate.wire.document import dumps, loads_object
 
 EVERYTHING = frozenset[str]().union(*SEEN_BY.values())
 FAILED = "this could not be checked, and what cannot be checked does not pass"
@@ -26,6 +28,7 @@ class Run:
     def __init__(self, rule: Rule, x: Exchange) -> None:
         self.rule, self.x = rule, x
         self.policy = rule.policy(rule.options, rule.shared)
+        self.policy.rule_name, self.policy.is_shadow = rule.name, rule.mode == "shadow"
         if rule.match.per_tool:
             self.policy.concerns = lambda tool: rule.match.call(x, tool)
         sees = rule.policy.sees(rule.options) & (rule.policy.per_tool if rule.match.per_tool else EVERYTHING)
@@ -39,19 +42,17 @@ class Run:
         return self.texts or self.calls or self.others or self.ends or self.turns
 
     def cares(self, event: Event) -> bool:
-        match event:
-            case TextDelta():
-                return self.texts
-            case ToolCall(name=name):
-                return self.calls and self.rule.match.call(self.x, name)
-            case _:
-                return self.others
+        if isinstance(event, TextDelta):
+            return self.texts
+        if isinstance(event, ToolCall):
+            return self.calls and self.rule.match.call(self.x, event.name)
+        return self.others
 
     async def request(self, given: Request) -> Request:
         """Raises Blocked."""
         began = perf_counter()
         try:
-            out = await self._ask(lambda: self._new_request(given))
+            out = await self._ask(self._new_request(given), began)
         except Blocked as refusal:
             self.record("request", "blocked", began, refusal=refusal)
             raise
@@ -66,7 +67,7 @@ class Run:
         """Raises Blocked, after it was recorded."""
         began = perf_counter()
         try:
-            answer = await self._ask(lambda: self._new_events(given))
+            answer = await self._ask(self._new_events(given), began)
         except Blocked as refusal:
             self.record(_subject(given), "blocked", began, given=event_json(given), refusal=refusal)
             raise
@@ -85,7 +86,7 @@ class Run:
         """What the policy adds before the end of the message. Raises Blocked."""
         began = perf_counter()
         try:
-            out = await self._ask(self._last_events) or ()
+            out = await self._ask(self._last_events(), began) or ()
         except Blocked as refusal:
             self.record("end", "blocked", began, refusal=refusal)
             raise
@@ -97,7 +98,7 @@ class Run:
         """The reply that goes on. Raises Blocked, after it was recorded."""
         began = perf_counter()
         try:
-            out = await self._ask(lambda: self._new_turn(given))
+            out = await self._ask(self._new_turn(given), began)
         except Blocked as refusal:
             self.record("turn", "blocked", began, given=events_json(given.events), refusal=refusal)
             raise
@@ -127,14 +128,19 @@ class Run:
     async def _last_events(self) -> Sequence[Event]:
         return _checked(await self.policy.on_end(self.x))
 
-    async def _ask[Answer](self, question: Callable[[], Awaitable[Answer]]) -> Answer | None:
+    async def _ask[Answer](self, question: Coroutine[Any, Any, Answer], began: float) -> Answer | None:
         """The policy's answer; None where it failed and its rule forwards then. Raises Blocked."""
-        self.policy.score, self.policy.reason, self.policy.moved = None, "", False
-        self.policy.heard.clear()
-        began = perf_counter()
+        policy = self.policy
+        policy.score, policy.reason, policy.held, policy.moved = None, "", "", False
+        if policy.heard:
+            policy.heard.clear()
         try:
-            async with asyncio.timeout(self.rule.deadline_seconds):
-                return await question()
+            try:
+                awaited = question.send(None)  # most hooks wait for nothing, and so they need no clock either
+            except StopIteration as done:
+                return done.value
+            async with asyncio.timeout(self.rule.deadline_seconds - (perf_counter() - began)):
+                return await _rest(question, awaited)
         except Blocked:
             raise
         except (Exception, asyncio.CancelledError) as error:
@@ -177,8 +183,37 @@ class Run:
             reason=(refusal.reason or refusal.sentence) if refusal else self.policy.reason,
             milliseconds=round((perf_counter() - began) * 1000, 3),
         )
-        self.x.decisions += (*(_heard(decision, each) for each in self.policy.heard), decision)
+        held = (_held(decision, self.policy.held),) if self.policy.held else ()
+        self.x.decisions += (*(_heard(decision, each) for each in self.policy.heard), *held, decision)
         self.policy.heard.clear()
+        self.policy.held = ""
+
+
+def _held(of: Decision, reason: str) -> Decision:
+    """That a call waited for a person, from when on, before what became of it."""
+    began = of.created_at - timedelta(milliseconds=of.milliseconds)
+    return replace(of, id=new_id(), action="held", out=b"", reason=reason, created_at=began)
+
+
+def refused_calls(decisions: Iterable[Decision]) -> frozenset[str]:
+    """The ids of the tool calls that enforced rules refused."""
+    refused = (one for one in decisions if one.action == "blocked" and one.subject == "toolcall")
+    return frozenset(str(loads_object(one.given).get("id")) for one in refused if one.mode == "enforce")
+
+
+@coroutine
+def _rest[Answer](begun: Coroutine[Any, Any, Answer], awaited: Any) -> Generator[Any, Any, Answer]:
+    """What is left of a coroutine that waits for its first time, in the same task."""
+    while True:
+        try:
+            try:
+                sent = yield awaited
+            except BaseException as error:
+                awaited = begun.throw(error)
+            else:
+                awaited = begun.send(sent)
+        except StopIteration as done:
+            return done.value
 
 
 def _heard(of: Decision, heard: Heard) -> Decision:

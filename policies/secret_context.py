@@ -1,16 +1,14 @@
-"""Secrets that only a name beside them gives away: assignments, headers, URLs with a password, flags of commands."""
+"""Secrets that only a name beside them gives away: assignments, members of documents, headers, parameters."""
 
 from __future__ import annotations
 
-import base64
-import binascii
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any
 
-from lockgate.policies.patterns import compile_pattern, re2
-from lockgate.policies.secret_values import is_made_up, is_password, is_random, is_token, is_wordy
+from lockgate.policies.patterns import compile_bytes, compile_pattern
+from lockgate.policies.secret_forms import FORM_HINT, secrets_by_form
+from lockgate.policies.secret_values import is_hard, is_password, is_token
 from lockgate.policies.spans import MAX_UNIT_CHARS, Span
 
 MAX_DISTANCE_CHARS = 160
@@ -20,37 +18,47 @@ MAX_DISTANCE_CHARS = 160
 _TELLING = b"0123456789!@#$%^&*~+"
 
 
-def _compiled(pattern: str) -> Any:
-    options = re2.Options()
-    options.encoding, options.log_errors = re2.Options.Encoding.LATIN1, False
-    return re2.compile(pattern.encode(), options)
-
-
 _WORDS = (
-    r"pass(?:word|wd|phrase|code|wort)?|pwd|psswd|secret|token|api[_. -]?key|apikey|auth|credential|cred|bearer|"
+    r"secret[_. -]?(?:access[_. -]?)?key|pass(?:word|wd|phrase|code|wort)?|pwd|psk|\bpw\b|bind_?pw|_pw\b|"
+    r"mot de passe|kennwort|senha|parola|wachtwoord|heslo|contrasena|psswd|secret|token|api[_. -]?key|apikey|auth|"
+    r"credential|cred|bearer|"
     r"(?:access|account|acct|private|priv|signing|sign|encryption|encrypt|enc|master|shared|service|server|webhook|app|"
-    r"application|deploy|license|subscription|integration|storage|admin|crypto|cookie|session|jwt|hmac|ssh|cipher|"
+    r"application|deploy|license|subscription|integration|storage|admin|unseal|recovery|crypto|cookie|session|jwt|"
+    r"hmac|ssh|cipher|"
     r"root|aes|data|rest|functions?|host|client|user|dev|write|read|ingest\w*|routing|customer|team|project|bot|"
     r"primary|secondary)[_. -]?key|_key|[a-z]Key|x-[a-z0-9-]*key|connection[_. -]?string|salt|pepper|webhook"
 )
-_NAME = _compiled(rf"(?i:[A-Za-z0-9_.-]*(?:{_WORDS})[A-Za-z0-9_.-]*)|[A-Z0-9_]*(?:KEY|PW|PAT|SEED)\b|--?key\b")
+_NAME = compile_bytes(rf"(?i:[A-Za-z0-9_.-]*(?:{_WORDS})[A-Za-z0-9_.-]*)|[A-Z0-9_]*(?:KEY|PW|PAT|SEED)\b|--?key\b")
+_QUOTE = r"(?:\\{0,3}[\"'`]|&quot;|&#3[49];|%2[27]|\\u0022)"
 _TYPE = (
     r"(?:[ \t]{0,4}:?[ \t]{0,4}(?:string\b|&?(?:'static )?str\b|secretstr|bytes|any|(?:optional|final)\[str\])"
     r"[ \t]{0,4}(?:\|[ \t]?None[ \t])?)?"
 )
 _SIGN = (
-    r"(?:[ \t\r\n]{0,4},[ \t\r\n]{0,24}\\?[\"']?(?:value|default)\\?[\"']?[ \t]{0,4}[:=]|\bvalue[ \t]?=|"
-    r"for[ \t](?:[\w.@/-]{1,40}[ \t]){0,3}?[\w.@/-]{1,40}(?:[ \t]is|:|[ \t]?=)|"
-    r"=>|:=|===?|!=|=|:|,|\bis\b:?|\bwas\b|\bset to\b|\?=|\|\|?=|->|>)?"
+    r"(?:"
+    r"[ \t\r\n]{0,4},[ \t\r\n]{0,24}\\?[\"']?(?:value|default)\\?[\"']?[ \t]{0,4}[:=]|\bvalue[ \t]?=|"
+    r":[ \t\r\n]{0,4}\{[^{}]{0,100}?\\?[\"']?\bvalue\\?[\"']?[ \t]{0,4}:|"
+    r"(?:for|f.r|pour|para|per|voor)[ \t](?:[\w.@/-]{1,40}[ \t]){0,3}?[\w.@/-]{1,40}(?:[ \t]\([^()\r\n]{1,80}\))?(?:"
+    r"[ \t]is|:|[ \t]?=)|"
+    r":?\*\*:?|=>|:=|===?|!=|=|:|,|\bwas (?:changed|reset|set) to\b|\bis\b:?|\bwas\b|\bset to\b|\?=|\|\|=?|\?\?=?|"
+    r"\bor\b|->|>|"
+    r"%3[ad]|\||</(?:td|th|dt)>\s{0,8}<(?:td|dd)>|\b(?:to|es|est|ist|lautet|are|e)\b|"
+    r"(?:for|of) (?:the )?[\w.@-]{1,40} (?:to|is|was))?"
 )
-_GAP = r"(?:[ \t]{0,12}|[ \t]{0,12}\\?\r?\n[ \t-]{0,24}(?:value:[ \t]{1,4}))"
+_REMARK = r"(?:[ \t]{1,2}(?:#?\d{1,2}|\([^()\r\n]{1,80}\))[ \t]{0,2}:)?"
+_GAP = r"(?:[ \t]{0,12}|[ \t]{0,12}(?:\\?\r?\n[ \t-]{0,24}|\\n[ \t]{0,24}){1,3}(?:value:[ \t]{1,4})?)"
 _OPENING = (
-    r"(?:str\(|b[\"']|r[\"']|\(|\[|[fub]?\"\"\"|!!str |@[\"'])?((?:\\?[\"'`]){0,3})"
+    r"(?:[A-Za-z_][\w.:]{0,40}\(|[bBrRuUfFNL@$]{1,2}[\"']|\(|\[|[fub]?\"\"\"|!!str )?((?:\\{0,3}[\"'`]|&quot;|"
+    r"&#3[49];|%2[27]|\\\\u0022){0,3})"
     r"(?:(?:bearer|token|basic|apikey|key)[ :]{1,2})?"
 )
-_VALUE = _compiled(rf"(?i:^((?:\\?[\"'`\])]){{0,3}}{_TYPE}[ \t]{{0,12}}{_SIGN}{_GAP}{_OPENING})([^\s\"'`<>]+))")
+_VALUE = compile_bytes(
+    rf"(?i:^((?:{_QUOTE}|[\])]){{0,3}}{_TYPE}{_REMARK}[ \t]{{0,12}}{_SIGN}{_GAP}{_OPENING})([^\s\"'`<>]+))"
+)
 _SECRET_NAME = compile_pattern(
-    r"passw|passwd|passphrase|passcode|pwd|psswd|(?:^|[^A-Za-z])pass(?:[^a-z]|$)|\bpw\b|_pw$", ignore_case=True
+    r"(?:^|[_-])psk$|bind_?pw$|[a-z]pass$|mot de passe|kennwort|senha|parola|wachtwoord|heslo|contrasena|passw|"
+    r"passwd|passphrase|passcode|pwd|psswd|(?:^|[^A-Za-z])pass(?:[^a-z]|$)|\bpw\b|_pw$",
+    ignore_case=True,
 )
 _STRONG = compile_pattern(
     r"api[_. -]?key|secret|access[_. -]?key|auth[_. -]?(?:token|key)|access[_. -]?token|private[_. -]?key|bearer|"
@@ -61,17 +69,23 @@ _STRONG = compile_pattern(
     ignore_case=True,
 )
 _NOT = compile_pattern(
-    r"public|publish|pub_?key|hash|digest|checksum|integrity|(?:^|[_-])sha\d*(?:[_-]|$)|md5|fingerprint|thumbprint|"
-    r"(?:^|[^A-Za-z])(?:max|min|num|total|prompt|completion|input|output|cache\w*|reasoning)[_-]?tokens?|tokens$|token[_-]?(?:type|count|"
+    r"(?:^|_)gpg[_-]?key$|instrumentation|algo$|^(?:get|fetch|load|find|lookup|read)_?(?:secret|password|token|key|"
+    r"credential)|public|publish|pub_?key|hash|digest|checksum|integrity|(?:^|[_-])sha\d*(?:[_-]|$)|md5|fingerprint|"
+    r"thumbprint|"
+    r"(?:^|[^A-Za-z])(?:max|min|num|total|prompt|completion|input|output|cache\w*|reasoning)[_-]?tokens?|tokens$|"
+    r"token[_-]?(?:type|count|"
     r"limit|url|uri|endpoint|name|usage|length|expir\w*|ttl|budget|ize\w*|ids?$)|(?:page|next|continuation|sync|cursor|"
-    r"cancel|cancellation|design|syntax|start|end|eos|bos|pad|unk|mask|resume|sas_?exp\w*)[_-]?token|csrf|xsrf|authenticity|idempot|"
+    r"cancel|cancellation|design|syntax|start|end|eos|bos|pad|unk|mask|resume|sas_?exp\w*)[_-]?token|csrf|xsrf|"
+    r"authenticity|request_?verification|idempot|"
     r"(?:primary|foreign|sort|partition|cache|object|s3|row|unique|composite|natural|hash|range|dedup\w*|group|item|"
     r"issue|query|translation|i18n|sort|route|shard|map|dict|storage_?object|trace|event|build|restore|index|lock|hot|"
     r"bucket|turn|fly)[_.-]?keys?$|key[_-]?(?:ids?|name|path|file|size|length|code|board|word|vault|ring|type|usage|"
-    r"press|down|up|frame|store|pair|s$)|author(?:s|ed|ity)?(?:[_.-]|$)|keyboard|monkey|keyword|turkey|hotkey|tokeniz|"
+    r"press|down|up|frame|store(?:$|[_-]?(?:file|path|type|provider|loc))|pair|s$)|author(?:s|ed|ity)?(?:[_.-]|$)|"
+    r"keyboard|monkey|keyword|turkey|hotkey|tokeniz|"
     r"site[_-]?key|client[_-]?id|secret(?:ary|[_-]?(?:name|arn|ids?$|ref|version|path|store|manager|length|key_?ref))|"
     r"passive|passenger|bypass|compass|passport[_-]?(?:no|js)|passed|passing|passes|encompass|surpass|"
-    r"password[_-]?(?:hash\w*|field|polic\w*|reset\w*|min\w*|max\w*|length|strength|confirm\w*|input|label|hint|rule\w*)|"
+    r"password[_-]?(?:hash\w*|field|polic\w*|reset\w*|min\w*|max\w*|length|strength|confirm\w*|input|label|hint|"
+    r"rule\w*)|"
     r"(?:[_.-](?:path|file|filename|url|uri|name|ids?|policy|arn|length|size|ttl|expir\w*|type|version|header|field|"
     r"param|label|prompt|hint|column|regex|pattern|manager|provider|class|env|ref|count|at|alg\w*|method|mode|scope|"
     r"enabled|required|format|prefix|suffix|index|error|status|handler|service|test|func|function|validator|info|"
@@ -81,33 +95,11 @@ _NOT = compile_pattern(
     ignore_case=True,
 )
 _ASSIGNS = compile_pattern(r"^[A-Za-z_][\w.-]{0,40}=[^=]")
+_WORDS_ONLY = compile_pattern(r"^[ \t]*(?i:to|es|est|ist|lautet|are|e|\||:?\*\*:?|(?:for|of) .*)[ \t\"'`]*$")
+_CALL = compile_pattern(r"\w\([\"'`\\]*$")
 _SECRET_ID = compile_pattern(r"secret[_-]?id$", ignore_case=True)
 _ENVIRONMENT = compile_pattern(r"^[A-Z][A-Z0-9_]*$")
-_URL = _compiled(
-    r"[A-Za-z][A-Za-z0-9+.-]{1,24}://([^\s/:@\"'<>]{0,96}):"
-    r"([^\s\"'<>/@]{3,200}|[^\s\"'<>/@]{3,200}@[^\s\"'<>/@]{3,100})@[A-Za-z0-9\[_.{$-]|"
-    r"\b([\w.-]{1,40}):([^\s\"'<>/@:]{3,200})@(?:tcp|unix)\("
-)
-_BASIC = _compiled(
-    r"(?i:basic)(?:[ \t]+|%20)([A-Za-z0-9+/]{12,}={0,2})|"
-    r"(?i:\"auth\"\s{0,4}:\s{0,4}\"|_auth\s{0,4}=\s{0,4}\"?)([A-Za-z0-9+/]{12,}={0,2})"
-)
-_FLAG = _compiled(
-    r"(?:\bcurl\b[^\n|;]{0,100}?[ \t](?:-u|--user|--proxy-user)[ =]{0,2}[\"']?[^\s:\"']{0,60}:|"
-    r"\b(?:mysql|mysqldump|mysqladmin|mariadb)\b[^\n|;]{0,60}?[ \t]-p|"
-    r"\b(?:sshpass|redis-cli|mongo|mongosh|mongodump|docker login|ldapsearch|sqlcmd|psexec|smbclient|7z)\b"
-    r"[^\n|;]{0,80}?[ \t](?:-p|-a|-P|-w)[ =]{0,2}|"
-    r"\bmachine[ \t]\S{1,60}\s+login[ \t]\S{1,60}\s+password[ \t]+|"
-    r"\b(?i:\.login|authenticate)\([\"'][^\"'\s]{1,80}[\"'],[ \t]{0,4}|"
-    r"\b(?i:identified by|with password)[ \t]+|chpasswd[ \t]*<<<[ \t]*[\"']?\w+:|"
-    r"^[\w.-]{1,60}:\d{2,5}:\w{1,40}:\w{1,40}:)([\"'`]?)([^\s\"'`<>]+)"
-)
-_DATA_KEY = _compiled(r"LS0tLS1CRUdJTi[A-Za-z0-9+/]{60,}={0,2}")
-_HINT = _compiled(
-    rf"(?i:{_WORDS}|basic|://[^\s/@]{{0,80}}:|-u |mysql|sshpass|redis-cli|identified|machine|-key|curl|mongo|"
-    r"login\(|@tcp\(|:\d\d)|"
-    r"LS0tLS1CRUdJTi|KEY|PW|PAT|SEED"
-)
+_HINT = compile_bytes(rf"(?i:{_WORDS}|{FORM_HINT})|LS0tLS1CRUdJTi|KEY|PW|PAT|SEED")
 """Without it there is nothing here to be found."""
 
 
@@ -115,7 +107,7 @@ def secrets_in(data: bytes, start: int) -> Iterator[Span]:
     """The secrets at or after `start` in a text of single-byte characters; what stands before is context."""
     if _HINT.search(data) is None:
         return
-    for found in (*_assigned(data, start), *_in_urls(data, start), *_encoded(data, start), *_flags(data, start)):
+    for found in (*_assigned(data, start), *secrets_by_form(data)):
         if found.start >= start:
             yield found
 
@@ -152,6 +144,8 @@ def _name(found: bytes) -> _Name | None:
     """What the name promises; None where its value is no secret."""
     name = found.decode("ascii")
     text = name.strip(".-")
+    last = text.rpartition(".")[2]
+    text = last if _NAME.search(last.encode()) else text
     if _NOT.search(text) and not _SECRET_ID.search(text):
         return None
     kind = "password" if _SECRET_NAME.search(text) else _kind(text)
@@ -160,38 +154,53 @@ def _name(found: bytes) -> _Name | None:
 
 def _may_follow(data: bytes, at: int) -> bool:
     """Whether one of the next words holds a digit or a sign, as every secret does: cheaper than to look for a value."""
-    words = data[at : at + MAX_DISTANCE_CHARS].split(None, 7)[:7]
+    words = data[at : at + MAX_DISTANCE_CHARS].split(None, 14)[:14]
     return any(len(word) >= 6 and word.translate(None, _TELLING) != word for word in words)
 
 
 def _secret(name: _Name, joint: str, quoted: bool, value: str, before: bytes) -> str:
     """The value without what follows it, where the name says that it is secret and itself says nothing else."""
-    if not joint or _ASSIGNS.match(value) or "basic" in joint.lower():
+    if (
+        not joint
+        or (joint[-1] == "(" and not quoted)
+        or _ASSIGNS.match(value)
+        or "basic" in joint.lower()
+        or (joint[-1], value[0]) == (">", "@")
+    ):
         return ""
+    if _CALL.search(joint) or ("\n" in joint and "value" not in joint):
+        return _certain(name, joint, quoted, value, before)
     told = joint.strip(" \t\"'`\\") != "" or quoted or before == b"-" or name.text.startswith("-")
+    for stop in ("&quot;", "&#34;", "&#39;", "%22", "%27", "\\u0022"):
+        value = value.partition(stop)[0]
     value, environment = _trimmed(name.text.strip(".-"), joint, quoted, value, before)
-    if name.kind == "password":
-        good = (told or _is_hard(value)) and (is_password(value, quoted=quoted or environment) or is_token(value))
+    if name.kind == "password" and _WORDS_ONLY.match(joint):
+        good = is_hard(value)
+    elif name.kind == "password":
+        good = (told or is_hard(value)) and (is_password(value, quoted=quoted or environment) or is_token(value))
     elif (not told and len(value) < 20 and name.text.lower() != "bearer") or (
         _SECRET_ID.search(name.text) and len(value) < 30
     ):
         good = False
     else:
-        hard = "secret" in name.text.lower() and (quoted or environment) and _is_hard(value)
+        hard = "secret" in name.text.lower() and (quoted or environment) and is_hard(value)
         good = hard or is_token(value, strong=name.strong)
     return value if good else ""
+
+
+def _certain(name: _Name, joint: str, quoted: bool, value: str, before: bytes) -> str:
+    """The value where it stands in a call, or on the next line: only what can be nothing else."""
+    value, _ = _trimmed(name.text.strip(".-"), joint, quoted, value, before)
+    wrapped = _CALL.search(joint) is not None
+    if (wrapped and not quoted) or (not wrapped and (":" not in joint or value[-1:] in ":=")):
+        return ""
+    hard = name.kind == "password" and not wrapped and is_hard(value)
+    return value if hard or (len(value) >= 16 and is_token(value, strong=name.strong)) else ""
 
 
 def _kind(name: str) -> str:
     lowered = name.lower()
     return "token" if "token" in lowered or "bearer" in lowered else "secret" if "secret" in lowered else "api-key"
-
-
-def _is_hard(value: str) -> bool:
-    """Whether even without a sign between name and value it can only be a password."""
-    has = (any(map(str.isdigit, value)), any(map(str.isupper, value)), any(map(str.islower, value)))
-    symbols = any(not letter.isalnum() for letter in value.strip(".,;:!?)"))
-    return len(value) >= 8 and has[0] and sum((*has, symbols)) >= 3 and is_password(value, quoted=True)
 
 
 def _trimmed(name: str, joint: str, quoted: bool, value: str, before: bytes) -> tuple[str, bool]:
@@ -209,44 +218,3 @@ def _trimmed(name: str, joint: str, quoted: bool, value: str, before: bytes) -> 
             while value.endswith(closing) and opening not in value:
                 value = value[:-1]
     return value.rstrip("\\"), environment
-
-
-def _in_urls(data: bytes, start: int) -> Iterator[Span]:
-    for match in _URL.finditer(data):
-        group = 2 if match.group(2) else 4
-        user, password = match.group(group - 1).decode("ascii"), match.group(group).decode("ascii")
-        token = is_token(password) or (len(password) >= 12 and is_random(password) and not is_wordy(password))
-        weak = password == user or is_made_up(password) or password[:1] in "$%{<*[" or "${" in password
-        if token or (not weak and len(password) >= 5 and any(not c.isalpha() for c in password)):
-            yield Span(match.start(group), match.end(group), "url-password")
-
-
-def _encoded(data: bytes, start: int) -> Iterator[Span]:
-    for match in _BASIC.finditer(data) if b"auth" in data.lower() or b"basic" in data.lower() else ():
-        group = 1 if match.group(1) else 2
-        said = _decoded(match.group(group))
-        user, colon, password = said.partition(":")
-        if (
-            colon
-            and user.isprintable()
-            and password.isprintable()
-            and (is_password(password, quoted=True) or is_token(password))
-        ):
-            yield Span(match.start(group), match.end(group), "basic-credentials")
-    for match in _DATA_KEY.finditer(data):
-        if "PRIVATE KEY" in _decoded(match.group()[:80]):
-            yield Span(match.start(), match.end(), "private-key")
-
-
-def _decoded(text: bytes) -> str:
-    try:
-        return base64.b64decode(text[: len(text) // 4 * 4] if b"=" not in text else text).decode("ascii")
-    except (binascii.Error, UnicodeDecodeError):
-        return ""
-
-
-def _flags(data: bytes, start: int) -> Iterator[Span]:
-    for match in _FLAG.finditer(data):
-        value = match.group(2).decode("ascii").rstrip(";,")
-        if is_password(value, quoted=True) or is_token(value):
-            yield Span(match.start(2), match.start(2) + len(value), "password")

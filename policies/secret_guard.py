@@ -13,7 +13,7 @@ from lockgate.exchange import Exchange
 from lockgate.policies import redactor
 from lockgate.policies.redactor import Redactor
 from lockgate.policies.secret_known import known_secrets
-from lockgate.policies.secret_rules import OWN_RULES, Prefilter, load_rules
+from lockgate.policies.secret_rules import Prefilter, load_rules, own_rules
 from lockgate.policies.secret_scan import SecretDetector
 from lockgate.policies.seen import Clean
 
@@ -55,7 +55,7 @@ class Sources:
         """Raises ConfigError."""
         wide = [rule for path in options.rules for rule in load_rules(path)]
         return cls(
-            words=Prefilter(load_rules(OWN_RULES) if options.issuers else ()),
+            words=own_rules() if options.issuers else Prefilter(()),
             wide=Prefilter(wide) if wide else None,
             environment=tuple(secret_from_environment(name) for name in options.environment),
         )
@@ -78,8 +78,9 @@ class Shared:
 class SecretGuard(Redactor):
     """Finds credentials in requests, in the model's text and in its tool calls, and keeps them from passing.
 
-    It knows the keys of some 130 issuers by their form, passwords and keys by the name beside them, private keys,
-    URLs with a password, and the credentials of the exchange itself, also encoded, reversed or split. Examples,
+    It knows the keys of some 190 issuers by their form, passwords and keys by the name beside them (in a dozen
+    languages) or by where they stand (URLs, webhooks, headers, cookies, flags, Kubernetes secrets, base64), private
+    keys, wallets' words, and the credentials of the exchange itself, also encoded, reversed or split. Examples,
     fixtures, hashes, ids and public keys stay. A placeholder such as [secret:github-token:1a2b3c] is the same for the
     same secret. What is found is made unreadable in the log as well.
 

@@ -1,32 +1,57 @@
-"""Private keys in PEM: from their first line to their last, however their lines are joined."""
+"""Private keys in PEM, and PuTTY's, from their first line to their last; and the words of a wallet."""
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator
 
 from lockgate.policies.patterns import compile_pattern
 from lockgate.policies.secret_values import is_made_up, is_random
 from lockgate.policies.spans import MAX_UNIT_CHARS, Span
 
-BEGIN = "-----BEGIN"
+BEGINNINGS = ("-----BEGIN", "---- BEGIN SSH2", "Private-Lines:", "nemonic", "NEMONIC", "phrase", "Phrase", "PHRASE")
 _SEP = r"[\s\"'`+,;>#|*()\\]"
-_HEADER = compile_pattern(r"-----BEGIN[A-Z0-9 ]{0,40}PRIVATE KEY(?: BLOCK)?-----")
-_HEADER_OPEN = compile_pattern(r"-----BEGIN[A-Z0-9 ]{0,60}-{0,5}$")
+_HEADER = compile_pattern(
+    r"-----BEGIN[A-Z0-9 ]{0,40}PRIVATE KEY(?: BLOCK)?-----|---- BEGIN SSH2[A-Z0-9 ]{0,20}PRIVATE KEY ----|"
+    r"Private-Lines:(?:[ \t]|\\t)*\d{1,4}"
+)
+_HEADER_OPEN = compile_pattern(
+    r"-----BEGIN[A-Z0-9 ]{0,60}-{0,5}$|---- BEGIN SSH2[A-Z0-9 ]{0,60}-{0,4}$|Private-Lines:[ \t\d]*$"
+)
 _BODY = compile_pattern(
     rf"(?:{_SEP}|\\[nrt]|[A-Za-z0-9+/=]{{16,}}|(?:Proc-Type|DEK-Info|Version|Comment|Charset): [^\n\\]{{0,80}})*"
 )
 _LAST = compile_pattern(
-    rf"(?:[A-Za-z0-9+/=]{{0,15}}(?:\\[nrt]|{_SEP})*){{0,2}}-----END[A-Z0-9 ]{{0,40}}(?:PRIVATE KEY(?: BLOCK)?)-----"
+    rf"(?:[A-Za-z0-9+/=]{{0,15}}(?:\\[nrt]|{_SEP})*){{0,2}}-{{4,5}} ?END[A-Z0-9 ]{{0,40}}(?:PRIVATE KEY(?: BLOCK)?) "
+    rf"?-{{4,5}}|"
+    rf"[A-Za-z0-9+/=]{{1,15}}(?:\\[nrt]|{_SEP})+Private-M"
 )
 _LAST_OPEN = compile_pattern(
-    rf"(?:[A-Za-z0-9+/=:-]{{0,15}}(?:\\[nrt]|{_SEP})*){{0,2}}(?:-{{0,5}}|-----E[A-Z0-9 ]{{0,60}}-{{0,5}})$|"
+    rf"(?:[A-Za-z0-9+/=:-]{{0,15}}(?:\\[nrt]|{_SEP})*){{0,2}}(?:-{{0,5}}|-{{4,5}} ?E[A-Z0-9 ]{{0,60}}-{{0,5}})$|"
     r"(?:Proc-Type|DEK-Info|Version|Comment|Charset):[^\n]{0,80}$"
 )
+_PHRASE = compile_pattern(r"(?:nemonic|NEMONIC|phrase|Phrase|PHRASE)(?:\\?[\"'`])?(?: is| was)?[\s:=\[({\"'`\\]{1,16}")
+_OF_A_WALLET = compile_pattern(r"(?i)(?:seed|recovery|backup|wallet|mnemonic)[ _-]?$")
+_WORDS = compile_pattern(r"(?:[a-z]{3,8}(?:\\n|[\s\"',`\\]){1,6}){0,23}[a-z]{0,8}")
+_PHRASE_CHARS = 40
+_PROSE = frozenset(("the", "and", "for", "are", "was", "has", "its", "not", "but", "our", "can", "all", "use"))
+"""No phrase is made of these."""
 
 
 def keys(text: str, start: int, end: int) -> Iterator[Span]:
     """The private keys in text[start:end]."""
-    return (Span(at, stop, "private-key") for at, stop, _ in _blocks(text, start, end) if _is_key(text[at:stop]))
+    for at, stop, _ in _blocks(text, start, end):
+        if text[at] != "-" and not text.startswith("Private", at):
+            yield from _phrase(text, at, stop)
+        elif _is_key(text[at:stop]):
+            yield Span(at, stop, "private-key")
+
+
+def _phrase(text: str, at: int, stop: int) -> Iterator[Span]:
+    head = _PHRASE.match(text[at:stop])
+    words: list[str] = compile_pattern("[a-z]{3,}").findall(text[at + head.end() : stop]) if head else []
+    if head and len(words) >= 12 and not _PROSE.intersection(words):
+        yield Span(at + head.end(), stop, "seed-phrase")
 
 
 def settled(text: str, start: int, bound: int) -> int:
@@ -39,16 +64,22 @@ def settled(text: str, start: int, bound: int) -> int:
 
 def _blocks(text: str, start: int, end: int) -> Iterator[tuple[int, int, bool]]:
     """Where keys begin and end, and whether more text could make them longer."""
-    at = text.find(BEGIN, start, end)
+    at = begins(text, start, end)
     while at >= 0:
         stop, is_open = _extent(text, at, min(end, at + MAX_UNIT_CHARS))
         yield at, stop, is_open
-        at = text.find(BEGIN, max(stop, at + 1), end)
+        at = begins(text, max(stop, at + 1), end)
 
 
 def _extent(text: str, at: int, end: int) -> tuple[int, bool]:
     """Where the key ends that begins at `at`; `at` itself where none does."""
     data = text[at:end].encode("ascii", "replace").decode()
+    if data[0] not in "-P" or data[:6].lower() == "phrase":
+        if data[0] in "pP" and not _OF_A_WALLET.search(text[max(0, at - 10) : at]):
+            return at, False
+        head = _PHRASE.match(data)
+        stop = _WORDS.match(data, head.end()).end() if head else 0
+        return at + stop, stop == len(data) or (not head and len(data) < _PHRASE_CHARS)
     header = _HEADER.match(data)
     if header is None:
         return at, _HEADER_OPEN.match(data) is not None
@@ -59,8 +90,19 @@ def _extent(text: str, at: int, end: int) -> tuple[int, bool]:
 
 
 def _is_key(block: str) -> bool:
-    """Whether there is a key between its lines: enough of it, and nothing that only stands for one."""
-    body = block.partition("KEY")[2].lstrip(" BLOCK-").partition("-----")[0]
+    """Whether there is a key between its lines: enough of it, and nothing that only stands for one.
+
+    What a format writes at the beginning of each key is no sign of chance, so every part is looked at.
+    """
+    head = _HEADER.match(block)
+    body = block[head.end() :].partition("----")[0] if head else ""
     content = "".join(letter for letter in body.replace("\\n", "") if letter.isalnum())
-    sample = content[24:88] if len(content) >= 88 else content[:64]
-    return len(content) >= 40 and is_random(sample) and not is_made_up(sample[:40])
+    parts = [content[at : at + 64] for at in range(0, len(content), 48)][:12]
+    return len(content) >= 32 and any(
+        is_random(part) and not is_made_up(part[:40]) for part in parts if len(part) >= 32
+    )
+
+
+def begins(text: str, start: int = 0, end: int = sys.maxsize) -> int:
+    """Where the first key may begin; -1 where none does."""
+    return min((at for mark in BEGINNINGS if (at := text.find(mark, start, end)) >= 0), default=-1)

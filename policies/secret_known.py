@@ -14,6 +14,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 
+from lockgate.policies.patterns import compile_pattern
 from lockgate.policies.spans import Span
 
 MIN_CHARS = 8
@@ -21,6 +22,8 @@ MIN_CHARS = 8
 MAX_CHARS = 4_096
 LONG_CHARS = 256
 """A longer one is looked for in the usual encodings only."""
+HEAD_CHARS = 4
+"""A text in which no form begins with so many letters is not read letter by letter."""
 GAP_CHARS = 8
 """So much may stand between two letters of a secret."""
 _COMPARED = frozenset(string.ascii_letters + string.digits)
@@ -45,6 +48,9 @@ class KnownSecrets:
         self.forms = tuple({form for secret in secrets for form in forms_of(secret)})
         self._bytes = tuple(form.encode() for form in self.forms)
         self._root = _automaton(self.forms)
+        heads = {form[:HEAD_CHARS] for form in self.forms}
+        self._heads = compile_pattern("|".join(sorted(heads)))
+        self._beginnings = frozenset(head[:size] for head in heads for size in range(1, HEAD_CHARS))
 
     def __bool__(self) -> bool:
         return bool(self.forms)
@@ -56,6 +62,9 @@ class KnownSecrets:
 
     def spans(self, text: str, start: int) -> tuple[list[Span], int]:
         """Where known secrets stand in text[start:], and where one may have begun that is not complete."""
+        letters = text[start:].encode("ascii", "replace").translate(None, _DELETED)
+        if self._heads.search(letters) is None:
+            return [], self._opening(text, start)
         found: list[Span] = []
         node, root, places = self._root, self._root, deque[int](maxlen=6 * MAX_CHARS)
         last = start
@@ -75,6 +84,18 @@ class KnownSecrets:
                 found.append(Span(places[-node.ends], at + 1, "known-secret"))
         open_from = places[-node.depth] if node.depth and len(text) - 1 - last <= GAP_CHARS else len(text)
         return found, open_from
+
+    def _opening(self, text: str, start: int) -> int:
+        """Where the last letters stand that a form begins with, fewer than HEAD_CHARS; else len(text)."""
+        last, at, opening = "", len(text), len(text)
+        bound = at - 1 - GAP_CHARS
+        while at > start and at > bound and len(last) < HEAD_CHARS - 1:
+            at -= 1
+            if (letter := text[at]) in _COMPARED:
+                last, bound = letter + last, at - GAP_CHARS
+                if last in self._beginnings:
+                    opening = at
+        return opening
 
 
 @lru_cache(maxsize=64)

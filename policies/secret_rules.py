@@ -6,6 +6,7 @@ import re
 import tomllib
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any, cast
 
@@ -46,8 +47,33 @@ class SecretRule:
         return any(allowed(secret, match) for allowed in self.allowed)
 
 
+_ABROAD = {
+    **{
+        "пароль": "passwd",
+        "Пароль": "Passwd",
+        "токен": "token",
+        "contraseña": "contrasena",
+        "Contraseña": "contrasena",
+    },
+    **{
+        "密码": "pw",
+        "密碼": "pw",
+        "口令": "pw",
+        "パスワード": "psswd",
+        "비밀번호": "pass",
+        "hasło": "psswd",
+        "：": ":",
+    },
+    **{"“": '"', "”": '"', "„": '"', "‘": "'", "’": "'"},
+}
+"""Names of secrets and signs beside them in other scripts, as ASCII of the same length."""
+
+
 def single_bytes(text: str) -> bytes:
     """The text with one byte for each character, "?" for what is not ASCII, so that places stay the same."""
+    if not text.isascii():
+        for word, instead in _ABROAD.items():
+            text = text.replace(word, instead)
     return text.encode("ascii", "replace")
 
 
@@ -141,6 +167,12 @@ def _texts(table: Mapping[str, Any], key: str, subject: str) -> list[str]:
 
 def _listed(value: Any) -> list[Any]:
     return cast(list[Any], value) if isinstance(value, list) else []
+
+
+@cache
+def own_rules() -> Prefilter:
+    """The rules that ship."""
+    return Prefilter(load_rules(OWN_RULES))
 
 
 class Prefilter:

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import base64
-import binascii
 import sys
 from collections.abc import Iterable, Iterator, Sequence
 
 from lockgate.policies import secret_keys
-from lockgate.policies.patterns import compile_pattern
+from lockgate.policies.patterns import compile_bytes, compile_pattern
 from lockgate.policies.secret_context import secrets_in
-from lockgate.policies.secret_keys import BEGIN
+from lockgate.policies.secret_forms import decoded
 from lockgate.policies.secret_known import KnownSecrets
 from lockgate.policies.secret_rules import Prefilter, SecretRule, single_bytes
 from lockgate.policies.secret_values import is_example, is_made_up, is_random, is_wordy
@@ -18,14 +16,13 @@ from lockgate.policies.spans import Detector, Span, merged
 
 MIN_TOKEN_CHARS = 20
 """No issuer makes shorter keys that a pattern could tell."""
+_BLOB = compile_bytes(r"[A-Za-z0-9+/]{32,}={0,2}")
+MAX_BLOB_CHARS = 3_072
 SMALL_CHARS = 2_048
 """In a longer text, words are not looked at one by one."""
 _EXAMPLE = compile_pattern(
     r"example|dummy|placeholder|fake|sample|redacted|your[_-]|xxxxx|changeme|_here$|not[_-]?real|(?:^|[_-])test[_-]?(?:key|token)",
     ignore_case=True,
-)
-_EXAMPLE_JWT = compile_pattern(
-    r'"(?:John Doe|1234567890|Jane Doe|Joe Coder)"|"role" ?: ?"anon"|example\.(?:com|org)/?"'
 )
 
 
@@ -53,7 +50,7 @@ class SecretDetector(Detector):
         bound = last_white(text, start) + 1
         if bound <= start:
             return start
-        if BEGIN in text:
+        if secret_keys.begins(text) >= 0:
             bound = secret_keys.settled(text, start, bound)
         if self._known:
             found, open_from = self._known.spans(text, start)
@@ -67,7 +64,7 @@ class SecretDetector(Detector):
         """The finds in text[start:end], which begins and ends beside white space."""
         longest = _longest(text, start, end) if end - start < SMALL_CHARS else MIN_TOKEN_CHARS
         known = self._known is not None and self._looked is not text
-        if longest < 6 and not known:
+        if longest < 6 and not known and secret_keys.begins(text, start, end) < 0:
             return ()
         return merged(self._found(text, start, end, longest, known))
 
@@ -76,8 +73,9 @@ class SecretDetector(Detector):
         data = single_bytes(text[low:end])
         if longest >= MIN_TOKEN_CHARS:
             yield from _moved(self._in_words(data, start - low), low)
-            if text.find(BEGIN, start, end) >= 0:
-                yield from secret_keys.keys(text, start, end)
+            yield from _moved(self._in_blobs(data, start - low), low)
+        if secret_keys.begins(text, start, end) >= 0:
+            yield from secret_keys.keys(text, start, end)
         if longest >= 6 and self._named:
             yield from _moved(secrets_in(data, start - low), low)
         if self._wide:
@@ -91,6 +89,14 @@ class SecretDetector(Detector):
             for begin, end, secret in rule.secrets(part):
                 if is_live(rule, secret):
                     yield Span(start + begin, start + end, rule.id)
+
+    def _in_blobs(self, data: bytes, start: int) -> Iterator[Span]:
+        """Base64 that says, once decoded, what itself would be found."""
+        for match in _BLOB.finditer(data, start):
+            short = len(match.group()) <= MAX_BLOB_CHARS and decoded(match.group()[:64])
+            said = decoded(match.group()) if short else ""
+            if said and (any(True for _ in self._in_words(said.encode(), 0)) or any(secrets_in(said.encode(), 0))):
+                yield Span(match.start(), match.end(), "encoded-secret")
 
     def _in_context(self, data: bytes, start: int) -> Iterator[Span]:
         """Finds of rules that look at more than a word: each word is judged with what stands before it."""
@@ -111,7 +117,7 @@ def is_live(rule: SecretRule, secret: str) -> bool:
     if _EXAMPLE.search(secret) or is_example(secret):
         return False
     if rule.id == "jwt":
-        return not _is_example_jwt(secret)
+        return True
     parts = secret.replace("-", " ").replace(".", " ").replace(":", " ").replace("/", " ").split()
     longest = max(parts, key=len)
     prefix = next((len(word) for word in rule.keywords if secret.lower().startswith(word)), 0)
@@ -121,21 +127,14 @@ def is_live(rule: SecretRule, secret: str) -> bool:
     return len(payload) < 8 or (is_random(payload) and not is_made_up(payload) and not named)
 
 
-def _is_example_jwt(token: str) -> bool:
-    payload = token.split(".")[1]
-    try:
-        said = base64.urlsafe_b64decode(payload + "=" * (-len(payload) % 4)).decode("utf-8", "replace")
-    except (binascii.Error, ValueError):
-        return False
-    return _EXAMPLE_JWT.search(said) is not None
-
-
 def last_white(text: str, start: int, end: int = sys.maxsize) -> int:
     """Where the last white space of text[start:end] stands; below `start` where there is none."""
     last = text.rfind(" ", start, end)
-    for white in "\n\t\r":
-        last = max(last, text.rfind(white, max(start, last), end))
-    return last
+    if (line := text.rfind("\n", last if last > start else start, end)) > last:
+        last = line
+    if (tab := text.rfind("\t", last if last > start else start, end)) > last:
+        last = tab
+    return max(last, text.rfind("\r", last if last > start else start, end))
 
 
 def _longest(text: str, start: int, end: int) -> int:

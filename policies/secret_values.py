@@ -5,6 +5,8 @@ Values in, yes or no out. Nothing here knows issuers.
 
 from __future__ import annotations
 
+import base64
+import binascii
 import hashlib
 import math
 from collections import Counter
@@ -34,24 +36,27 @@ _COMMON_WORDS = (
 )
 _COMMON = frozenset(_COMMON_WORDS.split())
 _REFERENCE = compile_pattern(
-    r"^(?:[$@%#&*~^?!|]?[{(<\[]|\$[A-Za-z_({]|%[A-Za-z_]+%|[A-Za-z_.]*(?:env|ENV|environ|getenv|config|settings|secrets|vars?|"
+    r"^(?:[$@%#&*~^?!|]?[{(<\[]|\$(?:[({]|[A-Za-z_]\w*(?:$|[^\w#!%^*+?@&~-]))|%[A-Za-z_]+%|[A-Za-z_.]*(?:env|ENV|environ|getenv|config|settings|secrets|vars?|"
     r"vault|ssm|params?|args|opts|options|props|self|this|ctx|req|request|response|process|os|Deno|import)[.\[(]|"
     r"(?:arn|file|vault|op|ssm|sm|gsm|kms|secret|ref|env|https?|gs|s3|data|urn|image|azurekeyvault|projects)[:/]|"
-    r"!Ref|!Sub|!GetAtt|\{\{|<%|ENC\[|AQICAHh|enc:|sealed:|awssm)"
+    r"pk[_.](?:live|test|prod|eyJ)|pub-|!Ref|!Sub|!GetAtt|\{\{|<%|ENC\[|AQICAHh|enc:|sealed:|awssm)"
 )
-"""It says where the value is, or what is sealed: it is none."""
+"""It says where the value is, is sealed, or is public by its form."""
 _HASH = compile_pattern(
     r"^(?:\$(?:2[abxy]?|1|5|6|7|y|argon2\w*|scrypt|pbkdf2[\w-]*|apr1|P|H)\$|\{?(?:S?SHA\d*|S?MD5|CRYPT|BCRYPT)\}|"
-    r"(?:pbkdf2|bcrypt|argon2|scrypt)[\w:]*\$|scrypt:|(?:sha\d+|md5|blake\w+)[-:=])",
+    r"(?:pbkdf2|bcrypt|argon2|scrypt)[\w:]*\$|scrypt:|(?:sha\d+|md5|blake\w+)[-:=]|\*[0-9A-F]{40}$)",
     ignore_case=True,
 )
 _ORDINARY = compile_pattern(
     r"^(?:[\d.,:+/-]+|[\^~<>=v]{0,3}\d+(?:\.\d+)+[\w.+-]*|\d{4}-\d\d-\d\d[T\d:.Z+-]*|[\w.+-]+@[\w-]+(?:\.[\w-]+)+|"
     r"(?:~|\.{1,2})?/[\w./@ -]*|[A-Za-z]:\\.*|[\w./-]+\.(?:py|js|ts|tsx|go|rs|rb|java|json|ya?ml|toml|pem|key|crt|cer|"
     r"pub|txt|md|env|cfg|ini|conf|sh|html?|css|xml|p12|pfx|jks|com|org|net|io|dev|local|internal|svc)|"
+    r"(?:[\w-]+/)+[\w.-]+\.[a-z0-9]{1,5}|"
     r"[A-Za-z_$][\w$.]*\(.*|.*\)\)?|[A-Za-z_][\w.]*\[[^\]]*\].*|(?:ssh-(?:rsa|ed25519|dss)|ecdsa-sha2).*|-----.*|[^A-Za-z0-9]+)$"
 )
 """Numbers, versions, dates, addresses, paths, calls and indexing."""
+_SEALED = compile_pattern(r"^Ag[A-C][A-Za-z0-9+/]{80}|^(?:AQICAHh|AQECAHg|AAAA[BCE][23][A-Z])")
+_BASE64 = compile_pattern(r"^[A-Za-z0-9+/]{30,}={0,2}$")
 _NAME = compile_pattern(
     r"^[A-Za-z_$][A-Za-z_$]*(?:(?:\.|->|::|\?\.)[A-Za-z_$][\w$]*)*[;,]?$|^[a-z]+(?:[-_][a-z]+)+\d{0,2}$"
 )
@@ -68,6 +73,9 @@ _BIGRAMS_WORDS = (
     "ze ks xt bs ik dd pt ek az sw "
 )
 _BIGRAMS = frozenset(_BIGRAMS_WORDS.split())
+_EXAMPLE_JWT = compile_pattern(
+    r'"(?:John Doe|1234567890|Jane Doe|Joe Coder)"|"role" ?: ?"anon"|example\.(?:com|org)/?"'
+)
 _EXAMPLES = frozenset(("2cafc0970149a84f", "f2d6ca16515033e5", "78a08441f4314f0a"))
 """Digests of keys that issuers print in their documentation and that nothing else tells from live ones."""
 
@@ -98,11 +106,23 @@ def _spread(value: str) -> float:
 
 
 def is_wordy(value: str) -> bool:
-    """Whether its letters follow each other as in words."""
-    letters = value.lower()
-    pairs = [letters[at : at + 2] for at in range(len(letters) - 1)]
-    pairs = [pair for pair in pairs if pair.isalpha()]
-    return len(pairs) >= max(4, 0.4 * len(value)) and sum(pair in _BIGRAMS for pair in pairs) > 0.66 * len(pairs)
+    """Whether its letters follow each other as in words, of which each begins with a capital at most."""
+    every = [*map("".join, pairwise(value))]
+    pairs = [pair for pair in every if pair.isalpha()]
+    if len(value) >= 16 and sum(a.isdigit() != b.isdigit() for a, b in every if (a + b).isalnum()) > 0.28 * len(value):
+        return False  # digits strewn among letters
+    joints = sum(a.islower() and b.isupper() for a, b in pairs)
+    usual = sum(pair.lower() in _BIGRAMS and not (pair[0].islower() and pair[1].isupper()) for pair in pairs)
+    usual += joints if joints * 6 <= len(pairs) else 0
+    return len(pairs) >= max(4, 0.4 * len(value)) and usual > 0.66 * len(pairs)
+
+
+def _is_name(value: str) -> bool:
+    """Whether it could be the name of something: letters alone are one, unless chance has put them."""
+    if _NAME.match(value) is None:
+        return False
+    mixed = sum(a.islower() != b.islower() for a, b in pairwise(value)) >= 0.25 * len(value)
+    return not value.isalpha() or len(value) < (8 if mixed else 20) or is_wordy(value) or not is_random(value)
 
 
 def is_made_up(value: str) -> bool:
@@ -112,7 +132,15 @@ def is_made_up(value: str) -> bool:
 
 def is_elsewhere(value: str) -> bool:
     """Whether it is a reference, a call, a path, a hash: anything but the secret itself."""
-    return any(pattern.match(value) for pattern in (_REFERENCE, _HASH, _ORDINARY))
+    if (
+        _BASE64.match(value)
+        and not _SEALED.match(value)
+        and len(_classes(value)) >= 3
+        and is_random(value)
+        and not is_wordy(value)
+    ):
+        return max(map(len, value.split("/"))) < 14  # no path has a part like that
+    return any(pattern.match(value) for pattern in (_REFERENCE, _HASH, _ORDINARY, _SEALED))
 
 
 @lru_cache(maxsize=4096)
@@ -124,13 +152,13 @@ def is_token(value: str, *, strong: bool = True) -> bool:
         or is_made_up(value)
         or is_example(value)
         or is_elsewhere(value)
-        or _NAME.match(value)
+        or _is_name(value)
     ):
         return False
     if _UUID.match(value):
         return strong
     digits = sum(letter.isdigit() for letter in value)
-    if not digits and (len(value) < 16 or value.islower() or value.isupper()):
+    if not digits and (len(value) < 16 or ((value.islower() or value.isupper()) and not value.isalpha())):
         return False
     return is_random(value) and not is_wordy(value)
 
@@ -141,14 +169,21 @@ def is_password(value: str, *, quoted: bool = False) -> bool:
     if not 6 <= len(value) <= 256 or is_made_up(value) or is_elsewhere(value) or _HASH.match(value):
         return False
     core = "".join(filter(str.isalpha, value)).lower()
-    if core in _COMMON or _NAME.match(value):
+    if core in _COMMON or (_is_name(value) if quoted else _NAME.match(value)):
         return False
     classes = _classes(value)
     if len(set(value)) < 5 or (len(classes) < 2 and not (quoted and len(value) >= 16 and not is_wordy(value))):
         return False
     if "digit" not in classes and not ("symbol" in classes and len(classes) >= 3):
-        return len(value) >= 12 and not is_wordy(value)
+        return len(value) >= 8 and not is_wordy(value)
     return not _is_technical(value)
+
+
+def is_hard(value: str) -> bool:
+    """Whether even without a sign between name and value it can only be a password."""
+    has = (any(map(str.isdigit, value)), any(map(str.isupper, value)), any(map(str.islower, value)))
+    symbols = any(not letter.isalnum() for letter in value.strip(".,;:!?)"))
+    return len(value) >= 8 and has[0] and sum((*has, symbols)) >= 3 and is_password(value, quoted=True)
 
 
 _TECHNICAL = compile_pattern(
@@ -178,4 +213,13 @@ def _digest(value: str) -> str:
 
 def is_example(value: str) -> bool:
     """Whether an issuer's documentation prints it."""
-    return _digest(value) in _EXAMPLES
+    return _digest(value) in _EXAMPLES or (value.startswith("eyJ") and _is_example_jwt(value))
+
+
+def _is_example_jwt(token: str) -> bool:
+    payload = token.partition(".")[2].partition(".")[0]
+    try:
+        said = base64.urlsafe_b64decode(payload + "=" * (-len(payload) % 4)).decode("utf-8", "replace")
+    except (binascii.Error, ValueError):
+        return False
+    return _EXAMPLE_JWT.search(said) is not None

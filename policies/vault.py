@@ -79,10 +79,10 @@ class PlaceholderDetector(Detector):
         at = text.rfind(START, start)
         if at >= 0 and _BEGUN.match(text[at:].encode("ascii", "replace").decode()):
             return at
-        for size in range(min(len(START) - 1, len(text) - start), 0, -1):
-            if text.endswith(START[:size]):
-                return len(text) - size
-        return len(text)
+        at = text.find(START[0], max(start, len(text) - len(START) + 1))
+        while at >= 0 and not START.startswith(text[at:]):
+            at = text.find(START[0], at + 1)
+        return at if at >= 0 else len(text)
 
     def spans(self, text: str, start: int, end: int) -> Sequence[Span]:
         if START not in text:

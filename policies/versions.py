@@ -15,7 +15,8 @@ from typing import Any, cast
 
 from lockgate.config import RuleConfig, read_file, validate
 from lockgate.errors import ConfigError
-from lockgate.policies.registry import PolicySet, default_rules
+from lockgate.policies.pack import DEFAULT, pack
+from lockgate.policies.registry import PolicySet
 
 HISTORY = "history.jsonl"
 
@@ -94,7 +95,7 @@ class Versions:
 
 def rules_text(given: Sequence[RuleConfig | dict[str, Any]] | None) -> str:
     """Rules as YAML text, to be compared; without any, the ones that ship."""
-    rules = default_rules() if given is None else given
+    rules = pack(DEFAULT).rules if given is None else given
     return yaml_of({"rules": [_plain(rule) if isinstance(rule, RuleConfig) else rule for rule in rules]})
 
 
@@ -110,6 +111,7 @@ def set_rules(file: Path, rules: Sequence[RuleConfig] | None) -> None:
 
     yaml = YAML()
     document: Any = yaml.load(file.read_text("utf-8")) or {}  # pyright: ignore[reportUnknownMemberType]
+    document.pop("policy", None)
     if rules is None:
         document.pop("rules", None)
     else:

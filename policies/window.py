@@ -142,6 +142,8 @@ class TextWindow(Policy):
         return (text,) if not held and out == text.text else _texts(text, out)
 
     async def on_event(self, event: Event, x: Exchange) -> Iterable[Event]:
+        if isinstance(event, TextDelta):  # nearly all of them
+            return await self.on_text(event, x)
         self.moved = False
         match event:
             case BlockEnd(block=block):

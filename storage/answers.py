@@ -139,6 +139,8 @@ class Session:
     usage: Usage = field(default_factory=Usage)
     nano_usd: int = 0
     """Of those whose price is known."""
+    unpriced: int = 0
+    """How many have tokens and no known price."""
     blocked: int = 0
     """Calls and replies that a rule blocked."""
     last_at: datetime | None = None

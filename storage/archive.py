@@ -17,6 +17,8 @@ from lockgate.storage.orphans import pointing_to, shared, up_from
 from lockgate.storage.portable import SUFFIX, Head, Sink, new_file, tables
 
 IDS_PER_QUERY = 500
+OF_EXCHANGE = {"approval": {"exchange_id": "exchange"}}
+"""What belongs to an exchange and may be there before it is, so that no foreign key says so."""
 OF_SESSION = {"label": "session_id", "note": "session_id", "session": "id"}
 """Tables with rows about a session, and the column that has its id: they go when its last exchange does."""
 
@@ -69,6 +71,8 @@ def belongs(table: Table) -> dict[str, str]:
     owners = {_EXCHANGE: "exchange", _COMM: "comm", _MESSAGE: "message"}
     if table in (*owners, _THREAD):
         return {}
+    if table.name in OF_EXCHANGE:
+        return OF_EXCHANGE[table.name]
     found = {column.name: key.column.table for column in table.columns for key in column.foreign_keys}
     return {name: owners[other] for name, other in found.items() if other in owners}
 

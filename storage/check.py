@@ -15,17 +15,18 @@ from typing import Any, cast
 from sqlalchemy import Connection, Table, func, select, text
 from sqlalchemy.exc import DBAPIError
 
-from lockgate.errors import StorageError, WireError
+from lockgate.errors import StorageError
 from lockgate.exchange import now
 from lockgate.storage import schema
 from lockgate.storage.address import Address, parse
 from lockgate.storage.backup import opened, snapshot
 from lockgate.storage.choosing import SURELY_OVER
-from lockgate.storage.contents import follows
+from lockgate.storage.contents import follows, is_heading, is_message, raw
 from lockgate.storage.models import (
     BlobModel,
     CommModel,
     ExchangeModel,
+    HeadingModel,
     MessageBlobModel,
     MessageModel,
     ThreadModel,
@@ -34,8 +35,6 @@ from lockgate.storage.orphans import leaves, shared, unused
 from lockgate.storage.sizes import stored_bytes
 from lockgate.storage.waiting import look
 from lockgate.wire.blobs import blob_hashes
-from lockgate.wire.conversation import part_hash
-from lockgate.wire.document import loads_exact
 
 SAMPLE = 10_000
 """Of each table, the rows with the least hashes: as good as chosen by lot, and the same the next time."""
@@ -43,9 +42,9 @@ ROWS = 500
 SHOWN = 5
 """So many of one kind are named."""
 
-_EXCHANGE, _COMM, _THREAD, _MESSAGE, _BLOB, _LINK = (
+_EXCHANGE, _COMM, _THREAD, _MESSAGE, _BLOB, _LINK, _HEADING = (
     cast(Table, model.__table__)
-    for model in (ExchangeModel, CommModel, ThreadModel, MessageModel, BlobModel, MessageBlobModel)
+    for model in (ExchangeModel, CommModel, ThreadModel, MessageModel, BlobModel, MessageBlobModel, HeadingModel)
 )
 
 type Progress = Callable[[str, int], object]
@@ -109,14 +108,14 @@ def _structure(connection: Connection, report: Report) -> None:
 
 
 def _contents(connection: Connection, report: Report, limit: int | None, progress: Progress) -> None:
-    """Whether messages, nodes and files are what their hashes say."""
-    counts = [connection.scalar(select(func.count()).select_from(table)) or 0 for table in (_MESSAGE, _THREAD, _BLOB)]
-    for name, count, wrong in zip(
-        ("messages", "threads' nodes", "files"),
-        counts,
-        (_wrong_messages, _wrong_nodes, _wrong_blobs),
-        strict=True,
+    """Whether what is named by a hash is what its name says."""
+    for name, table, wrong in (
+        ("messages", _MESSAGE, _wrong_messages),
+        ("links between messages", _THREAD, _wrong_nodes),
+        ("files", _BLOB, _wrong_blobs),
+        ("lists of headers", _HEADING, _wrong_headings),
     ):
+        count = connection.scalar(select(func.count()).select_from(table)) or 0
         seen, bad = 0, list[str]()
         for seen, hash in enumerate(wrong(connection, limit), 1):
             bad += [hash.hex()] if hash else []
@@ -128,14 +127,10 @@ def _contents(connection: Connection, report: Report, limit: int | None, progres
 
 def _wrong_messages(connection: Connection, limit: int | None) -> Iterator[bytes | None]:
     """For each, its hash where it is wrong."""
-    columns = (_MESSAGE.c.hash, _MESSAGE.c.kind, _MESSAGE.c.content, _MESSAGE.c.blobs)
+    columns = (_MESSAGE.c.hash, _MESSAGE.c.kind, raw(_MESSAGE), _MESSAGE.c.blobs)
     for row in _rows(connection, select(*columns).order_by(_MESSAGE.c.hash).limit(limit)):
-        try:
-            right = part_hash(row.kind, loads_exact(row.content), row.blobs or b"") == row.hash
-            missing = right and _missing(connection, row.hash, row.blobs)
-        except (WireError, ValueError, TypeError, KeyError):
-            right, missing = False, True
-        yield None if right and not missing else row.hash
+        right = is_message(row.hash, row.kind, row.content, row.blobs) and not _missing(connection, row.hash, row.blobs)
+        yield None if right else row.hash
 
 
 def _missing(connection: Connection, message: bytes, places: bytes | None) -> bool:
@@ -154,6 +149,11 @@ def _wrong_nodes(connection: Connection, limit: int | None) -> Iterator[bytes | 
 def _wrong_blobs(connection: Connection, limit: int | None) -> Iterator[bytes | None]:
     for row in _rows(connection, select(_BLOB).order_by(_BLOB.c.hash).limit(limit)):
         yield None if hashlib.sha256(row.content).digest() == row.hash else row.hash
+
+
+def _wrong_headings(connection: Connection, limit: int | None) -> Iterator[bytes | None]:
+    for row in _rows(connection, select(_HEADING.c.hash, raw(_HEADING)).order_by(_HEADING.c.hash).limit(limit)):
+        yield None if is_heading(row.hash, row.content) else row.hash
 
 
 def _rows(connection: Connection, query: Any) -> Iterator[Any]:

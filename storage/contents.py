@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from datetime import datetime
 from typing import Any, cast
 
-from sqlalchemy import Connection, Dialect, Select, Table, Text, and_, or_, select, type_coerce
+from sqlalchemy import ColumnElement, Connection, Select, Table, Text, and_, or_, select, type_coerce
 from sqlalchemy import cast as sql_cast
 from sqlalchemy.orm import aliased
 from sqlalchemy.types import NullType
@@ -15,6 +15,7 @@ from sqlalchemy.types import NullType
 from lockgate.storage.findings import Finding, Findings, Kind, id_text
 from lockgate.storage.headings import hash_of
 from lockgate.storage.models import BlobModel, CommModel, HeadingModel, MessageModel, ThreadModel
+from lockgate.storage.packing import unpack
 from lockgate.storage.recent import Recent
 from lockgate.wire.blobs import blob_hashes
 from lockgate.wire.conversation import node_hash, part_hash
@@ -38,13 +39,11 @@ class Contents:
     def __init__(self, connection: Connection, findings: Findings, progress: Progress) -> None:
         self._connection, self._findings, self._progress = connection, findings, progress
         self._known = Recent[bytes, None](KNOWN_BLOBS)
-        self._content = _reader(connection.dialect)
         self.count = 0
 
     def check(self, since: datetime | None) -> None:
         """With `since`, only messages that were first said then; nodes have no time."""
-        raw = [type_coerce(column, NullType()) for column in (_MESSAGE.c.content, _MESSAGE.c.blobs)]
-        messages = select(_MESSAGE.c.hash, _MESSAGE.c.kind, *raw)
+        messages = select(_MESSAGE.c.hash, _MESSAGE.c.kind, raw(_MESSAGE), type_coerce(_MESSAGE.c.blobs, NullType()))
         if since:
             messages = messages.where(_MESSAGE.c.created_at >= since)
         for row in self._rows("message", messages):
@@ -54,23 +53,17 @@ class Contents:
                 self._find("changed", "thread", hash, "it does not follow from its parent and its message")
             else:
                 self.count += 1
-        content = type_coerce(_HEADING.c.content, NullType())
-        for hash, packed in self._rows("heading", select(_HEADING.c.hash, content)):
+        for hash, packed in self._rows("heading", select(_HEADING.c.hash, raw(_HEADING))):
             self._heading(hash, packed)
         self._check_depths()
         self._check_present()
 
     def _message(self, hash: bytes, kind: str, content: Any, blobs: bytes | None) -> None:
-        try:
-            wanted = list(blob_hashes(blobs))
-            same = part_hash(kind, loads_exact(self._content(content)), blobs or b"") == hash
-        except Exception:  # whatever was put there
-            wanted, same = [], False
-        if not same:
+        if not is_message(hash, kind, content, blobs):
             self._find("changed", "message", hash, "its content has another hash")
             return
         self.count += 1
-        for blob in wanted:
+        for blob in blob_hashes(blobs):
             if blob not in self._known:
                 self._known[blob] = None
                 self._blob(blob, hash)
@@ -83,11 +76,7 @@ class Contents:
             self._find("changed", "blob", hash, "its content has another hash", message)
 
     def _heading(self, hash: bytes, packed: Any) -> None:
-        try:
-            same = hash_of(self._content(packed)) == hash
-        except Exception:  # whatever was put there
-            same = False
-        if same:
+        if is_heading(hash, packed):
             self.count += 1
         else:
             self._find("changed", "heading", hash, "its content has another hash")
@@ -157,5 +146,23 @@ def follows(hash: object, parent: bytes | None, message: bytes) -> bool:
         return False
 
 
-def _reader(dialect: Dialect) -> Callable[[Any], bytes]:
-    return cast(Any, _MESSAGE.c.content.type.dialect_impl(dialect)).result_processor(dialect, None)
+def is_message(hash: object, kind: str, packed: Any, blobs: bytes | None) -> bool:
+    """The same of a message, by its content as `raw` gives it; whether its files are there is not looked at."""
+    try:
+        _ = list(blob_hashes(blobs))
+        return part_hash(kind, loads_exact(unpack(packed)), blobs or b"") == hash
+    except Exception:
+        return False
+
+
+def is_heading(hash: object, packed: Any) -> bool:
+    """The same of a list of headers."""
+    try:
+        return hash_of(unpack(packed)) == hash
+    except Exception:
+        return False
+
+
+def raw(table: Table) -> ColumnElement[Any]:
+    """Its packed content as the driver gives it: what others put there may be nothing that can be unpacked."""
+    return type_coerce(table.c.content, NullType()).label("content")

@@ -53,6 +53,18 @@ def reader_engine(address: Address) -> AsyncEngine:
     )
 
 
+def changing_engine(address: Address) -> AsyncEngine:
+    """A few connections for short transactions beside the writer's, such as what a person decides.
+
+    It would make an SQLite file that does not exist.
+    """
+    if address.kind == "sqlite":
+        url, connect = f"sqlite+aiosqlite:///{address.path}", {"timeout": READER_BUSY_SECONDS}
+    else:
+        url, connect = address.reader_url, PATIENCE | libpq_arguments(address)
+    return create_async_engine(url, pool_size=READER_CONNECTIONS, pool_pre_ping=True, connect_args=connect, **_common())
+
+
 def libpq_arguments(address: Address) -> dict[str, Any]:
     """What libpq reads in a PostgreSQL address: SQLAlchemy knows fewer forms, of several hosts above all.
 

@@ -11,7 +11,7 @@ from hashlib import blake2b
 from itertools import count, islice
 from typing import Any, cast
 
-from sqlalchemy import Connection, Insert, Table, bindparam, func, literal_column, select, text
+from sqlalchemy import Connection, Insert, Table, bindparam, func, select, text
 from sqlalchemy.dialects import postgresql, sqlite
 
 from lockgate.errors import WireError
@@ -44,9 +44,6 @@ class Index:
     def __init__(self, address: Address) -> None:
         self._postgres = address.kind == "postgresql"
         self._said, self._tool_use = (_insert(address, model) for model in (SaidModel, ToolUseModel))
-        if self._postgres:
-            vector = func.to_tsvector(literal_column("'simple'"), bindparam("words"))
-            self._said = self._said.values(words=vector)
 
     def write(self, connection: Connection, records: Sequence[Record], apart: Mapping[str, Conversation]) -> None:
         """In the transaction that wrote the records; `apart` are the bodies that were taken apart, by comm."""

@@ -7,9 +7,10 @@ from __future__ import annotations
 
 from collections.abc import Generator, Sequence
 from contextlib import contextmanager
+from datetime import timedelta
 from typing import Any, Self, cast
 
-from sqlalchemy import Connection, Table, func, or_, select, update
+from sqlalchemy import Connection, Table, delete, func, or_, select, update
 from sqlalchemy.exc import DBAPIError
 
 from lockgate.errors import Error
@@ -22,6 +23,8 @@ from lockgate.storage.named import names_of
 from lockgate.storage.schema import cannot_open, require_current
 from lockgate.storage.signals import tell
 
+KEPT = timedelta(days=30)
+"""So long those that rules set stay after they have passed; those of operators stay for good."""
 SHOWN = 1_000
 
 
@@ -49,6 +52,8 @@ class Kills:
                 raise Error(f"{MOST:,} kills are in force, which is the most: lift some with `lockgate kill lift`")
             row = {name: getattr(kill, name) for name in _KILL.c.keys()}  # noqa: SIM118  (not a dictionary)
             connection.execute(_KILL.insert(), row)
+            old = _KILL.c.set_by.startswith("rule "), _KILL.c.until < now() - KEPT  # decisions of the log tell of them
+            connection.execute(delete(_KILL).where(*old))
             tell(connection, CHANNEL)
 
     def session(self, name: str) -> tuple[str, tuple[str, ...]]:

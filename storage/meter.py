@@ -28,9 +28,12 @@ class Meter:
         self._prices: Prices | None = None
         self._open: OrderedDict[str, Comm] = OrderedDict()
         self._open_bytes = 0
+        self.uncounted: set[str] = set()
+        """Of what was completed last, the exchanges that are not counted because their request is not here any more."""
 
     def completed(self, records: Sequence[Record]) -> list[Record]:
         """The records, with usage, `counted_by` and cost in the exchanges among them."""
+        self.uncounted = set()
         for record in records:
             if isinstance(record, Comm) and record.type == "REQUEST" and record.content and not record.trigger:
                 self._keep(record)
@@ -70,6 +73,7 @@ class Meter:
     def _counted(self, row: ExchangeRow, reply: Comm | None) -> ExchangeRow:
         request = self._open.get(row.id)
         if request is None:
+            self.uncounted.add(row.id)
             return row
         try:
             taken = count_tokens(request_texts(request.endpoint, request.content or b""), row.model)

@@ -5,8 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import JSON, BigInteger, ForeignKey, Index, Integer, LargeBinary, Text
-from sqlalchemy.dialects.postgresql import TSVECTOR
+from sqlalchemy import JSON, BigInteger, ForeignKey, Index, Integer, LargeBinary
 from sqlalchemy.orm import Mapped, mapped_column
 
 from lockgate.storage.access_models import ProjectModel, ProviderKeyModel, TokenModel
@@ -245,8 +244,8 @@ class DecisionModel(Base):
 class SaidModel(Base):
     """A text that can be searched, or a piece of one: what is new in a request, and replies.
 
-    The text itself stands where it was said: in `message`, else in the comm's body. PostgreSQL's index of it is
-    `words`; SQLite's is the table said_fts, which keeps no text either.
+    The text itself stands where it was said: in `message`, else in the comm's body. SQLite's index of it is the table
+    said_fts; PostgreSQL's knows which words a text has, and `words` in which order (`lockgate.storage.words`).
     """
 
     __tablename__ = "said"
@@ -259,7 +258,7 @@ class SaidModel(Base):
     """Which piece of the message's texts, or of the comm's, it is."""
     digest: Mapped[bytes] = mapped_column(LargeBinary())
     """Of the text and its role: what an exchange says twice, as where a rule changed only some of it, is found once."""
-    words: Mapped[str | None] = mapped_column(Text().with_variant(TSVECTOR(), "postgresql"), deferred=True)
+    words: Mapped[Word | None] = mapped_column(deferred=True)
 
     __table_args__ = (
         Index(None, "exchange_id", "digest", unique=True),
@@ -327,6 +326,46 @@ class KillModel(Base):
     lifted_by: Mapped[str]
 
     __table_args__ = (Index(None, "lifted_at", "until"),)  # most of them have passed; those in force are read often
+
+
+class ApprovalModel(Base):
+    """A tool call that a person is asked about; see `lockgate.exchange.Approval`.
+
+    It may be there before its exchange is, which the log writes in its own time; it goes with it. `context` is JSON
+    text.
+    """
+
+    __tablename__ = "approval"
+
+    id: Mapped[str] = mapped_column(Id(), primary_key=True)
+    exchange_id: Mapped[str] = mapped_column(Id(), index=True)
+    key: Mapped[Word] = mapped_column(index=True)
+    digest: Mapped[Word]
+    session_id: Mapped[str]
+    rule: Mapped[str]
+    agent: Mapped[str]
+    project: Mapped[Word]
+    model: Mapped[str]
+    tool: Mapped[str]
+    arguments: Mapped[str]
+    custom: Mapped[bool]
+    schema: Mapped[str]
+    score: Mapped[float | None]
+    reason: Mapped[str]
+    context: Mapped[bytes] = mapped_column(PackedJson())
+    asked_at: Mapped[datetime]
+    deadline: Mapped[datetime]
+    by_default: Mapped[Word]
+    state: Mapped[Word]
+    decided_by: Mapped[str]
+    decided_at: Mapped[datetime | None]
+    note: Mapped[str]
+    note_shown: Mapped[bool]
+    edited: Mapped[str | None]
+    left_at: Mapped[datetime | None]
+    used_at: Mapped[datetime | None]
+
+    __table_args__ = (Index(None, "state", "id"),)
 
 
 class ChainModel(Base):

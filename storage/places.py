@@ -30,7 +30,7 @@ _SAID = SaidModel.__table__.columns
 PLACE = (_SAID.number, _SAID.exchange_id, _SAID.comm_id, _SAID.message, _SAID.part, _SAID.digest)
 """Where a text stands: a row for `texts_at`."""
 _INDEX = text("INSERT INTO said_fts (rowid, text) VALUES (:number, :text)")
-_WORDS = text("UPDATE said SET words = to_tsvector('simple', :text) WHERE number = :number")
+_WORDS = text("UPDATE said SET words = :text WHERE number = :number")
 _UNINDEX = text("INSERT INTO said_fts (said_fts, rowid, text) VALUES ('delete', :number, :text)")
 
 

@@ -13,6 +13,7 @@ from types import TracebackType
 from typing import Any, Self
 
 from sqlalchemy import ColumnElement, Select, Text, cast, func, or_, select
+from sqlalchemy import text as sql_text
 from sqlalchemy.exc import DBAPIError
 
 from lockgate.errors import Error
@@ -49,7 +50,7 @@ from lockgate.storage.models import (
 from lockgate.storage.places import texts_at
 from lockgate.storage.said import Said
 from lockgate.storage.schema import cannot_open, require_current
-from lockgate.storage.searching import FEW_EXCHANGES, costing, searching
+from lockgate.storage.searching import FEW_EXCHANGES, PLACES_IN_MEMORY, costing, searching
 from lockgate.storage.selecting import is_led, listing
 from lockgate.storage.threads import WHOLE
 from lockgate.storage.words import Term, excerpt, terms
@@ -97,7 +98,7 @@ class Queries:
 
         With `after`, the oldest first, newer than the exchange with this whole id; `FIRST` begins with the first.
         """
-        bounds = [None if id is None else _digits(id, shortest=32) for id in (before, after)]
+        bounds = [None if id is None else digits_of(id, shortest=32) for id in (before, after)]
         query = listing(where or Filter(), before=bounds[0], after=bounds[1], limit=limit, sqlite=self._sqlite)
         return [exchange_of(row) for row in await self._rows(query)]
 
@@ -110,7 +111,8 @@ class Queries:
         search = terms(text)
         where = replace(where or Filter(), kind=None)  # only conversations say anything
         among = await self._few(where) if self._sqlite else None
-        rows = await self._rows(searching(search, where, limit=limit, sqlite=self._sqlite, among=among))
+        query = searching(search, where, limit=limit, sqlite=self._sqlite, among=among)
+        rows = await self._rows(query, first="" if self._sqlite else PLACES_IN_MEMORY)
         said = await texts_at(self._rows, rows)
         return [_hit(row, one, search) for row, one in zip(rows, said, strict=True)]
 
@@ -242,7 +244,7 @@ class Queries:
         return tuple(RuleCount(**row) for row in await self._rows(counted.group_by(*group)))
 
     async def _whole_id(self, id: str) -> str | None:
-        digits = _digits(id, shortest=SHORTEST_ID)
+        digits = digits_of(id, shortest=SHORTEST_ID)
         begins = _EXCHANGE.id.between(digits.ljust(32, "0"), digits.ljust(32, "f"))
         ends = func.replace(cast(_EXCHANGE.id, Text), "-", "").like(f"%{digits}")
         condition = begins if len(digits) == 32 else or_(begins, ends)  # only an end has to look at every id
@@ -252,19 +254,22 @@ class Queries:
             raise Error(f"{id!r} fits several exchanges: {', '.join(found)}; give more digits of the one you mean")
         return found[0] if found else None
 
-    async def _rows(self, query: Select[*tuple[Any, ...]]) -> list[Row]:
+    async def _rows(self, query: Select[*tuple[Any, ...]], *, first: str = "") -> list[Row]:
         try:
             async with self._engine.connect() as connection:
+                if first:
+                    await connection.execute(sql_text(first))
                 result = await connection.execute(query)
                 return [dict(row) for row in result.mappings()]
         except DBAPIError as error:
             raise cannot_open(self._address, error) from error
 
 
-def _digits(id: str, *, shortest: int) -> str:
+def digits_of(id: str, *, shortest: int, of: str = "an exchange") -> str:
+    """The hexadecimal digits of an id or a part of one. Raises Error."""
     digits = id.strip(" …").replace("-", "").lower()
     if not (shortest <= len(digits) <= 32 and re.fullmatch("[0-9a-f]+", digits)):
-        raise Error(f"{id!r} is not the id of an exchange: give {shortest} to 32 hexadecimal digits of it")
+        raise Error(f"{id!r} is not the id of {of}: give {shortest} to 32 hexadecimal digits of it")
     return digits
 
 

@@ -159,6 +159,11 @@ def _edges(where: Filter) -> Iterator[ColumnElement[bool]]:
         yield last.scalar_subquery() >= _ID
 
 
+def unpriced() -> ColumnElement[bool]:
+    """The exchange has tokens, and no price is known for them."""
+    return _EXCHANGE.input_tokens.is_not(None) & _EXCHANGE.cost_nano_usd.is_(None)
+
+
 def first_since(moment: datetime) -> ScalarSelect[Any]:
     """The least id of those that began then or later; hidden, or SQLite walks all ids until one fits."""
     other = aliased(ExchangeModel)

@@ -18,7 +18,7 @@ from lockgate.exchange import SessionRow
 from lockgate.storage.answers import USAGE_FIELDS, Session
 from lockgate.storage.models import ExchangeModel, SaidModel, SessionModel
 from lockgate.storage.places import PLACE
-from lockgate.storage.selecting import sessions_called
+from lockgate.storage.selecting import sessions_called, unpriced
 
 type Row = Mapping[str, Any]
 type Ask = Callable[[Select[*tuple[Any, ...]]], Awaitable[Sequence[Row]]]
@@ -97,6 +97,7 @@ async def _took(ask: Ask, ids: Sequence[str]) -> dict[str, dict[str, Any]]:
         func.sum(case((_EXCHANGE.purpose == "side", 1), else_=0)).label("side"),
         *(func.coalesce(func.sum(_EXCHANGE[name]), 0).label(name) for name in USAGE_FIELDS),
         func.coalesce(func.sum(_EXCHANGE.cost_nano_usd), 0).label("nano_usd"),
+        func.sum(case((unpriced(), 1), else_=0)).label("unpriced"),
         func.sum(_EXCHANGE.blocked).label("blocked"),
         func.max(_EXCHANGE.started_at).label("last_at"),
     )
@@ -105,7 +106,7 @@ async def _took(ask: Ask, ids: Sequence[str]) -> dict[str, dict[str, Any]]:
     for some in _some(ids):
         mine = or_(_EXCHANGE.kind == "model", _EXCHANGE.purpose != ""), by.in_(some)
         for row in await ask(select(by, *sums).where(*mine).group_by(by)):
-            numbers = {name: int(row[name]) for name in ("exchanges", "side", "nano_usd", "blocked")}
+            numbers = {name: int(row[name]) for name in ("exchanges", "side", "nano_usd", "unpriced", "blocked")}
             usage = Usage(**{name: int(row[name]) for name in USAGE_FIELDS})
             took[row["session_id"]] = {**numbers, "usage": usage, "last_at": row["last_at"], "attested": ()}
         states = select(by, _EXCHANGE.attested).where(*mine, _EXCHANGE.attested != "").distinct()

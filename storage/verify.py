@@ -47,6 +47,8 @@ class Wanted:
     """Noted before: each has to be there still."""
     signed: bool = False
     """A signature of one of `keys` has to stand behind every row."""
+    signing: bool = False
+    """Seals should be signed: it is told first where they are not."""
 
 
 def verify(url: str, wanted: Wanted = Wanted(), progress: Progress | None = None) -> Report:
@@ -100,7 +102,7 @@ class _Verification:
                 self._compare(table, entries.of(TAGS[table]))
         contents = Contents(self._connection, self._findings, self._progress)
         contents.check(self._wanted.since)
-        unsigned = self._unsigned(chains)
+        unchecked = tuple(self._unchecked(chains))
         return Report(
             findings=self._findings.first(),
             found=self._findings.count,
@@ -110,7 +112,7 @@ class _Verification:
             chains=len(chains.chains),
             seals=chains.seals,
             heads=tuple(map(str, chains.heads)),
-            unchecked=tuple(self._unchecked(unsigned)),
+            unchecked=unchecked,
         )
 
     def _counted(self, take: Callable[[int, int, bytes], None]) -> Callable[[int, int, bytes], None]:
@@ -192,11 +194,28 @@ class _Verification:
 
     # What remains open.
 
-    def _unsigned(self, chains: Chains) -> list[str]:
-        """What no signature stands behind, in sentences; they are findings, where one has to."""
-        told: list[str] = []
-        if self._older:
-            told.append(f"{self._older:,} rows are older than the first seal: nothing is known of them")
+    def _unchecked(self, chains: Chains) -> Iterator[str]:
+        """In sentences; what no signature stands behind is a finding, too, where one has to."""
+        unknown = (
+            [f"{self._older:,} rows are older than the first seal: nothing is known of them"] if self._older else []
+        )
+        unsigned = list(self._unsigned(chains))
+        for sentence in (*unknown, *unsigned) if self._wanted.signed else ():
+            self._findings.add(Finding(kind="chain", table="seal", id="", sentence=sentence), rank=0)
+        wanted = self._wanted
+        signs = (
+            wanted.signed or wanted.signing or wanted.keys or any(one.beginning.key for one in chains.chains.values())
+        )
+        yield from unknown
+        yield from unsigned if signs else ()
+        if wanted.since:
+            yield f"rows from before {wanted.since.isoformat(timespec='seconds')} were not compared"
+        if not wanted.heads:
+            yield "whether the end of a chain was cut off: --head looks for a head that was noted before"
+        yield NOT_SEALED
+        yield from () if signs else unsigned
+
+    def _unsigned(self, chains: Chains) -> Iterator[str]:
         vouched = chains.vouched(self._wanted.keys)
         bare = {number: chain.head.number - vouched[number] for number, chain in chains.chains.items()}
         bare = {number: count for number, count in bare.items() if count > 0}
@@ -205,18 +224,7 @@ class _Verification:
             seals = f"{sum(bare.values()):,} of {chains.seals:,} seals, in {_listed('chain', sorted(bare))},"
             other = f"; there are signatures of {_listed('key', keys)}" if keys else ""
             no = f"{seals} have no signature of a known key"
-            told.append(f"{no}: who can write to the database can make them anew{other}")
-        for sentence in told if self._wanted.signed else ():
-            self._findings.add(Finding(kind="chain", table="seal", id="", sentence=sentence), rank=0)
-        return told
-
-    def _unchecked(self, unsigned: Sequence[str]) -> Iterator[str]:
-        yield from unsigned
-        if self._wanted.since:
-            yield f"rows from before {self._wanted.since.isoformat(timespec='seconds')} were not compared"
-        if not self._wanted.heads:
-            yield "whether the end of a chain was cut off: --head looks for a head that was noted before"
-        yield NOT_SEALED
+            yield f"{no}: who can write to the database can make them anew{other}"
 
 
 def _first_id(since: datetime | None) -> bytes:

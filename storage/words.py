@@ -52,8 +52,8 @@ def pieces(text: str) -> Iterator[str]:
 
 
 def words(text: str) -> str:
-    """The words of a text, with single spaces between."""
-    return " ".join(word for word in _WORD.findall(text) if len(word) <= LONGEST_WORD)
+    """The words of a text in lower case, with single spaces between and around them: what PostgreSQL searches."""
+    return f" {' '.join(word for word in _WORD.findall(text) if len(word) <= LONGEST_WORD)} ".lower()
 
 
 def terms(search: str) -> tuple[Term, ...]:
@@ -78,10 +78,18 @@ def fts5_query(search: tuple[Term, ...]) -> str:
 
 
 def tsquery(search: tuple[Term, ...]) -> str:
-    """For PostgreSQL's to_tsquery."""
-    return " & ".join(
-        "(" + " <-> ".join(f"'{word}'" for word in term.words) + (":*" if term.prefix else "") + ")" for term in search
-    )
+    """For PostgreSQL's index: all words of all terms, wherever they stand."""
+    return " & ".join(map(_conjunction, search))
+
+
+def runs(search: tuple[Term, ...]) -> Iterator[str]:
+    """Each term as it stands in `words`."""
+    for term in search:
+        yield f" {' '.join(term.words)}{'' if term.prefix else ' '}".lower()
+
+
+def _conjunction(term: Term) -> str:
+    return " & ".join(f"'{word}'" for word in term.words).lower() + (":*" if term.prefix else "")
 
 
 def excerpt(text: str, search: tuple[Term, ...], context: int = CONTEXT_CHARACTERS) -> Excerpt:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import fields
 from pathlib import Path
 from typing import Any, Self, cast, get_args
@@ -79,8 +79,8 @@ class Writer:
                 # By id: an exchange that began and ended in one batch is one row, as it ended.
                 rows = {one.id: to_row(one) | bodies.get(one.id, {}) for one in records if type(one) is kind}
                 if rows:
-                    if kind is ExchangeRow:
-                        _keep_counts(connection, rows)
+                    if kind is ExchangeRow and self._meter.uncounted:
+                        _keep_counts(connection, rows, self._meter.uncounted)
                     connection.execute(statement, list(rows.values()))
                     written |= {id: (statement.table.name, row) for id, row in rows.items()}
             self._index.write(connection, records, self._threads.apart)
@@ -126,13 +126,10 @@ def _insert(address: Address, table: Table) -> Insert:
     return statement.on_conflict_do_update(index_elements=["id"], set_=changes)
 
 
-def _keep_counts(connection: Connection, rows: Mapping[str, Row]) -> None:
+def _keep_counts(connection: Connection, rows: Mapping[str, Row], uncounted: Collection[str]) -> None:
     """What a row took stays where the same one comes again, after what it was counted from is forgotten."""
-    uncounted = [id for id, row in rows.items() if row["counted_by"] == "none" and row["outcome"] != "open"]
-    if uncounted:
-        found = connection.execute(_COUNTS.where(_EXCHANGE.id.in_(uncounted))).mappings()
-        for row in found:
-            rows[row["id"]].update(row)
+    for row in connection.execute(_COUNTS.where(_EXCHANGE.id.in_(uncounted))).mappings():
+        rows[row["id"]].update(row)
 
 
 def _exchange_row(record: ExchangeRow) -> Row:

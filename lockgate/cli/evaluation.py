@@ -7,11 +7,13 @@ from collections.abc import Mapping, Sequence
 from time import perf_counter
 from typing import Any, cast
 
-from lockgate.cli import trial
+from lockgate.cli import flow_cases, texts, trial
 from lockgate.config import RuleConfig
 from lockgate.errors import Error
 from lockgate.events import Event, MessageEnd, Request, ToolCall
 from lockgate.exchange import Decision, Exchange, Ports
+from lockgate.policies.asking import NobodyDecides
+from lockgate.policies.composition import flattened
 from lockgate.policies.evaluate import Case, Outcome
 from lockgate.policies.pipeline import Pipeline, Refused
 from lockgate.policies.registry import PolicySet, load_rules
@@ -19,9 +21,11 @@ from lockgate.policies.run import FAILED
 
 
 def rules_for(configs: Sequence[RuleConfig] | None, use: str) -> PolicySet:
-    """The rules in force, all enforced, so that shadow rules count as well."""
+    """The rules in force. Those in shadow mode count as enforced where no rule is: then they are what is judged."""
     given = [RuleConfig(name=use, use=use)] if configs is None else configs
-    return load_rules([config.model_copy(update={"mode": "enforce", "sample": 1.0}) for config in given])
+    all_shadow = all(config.mode == "shadow" for config, _ in flattened(given))
+    update: dict[str, Any] = {"sample": 1.0} | ({"mode": "enforce"} if all_shadow else {})
+    return load_rules([config.model_copy(update=update) for config in given])
 
 
 async def evaluate(policy_set: PolicySet, cases: Sequence[Case]) -> list[Outcome]:
@@ -29,13 +33,25 @@ async def evaluate(policy_set: PolicySet, cases: Sequence[Case]) -> list[Outcome
 
     log = trial.NoLog()
     models = HttpModels(log)
+    ports = Ports(log=log, models=models, approvals=NobodyDecides())
+    said = any(
+        "secret" in case.document for case in cases
+    )  # secrets are not to pass either way, orders come from tools
     try:
-        return [await _outcome(policy_set, case, Ports(log=log, models=models)) for case in cases]
+        return [await _outcome(policy_set, case, ports, said=said) for case in cases]
     finally:
         await models.close()
 
 
-async def _outcome(policy_set: PolicySet, case: Case, ports: Ports) -> Outcome:
+async def _outcome(policy_set: PolicySet, case: Case, ports: Ports, *, said: bool) -> Outcome:
+    if "text" in case.document:
+        return await texts.outcome(policy_set, case, ports, said=said)
+    if "steps" in case.document:
+        ran = await flow_cases.run(policy_set, case.document, ports, harmful=case.harmful)
+        return Outcome(
+            case=case, stopped=ran.stopped, score=_score(ran.decisions), leaked_bytes=ran.leaked_bytes,
+            milliseconds=ran.milliseconds, reason=_reason(ran.decisions), failed=ran.failed,
+        )  # fmt: skip
     if "request" in case.document or "exchange" in case.document:
         return await _exchange(policy_set, case)
     call = call_of(case.document)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -48,8 +49,6 @@ def cost(
     config: ConfigFile = None,
 ) -> None:
     """Add up tokens and cost, at list prices or your own (`prices:` in the configuration)."""
-    from lockgate.usage.prices import dollars
-
     costs = ask(config, lambda log: log.costs(by, where=which.filter()))
     if json_:
         print(json.dumps([asdict(one) for one in costs], indent=2))
@@ -60,22 +59,32 @@ def cost(
     for name in (by, "exchanges", "input", "cache read", "cache write", "output", "cost", ""):
         table.add_column(name, no_wrap=True, justify="left" if name in (by, "") else "right")
     for one in costs:
-        table.add_row(*_cells(one, dollars(one.nano_usd)))
+        table.add_row(*_cells(one))
     screen = console()
     screen.print(table)
-    if len(costs) > 1:
-        print_line(screen, f"together {dollars(sum(one.nano_usd for one in costs))}")
+    for line in _together(costs):
+        print_line(screen, line)
 
 
-def _cells(one: Cost, sum_: str) -> tuple[str, ...]:
-    from lockgate.cli.shown import plain
+def _together(costs: Sequence[Cost]) -> Iterator[str]:
+    from lockgate.usage.prices import dollars
+
+    sum_, unpriced = sum(one.nano_usd for one in costs), sum(one.unpriced for one in costs)
+    if len(costs) > 1 and (sum_ or not unpriced):
+        yield f"together {dollars(sum_)}{' and what has no price' if unpriced else ''}"
+    if unpriced:
+        yield f"No price is known for {unpriced:,} of the exchanges: `prices` in the configuration takes your own."
+
+
+def _cells(one: Cost) -> tuple[str, ...]:
+    from lockgate.cli.shown import cost_of, plain
 
     usage = one.usage
     tokens = (usage.input_tokens, usage.cache_read_tokens, usage.cache_write_tokens, usage.output_tokens)
     remarks = [f"{one.unpriced:,} without a price"] if one.unpriced else []
     remarks += [f"{one.estimated:,} counted by Lockgate"] if one.estimated else []
     numbers = (f"{count:,}" for count in (one.exchanges, *tokens))
-    return (plain(one.key) or "-", *numbers, sum_, ", ".join(remarks))
+    return (plain(one.key) or "-", *numbers, cost_of(one), ", ".join(remarks))
 
 
 def _hit_json(hit: Hit) -> dict[str, object]:

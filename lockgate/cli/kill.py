@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 app = App(name="kill", help="Stop sessions, agents, models, hosts or everything, at once, on every proxy.")
 
 SHORT_ID = 8
+REASON_CHARACTERS = 1_000
 
 type By = Annotated[str | None, Parameter(help="Who does it; by default the user of this system.")]
 
@@ -50,10 +51,13 @@ def kill(
     named: dict[KillScope, str | None] = {
         "session": session, "agent": agent, "model": model, "host": host, "project": project, "token": token,
     }  # fmt: skip
-    given = {scope: value.strip() for scope, value in named.items() if value is not None}
+    given: dict[KillScope, str] = {scope: value.strip() for scope, value in named.items() if value is not None}
     if len(given) + all_ != 1 or not all(given.values()):
         raise Error("name one thing to stop: --session, --agent, --model, --host, --project, --token or --all")
-    scope, target = next(iter(given.items()), ("all", ""))
+    if len(reason) > REASON_CHARACTERS:
+        raise Error(f"a reason has at most {REASON_CHARACTERS:,} characters: clients are shown it")
+    scope: KillScope = next(iter(given)) if given else "all"
+    target = given.get(scope, "")
     settings, until = load_config(config), None if for_ is None else _end_of(for_)
     wanted = Kill(scope=scope, target=target, set_by=by or _user(), reason=reason.strip(), until=until)
     try:

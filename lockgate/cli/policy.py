@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
     from lockgate.config import RuleConfig
     from lockgate.policies.describe import Description
+    from lockgate.policies.pack import Pack
 
 app = App(name="policy", help="List and explain policies, check rules, and try them on a request.")
 
@@ -30,32 +31,40 @@ type Json = Annotated[bool, Parameter(name="--json", negative=(), help="Print JS
 
 @app.command(name="list")
 def list_(*, json_: Json = False) -> None:
-    """List the policies that a rule can use: built-in ones, and those of installed packages."""
+    """List the policies that a rule can use, built-in ones and those of installed packages, and the sets that ship."""
+    from lockgate.policies.pack import pack, pack_names
     from lockgate.policies.registry import discover
 
-    found = {name: _summary(name) for name in sorted(discover())}
+    policies = {name: _summary(name) for name in sorted(discover())}
+    packs = {name: pack(name).summary for name in pack_names()}
     if json_:
-        print(json.dumps(found, indent=2))
+        print(json.dumps(policies | packs, indent=2))
         return
-    width = max(map(len, found))
-    for name, summary in found.items():
-        print(f"{name:<{width}}  {summary}")
+    width = max(map(len, policies | packs))
+    for title, found in (("policies", policies), ("policy sets", packs)):
+        print(f"{title}:")
+        for name, summary in found.items():
+            print(f"  {name:<{width}}  {summary}")
 
 
 @app.command
 def show(name: str, /, *, json_: Json = False) -> None:
-    """Explain one policy: what it does, its options, and an example.
+    """Explain one policy: what it does, its options, and an example. Print a policy set that ships, to begin one from.
 
     Parameters
     ----------
     name
-        A policy's name, or ./FILE.py:CLASS.
+        A policy's name, ./FILE.py:CLASS, or a policy set's name.
     json_
         Print JSON.
     """
     from lockgate.policies.describe import describe
+    from lockgate.policies.pack import pack, pack_names
     from lockgate.policies.registry import load_policy
 
+    if name in pack_names():
+        _show_pack(pack(name), json_)
+        return
     found = describe(name, load_policy(name))
     if json_:
         print(json.dumps(asdict(found), indent=2, ensure_ascii=False))
@@ -64,13 +73,13 @@ def show(name: str, /, *, json_: Json = False) -> None:
 
 
 @app.command
-def check(file: Path, /) -> None:
+def check(file: str, /) -> None:
     """Check a configuration file and its rules; print a sentence for each thing that is wrong, and exit with 1 then.
 
     Parameters
     ----------
     file
-        The file, with the rules under `rules:`.
+        The file, with the rules under `rules:`, or the name of a policy set that ships.
     """
     try:
         rules = _rules_in(file)
@@ -89,7 +98,7 @@ def check(file: Path, /) -> None:
 
 @app.command(name="try")
 def try_(
-    file: Path,
+    file: str,
     /,
     *,
     on: Path,
@@ -102,7 +111,7 @@ def try_(
     Parameters
     ----------
     file
-        The file, with the rules under `rules:`.
+        The file, with the rules under `rules:`, or the name of a policy set that ships.
     on
         The body of a request, as JSON.
     reply
@@ -158,13 +167,37 @@ def explain(
         print("\n".join(explanation.lines(result)))
 
 
+@app.command
+def pin(
+    request: Path,
+    /,
+    *,
+    format: Literal["anthropic", "openai-chat", "openai-responses"] | None = None,
+) -> None:
+    """Print the definitions of a request's tools as pins, for the option `pins_file` of `tool_definitions`.
+
+    Parameters
+    ----------
+    request
+        The body of a request, as JSON.
+    format
+        Its wire format; otherwise it is seen from the request.
+    """
+    from lockgate.cli.trial import format_of as seen_format
+    from lockgate.policies.definition_pins import pins_text
+    from lockgate.wire.whole import format_of
+
+    body = _read(request)
+    print(pins_text(format_of(format or seen_format(body)).read_request(body)), end="")
+
+
 @app.command(name="eval")
 def eval_(
     dataset: Path,
     /,
     *,
-    policy: Path | None = None,
-    use: str = "dangerous_command",
+    policy: str = "",
+    use: str = "",
     all_: Annotated[bool, Parameter(name="--all", negative=())] = False,
     json_: Json = False,
 ) -> None:
@@ -173,12 +206,14 @@ def eval_(
     Parameters
     ----------
     dataset
-        JSON objects, a line each: `command`, `call` or `request` with `reply`, a `label` (harmful or harmless) and a
-        `group`.
+        JSON objects, a line each: `command`, `call`, `text`, `request` with `reply`, or `steps` of a flow (each a
+        `command` or `call`, and its `result`); a `label` (harmful or harmless) and a `group`; beside a text, the
+        `secret` in it, if it is about one.
     policy
-        A configuration file with the rules under `rules:`; they all count as enforced.
+        A policy set that ships, or a file with the rules under `rules:`; by default coding-agent. Rules in shadow mode
+        count where no rule is enforced.
     use
-        Without a file: the one policy that is tried, with its defaults.
+        Instead: the one policy that is tried, with its defaults.
     all_
         List every case that was judged wrongly.
     json_
@@ -188,8 +223,11 @@ def eval_(
 
     from lockgate.cli import evaluation
     from lockgate.policies.evaluate import figures, lines, read_cases
+    from lockgate.policies.pack import MEASURED
 
-    policy_set = evaluation.rules_for(None if policy is None else _rules_in(policy), use)
+    if policy and use:
+        raise ConfigError("--policy names a policy set and --use one policy; give one of them")
+    policy_set = evaluation.rules_for(None if use else _rules_in(policy or MEASURED), use)
     result = figures(asyncio.run(evaluation.evaluate(policy_set, read_cases(dataset))))
     if json_:
         print(json.dumps(result, indent=2, ensure_ascii=False))
@@ -224,15 +262,21 @@ def _print_description(found: Description) -> None:
         print(f"\nExample:\n- name: my-{found.name}\n  use: {found.name}\n  with:{with_}")
 
 
-def _rules_in(file: Path) -> Sequence[RuleConfig]:
-    """The rules that a configuration file sets in force. Raises ConfigError."""
-    from lockgate.config import Config, read_file, validate
-    from lockgate.policies.registry import default_rules
+def _rules_in(name: str) -> Sequence[RuleConfig]:
+    """The rules of a policy set that ships, or those that a configuration file sets in force. Raises ConfigError."""
+    from lockgate.policies.pack import named_rules, policy_file
 
-    if not file.is_file():
-        raise ConfigError(f"{file}: no such file")
-    rules = validate(Config, read_file(file), str(file)).rules
-    return default_rules() if rules is None else rules
+    is_file = policy_file(name) is not None or Path(name).is_file()
+    return named_rules(str(Path(name).expanduser().absolute()) if is_file else name)
+
+
+def _show_pack(shown: Pack, json_: bool) -> None:
+    if json_:
+        rules = [rule.model_dump(mode="json", by_alias=True, exclude_defaults=True) for rule in shown.rules]
+        document = {"name": shown.name, "summary": shown.summary, "rules": rules}
+        print(json.dumps(document, indent=2, ensure_ascii=False))
+    else:
+        print(shown.text, end="")
 
 
 def _errors(rules: Sequence[RuleConfig]) -> list[str]:

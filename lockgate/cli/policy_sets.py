@@ -38,11 +38,12 @@ def diff(before: str, after: str = "", /, *, config: ConfigFile = None) -> None:
         Another one; by default the rules that the configuration holds now.
     """
     from lockgate.policies import versions as kept
+    from lockgate.policies.pack import rules_of
 
     loaded, known = _opened(config)
     first = known.find(before)
     second = known.find(after) if after else "now"
-    text = known.text(second) if after else kept.rules_text(loaded.config.rules)
+    text = known.text(second) if after else kept.rules_text(rules_of(loaded.config))
     print(kept.diff(known.text(first), text, (first, second)) or "nothing differs")
 
 
@@ -78,9 +79,11 @@ def _opened(config: Any) -> tuple[Loaded, Versions]:
 
 def _keep_present(loaded: Loaded, known: Versions) -> None:
     """What is replaced may not have been in force yet, or may be wrong: then the file itself is all there was."""
+    from lockgate.policies.pack import own_rules
     from lockgate.policies.registry import load_rules
 
     try:
-        known.keep(load_rules(loaded.config.rules), loaded.config.rules)
+        rules = own_rules(loaded.config)
+        known.keep(load_rules(rules), rules)
     except ConfigError:
         return

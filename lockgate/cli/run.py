@@ -28,6 +28,7 @@ FORWARDED = (signal.SIGTERM, signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2)
 def run(
     *command: Annotated[str, Parameter(allow_leading_hyphen=True)],
     config: Path | None = None,
+    policy: str | None = None,
 ) -> int:
     """Run a command, such as an AI agent, with its model traffic under control.
 
@@ -37,12 +38,14 @@ def run(
         The command and its arguments, after `--`.
     config
         The configuration file; otherwise ./lockgate.yaml, else the user's own.
+    policy
+        The policy set, before the file's own rules: observe, coding-agent, strict, red-team, or ./FILE.yaml.
     """
     if not command:
         raise ConfigError("no command was given: lockgate run -- COMMAND [ARGUMENT ...]")
     if command[0].startswith("-"):
         raise ConfigError(f"unknown option {command[0]}; options of Lockgate's stand before `--`, the command after it")
-    loaded = load(config)
+    loaded = load(config, {"policy": policy})
     return asyncio.run(_run(command, loaded))
 
 

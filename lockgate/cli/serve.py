@@ -14,6 +14,7 @@ def serve(
     *,
     config: Path | None = None,
     listen: str | None = None,
+    policy: str | None = None,
     mode: Annotated[list[str] | None, Parameter(negative=())] = None,
     set_: Annotated[list[str] | None, Parameter(name="--set", negative=())] = None,
     web: Annotated[bool, Parameter(negative=())] = False,
@@ -26,6 +27,8 @@ def serve(
         The configuration file; otherwise ./lockgate.yaml, else the user's own.
     listen
         HOST:PORT to listen on.
+    policy
+        The policy set, before the file's own rules: observe, coding-agent, strict, red-team, or ./FILE.yaml.
     mode
         A mode of mitmproxy's: regular, reverse:URL, upstream:URL, socks5, local, wireguard, transparent.
     set_
@@ -36,7 +39,7 @@ def serve(
     from lockgate.addons.master import serve as run_master
     from lockgate.app import build
 
-    loaded = load(config, {"listen": listen})
+    loaded = load(config, {"listen": listen, "policy": policy})
     settings = loaded.config
     arguments = ["--listen-host", settings.listen_host, "--listen-port", str(settings.listen_port)]
     arguments += [part for each in mode or () for part in ("--mode", each)]

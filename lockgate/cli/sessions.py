@@ -95,16 +95,16 @@ async def _conversation(log: Queries, id: str) -> AsyncIterator[Told]:
 
 
 def _facts(one: Session) -> Iterator[tuple[str, str]]:
-    from lockgate.cli.shown import plain, time_of, tokens
-    from lockgate.usage.prices import dollars
+    from lockgate.cli.shown import cost_of, plain, time_of, tokens
 
     row = one.row
+    lacking = f", {one.unpriced:,} exchanges have no known price" if one.nano_usd and one.unpriced else ""
     came = f"{row.relation.replace('_', ' ')} {row.parent_id}" if row.relation else ""
     named = {
         "id": row.id, "title": row.title, "began": time_of(row.started_at), "agent": row.agent, "marker": row.marker,
         "came": came, "project": row.project, "history": ", ".join(one.attested), "tokens": tokens(one.usage),
         "exchanges": f"{one.exchanges:,}" + (f", {one.side:,} of them side calls" if one.side else ""),
-        "cost": dollars(one.nano_usd), "blocked": f"{one.blocked:,}" if one.blocked else "",
+        "cost": cost_of(one) + lacking, "blocked": f"{one.blocked:,}" if one.blocked else "",
     }  # fmt: skip
     return ((name, plain(value)) for name, value in named.items() if value)
 
@@ -113,8 +113,7 @@ def _table(found: Sequence[Session]) -> Table:
     from rich.table import Table
     from rich.text import Text
 
-    from lockgate.cli.shown import SHORT_ID, one_line, time_of, tokens
-    from lockgate.usage.prices import dollars
+    from lockgate.cli.shown import SHORT_ID, cost_of, one_line, time_of, tokens
 
     table = Table(box=None, pad_edge=False, header_style="bold")
     for name in COLUMNS:
@@ -125,7 +124,7 @@ def _table(found: Sequence[Session]) -> Table:
         came = f"{'  ' * one.depth}{RELATIONS.get(row.relation, '')}{': ' if row.relation else ''}"
         cells = (
             time_of(row.started_at), row.id[-SHORT_ID:], came + (row.title or "(no words)"), row.agent,
-            f"{one.exchanges - one.side:,}", tokens(one.usage), dollars(one.nano_usd), f"{one.blocked:,}",
+            f"{one.exchanges - one.side:,}", tokens(one.usage), cost_of(one), f"{one.blocked:,}",
             ", ".join(one.attested),
         )  # fmt: skip
         table.add_row(*(Text(one_line(cell)) for cell in cells))

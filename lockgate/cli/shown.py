@@ -19,7 +19,7 @@ from rich.text import Text
 
 from lockgate.events import Usage
 from lockgate.exchange import Comm, CommType, Decision, ExchangeRow
-from lockgate.storage.answers import ExchangeDetail, Marks
+from lockgate.storage.answers import Cost, ExchangeDetail, Marks, Session
 from lockgate.usage.prices import dollars
 
 SHORT_ID = 8
@@ -205,6 +205,13 @@ def _cost(row: ExchangeRow) -> str:
     if row.cost_nano_usd is not None:
         return dollars(row.cost_nano_usd)
     return f"unknown: no price is known for {row.model} at {row.host}" if row.usage else ""
+
+
+def cost_of(one: Cost | Session) -> str:
+    """A sum; nothing where no price is known, as in a list."""
+    if not one.nano_usd and (one.unpriced or one.usage == Usage()):
+        return ""
+    return ("at least " if one.unpriced else "") + dollars(one.nano_usd)
 
 
 def _tokens(row: ExchangeRow) -> str:

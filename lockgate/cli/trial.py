@@ -9,6 +9,7 @@ from typing import Any
 from lockgate.errors import WireError
 from lockgate.events import Request, Turn
 from lockgate.exchange import Decision, Exchange, Ports, Record
+from lockgate.policies.asking import NobodyDecides
 from lockgate.policies.pipeline import Pipeline, Refused
 from lockgate.policies.registry import PolicySet
 from lockgate.wire.codec import Format
@@ -41,7 +42,7 @@ async def run(policy_set: PolicySet, body: bytes, reply: bytes | None, name: str
     log = NoLog()
     models = HttpModels(log)
     request = format.read_request(body)
-    ports = Ports(log=log, models=models)
+    ports = Ports(log=log, models=models, approvals=NobodyDecides())
     x = Exchange(provider=provider, format=name, host=host, endpoint=endpoint, request=request, ports=ports)
     pipeline = Pipeline(policy_set, x)
     try:

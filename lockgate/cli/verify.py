@@ -44,6 +44,7 @@ def verify(
         keys=_keys(settings, public_key),
         heads=[Head.parse(one) for one in head or ()],
         signed=signed,
+        signing=settings.seal.sign,
     )
     report = storage.verify(settings.database, wanted, _progress if sys.stderr.isatty() else None)
     if sys.stderr.isatty():

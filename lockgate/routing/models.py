@@ -159,7 +159,7 @@ class HttpModels:
         if authority not in self._clients:
             limits = httpx2.Limits(max_connections=CONNECTIONS, max_keepalive_connections=CONNECTIONS)
             self._clients[authority] = httpx2.AsyncClient(
-                verify=_trust(authority), trust_env=False, limits=limits, timeout=None, follow_redirects=False
+                verify=trust(authority), trust_env=False, limits=limits, timeout=None, follow_redirects=False
             )
         return self._clients[authority]
 
@@ -192,7 +192,7 @@ async def _post(
         return _Answer(response.status_code, bytes(body), response.headers.get("retry-after", ""))
 
 
-def _trust(authority: Path | None) -> ssl.SSLContext:
+def trust(authority: Path | None) -> ssl.SSLContext:
     """The system's authorities, with those of SSL_CERT_FILE, and certifi's where a system has none; or this one."""
     if authority is not None:
         return ssl.create_default_context(cafile=str(authority))

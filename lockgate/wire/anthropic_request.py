@@ -69,7 +69,7 @@ def _block(path: Path, block: Mapping[str, Any], role: Role) -> Iterator[Spot]:
             yield from _string((*path, "title"), block.get("title"), role)
             yield from _content((*path, "content"), block.get("content"), role)
         case str(kind) if kind.endswith("_result"):  # of a client's tool, and of the provider's own
-            yield from _result(path, block)
+            yield from result_texts(path, block)
         case _:
             return
 
@@ -86,7 +86,8 @@ def _document(path: Path, block: Mapping[str, Any], role: Role) -> Iterator[Spot
             return
 
 
-def _result(path: Path, block: Mapping[str, Any]) -> Iterator[Spot]:
+def result_texts(path: Path, block: Mapping[str, Any]) -> Iterator[Spot]:
+    """What a tool answered."""
     for key in ("stdout", "stderr"):
         yield from _string((*path, key), block.get(key), "tool")
     yield from _content((*path, "content"), block.get("content"), "tool")

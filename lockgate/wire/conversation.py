@@ -115,7 +115,7 @@ class Conversation:
     digest: bytes
     """The SHA-256 of the body."""
     id: str = ""
-    """The provider's name of a reply."""
+    """The provider's name of a reply, where a later request may go on from it by that name alone (Responses)."""
     follows: str = ""
     """The name of the reply that a request goes on from, without repeating what was said until then (Responses)."""
 
@@ -190,7 +190,7 @@ def _split(
         form=dumps(taker.form()),
         blobs=taker.blobs,
         digest=b"",
-        id=_name_in(document, "id"),
+        id=_name_in(document, "id") if format == "openai-responses" else "",
         follows=_name_in(document, "previous_response_id"),
     )
     return Apart(conversation=conversation, taken=taker.taken, start=start)

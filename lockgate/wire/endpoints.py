@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 from urllib.parse import unquote
 
 from lockgate.wire import anthropic, openai_chat, openai_responses
@@ -35,10 +36,13 @@ FAMILIES = {"anthropic": anthropic.FORMAT, "openai": openai_chat.FORMAT, "google
 """Whose words a refusal takes at an endpoint that is not known."""
 
 
+KNOWN_PATHS = 64
+"""Clients use a few, and one exchange asks several times."""
 DECODINGS = 3
 """A path may be encoded more than once, and a server decode it as often."""
 
 
+@lru_cache(KNOWN_PATHS)
 def endpoint_for(method: str, path: str) -> Endpoint | None:
     """The endpoint that carries a conversation; None for all else."""
     if method != "POST":

@@ -59,14 +59,15 @@ def find_texts(document: Mapping[str, Any]) -> Iterator[Spot]:
     for at, message in objects(document.get("messages")):
         role = _ROLES.get(str(message.get("role")), "user")
         for name in ("content", "refusal"):
-            yield from _texts(message.get(name), ("messages", at, name), role)
+            yield from texts_in(message.get(name), ("messages", at, name), role)
     for _, prediction in objects([document.get("prediction")]):
-        yield from _texts(prediction.get("content"), ("prediction", "content"), "user")
+        yield from texts_in(prediction.get("content"), ("prediction", "content"), "user")
     for path, definition in _definitions(document):
-        yield from _texts(definition.get("description"), (*path, "description"), "definition")
+        yield from texts_in(definition.get("description"), (*path, "description"), "definition")
 
 
-def _texts(value: Any, path: Path, role: Role) -> Iterator[Spot]:
+def texts_in(value: Any, path: Path, role: Role) -> Iterator[Spot]:
+    """The texts of a content: a string, or parts."""
     if isinstance(value, str):
         yield Spot(path, role, value)
     for at, part in objects(value):

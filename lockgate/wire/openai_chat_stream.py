@@ -135,6 +135,7 @@ class StreamedReply:
         held, added = self._held, self._added
         self._forget()
         notices = b"".join(self._notices(held, added)) if added else b""
+        self.changed = self.changed or bool(notices)
         return notices + b"".join(map(self._told, held))
 
     def _forget(self) -> None:

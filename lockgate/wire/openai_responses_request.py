@@ -72,10 +72,10 @@ def _item(path: Path, item: Document) -> Iterator[Spot]:
         return
     role = _ROLES.get(str(item.get("role")), "user")
     yield from _content((*path, "content"), role, item.get("content"))
-    yield from _output(path, item)
+    yield from result_texts(path, item)
 
 
-def _output(path: Path, item: Document) -> Iterator[Spot]:
+def result_texts(path: Path, item: Document) -> Iterator[Spot]:
     """What a tool answered: a text, parts, or what a shell printed."""
     key = "result" if item.get("type") == "program_output" else "output"
     yield from _content((*path, key), "tool", item.get(key))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 
+from lockgate.policies.danger.practice import practice
 from lockgate.policies.danger.rules import Setting, line, rows, rule
 from lockgate.policies.shell.model import Command
 
@@ -26,8 +27,19 @@ def _cloud(programs: str, *table: tuple[str, float, str, str]) -> None:
     for name, score, pattern, why in table:
         compiled = re.compile(pattern)
 
-        def judge(c: Command, s: Setting, compiled: re.Pattern[str] = compiled, score: float = score) -> float:
-            return score if compiled.search(line(c)[:4_000]) and not _practice(c) else 0.0
+        def judge(
+            c: Command, s: Setting, compiled: re.Pattern[str] = compiled, score: float = score, name: str = name
+        ) -> float:
+            text = line(c)[:4_000]
+            if c.name == "supabase" and not re.search(r"--linked|--db-url|--project-ref", text):
+                return 0.0
+            if not compiled.search(text) or _practice(c):
+                return 0.0
+            return (
+                min(score, 0.45)
+                if name in ("deletes-in-the-cloud", "destroys-infrastructure") and practice(text)
+                else score
+            )
 
         rule("cloud", name, why, programs)(judge)
 
@@ -36,8 +48,10 @@ _cloud(
     "aws",
     ("deletes-in-the-cloud", 0.75, r"^[\w-]+\s+(?:delete|terminate|deregister|remove|purge|disassociate|detach|revoke|release|stop-logging|schedule-key-deletion|cancel|reset|disable|batch-delete|leave)(?:-[\w-]+)?\b(?!-message)(?!.*\bqueue-messages)", _GONE),
     ("deletes-in-the-cloud", 0.85, r"^s3\s+(?:rb\b|rm\b.*--recursive)", _GONE),
-    ("deletes-in-the-cloud", 0.55, r"^s3\s+(?:rm\b|sync\b.*--delete|mv\b.*--recursive)", _GONE),
+    ("deletes-in-the-cloud", 0.45, r"^s3\s+rm\b", _GONE),
+    ("deletes-in-the-cloud", 0.55, r"^s3\s+(?:sync\b.*--delete|mv\b.*--recursive)", _GONE),
     ("deletes-in-the-cloud", 0.55, r"^ec2\s+stop-instances|^rds\s+stop-db|^autoscaling\s+(?:update|set)\S*\b.*(?:-size|capacity)[ =]0|^ecs\s+update-service\b.*--desired-count[ =]0", "This stops what runs in the cloud."),
+    ("deletes-in-the-cloud", 0.55, r"^route53\s+change-resource-record-sets\b.*DELETE", _GONE),
     ("stops-watching", 0.9, r"^cloudtrail\s+(?:stop-logging|delete-trail)|^guardduty\s+delete|^config\w*\s+(?:stop|delete)|^securityhub\s+disable", "This stops what watches over the cloud."),
     ("grants-cloud-rights", 0.8, r"^iam\s+(?:attach|put)-(?:user|role|group)-policy\b.*(?:Administrator|FullAccess|\*)|^iam\s+(?:create-access-key|create-login-profile|update-assume-role-policy|add-user-to-group|create-user|update-login-profile)", _OPEN),
     ("grants-cloud-rights", 0.8, r"0\.0\.0\.0/0|::/0", _OPEN),
@@ -47,9 +61,9 @@ _cloud(
 )  # fmt: skip
 _cloud(
     "gcloud gsutil bq firebase",
-    ("deletes-in-the-cloud", 0.8, r"(?:^|\s)(?:delete|destroy|remove-iam|purge)(?:\s|$)|^(?:-m\s+)?(?:rm|rb)\b|^rm\b|^storage\s+(?:rm|buckets\s+delete)|firestore:delete|hosting:disable|database:remove|functions:delete|^projects\s+delete|^(?:-m\s+)?rsync\b.*\s-d\b", _GONE),
+    ("deletes-in-the-cloud", 0.8, r"(?:^|\s)(?:delete|destroy|remove-iam|purge)(?:\s|$)|^(?:-m\s+)?(?:rm\s.*-[a-zA-Z]*[rR]|rb\b|rm\s.*\*)|^storage\s+(?:rm\s.*(?:-[a-zA-Z]*[rR]|\*)|buckets\s+delete)|firestore:delete|hosting:disable|database:remove|functions:delete|^projects\s+delete|^(?:-m\s+)?rsync\b.*\s-d\b", _GONE),
     ("deletes-in-the-cloud", 0.5, r"^compute\s+instances\s+(?:stop|reset)|^container\s+clusters\s+resize\b.*(?:=|\s)0\b", "This stops what runs in the cloud."),
-    ("grants-cloud-rights", 0.8, r"add-iam-policy-binding\b.*(?:allUsers|allAuthenticatedUsers|roles/(?:owner|editor|admin|iam))|^iam\s+ch\s+all(?:Users|AuthenticatedUsers)|^acl\s+ch\b.*(?:AllUsers|all)|--allow-unauthenticated|0\.0\.0\.0/0|^iam\s+service-accounts\s+keys\s+create|^(?:def)?acl\s+(?:set|ch)\b.*public", _OPEN),
+    ("grants-cloud-rights", 0.8, r"add-iam-policy-binding\b.*(?:allUsers|allAuthenticatedUsers|roles/(?:owner|editor|admin|iam))|^(?:projects|organizations|folders)\s+set-iam-policy|^iam\s+ch\s+all(?:Users|AuthenticatedUsers)|^acl\s+ch\b.*(?:AllUsers|all)|--allow-unauthenticated|0\.0\.0\.0/0|^iam\s+service-accounts\s+keys\s+create|^(?:def)?acl\s+(?:set|ch)\b.*public", _OPEN),
     ("reads-cloud-secrets", 0.6, r"^secrets\s+versions\s+access|^auth\s+(?:print-access-token|application-default\s+print-access-token)\s*$", "This shows stored secrets."),
 )  # fmt: skip
 _cloud(
@@ -73,22 +87,28 @@ _cloud(
 _cloud(
     "vault consul etcdctl chamber doppler op infisical",
     ("deletes-in-the-cloud", 0.75, r"^(?:kv\s+(?:delete|destroy|metadata\s+delete)|secrets\s+disable|auth\s+disable|delete|operator\s+(?:seal|raft\s+remove)|kv\s+delete\s+-recurse|del\b|policy\s+delete|item\s+delete|vault\s+delete)\b", _GONE),
-    ("reads-cloud-secrets", 0.5, r"^kv\s+get\b.*-format|^secrets\s+download|^export\b|^item\s+get\b.*--reveal|^print\b|^operator\s+unseal", "This shows stored secrets."),
+    ("reads-cloud-secrets", 0.5, r"^kv\s+get\b.*-format|^secrets\s*(?:$|--raw|--json|get\b)|^secrets\s+download|^export\b|^item\s+get\b.*--reveal|^print\b|^operator\s+unseal", "This shows stored secrets."),
 )  # fmt: skip
 _cloud(
     "rclone mc s3cmd azcopy b2 restic borg duplicity s5cmd",
     ("deletes-in-the-cloud", 0.75, r"^(?:purge|delete|deletefile|rmdirs|cleanup|del|rb|rm|remove|forget|prune|delete-bucket|delete-file-version|repo\s+delete)\b(?!.*--older-than)", _GONE),
 )  # fmt: skip
+
+
+@rule("cloud", "deletes-in-the-cloud", "This removes what runs in a cluster.", "helm argocd flux istioctl velero")
+def _(c: Command, s: Setting) -> float:
+    if not re.search(
+        r"^(?:uninstall|delete|del|un)\b|^app\s+delete|^backup\s+delete|\suninstall\b", line(c)
+    ) or _practice(c):
+        return 0.0
+    return 0.4 if practice(" ".join(c.args), own=True) else 0.7
+
+
 rows(
     "cloud",
-    "helm argocd flux istioctl velero",
-    (
-        "deletes-in-the-cloud",
-        0.7,
-        r"^(?:uninstall|delete|del|un)\b|^app\s+delete|^backup\s+delete|\suninstall\b",
-        "This removes what runs in a cluster.",
-    ),
-)
+    "ceph rados rbd gluster",
+    ("deletes-in-the-cloud", 0.75, r"--yes-i-really\S*mean-it|^(?:rm|trash\s+purge|snap\s+purge|volume\s+delete)\b", "This deletes what a storage cluster keeps."),
+)  # fmt: skip
 
 
 @rule("cloud", "asks-for-machine-identity", "This asks the cloud for this machine's own credentials.")

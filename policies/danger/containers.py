@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import re
 
-from lockgate.policies.danger.rules import Setting, has, line, rows, rule
+from lockgate.policies.danger.hosts import host_of
+from lockgate.policies.danger.practice import practice
+from lockgate.policies.danger.rules import Setting, chosen, has, line, rows, rule
 from lockgate.policies.shell.model import Command
 
 _DOCKER = "docker podman nerdctl docker-compose"
@@ -12,12 +14,22 @@ rows(
     "containers",
     _DOCKER,
     ("removes-containers", 0.65, r"^system\s+(?:prune\b.*(?:-[a-z]*a|--all|--volumes)|reset)", "This removes every image, container and volume that does not run."),
-    ("removes-containers", 0.6, r"^volume\s+(?:rm|remove|prune)\b", "This deletes volumes and the data in them."),
-    ("removes-containers", 0.6, r"^(?:compose\s+(?:\S+\s+)*|(?:-\S+\s+\S+\s+)*)down\b.*(?:\s-v\b|--volumes|--rmi\s+all)", "This deletes volumes and the data in them."),
+    ("removes-containers", 0.6, r"^volume\s+prune\b", "This deletes volumes and the data in them."),
     ("removes-containers", 0.4, r"^(?:compose\s+(?:\S+\s+)*)?rm\b.*\s-[a-z]*v[a-z]*(?:\s|$)", "This deletes containers with their data."),
     ("removes-containers", 0.6, r"^swarm\s+leave\b.*--force|^(?:stack|service|secret|config|node)\s+rm\b", "This takes services away."),
     ("removes-containers", 0.75, r"^(?:machine|pod)\s+rm\b.*(?:-f|--force|-a|--all)", "This deletes machines with their data."),
 )  # fmt: skip
+
+
+@rule("containers", "removes-containers", "This deletes volumes and the data in them.", _DOCKER)
+def _(c: Command, s: Setting) -> float:
+    text = line(c)
+    if re.match(r"volume\s+(?:rm|remove)\b", text):
+        return 0.35 if practice(text, own=True) else 0.6
+    if not re.search(r"(?:^|\s)down\b.*(?:\s-\w*v|--volumes|--rmi[ =]all)", text):
+        return 0.0
+    named = re.findall(r"(?:-f|--file|-p|--project-name|--env-file|--profile)[ =](\S+)", text)
+    return 0.35 if any(practice(name, own=True) for name in named) else 0.6
 
 
 @rule("containers", "removes-containers", "This removes every container or image.", "docker podman nerdctl crictl")
@@ -30,8 +42,30 @@ def _(c: Command, s: Setting) -> float:
         for f in c.feeds
         if f.name == c.name and re.match(r"(?:ps|images|container\s+ls|image\s+ls|volume\s+ls|ls)\b", line(f))
     ]
-    everything = any(not re.search(r"--filter|-f\s", line(f)) for f in listed) or has(c, "-a", "--all")
+    everything = any(not re.search(r"--filter|-f\s", line(f)) for f in listed) and not chosen(c)
+    everything = everything or has(c, "-a", "--all")
     return (0.45 if re.match(r"(?:container\s+)?stop", text) else 0.65) if everything else 0.0
+
+
+_DOCKER_TOOLS = r"trivy|portainer|traefik|watchtower|localstack|buildpacksio|testcontainers|lazydocker|dive|dockle|grype|syft|gitlab/gitlab-runner"
+"""RE: images that are known to ask for Docker's socket."""
+
+
+_MOUNTS = re.compile(r"(?:-v|--volume)[ =]([^\s:]+):|(?:source|src)=([^\s,]+)")
+_WHOLE = ("/", "/etc", "/root", "/boot", "/proc", "/sys", "/dev", "/var", "/usr", "/home", "/bin")
+_VENDORS = r"amazon/aws-cli|google/cloud-sdk|hashicorp/|mcr\.microsoft\.com/azure-cli|bitnami/kubectl"
+
+
+def _mounted(mount: str, text: str) -> float:
+    """How bad it is that a container sees this folder of its host."""
+    plain = mount.rstrip("/") or "/"
+    if plain in _WHOLE:
+        return 0.85
+    if plain.endswith("docker.sock"):
+        return 0.45 if re.search(_DOCKER_TOOLS, text) else 0.6
+    if re.search(r"^(?:~|\$HOME)$|\.(?:ssh|aws|kube|gnupg)\b", plain):
+        return 0.4 if re.search(r":ro\b", text) and re.search(_VENDORS, text) else 0.6
+    return 0.0
 
 
 @rule(
@@ -41,27 +75,11 @@ def _(c: Command, s: Setting) -> float:
     text = line(c)
     if not re.match(r"(?:container\s+)?(?:run|create|exec)\b|compose\s+run", text):
         return 0.0
-    mounts = re.findall(r"(?:-v|--volume)[ =]([^\s:]+):|(?:source|src)=([^\s,]+)", text)
-    worst = 0.0
-    for mount in (a or b for a, b in mounts):
-        plain = mount.rstrip("/") or "/"
-        if plain == "/" or plain in (
-            "/etc",
-            "/root",
-            "/boot",
-            "/proc",
-            "/sys",
-            "/dev",
-            "/var",
-            "/usr",
-            "/home",
-            "/bin",
-        ):
-            worst = max(worst, 0.85)
-        elif plain.endswith("docker.sock") or re.search(r"^(?:~|\$HOME)$|\.(?:ssh|aws|kube|gnupg)\b", plain):
-            worst = max(worst, 0.6)
+    worst = max((_mounted(a or b, text) for a, b in _MOUNTS.findall(text)), default=0.0)
     if re.search(r"--privileged(?:\s|=true|$)", text):
-        worst = max(worst, 0.7)
+        worst = max(
+            worst, 0.45 if re.search(r"binfmt|(?:^|[\s/])(?:docker:\S*dind|kind|k3s|buildkit|dind)\b", text) else 0.7
+        )
     if re.search(r"--cap-add[ =](?:ALL|SYS_ADMIN|SYS_PTRACE|SYS_MODULE|DAC_READ_SEARCH)", text, re.IGNORECASE):
         worst = max(worst, 0.65)
     if re.search(
@@ -74,10 +92,34 @@ def _(c: Command, s: Setting) -> float:
 
 @rule("containers", "escapes-to-host", "This leaves the container for the machine that it runs on.", "nsenter unshare")
 def _(c: Command, s: Setting) -> float:
-    return 0.8 if c.name == "nsenter" and re.search(r"(?:-t|--target)[ =]?1\b|--all|-a\b", line(c)) else 0.0
+    return 0.8 if c.name == "nsenter" and re.search(r"(?:-t|--target)[ =]?1\b", line(c)) else 0.0
 
 
+_KNOWN_MANIFESTS = re.compile(
+    r"(?:^|\.)(?:github\.com|githubusercontent\.com|k8s\.io|kubernetes\.io|googleapis\.com|istio\.io|gitlab\.com)$"
+)
 _KINDS = r"(?:deploy(?:ment)?s?|statefulsets?|sts|daemonsets?|ds|services?|svc|secrets?|ingress\w*|configmaps?|cm|cronjobs?|hpa|rs|replicasets?|serviceaccounts?|sa)"
+
+
+_SHARED = re.compile(r"\b(?:nodes?|pv|crds?|clusterrole\w*|--all-namespaces|-A)\b")
+_HEAVY = re.compile(
+    r"\b(?:namespaces?|ns|nodes?|no|pv|pvc|persistentvolume\w*|crds?|customresourcedefinitions?|clusterrole\w*|"
+    r"storageclass\w*|mutatingwebhook\w*|project)\b"
+)
+
+
+def _deleted(c: Command, text: str, *, own: bool) -> float:
+    """How bad it is to delete something in a cluster; `own` where it is for practice, or one's own."""
+    if own and not re.search(r"\b(?:namespaces?|ns|project)\s+(?:dev|development)(?:\s|$)", text):
+        return 0.4
+    if re.search(r"\bprod", text):
+        return 0.85 if re.search(r"\b(?:namespaces?|ns|pvc?|--all)\b", text) else 0.6
+    if re.search(r"(?:^|[\s,])(?:--all|-A|--all-namespaces)(?:\s|=|$)|\sall\b", text) or _HEAVY.search(text):
+        return 0.85
+    listed = [feed for feed in c.feeds if re.match(r"get\b", line(feed))]
+    if any(not re.search(r"\s-l\b|--selector", line(feed)) for feed in listed) and not chosen(c):
+        return 0.65
+    return 0.6 if re.search(rf"\s{_KINDS}[\s/]", text) else 0.45 if re.search(r"\s-[fk]\s", text) else 0.35
 
 
 @rule(
@@ -92,23 +134,17 @@ def _(c: Command, s: Setting) -> float:
         return 0.0
     if c.name in ("k3s", "microk8s"):
         text = re.sub(r"^kubectl\s+", "", text)
+    own = practice(text, own=True) and not _SHARED.search(text)
     if re.match(r"delete\b", text):
-        if re.search(r"\bprod", text):
-            return 0.85 if re.search(r"\b(?:namespaces?|ns|pvc?|--all)\b", text) else 0.6
-        if re.search(r"(?:^|[\s,])(?:--all|-A|--all-namespaces)(?:\s|=|$)|\sall\b", text):
-            return 0.85
-        if re.search(
-            r"\b(?:namespaces?|ns|nodes?|no|pv|pvc|persistentvolume\w*|crds?|customresourcedefinitions?|clusterrole\w*|storageclass\w*|mutatingwebhook\w*|project)\b",
-            text,
-        ):
-            return 0.85
-        return 0.6 if re.search(rf"\s{_KINDS}[\s/]", text) else 0.45 if re.search(r"\s-[fk]\s", text) else 0.35
+        return _deleted(c, text, own=own)
     if re.match(r"(?:drain|replace\b.*--force|config\s+delete|adm\s+drain)", text):
         return 0.6
     if re.match(r"scale\b", text) and re.search(r"--replicas[ =]0\b", text):
+        return 0.4 if own else 0.6
+    if re.match(r"taint\s+nodes?\s+--all|(?:cordon|drain)\b", text) and (c.feeds or "--all" in text):
         return 0.6
-    if re.match(r"(?:apply|create)\b", text) and re.search(r"-f\s+https?://", text):
-        return 0.45
+    if re.match(r"(?:apply|create)\b", text) and (url := re.search(r"-f\s+(https?://\S+)", text)):
+        return 0.45 if _KNOWN_MANIFESTS.search(host_of(url[1])) else 0.6
     if re.search(r"clusterrolebinding\b.*cluster-admin|cluster-admin\b.*--serviceaccount", text) and re.match(
         r"create\b", text
     ):
@@ -119,8 +155,9 @@ def _(c: Command, s: Setting) -> float:
 @rule("containers", "reads-cluster-secrets", "This shows secrets of a cluster.", "kubectl oc")
 def _(c: Command, s: Setting) -> float:
     text = line(c)
-    if re.match(r"(?:get|describe)\s+secrets?\b", text) and re.search(
-        r"-o\s*=?\s*(?:ya?ml|json|jsonpath|go-template)|-A\b.*-o", text
+    listed = any(re.search(r"get\s+secrets?\b", line(feed)) for feed in c.feeds)
+    if (listed or re.match(r"(?:get|describe)\s+secrets?\b", text)) and re.search(
+        r"-o\s*=?\s*(?:ya?ml|json(?!path)|jsonpath\S*\.data|jsonpath=?\s*$|go-template)|-A\b.*-o", text
     ):
         return 0.6
     return 0.6 if re.match(r"config\s+view\b", text) and has(c, "--raw") else 0.0
@@ -140,13 +177,17 @@ def _(c: Command, s: Setting) -> float:
     )
 
 
-rows(
-    "containers",
-    "virsh lxc vagrant multipass incus vboxmanage prlctl ctr crictl",
-    (
-        "removes-machines",
-        0.65,
-        r"^(?:destroy|undefine|delete|unregistervm|purge)\b|^(?:images|containers)\s+rm\b|^rmi\s+--(?:all|prune)|^vol-delete|^controlvm\s+\S+\s+poweroff",
-        "This deletes a virtual machine.",
-    ),
+_MACHINES = re.compile(
+    r"^(?:destroy|undefine|delete|unregistervm|purge)\b|^(?:images|containers)\s+rm\b|^rmi\s+--(?:all|prune)|^vol-delete|^controlvm\s+\S+\s+poweroff"
 )
+
+
+@rule(
+    "containers",
+    "removes-machines",
+    "This deletes a virtual machine.",
+    "virsh lxc multipass incus vboxmanage prlctl ctr crictl",
+)
+def _(c: Command, s: Setting) -> float:
+    text = line(c)
+    return 0.0 if not _MACHINES.search(text) else 0.4 if practice(text) else 0.65

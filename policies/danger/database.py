@@ -5,7 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from lockgate.policies.danger.hosts import host_of, local
+from lockgate.policies.danger.hosts import CURL_VALUED, here, host_of, local
+from lockgate.policies.danger.practice import practice
 from lockgate.policies.danger.rules import Setting, has, line, operands, rows, rule, value
 from lockgate.policies.shell.model import Command, shown
 
@@ -30,7 +31,7 @@ _STATEMENTS = (
     (re.compile(r"(?i)\bcopy\b.{0,200}\b(?:from|to)\s+program\b|\bxp_cmdshell\b|\binto\s+(?:outfile|dumpfile)\b|\bload_extension\b|\blo_export\b"), 0.85),
     (re.compile(r"(?i)\balter\s+(?:user|role)\s+\S+.{0,80}\b(?:password|identified)\b|\bset\s+password\b"), 0.6),
     (re.compile(r"(?i)\bpg_(?:shadow|authid)\b|\bmysql\.user\b"), 0.6),
-    (re.compile(r"(?i)^\s*\.shell\b|^\s*\\!", re.MULTILINE), 0.5),
+    (re.compile(r"(?i)^[ \t]*\.shell\b|^[ \t]*\\!", re.MULTILINE), 0.5),
     (re.compile(r"(?i)\bflush\s+privileges\b|\bshutdown\b|\breset\s+(?:master|slave)\b|\bpurge\s+binary\s+logs"), 0.6),
 )  # fmt: skip
 
@@ -60,42 +61,48 @@ def _without_data(sql: str) -> str:
 def _practice(c: Command) -> bool:
     """Whether the database is one for tests."""
     text = " ".join((*c.args, *c.assignments.values()))
-    return bool(
-        re.search(
-            r"(?i):memory:|(?:^|[\W_])(?:test|tmp|temp|scratch|demo|sandbox|dev)(?:ing)?(?:_?db)?(?:$|[\W_\d])|/tmp/",
-            text,
-        )
-    )
+    return practice(text, own=True) or "/tmp/" in text
 
 
 @rule("database", "destroys-data", "This deletes or changes data for good.", _CLIENTS)
 def _(c: Command, s: Setting) -> float:
     worst = 0.0
     for text in _sql_of(c):
-        plain = _without_data(shown(text[:50_000]))
+        plain = _without_data(shown(text[:500_000]))
         worst = max([worst, *(score for pattern, score in _STATEMENTS if pattern.search(plain))])
     temporary = c.name in ("sqlite3", "sqlite", "duckdb", "psql", "mysql") and _practice(c)
     return min(worst, 0.4) if temporary else worst
 
 
-rows(
-    "database",
-    "dropdb",
-    ("destroys-data", 0.85, r".", "This deletes a database."),
-)
+@rule("database", "destroys-data", "This deletes a database.", "dropdb")
+def _(c: Command, s: Setting) -> float:
+    return (0.4 if _practice(c) else 0.85) if operands(c) else 0.0
+
+
 rows("database", "dropuser", ("destroys-data", 0.65, r".", "This deletes a database's user."))
+
+
+@rule("database", "destroys-data", "This deletes what is there before it writes.", "pg_restore mongorestore")
+def _(c: Command, s: Setting) -> float:
+    drops = has(c, "--clean", "--drop") or (c.name == "pg_restore" and has(c, "-c") and has(c, "-d"))
+    return (0.4 if _practice(c) else 0.65) if drops else 0.0
+
+
 rows(
     "database",
     "mysqladmin pg_restore mongorestore pg_dropcluster pg_resetwal influx pg_ctl mysqlimport",
     ("destroys-data", 0.85, r"(?:^|\s)drop\b|^(?:bucket|org)\s+delete|^delete\b", "This deletes a database."),
-    ("destroys-data", 0.65, r"--clean\b|--drop\b|-c\b.*-d\b", "This deletes what is there before it writes."),
     ("destroys-data", 0.55, r"^(?:\S+\s+)*(?:shutdown|stop\b.*immediate)", "This stops a database."),
 )
 rows(
     "database",
     "pg_dropcluster pg_resetwal",
-    ("destroys-data", 0.85, r".", "This deletes a whole database server's data."),
+    ("destroys-data", 0.85, r"^(?:[^-]|-[^nV?-]|--[^dhv])", "This deletes a whole database server's data."),
 )
+_OBJECTS = re.compile(
+    r"\b(?:delete_all|destroy_all|truncate_tables|drop_all)\b|objects\.all\(\)\.delete\(\)|objects\.filter\(\)\.delete\(\)|deleteMany\(\s*(?:\{\s*\}\s*)?\)"
+)
+"""What deletes everything by a program's own objects."""
 _TOOLS = (
     ("destroys-data", 0.75, r"(?:^|\s)(?:db:(?:drop|reset|purge|migrate:reset|schema:load|wipe|schema:drop|setup:force|truncate_all|fresh|nuke)|db\s+reset)\b", "This deletes the whole database."),
     ("destroys-data", 0.75, r"(?:^|\s)(?:migrate\s+reset|migrate:(?:fresh|reset|refresh)|ecto\.(?:drop|reset)|doctrine:(?:database|schema):drop|schema:drop|drop-all|flush|reset_db|sqlflush|drop_db|truncate)\b", "This deletes the whole database."),
@@ -126,10 +133,26 @@ def _(c: Command, s: Setting) -> float:
     ):
         return 0.7
     worst = max((score for _, score, pattern, _ in _TOOLS if finds(pattern, text)), default=0.0)
-    test = re.search(r"(?i)\btest\b", " ".join((*c.assignments.values(), text))) or any(
-        "test" in v for v in c.assignments.values()
-    )
+    if _OBJECTS.search(text) and re.search(r"\b(?:runner|shell|console|eval|-c|-e)\b", text):
+        worst = max(worst, 0.7)
+    if re.search(r"\bsupabase\b", f"{c.name} {text}") and not re.search(r"--linked|--db-url", text):
+        return 0.0
+    test = practice(" ".join((*c.assignments.values(), *c.args)))
     return 0.3 if worst and test else worst
+
+
+_WIPES = re.compile(r"(?i)(?:^|[\W_])(?:drop|wipe|nuke|truncate|destroy|purge|delete)(?:[\W_]|$)")
+
+
+@rule("database", "destroys-data", "This runs statements whose file says that they delete.", _CLIENTS)
+def _(c: Command, s: Setting) -> float:
+    files = [value(c, "-f", "--file"), *(r.target for r in c.redirects if r.kind == "read")]
+    files += [arg for feed in c.feeds if feed.name == "cat" for arg in feed.args]
+    return (
+        0.55
+        if c.stdin is None and any(_WIPES.search(name) for name in files if name.endswith(".sql")) and not _practice(c)
+        else 0.0
+    )
 
 
 @rule("database", "destroys-data", "This empties a store of keys.", "redis-cli valkey-cli keydb-cli memcached-cli nc")
@@ -137,6 +160,12 @@ def _(c: Command, s: Setting) -> float:
     text = " ".join((line(c), c.stdin or "")) if c.name != "nc" else (c.stdin or "")
     verbs = operands(c, "-h -p -a -n -u -s -i -r --user --pass") if c.name != "nc" else []
     verbs += [sent.split()[0] for sent in (c.stdin or "").splitlines() if sent.split()]
+    flushes = next((verb.lower() for verb in verbs[-1:]), "")
+    numbered = value(c, "-n") not in ("", "0") and not value(c, "-h", "-u")
+    if flushes == "flushdb" and (numbered or here(value(c, "-h") or "-")):
+        return 0.4
+    if flushes.startswith("flush") and c.inside == "container" and not re.search(r"(?i)prod", c.source):
+        return 0.45
     if any(verb.lower() in ("flushall", "flushdb", "flush_all") for verb in (verbs[:1] + verbs[-1:])):
         return 0.8
     if re.search(
@@ -144,7 +173,8 @@ def _(c: Command, s: Setting) -> float:
         text,
     ):
         return 0.75
-    scans = any(feed.name == c.name and re.search(r"--scan|(?i:keys)\b", line(feed)) for feed in c.feeds)
+    cached = any(re.search(r"(?i)(?:cache|session|tmp|temp|test|lock)[\w-]*:", line(feed)) for feed in c.feeds)
+    scans = not cached and any(feed.name == c.name and re.search(r"--scan|(?i:keys)\b", line(feed)) for feed in c.feeds)
     return (
         0.6
         if re.search(r"(?i)\b(?:del|unlink)\b", text) and scans
@@ -157,9 +187,11 @@ def _(c: Command, s: Setting) -> float:
 @rule("database", "destroys-data", "This deletes collections of documents.", "mongosh mongo")
 def _(c: Command, s: Setting) -> float:
     text = " ".join((*c.args, c.stdin or ""))
+    if _practice(c):
+        return 0.0
     if re.search(r"\bdropDatabase\s*\(|\.drop\s*\(\s*\)|dropUser|dropAllUsers|dropRole", text):
         return 0.85
-    if re.search(r"\b(?:deleteMany|remove)\s*\(\s*\{?\s*\}?\s*\)", text):
+    if re.search(r"\b(?:deleteMany|remove)\s*\(\s*(?:\{\s*\}\s*)?\)", text):
         return 0.8
     return (
         0.6
@@ -175,12 +207,13 @@ def _(c: Command, s: Setting) -> float:
     )
     if verb != "DELETE" and not (verb == "POST" and any("_delete_by_query" in arg for arg in c.args)):
         return 0.0
-    urls = [arg for arg in c.args if host_of(arg)]
+    urls = [arg for arg in operands(c, CURL_VALUED) if host_of(arg if "//" in arg else f"//{arg}")]
+    urls = [url if "//" in url else f"//{url}" for url in urls]
     for url in urls:
+        if re.search(r"/(?:_all|[\w-]*\*)(?:/|,|\?|$)", url):
+            return 0.75
         if re.search(r":9200|:9201|:5984|:8123|:6333|:7700|elastic|opensearch|couchdb", url):
-            return 0.75
-        if re.search(r"/(?:_all|\*)(?:/|\?|$)", url):
-            return 0.75
+            return 0.4 if here(host_of(url)) else 0.75
         if not local(host_of(url)):
             return (
                 0.6

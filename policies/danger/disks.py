@@ -5,12 +5,26 @@ from __future__ import annotations
 import re
 
 from lockgate.policies.danger.rules import Setting, has, line, operands, places, rows, rule, value, written
-from lockgate.policies.shell.model import Command
+from lockgate.policies.shell.model import Command, known
 
 _DEVICE = r"/dev/(?:sd|hd|vd|xvd|nvme|mmcblk|r?disk|mapper/|md|dm-|nbd|<|\$|\*)"
 _MAKERS = "mkfs mkswap mke2fs mkntfs mkdosfs newfs wipefs blkdiscard badblocks sgdisk sfdisk fdisk cfdisk parted gdisk pvcreate"
 _FILESYSTEMS = " ".join(
-    f"mkfs.{kind}" for kind in ("ext2", "ext3", "ext4", "xfs", "btrfs", "vfat", "fat", "ntfs", "f2fs", "exfat", "minix")
+    f"mkfs.{kind} newfs_{kind}"
+    for kind in (
+        *("apfs", "hfs", "msdos"),
+        "ext2",
+        "ext3",
+        "ext4",
+        "xfs",
+        "btrfs",
+        "vfat",
+        "fat",
+        "ntfs",
+        "f2fs",
+        "exfat",
+        "minix",
+    )
 )
 
 
@@ -18,6 +32,8 @@ _FILESYSTEMS = " ".join(
 def _(c: Command, s: Setting) -> float:
     text = " ".join((line(c), c.stdin or ""))
     devices = [path for path in operands(c) if re.match(r"/dev/", path) and not path.startswith("/dev/loop")]
+    if any(feed.name in ("lsblk", "findmnt", "blkid", "df", "mount") for feed in c.feeds):
+        devices += [path for path in operands(c) if not known(path)]
     if c.name in ("fdisk", "sfdisk", "parted", "gdisk", "sgdisk", "cfdisk"):
         only_looks = has(c, "-l", "--list", "-p", "--print", "-d", "--dump") or re.search(r"\bprint\b", text)
         return 0.0 if only_looks and not c.stdin else 0.85 if devices else 0.0
@@ -39,10 +55,10 @@ def _(c: Command, s: Setting) -> float:
 def _(c: Command, s: Setting) -> float:
     targets = [arg[3:] for arg in c.args if arg.startswith("of=")]
     if c.name in ("shred", "tee", "ddrescue"):
-        targets += operands(c, "-n -s")
+        targets += operands(c, "-n -s")[1 if c.name == "ddrescue" else 0 :][: 1 if c.name == "ddrescue" else None]
     elif c.name == "cp":
         targets += operands(c)[-1:]
-    found = [place.text for place in (*places(c, targets, s), *written(c, s))]
+    found = [str(place) for place in (*places(c, targets, s), *written(c, s))]
     return 0.95 if any(re.match(_DEVICE, one) for one in found) else 0.0
 
 
@@ -69,11 +85,11 @@ rows(
 )
 rows(
     "disks",
-    "zpool zfs btrfs mdadm cryptsetup nvme hdparm diskutil format tune2fs debugfs dmsetup sg_format storcli megacli e2fsck",
+    "gpart geli zpool zfs btrfs mdadm cryptsetup nvme hdparm diskutil format tune2fs debugfs dmsetup sg_format storcli megacli e2fsck",
     (
         "removes-volume",
         0.85,
-        r"^destroy\b|^subvolume\s+delete\b|^labelclear\b",
+        r"^(?:destroy|kill|clear)\b|^subvolume\s+delete\b|^labelclear\b",
         "This removes a volume and what is on it.",
     ),
     (
@@ -94,9 +110,20 @@ rows(
         r"^(?:format|sanitize|write-zeroes)\s|--security-erase|^eraseDisk|^eraseVolume|^zeroDisk|^secureErase|^partitionDisk|^apfs\s+delete",
         "This erases a disk.",
     ),
+    ("removes-volume", 0.65, r"^rollback\b.*\s-[a-zA-Z]*[rR]", "This throws away all that is newer."),
     ("removes-volume", 0.85, r"^[a-zA-Z]:", "This erases a disk."),
     ("removes-volume", 0.7, r"^-w\s+/dev/", "This changes a file system behind the system's back."),
 )
+rows(
+    "disks",
+    "fastboot heimdall",
+    ("erases-device", 0.85, r"^(?:-\w+\s+\S+\s+)*(?:erase|format\S*|flashing\s+unlock|oem\s+unlock|-w)\b|(?:^|\s)-w\b", "This erases a device."),
+)  # fmt: skip
+rows(
+    "disks",
+    "hdfs hadoop",
+    ("removes-volume", 0.75, r"^(?:dfs|fs)\s+.*-(?:rmr\b|rm\b.*-skipTrash|expunge|rm\s+(?:\S+\s+)*-[rR]\S*\s+(?:\S+\s+)*/(?:[^t\s]\S*|t[^m\s]\S*)?(?:\s|$))|^namenode\s+.*-format", "This deletes what a whole cluster keeps."),
+)  # fmt: skip
 rows(
     "disks",
     "mount",
@@ -104,13 +131,17 @@ rows(
 )
 rows(
     "disks",
-    "umount swapoff mount",
+    "umount swapoff",
     (
         "unmounts",
         0.65,
         r"(?:^|\s)(?:-a|--all|-[lf]*f[lf]*\s+/|-l\s+/)(?:\s|$)",
         "This takes file systems away from what runs.",
     ),
+)
+rows(
+    "disks",
+    "mount",
     (
         "unmounts",
         0.7,

@@ -3,85 +3,12 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 
+from lockgate.policies.danger.carried import carried as carried_by
 from lockgate.policies.danger.hosts import Reach, drop, here, is_address, local, reaches, unknown_host
-from lockgate.policies.danger.rules import Setting, has, line, operands, places, read_by, rows, rule, value
-from lockgate.policies.danger.secret_places import secret
+from lockgate.policies.danger.rules import Setting, has, line, operands, places, rows, rule
+from lockgate.policies.danger.secret_reads import SEARCHERS, secrets_read
 from lockgate.policies.shell.model import UNSET, Command, shown
-from lockgate.policies.shell.paths import Place
-
-_READERS = frozenset({
-    *("cat", "less", "more", "head", "tail", "base64", "xxd", "od"),
-    *("hexdump", "strings", "tac", "nl", "cp", "scp", "tar", "zip"),
-    *("rsync", "gzip", "bzip2", "xz", "7z", "openssl", "vim", "vi"),
-    *("nano", "view", "bat", "awk", "sed", "cut", "sort", "uniq"),
-    *("dd", "tee", "mv", "ln", "rev", "tr", "paste"),
-    *("fold", "split", "pbcopy", "xclip", "xsel", "base32", "uuencode", "curl"),
-    *("wget", "nc", "sftp", "source", ".", "gpg", "type"),
-    *("get-content", "gc", "emacs", "python", "jq", "yq", "sqlite3", "strace"),
-    *("gh", "ssh-add", "install", "cpio", "perl", "aws", "gsutil"),
-    *("rclone", "file-roller", "diff", "cmp", "expand", "pr", "iconv"),
-})  # fmt: skip
-_SEARCHERS = frozenset({"grep", "egrep", "rg", "ag", "ack", "fgrep", "zgrep"})
-
-
-def secrets_read(c: Command, s: Setting) -> Iterator[tuple[Place, str, float]]:
-    """The places with secrets that the command reads, what they are, and how bad that is."""
-    paths: list[str] = []
-    if c.name in _READERS:
-        paths += [word.removeprefix("@") for word in _words(c)]
-        if c.name in ("ssh-add",) or (c.name == "tee" and not c.redirects):
-            paths = []
-    elif c.name in _SEARCHERS:
-        patterns = 0 if has(c, "-e", "--regexp", "-f") else 1
-        paths += operands(c, "-e --regexp -A -B -C -m --include --exclude --exclude-dir -g -t -f --max-depth")[
-            patterns:
-        ]
-    for found in (*places(c, paths, s), *read_by(c, s)):
-        if (what := secret(found)) is not None:
-            yield found, *what
-
-
-def _words(c: Command) -> Iterator[str]:
-    if c.name == "curl":
-        for reach in reaches(c):
-            yield from (part.partition("@")[2] or part for part in reach.data.split() if "@" in part or "/" in part)
-        yield from (arg.removeprefix("file://") for arg in c.args if arg.startswith("file://"))
-        upload = value(c, "-T", "--upload-file")
-        yield from [upload] if upload else []
-        return
-    if c.name in ("cp", "mv", "ln", "install") and len(operands(c)) > 1:
-        yield from operands(c)[:-1]
-        return
-    if c.name in ("scp", "rsync", "sftp"):
-        yield from operands(c, "-i -F -P -o -e -J -l -c -S --exclude --include --filter --exclude-from")[:-1]
-        return
-    if c.name == "gh":
-        yield from operands(c)[2:] if operands(c)[:2] == ["gist", "create"] else ()
-        return
-    if c.name == "openssl":
-        yield from (
-            c.args[at + 1]
-            for at, arg in enumerate(c.args[:-1])
-            if arg in ("-in",) and c.args[0] not in ("x509", "req", "verify", "s_client")
-        )
-        return
-    if c.name in ("python", "node"):
-        return
-    if c.name == "wget":
-        yield from [value(c, "--post-file", "--body-file")] if value(c, "--post-file", "--body-file") else []
-        return
-    if c.name in ("sed", "awk", "jq", "yq", "perl"):
-        yield from operands(c, "-e -f -F -v --arg --argjson")[(0 if has(c, "-e", "-f") else 1) :]
-        return
-    if c.name == "dd":
-        yield from (arg[3:] for arg in c.args if arg.startswith("if="))
-        return
-    if c.name == "tar":
-        yield from operands(c, "-f --file -C --exclude --directory")
-        return
-    yield from operands(c, "-n -c -s -w -l -j -N")
 
 
 @rule("exfiltration", "reads-secrets", "This reads keys, passwords or other credentials.")
@@ -92,61 +19,13 @@ def _(c: Command, s: Setting) -> float:
     worst = max(score for _, _, score in found)
     if c.name in ("cp", "mv", "install", "ln") and worst < 0.8:
         return 0.0
-    if c.name in _SEARCHERS and worst < 0.5:
+    if c.name in SEARCHERS and worst < 0.5:
         return worst * 0.6
     if c.name in ("sed", "perl") and has(c, "-i"):
         return worst * 0.6
     if c.name in (".", "source", "diff", "cmp", "vim", "vi", "nano"):
         return worst * 0.8 if worst < 0.6 else worst
     return worst
-
-
-_DUMPERS = ("tar", "zip", "mysqldump", "pg_dump", "pg_dumpall", "mongodump", "gpg", "history", "security")
-
-
-def _carried(c: Command, s: Setting) -> float:
-    """How secret what the command gets from others is, 0 to 1."""
-    worst = 0.0
-    for feed in c.feeds:
-        worst = max([worst, *(score for _, _, score in secrets_read(feed, s))])
-        if feed.name in ("env", "printenv", "set", "export", "declare") and (
-            not operands(feed) or feed.name == "printenv"
-        ):
-            worst = max(worst, 0.6)
-        if feed.name in ("tar", "zip", "rsync", "cpio"):
-            worst = max(worst, _archived(feed, s))
-        if feed.name in _READERS and any(arg.endswith("/etc/passwd") for arg in feed.args):
-            worst = max(worst, 0.5)
-        if feed.name in _DUMPERS:
-            worst = max(worst, 0.5)
-        if feed.name == "git" and re.match(r"(?:archive|bundle|log\b.*-p|diff|show|config)\b", line(feed)):
-            worst = max(worst, 0.5)
-        if feed.name in (
-            "whoami",
-            "hostname",
-            "id",
-            "uname",
-            "ifconfig",
-            "ip",
-            "ps",
-            "netstat",
-            "last",
-            "w",
-            "pwd",
-            "cat",
-            "ls",
-            "find",
-        ):
-            worst = max(worst, 0.3)
-    return worst
-
-
-def _archived(feed: Command, s: Setting) -> float:
-    """How much of a machine an archive holds."""
-    for found in places(feed, operands(feed, "-C --exclude --directory"), s):
-        if (found.anchor == "~" and len(found.parts) < 1) or (found.anchor == "/" and len(found.parts) < 2):
-            return 0.7
-    return 0.0
 
 
 def _secret_words(text: str) -> bool:
@@ -184,62 +63,70 @@ _RAW = (
 )
 
 
+_LOOKUPS = ("dig", "nslookup", "host", "ping", "drill", "whois", "resolvectl", "traceroute", "kdig")
+_WEB = ("curl", "wget", "http")
+
+
 def _sent(c: Command, reach: Reach, s: Setting) -> float:
-    carried = _carried(c, s)
-    own = max((score for _, _, score in secrets_read(c, s)), default=0.0)
-    urls = [arg for arg in c.args if drop(arg)]
-    if c.name in ("dig", "nslookup", "host", "ping", "drill", "whois", "resolvectl", "traceroute", "kdig"):
+    """How bad it is what the command sends to a host."""
+    carried = carried_by(c, s)
+    if c.name in _LOOKUPS:
         if not re.search(r"[\ue001\ue003][^.]*\.[^.]", reach.host):
             return 0.0
         return 0.8 if carried or _secret_words(reach.host) else 0.65 if c.feeds else 0.5
     if c.name in ("ssh", "sftp", "ftp", "lftp"):
-        return 0.85 if reach.sends and (carried >= 0.6 or (carried >= 0.5 and not _archive_only(c))) else 0.0
+        if reach.sends and (carried >= 0.6 or (carried >= 0.5 and not _archive_only(c))):
+            return 0.85
+        return 0.6 if reach.sends and carried >= 0.5 and is_address(reach.host) else 0.0
     if not reach.sends and not c.piped:
-        query = " ".join(arg for arg in c.args if "//" in arg or "." in arg)
-        if c.name in ("curl", "wget", "http") and any(feed.name not in ("date", "mktemp", "jq") for feed in c.feeds):
-            if carried >= 0.45:
-                return 0.85
-            if urls or is_address(reach.host):
-                return 0.75
-            return (
-                0.55
-                if carried and re.search(r"[?&/=]\S*\ue002", query) and re.search(r"\?\w+=\S*\ue002", query)
-                else 0.0
-            )
-        if c.name in ("curl", "wget") and _secret_words(query):
-            return 0.75 if urls or is_address(reach.host) else 0.5
-        return 0.0
+        return _asked(c, reach, carried) if c.name in _WEB else 0.0
+    own = max((score for _, _, score in secrets_read(c, s)), default=0.0)
     if c.name in _RAW:
         talks = all(feed.name in ("echo", "printf", "sleep", "yes", "true") for feed in c.feeds) and not carried
         quiet = talks and not any(r.kind == "read" and r.target != "/dev/null" for r in c.redirects)
-        return 0.0 if quiet else max(0.65, carried, own) if c.piped or reach.sends else 0.0
-    if own >= 0.45 or carried >= 0.6:
-        return max(0.85, own, carried)
-    if _secret_words(reach.data) or (
-        _secret_words(" ".join(c.args))
-        and re.search(r"(?:-d|--data\S*|-F)\b", " ".join(c.args))
-        and _secret_words(reach.data)
-    ):
+        return 0.0 if quiet else max(0.65, carried, own)
+    return max(0.85, own, carried) if own >= 0.45 or carried >= 0.6 else _uploaded(c, reach, carried, s)
+
+
+def _asked(c: Command, reach: Reach, carried: float) -> float:
+    """How bad it is what a question for a page gives away in its address."""
+    query = " ".join(arg for arg in c.args if "//" in arg or "." in arg)[:8_000]
+    strange = any(drop(arg) for arg in c.args) or is_address(reach.host)
+    if any(feed.name not in ("date", "mktemp", "jq") for feed in c.feeds):
+        if carried >= 0.45:
+            return 0.85
+        if strange:
+            return 0.75
+        return 0.55 if carried and re.search(r"\?\w+=\S*\ue002", query) else 0.0
+    if _secret_words(query) and not _own_secret(reach, query):
+        return 0.75 if strange else 0.5
+    return 0.0
+
+
+def _uploaded(c: Command, reach: Reach, carried: float, s: Setting) -> float:
+    """How bad an upload is that holds no known secret."""
+    if _own_secret(reach, reach.data):
+        return 0.0
+    if _secret_words(reach.data):
         return 0.75
-    if urls and (reach.sends or c.piped):
+    if any(drop(arg) for arg in c.args):
         return 0.8
-    if c.name in ("curl", "wget", "http") and carried >= 0.45 and (c.piped or c.feeds):
+    if c.name in _WEB and carried >= 0.45:
         return 0.75
     if is_address(reach.host) and reach.sends:
         return 0.7 if "@" in reach.data or c.feeds or c.name in ("scp", "rsync") else 0.5
     if c.name in ("scp", "rsync", "rclone", "aws", "gsutil"):
         return _copied(c, reach, s)
-    if c.name in ("curl", "wget") and carried >= 0.3 and c.feeds and reach.sends:
-        return (
-            0.6
-            if (
-                any(feed.name in ("cat", "env", "printenv", "hostname", "whoami", "id", "uname") for feed in c.feeds)
-                and "@-" not in reach.data
-            )
-            or carried >= 0.5
-            else 0.5
-        )
+    if c.name in _WEB and carried >= 0.3 and reach.sends:
+        told = any(feed.name in ("cat", "env", "printenv", "hostname", "whoami", "id", "uname") for feed in c.feeds)
+        return 0.6 if told and "@-" not in reach.data else 0.5
     return 0.0
+
+
+def _own_secret(reach: Reach, sent: str) -> bool:
+    """Whether all that it sends of secrets is the one for this very host: CODECOV_TOKEN to codecov.io."""
+    names = re.findall(rf"{UNSET}(\w+)", sent)
+    return bool(names) and all(name.lower().partition("_")[0] in reach.host.replace("-", "") for name in names)
 
 
 def _archive_only(c: Command) -> bool:
@@ -251,7 +138,7 @@ def _archive_only(c: Command) -> bool:
 
 def _copied(c: Command, reach: Reach, s: Setting) -> float:
     """Files that are copied to another machine: whole homes and system folders are more than a deployment."""
-    paths = [path for path in reach.data.split() if path not in ("s3", "cp", "sync", "copy", "mv")]
+    paths = [path for path in reach.data.split() if path not in ("s3", "cp", "sync", "copy", "mv", "put", "move")]
     for found in places(c, paths, s):
         if found.anchor == "~" and (
             not found.parts or found.parts[0] in ("*", "Documents", ".config", ".mozilla", "Desktop")
@@ -303,6 +190,18 @@ def _(c: Command, s: Setting) -> float:
         and any(re.search(r"SECRET|TOKEN|PASSWORD|API_?KEY|ACCESS_KEY|CREDENTIAL", n) for n in names)
         else 0.0
     )
+
+
+@rule("exfiltration", "shows-secrets", "This shows credentials that the environment holds.", "grep egrep rg awk sed")
+def _(c: Command, s: Setting) -> float:
+    if (
+        not c.feeds
+        or c.feeds[-1].name not in ("env", "printenv", "set", "export", "declare")
+        or has(c, "-c", "-q", "-v")
+    ):
+        return 0.0
+    wanted = " ".join(operands(c, "-e -A -B -C -m"))
+    return 0.55 if re.search(r"(?i)secret|token|passw|api_?key|\bkey\b|credential", wanted) else 0.0
 
 
 @rule(

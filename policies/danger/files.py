@@ -6,8 +6,8 @@ import re
 
 from lockgate.policies.danger.rules import Setting, has, line, operands, places, read_by, rule, value, written
 from lockgate.policies.danger.worth import deletion, overwriting
-from lockgate.policies.shell.model import HERE, SOME, UNSET, UNSET_END, Command, known
-from lockgate.policies.shell.runners import found_by
+from lockgate.policies.shell.finders import found_by
+from lockgate.policies.shell.model import HERE, SOME, UNSET, Command, known, some
 
 _DELETE = "rm unlink shred srm rimraf trash-empty del rd rmdir remove-item ri erase gio"
 
@@ -22,12 +22,23 @@ def _looked_up(c: Command, paths: list[str]) -> list[str]:
     return [path for path in found_by(c) if not path.startswith(SOME)] if unknown and c.feeds else []
 
 
+def _listed(c: Command) -> list[str]:
+    """What PowerShell's listing before it in the pipe finds."""
+    lists = next((f for f in reversed(c.feeds) if f.name in ("get-childitem", "gci", "dir", "ls", "get-item")), None)
+    if lists is None:
+        return []
+    narrow = re.search(r"(?i)-(?:filter|include|file\b.*-name)|\*\.\w", " ".join(lists.args))
+    narrow = narrow or any(f.name in ("where-object", "where", "?", "select-object") for f in c.feeds)
+    roots = [value(lists, "-Path", "-LiteralPath")] if value(lists, "-Path", "-LiteralPath") else operands(lists)
+    return [f"{root.rstrip('/')}/{some('found') if narrow else '*'}" for root in roots[:1] or ["."]]
+
+
 def _recursive(c: Command) -> bool:
     if c.name in ("rimraf", "rd", "srm"):
         return True
     if c.name in ("remove-item", "ri"):
-        return any(arg.lower().startswith(("-r", "-fo")) for arg in c.args)
-    if c.name == "del":
+        return any(a.lower().startswith(("-r", "-fo")) for one in (c, *c.feeds) for a in one.args)
+    if c.name in ("del", "rmdir"):
         return any(arg.lower() == "/s" for arg in c.args)
     return has(c, "-r", "-R", "--recursive", "-d")
 
@@ -38,14 +49,16 @@ def _recursive(c: Command) -> bool:
 def _(c: Command, s: Setting) -> float:
     if c.name == "gio" and c.args[:1] != ("trash",):
         return 0.0
+    if c.name == "trash-empty" or (c.name == "gio" and has(c, "--empty")):
+        return 0.5
     paths = operands(c, "-Path -LiteralPath" if c.name in ("remove-item", "ri") else "-n -s --size --iterations")
     if c.name in ("remove-item", "ri"):
         paths += [path for path in (value(c, "-Path", "-LiteralPath"),) if path]
-        paths = [path.replace("\\", "/").replace(f"{UNSET}env{UNSET_END}:USERPROFILE", "~") for path in paths]
+        paths = [path.replace("\\", "/").strip(",") for path in paths] or _listed(c)
     if c.name in ("del", "rd", "rmdir"):
         paths = [path for path in paths if not re.fullmatch(r"/[a-zA-Z]", path)]
-    recursive = _recursive(c)
-    if c.name in ("rmdir", "unlink") and not recursive:
+    recursive = _recursive(c) or any(via.startswith("find") for via in c.via)
+    if c.name == "rmdir" and not recursive:
         return 0.0
     if has(c, "--no-preserve-root"):
         return 1.0
@@ -90,6 +103,9 @@ def _(c: Command, s: Setting) -> float:
 @rule("files", "empties-files", "This empties files, and what they held is gone.")
 def _(c: Command, s: Setting) -> float:
     empties = not c.words or c.words == (":",) or c.name in ("true", "truncate")
+    empties = empties or (c.name in ("sed", "gsed") and has(c, "-i") and operands(c, "-e -f")[:1] in (["d"], ["1,$d"]))
+    empties = empties or (c.name in ("echo", "printf") and not any(arg.strip() for arg in c.args if arg != "-n"))
+    each = any(via.startswith("find") for via in c.via)
     targets = [place for place, r in zip(written(c, s), c.redirects, strict=False) if r.kind == "write"]
     if c.name in ("truncate",) and value(c, "-s", "--size") in ("0", ""):
         targets += places(c, operands(c, "-s --size"), s)
@@ -102,9 +118,10 @@ def _(c: Command, s: Setting) -> float:
     )
     if not (empties or reads_null):
         return 0.0
-    if c.name == "cp":
+    if c.name in ("cp", "sed", "gsed"):
         targets += places(c, operands(c)[1:], s)
-    return max((score if (score := deletion(found, recursive=False)) >= 0.5 else 0.0 for found in targets), default=0.0)
+    scores = [deletion(found, recursive=each) for found in targets]
+    return max((score for score in scores if score >= 0.5), default=0.0)
 
 
 @rule(
@@ -137,6 +154,12 @@ def _(c: Command, s: Setting) -> float:
 
 @rule("files", "takes-ownership", "This changes who owns files of the system.", "chown chgrp takeown")
 def _(c: Command, s: Setting) -> float:
+    if c.name == "takeown":
+        return (
+            0.7
+            if re.search(r"(?i)/r\b", line(c)) and re.search(r"(?i)windows|program files|\bc:[\\/]*(?:\s|$)", line(c))
+            else 0.0
+        )
     words = operands(c, "--from --reference")
     recursive = has(c, "-R", "--recursive")
     worth = max((deletion(one, recursive=True) for one in places(c, words[1:], s)), default=0.0)
@@ -145,6 +168,9 @@ def _(c: Command, s: Setting) -> float:
         return 0.75 if any(overwriting(one) >= 0.7 for one in places(c, words[1:], s)) else 0.0
     taken = bool(words) and words[0].split(":")[0] in ("root", "0", "nobody")
     return worth if worth >= 0.75 and (taken or not own) else 0.0
+
+
+_BUILT = re.compile(r"dist|build|out|public|_site|site|target|export|\.next|html")
 
 
 @rule(
@@ -161,7 +187,19 @@ def _(c: Command, s: Setting) -> float:
         (deletion(one, recursive=True) for one in places(c, [p for p in paths[-1:] if ":" not in p], s)), default=0.0
     )
     empty = bool(paths) and re.search(r"empty|/dev/null|mktemp", paths[0]) is not None
+    built = [one for one in places(c, paths[:1], s) if one.parts and _BUILT.fullmatch(one.parts[-1])]
+    if built and worth < 0.8:
+        return 0.4
     return max(worth if worth >= 0.6 else 0.0, 0.75 if empty else 0.0)
+
+
+@rule("files", "deletes-files", "This deletes what it packs.", "tar zip 7z rar")
+def _(c: Command, s: Setting) -> float:
+    if not (has(c, "--remove-files", "-sdel", "-df") or (c.name == "zip" and has(c, "-m"))):
+        return 0.0
+    found = places(c, operands(c, "-f --file -C --exclude --directory"), s)
+    worst = max((deletion(one, recursive=True) for one in found), default=0.0)
+    return worst if worst >= 0.6 else 0.0
 
 
 @rule("files", "unpacks-over-the-system", "This unpacks an archive over the system's own files.", "tar unzip cpio")

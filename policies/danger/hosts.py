@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 
 from lockgate.policies.danger.rules import has, operands, value
@@ -95,7 +95,7 @@ _CURL_DATA = (
     "--upload-file",
     "--json",
 )
-_CURL_VALUED = (
+CURL_VALUED = (
     "-o --output -H --header -X --request -A --user-agent -u --user -b --cookie -c --cookie-jar -e --referer -m --max-time "
     "--connect-timeout --retry -w --write-out -x --proxy --cacert --cert --key -D --dump-header -K --config --resolve "
     "--retry-delay -r --range -d --data --data-binary --data-raw --data-urlencode --data-ascii -F --form -T --upload-file "
@@ -118,89 +118,44 @@ def reaches(c: Command) -> list[Reach]:
 
 
 def _reaches(c: Command) -> Iterator[Reach]:
-    match c.name:
-        case "curl" | "curlie":
-            yield from _curl(c)
-        case (
-            "wget"
-            | "wget2"
-            | "aria2c"
-            | "axel"
-            | "lynx"
-            | "w3m"
-            | "links"
-            | "invoke-webrequest"
-            | "iwr"
-            | "irm"
-            | "invoke-restmethod"
-        ):
-            sent = value(c, "--post-file", "--post-data", "--body-file", "--body-data", "-InFile", "-Body")
-            for url in operands(c, "-O -o -P -U -e --header --user-agent -OutFile -Method -Headers"):
-                if host := host_of(url):
-                    yield Reach(host, bool(sent), sent)
-        case "http" | "https" | "xh" | "httpie":
-            words = operands(c)
-            verb = words[0].upper() if words and words[0].isalpha() and words[0].isupper() else ""
-            for url in words[1 if verb else 0 :][:1]:
-                yield Reach(
-                    host_of(url), verb in ("POST", "PUT", "PATCH") or c.piped or any("=" in word for word in words[1:])
-                )
-        case "nc" | "ncat" | "netcat" | "telnet" | "nc.traditional" | "nc.openbsd" | "openssl" | "socat":
-            yield from _netcat(c)
-        case "ssh" | "sftp" | "mosh" | "autossh" | "ftp" | "tftp" | "lftp" | "ssh-copy-id":
-            valued = "-b -c -D -E -e -F -I -i -J -L -l -m -O -o -p -Q -R -S -W -w -P -u"
-            for host in operands(c, valued)[:1]:
-                plain = (host_of(host) or host.rpartition("@")[2]).lower()
-                yield Reach(plain, (c.piped and c.name != "ssh") or (c.name == "ssh" and c.piped), c.stdin or "")
-        case "scp" | "rsync" | "rcp":
-            yield from _copy(c)
-        case (
-            "ping"
-            | "ping6"
-            | "traceroute"
-            | "dig"
-            | "nslookup"
-            | "host"
-            | "drill"
-            | "mtr"
-            | "whois"
-            | "resolvectl"
-            | "delv"
-            | "kdig"
-        ):
-            for name in operands(c, "-c -i -W -w -s -t -p -n -m -b -k -y -x"):
-                plain = name.removeprefix("@").lower().rstrip(".")
-                if "." in plain or not known(plain):
-                    yield Reach(plain, not known(plain), plain)
-        case "git" | "gh" | "svn" | "hg":
-            yield from _git(c)
-        case (
-            "pip"
-            | "pip3"
-            | "uv"
-            | "npm"
-            | "pnpm"
-            | "yarn"
-            | "gem"
-            | "cargo"
-            | "go"
-            | "bun"
-            | "poetry"
-            | "twine"
-            | "conda"
-        ):
-            yield from _packages(c)
-        case "mail" | "mailx" | "mutt" | "sendmail" | "msmtp" | "swaks":
-            for address in c.args:
-                if "@" in address:
-                    yield Reach(address.rpartition("@")[2].lower().rstrip(">"), True, c.stdin or "")
-        case "aws" | "gsutil" | "rclone" | "s3cmd" | "mc" | "azcopy" | "gcloud" | "b2" | "restic":
-            yield from _bucket(c)
-        case _:
-            pass
+    if (find := _FINDERS.get(c.name)) is not None:
+        yield from find(c)
     for redirect in c.redirects:
         if found := re.match(r"/dev/(?:tcp|udp)/([^/]+)", redirect.target):
-            yield Reach(found[1].lower(), redirect.kind != "read" or True, c.stdin or "")
+            yield Reach(found[1].lower(), True, c.stdin or "")
+
+
+def _wget(c: Command) -> Iterator[Reach]:
+    sent = value(c, "--post-file", "--post-data", "--body-file", "--body-data", "-InFile", "-Body")
+    for url in operands(c, "-O -o -P -U -e --header --user-agent -OutFile -Method -Headers"):
+        if host := host_of(url):
+            yield Reach(host, bool(sent), sent)
+
+
+def _httpie(c: Command) -> Iterator[Reach]:
+    words = operands(c)
+    verb = words[0].upper() if words and words[0].isalpha() and words[0].isupper() else ""
+    for url in words[1 if verb else 0 :][:1]:
+        sends = verb in ("POST", "PUT", "PATCH") or c.piped or any("=" in word for word in words[1:])
+        yield Reach(host_of(url), sends)
+
+
+def _ssh(c: Command) -> Iterator[Reach]:
+    for host in operands(c, "-b -c -D -E -e -F -I -i -J -L -l -m -O -o -p -Q -R -S -W -w -P -u")[:1]:
+        yield Reach((host_of(host) or host.rpartition("@")[2]).lower(), c.piped, c.stdin or "")
+
+
+def _lookup(c: Command) -> Iterator[Reach]:
+    for name in operands(c, "-c -i -W -w -s -t -p -n -m -b -k -y -x"):
+        plain = name.removeprefix("@").lower().rstrip(".")
+        if "." in plain or not known(plain):
+            yield Reach(plain, not known(plain), plain)
+
+
+def _mail(c: Command) -> Iterator[Reach]:
+    for address in c.args:
+        if "@" in address:
+            yield Reach(address.rpartition("@")[2].lower().rstrip(">"), True, c.stdin or "")
 
 
 def _curl(c: Command) -> Iterator[Reach]:
@@ -213,9 +168,9 @@ def _curl(c: Command) -> Iterator[Reach]:
     sent += [
         c.args[at + 1]
         for at, arg in enumerate(c.args[:-1])
-        if re.fullmatch(r"-[a-zA-Z]+[dFT]", arg) and arg not in _CURL_DATA
+        if re.fullmatch(r"-[a-zA-WYZ]+[dFT]", arg) and arg not in _CURL_DATA
     ]
-    for url in [*operands(c, _CURL_VALUED), *([value(c, "--url")] if value(c, "--url") else [])]:
+    for url in [*operands(c, CURL_VALUED), *([value(c, "--url")] if value(c, "--url") else [])]:
         host = host_of(url if "//" in url else f"//{url}")
         if host and url not in sent:
             yield Reach(host, bool(sent), " ".join(sent))
@@ -276,16 +231,44 @@ def _packages(c: Command) -> Iterator[Reach]:
             yield Reach(host_of(word.removeprefix("git+")))
 
 
+_STORES = {"s3": "s3.amazonaws.com", "gs": "storage.googleapis.com", "b2": "backblazeb2.com"}
+_BUCKETS = re.compile(r"(s3|gs|b2)://([^/\s]+)")
+
+
 def _bucket(c: Command) -> Iterator[Reach]:
-    paths = [word for word in operands(c) if re.match(r"(?:s3|gs|b2|https?)://|[\w-]+:", word)]
-    words = operands(c)
+    words = operands(
+        c, "--include --exclude --filter --acl --profile --region --sse --storage-class --config --transfers"
+    )
+    paths = [word for word in words if re.match(r"(?:s3|gs|b2|https?)://|[\w-]+:", word)]
     for path in paths:
         sends = (
             bool(words)
             and words[-1] == path
             and any(verb in words for verb in ("cp", "sync", "mv", "copy", "put", "move", "rsync"))
         )
-        yield Reach(host_of(path) or path.partition(":")[0] + ":", sends, " ".join(words[:-1]) if sends else "")
+        bucket = _BUCKETS.match(path)
+        host = f"{bucket[2]}.{_STORES[bucket[1]]}".lower() if bucket else host_of(path) if "//" in path else ""
+        yield Reach(host or path.partition(":")[0] + ":", sends, " ".join(words[:-1]) if sends else "")
+
+
+_FINDERS: Mapping[str, Callable[[Command], Iterator[Reach]]] = {
+    **dict.fromkeys(("curl", "curlie"), _curl),
+    **dict.fromkeys(
+        ("wget", "wget2", "aria2c", "axel", "lynx", "w3m", "links", "invoke-webrequest", "iwr", "irm"), _wget
+    ),
+    **dict.fromkeys(("invoke-restmethod", "start-bitstransfer", "lwp-request", "lwp-download"), _wget),
+    **dict.fromkeys(("http", "https", "xh", "httpie"), _httpie),
+    **dict.fromkeys(("nc", "ncat", "netcat", "telnet", "nc.traditional", "nc.openbsd", "openssl", "socat"), _netcat),
+    **dict.fromkeys(("ssh", "sftp", "mosh", "autossh", "ftp", "tftp", "lftp", "ssh-copy-id"), _ssh),
+    **dict.fromkeys(("scp", "rsync", "rcp"), _copy),
+    **dict.fromkeys(("ping", "ping6", "traceroute", "dig", "nslookup", "host", "drill", "mtr", "whois"), _lookup),
+    **dict.fromkeys(("resolvectl", "delv", "kdig"), _lookup),
+    **dict.fromkeys(("git", "gh", "svn", "hg"), _git),
+    **dict.fromkeys(("pip", "pip3", "uv", "npm", "pnpm", "yarn", "gem", "cargo", "go", "bun", "poetry"), _packages),
+    **dict.fromkeys(("twine", "conda"), _packages),
+    **dict.fromkeys(("mail", "mailx", "mutt", "sendmail", "msmtp", "swaks"), _mail),
+    **dict.fromkeys(("aws", "gsutil", "rclone", "s3cmd", "mc", "azcopy", "gcloud", "b2", "restic"), _bucket),
+}
 
 
 def unknown_host(host: str) -> bool:

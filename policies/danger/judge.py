@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import importlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 
@@ -45,14 +45,21 @@ class Judgement:
 @cache
 def load_packs() -> None:
     """Imports the packs, which register their rules."""
-    for pack in PACKS:
+    for pack in (*PACKS, "windows", "escapes"):
         importlib.import_module(f"lockgate.policies.danger.{pack}")
 
 
-def judge(text: str, *, packs: Sequence[str] = PACKS, setting: Setting | None = None, cwd: str = "") -> Judgement:
-    """Reads a shell command and judges everything that it would run."""
+def judge(
+    text: str,
+    *,
+    packs: Sequence[str] = PACKS,
+    setting: Setting | None = None,
+    cwd: str = "",
+    files: Mapping[str, str | None] | None = None,
+) -> Judgement:
+    """Reads a shell command and judges everything that it would run; `files` is what is known of files, by place."""
     load_packs()
-    script, setting = read(text, cwd), setting or Setting()
+    script, setting = read(text, cwd, files=files), setting or Setting()
     found = [finding for command in script.commands for finding in judged(command, setting, packs)]
     found += _unreadable(script)
     return Judgement(tuple(sorted(found, key=lambda finding: -finding.score)), script)

@@ -12,6 +12,7 @@ from lockgate.policies.shell.model import SOME, Command, known, program_name
 _FETCHERS = frozenset({
     *("curl", "wget", "aria2c", "fetch", "lynx", "http", "https", "xh", "nc", "ncat", "netcat", "scp", "ftp", "tftp"),
     *("invoke-webrequest", "iwr", "irm", "invoke-restmethod", "curlie"),
+    *("lwp-request", "lwp-download", "w3m", "links", "elinks", "axel", "httpie", "get", "post"),
     *("wget2", "dig", "nslookup", "openssl", "gsutil"),
 })  # fmt: skip
 
@@ -26,6 +27,8 @@ def fetched(c: Command) -> Command | None:
         if feed.name in _FETCHERS and (
             feed.name not in ("openssl", "dig", "nslookup") or any(True for _ in reaches(feed))
         ):
+            return feed
+        if feed.name == "git" and "clone" in feed.args and "sudo" in c.via:
             return feed
         if feed.name == "aws" and feed.args[:2] == ("s3", "cp"):
             return feed
@@ -52,14 +55,39 @@ def _(c: Command, s: Setting) -> float:
         reads_data = code is not None and known(code[1])
         if reads_data or not runs:
             return 0.0
-    elif name in ("eval", ".", "source", "iex", "invoke-expression", "exec") or (
-        c.words and ("/" in c.words[0] or c.words[0].startswith(SOME)) and not c.piped
-    ):
+    elif name in (
+        "eval",
+        ".",
+        "source",
+        "iex",
+        "invoke-expression",
+        "exec",
+        "start-process",
+        "start",
+        "saps",
+        "invoke-item",
+    ) or (c.words and ("/" in c.words[0] or c.words[0].startswith(SOME)) and not c.piped):
         pass
     else:
         return 0.0
     hosts = [reach.host for reach in reaches(source)]
+    if source.name == "git":
+        return 0.55
+    if name not in INTERPRETERS and "/" in (c.words[0] if c.words else "") and _released(source):
+        return 0.45
     return 0.3 if hosts and all(local(host) for host in hosts) else 0.85
+
+
+_RELEASES = re.compile(
+    r"https://(?:github\.com/[\w.-]+/[\w.-]+/releases/|dl\.k8s\.io/|releases\.hashicorp\.com/|go\.dev/dl/|nodejs\.org/dist/|dl\.google\.com/|"
+    r"storage\.googleapis\.com/kubernetes-release/|get\.helm\.sh/|downloads\.mariadb\.com/|download\.docker\.com/|awscli\.amazonaws\.com/)"
+)
+
+
+def _released(source: Command) -> bool:
+    """Whether it is a program that its maker has released under a version, and no script."""
+    urls = [arg for arg in source.args if "://" in arg]
+    return bool(urls) and all(_RELEASES.match(url) and not url.endswith((".sh", ".py", ".ps1")) for url in urls)
 
 
 @rule("network", "opens-shell-to-strangers", "This gives a shell on this machine to another one.")
@@ -70,8 +98,8 @@ def _(c: Command, s: Setting) -> float:
         return 0.9 if _name(c) in SHELLS or c.name == "exec" or not c.words else 0.65
     if _name(c) in SHELLS and any("/dev/tcp/" in word for word in c.args) and code_of(c) is None:
         return 0.9
-    if c.name in ("nc", "ncat", "netcat", "nc.traditional") and (
-        re.search(r"(?:^|\s)(?:-[a-z]*[ec]|--exec|--sh-exec)[ =]?\s*\S*(?:sh|cmd|python|perl)\S*", text)
+    if c.name in ("nc", "ncat", "netcat", "nc.traditional", "socket") and (
+        re.search(r"(?:^|\s)(?:-[a-z]*[ecp]|--exec|--sh-exec)[ =]?\s*\S*(?:sh|cmd|python|perl)\S*", text)
     ):
         return 0.95
     if c.name == "socat" and re.search(r"(?i)(?:exec|system):", text) and re.search(r"(?i)tcp|udp|ssl|openssl", text):
@@ -88,6 +116,8 @@ def _(c: Command, s: Setting) -> float:
         return 0.85
     if c.name == "telnet" and re.search(r"\|\s*(?:/bin/)?(?:ba)?sh", c.source):
         return 0.9
+    if c.name == "zmodload":
+        return 0.6 if "net/tcp" in text else 0.0
     return 0.75 if c.name in ("pwncat", "msfvenom", "msfconsole", "weevely") else 0.0
 
 
@@ -105,13 +135,14 @@ rows(
     "iptables ip6tables nft ufw pfctl firewall-cmd netsh ebtables ipset iptables-restore iptables-legacy",
     ("drops-firewall", 0.85, r"(?:^|\s)(?:-F|--flush|-X)(?:\s|$)|^flush\b|^delete\s+table\b|^(?:--force\s+)?(?:disable|reset)\b|^-d\b|advfirewall\s+set\s+\S+\s+state\s+off|--panic-on", "This takes the firewall down."),
     ("drops-firewall", 0.8, r"-P\s+(?:INPUT|FORWARD|OUTPUT)\s+(?:ACCEPT|DROP)|--set-default-zone=trusted|^default\s+allow\s+incoming", "This opens or closes the machine to everybody."),
-    ("drops-firewall", 0.65, r"^(?:-[AI]\s+INPUT\b.*-j\s+ACCEPT\s*$|allow\s+from\s+any\s*$|allow\s+(?:23|3389|445|5900)\b)", "This lets everybody in."),
+    ("drops-firewall", 0.65, r"^(?:-[AI]\s+INPUT(?:\s+\d+)?\s+-j\s+ACCEPT\s*$|allow\s+from\s+any\s*$|allow\s+(?:23|3389|445|5900)\b)|\b1[-:]65535\b", "This lets everybody in."),
+    ("opens-tunnel", 0.65, r"(?i)portproxy\s+add", "This opens a way in from another machine."),
     ("drops-firewall", 0.75, r"-A\s+(?:INPUT|OUTPUT)\s+-j\s+DROP", "This cuts the machine off."),
 )  # fmt: skip
 rows(
     "network",
     "ip ifconfig route nmcli networksetup tc ifdown rfkill",
-    ("cuts-network", 0.75, r"^link\s+(?:set\s+)?(?:dev\s+)?\S+\s+down\b|^link\s+delete\b|^\S+\s+down\s*$|^(?:route|addr|address)\s+(?:flush|del)\b|^(?:-f|flush|del)\b", "This cuts the machine off."),
+    ("cuts-network", 0.75, r"^link\s+(?:set\s+)?(?:dev\s+)?\S+\s+down\b|^link\s+delete\b|^\S+\s+down\s*$|^(?:route|addr|address)\s+(?:flush|del)\b|^route\s+(?:add|replace)\s+(?:blackhole|unreachable|prohibit)\b|^(?:-f|flush|del)\b", "This cuts the machine off."),
     ("cuts-network", 0.7, r"networking\s+off|connection\s+(?:delete|down)|device\s+disconnect|radio\s+all\s+off|block\s+all|-setnetworkserviceenabled\s+.*off", "This cuts the machine off."),
     ("cuts-network", 0.6, r"^qdisc\s+(?:add|replace).*\bloss\s+\d{2,}", "This makes the network unusable."),
 )  # fmt: skip
@@ -120,12 +151,20 @@ rows(
     "network",
     "hydra medusa ncrack john hashcat sqlmap nikto masscan zmap msfconsole msfvenom aircrack-ng responder crackmapexec "
     "nuclei gobuster ffuf wpscan bettercap ettercap arpspoof hping3 slowloris mimikatz linpeas.sh linenum.sh impacket-secretsdump "
+    "slowhttptest sslstrip mitm6 wifite reaver mdk4 airodump-ng aireplay-ng airmon-ng commix xsstrike feroxbuster crowbar setoolkit "
+    "beef-xss evilginx sliver-server pupy legion brutespray hcxdumptool torshammer "
     "evil-winrm bloodhound-python kerbrute enum4linux patator dirb",
     ("attacks-others", 0.75, r"", "This is a tool to attack machines."),
 )
 rows(
     "network",
     "certutil bitsadmin mshta regsvr32",
+    (
+        "runs-hidden-code",
+        0.6,
+        r"(?i)-decode(?:hex)?\b.*\.(?:exe|dll|ps1|bat|js|vbs|scr)\b",
+        "This unpacks a program that was hidden.",
+    ),
     (
         "fetches-from-drops",
         0.7,
@@ -151,11 +190,11 @@ rows(
 )
 rows(
     "network",
-    "ngrok cloudflared chisel frpc bore localtunnel lt",
+    "ngrok cloudflared chisel frpc frps bore localtunnel lt gost ligolo-agent rathole",
     (
         "opens-tunnel",
         0.55,
-        r"^(?:http|tcp|tls|start|tunnel|client|server|--port|local)\b",
+        r"^(?:http|tcp|tls|start|tunnel|client|server|--port|local|-c|-L|-connect)\b|^-c\s|^-L\s",
         "This opens a way in from the whole internet.",
     ),
 )
@@ -163,7 +202,20 @@ rows(
 
 @rule("network", "opens-tunnel", "This opens a way in from another machine.", "ssh autossh")
 def _(c: Command, s: Setting) -> float:
-    return 0.6 if has(c, "-R") else 0.45 if has(c, "-D") else 0.0
+    return 0.6 if has(c, "-R") else 0.55 if has(c, "-D") else 0.0
+
+
+rows(
+    "network",
+    "code",
+    ("opens-tunnel", 0.6, r"^tunnel\b", "This opens a way in from another network."),
+)
+rows(
+    "network",
+    "tailscale zerotier-cli netbird ssh-copy-id",
+    ("opens-tunnel", 0.6, r"^(?:up|login|set)\b.*(?:--ssh|--auth-?key|--advertise-exit-node)|^join\b", "This opens a way in from another network."),
+    ("opens-tunnel", 0.5, r"(?:^|\s)-i\s+\S*\.pub\s+(?:\S+\s+)*root@", "This lets a key in as root."),
+)  # fmt: skip
 
 
 @rule("network", "misleads-names", "This sends traffic for a name to another machine.")
@@ -197,12 +249,17 @@ def _(c: Command, s: Setting) -> float:
     return (
         0.65
         if c.cwd in ("/", "~", "/root", "/etc", "/home")
-        or re.search(r"(?:--directory|-d)\s+(?:/|~|/root|/home|/etc)(?:\s|$)", line(c))
+        or re.search(r"(?:--directory|-d|-t)\s+(?:/|~|/root|/home|/etc)(?:\s|$)", line(c))
         else 0.0
     )
 
 
-@rule("network", "fetches-from-drops", "This fetches a program from a place where anybody can leave one.", "curl wget")
+@rule(
+    "network",
+    "fetches-from-drops",
+    "This fetches a program from a place where anybody can leave one.",
+    "curl wget aria2c iwr invoke-webrequest start-bitstransfer irm",
+)
 def _(c: Command, s: Setting) -> float:
     for url in c.args:
         if drop(url) and not any(reach.sends for reach in reaches(c)):
@@ -243,6 +300,12 @@ def _(c: Command, s: Setting) -> float:
     """A one-liner of another language that evaluates what it computes."""
     computed = c.words[1:] == ("\ue002code\ue003",) and not any(feed.name == "cat" for feed in c.feeds)
     return 0.55 if computed else 0.0
+
+
+@rule("network", "runs-downloads", "This runs what it downloads, unseen.", "node nodejs bun")
+def _(c: Command, s: Setting) -> float:
+    text = " ".join((*c.args, c.stdin or ""))[:100_000]
+    return 0.7 if re.search(r"\bimport\s*\(?\s*['\"]https?://(?!esm\.sh|cdn\.jsdelivr|unpkg)", text) else 0.0
 
 
 @rule("network", "runs-downloads", "This runs what it downloads, unseen.", "deno bun npx go")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 from lockgate.policies.danger.hosts import drop, host_of, is_address, local
-from lockgate.policies.danger.rules import Setting, has, line, operands, rows, rule, value
+from lockgate.policies.danger.rules import Setting, has, line, operands, rows, rule, value, written
 from lockgate.policies.shell.model import Command, known
 
 _REGISTRIES = re.compile(
@@ -38,7 +38,7 @@ rows(
     "apt apt-get aptitude yum dnf zypper pacman rpm dpkg apk brew snap winget choco",
     ("removes-system-packages", 0.8, r"(?:^|\s)(?:remove|purge|erase|autoremove|uninstall|del|delete|-R\w*|-e|--erase|--purge|-r|--remove)\s+(?:\S+\s+)*" + _SYSTEM + r"(?:\s|$)", "This removes what the system needs."),
     ("removes-system-packages", 0.75, r"--force-(?:all|depends|remove-essential|yes)|--allow-remove-essential|--nodeps\b.*|-Rdd\w*|--force-remove", "This removes or replaces packages past every check."),
-    ("trusts-strangers", 0.65, r"--allow-unauthenticated|--nogpgcheck|--no-gpg-checks|--allow-untrusted|--force-yes|--allow-downgrades.*--force|--SkipHashCheck", "This installs packages that nobody signed."),
+    ("trusts-strangers", 0.65, r"--allow-unauthenticated|--nogpgcheck|--nosignature|--nodigest|--no-gpg-checks|--allow-untrusted|--force-yes|--allow-downgrades.*--force|--SkipHashCheck", "This installs packages that nobody signed."),
 )  # fmt: skip
 
 
@@ -120,13 +120,40 @@ def _(c: Command, s: Setting) -> float:
     return 0.65
 
 
-@rule("packages", "removes-everything-installed", "This removes every package.", "pip pip3 brew npm apt apt-get uv")
+@rule("packages", "trusts-strangers", "This installs programs of strangers that nobody signed.")
+def _(c: Command, s: Setting) -> float:
+    told = " ".join((*c.args, c.stdin or ""))
+    if c.name == "add-apt-repository":
+        return 0.7 if re.search(r"trusted=yes|http://\d", told) else 0.0
+    if c.name in ("rpm", "dnf", "yum", "apt", "apt-get", "dpkg", "apk", "pacman", "zypper"):
+        links = [host_of(arg) for arg in c.args if "://" in arg]
+        return 0.7 if any(is_address(host) or drop(f"//{host}") for host in links) else 0.0
+    if c.name == "helm" and (url := re.search(r"^(?:install|upgrade)\b.*\s(https?://\S+)", line(c))):
+        return 0.0 if _REGISTRIES.search(host_of(url[1])) or local(host_of(url[1])) else 0.6
+    sources = [found.text for found in written(c, s)] + (list(c.args) if c.name == "tee" else [])
+    lists = any(re.search(r"^/etc/(?:apt/sources\.list|yum\.repos\.d)", source) for source in sources)
+    return 0.7 if lists and re.search(r"trusted=yes|gpgcheck=0|http://\d", told) else 0.0
+
+
+@rule(
+    "packages",
+    "removes-everything-installed",
+    "This removes every package.",
+    "pip pip3 brew npm apt apt-get uv conda mamba",
+)
 def _(c: Command, s: Setting) -> float:
     removes = re.search(r"\b(?:uninstall|remove|purge|rm)\b", line(c))
+    if c.name in ("conda", "mamba"):
+        return 0.7 if removes and has(c, "--all") and value(c, "-n", "--name") in ("", "base") else 0.0
     lists = [f for f in c.feeds if re.search(r"^(?:freeze|list|ls|leaves|pip freeze|pip list)\b", line(f))]
     return 0.7 if removes and lists and not any(feed.name == "grep" for feed in c.feeds) else 0.0
 
 
+rows(
+    "packages",
+    "go",
+    ("trusts-strangers", 0.65, r"^env\s+-w\b.*(?:-insecure|GOPROXY=\W?http://|GONOSUMCHECK=1|GOINSECURE=)", "This takes packages from a stranger from now on."),
+)  # fmt: skip
 _POPULAR = frozenset({
     *("requests", "urllib3", "setuptools", "numpy", "pandas"),
     *("matplotlib", "tensorflow", "pytorch", "django", "cryptography"),

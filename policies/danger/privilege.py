@@ -11,7 +11,7 @@ from lockgate.policies.shell.paths import Place
 rows(
     "privilege",
     "usermod gpasswd adduser useradd addgroup dseditgroup net dscl localgroup",
-    ("grants-rights", 0.8, r"(?:^|[\s,])(?:sudo|wheel|root|admin|docker|lxd|disk|shadow|administrators)(?:[\s,]|$)", "This makes somebody an administrator."),
+    ("grants-rights", 0.8, r"(?:^|[\s,])(?:sudo|wheel|root|admin|lxd|disk|shadow|administrators)(?:[\s,]|$)", "This makes somebody an administrator."),
     ("grants-rights", 0.85, r"(?:^|\s)-o\b.*-u\s*0|-u\s*0\b.*|--uid[ =]0|localgroup\s+administrators", "This makes a second root."),
 )  # fmt: skip
 rows(
@@ -26,9 +26,18 @@ rows(
 )
 rows(
     "privilege",
-    "chsh loginctl timedatectl date",
+    "chsh loginctl",
     ("changes-users", 0.6, r"(?:/false|/nologin)\b|^terminate-user|^kill-user", "This locks somebody out."),
-    ("changes-clock", 0.5, r"^(?:set-time|set-ntp\s+(?:false|0))|^(?:-s|--set)\b", "This changes the machine's clock."),
+)
+rows(
+    "privilege",
+    "timedatectl date",
+    (
+        "changes-clock",
+        0.5,
+        r"^(?:set-time(?:\s|$)|set-ntp\s+(?:false|0))|^(?:-s|--set)\b",
+        "This changes the machine's clock.",
+    ),
 )
 rows("privilege", "chpasswd", ("changes-users", 0.75, r"", "This sets somebody's password."))
 rows(
@@ -49,6 +58,13 @@ rows(
 )  # fmt: skip
 
 
+@rule("privilege", "grants-rights", "This makes somebody an administrator.", "usermod gpasswd adduser addgroup")
+def _(c: Command, s: Setting) -> float:
+    if not re.search(r"(?:^|[\s,])docker(?:[\s,]|$)", line(c)):
+        return 0.0
+    return 0.45 if re.search(r"\$(?:USER|LOGNAME)|<whoami>|<id -un>|whoami", f"{line(c)} {c.source}") else 0.8
+
+
 @rule("privilege", "sets-user-id", "This lets anybody run a program as its owner.", "chmod install")
 def _(c: Command, s: Setting) -> float:
     modes = [arg for arg in c.args if re.fullmatch(r"[ugoa]*[+=]\w*s\w*|[24567][0-7]{3}|0[24567][0-7]{3}", arg)]
@@ -59,7 +75,7 @@ def _(c: Command, s: Setting) -> float:
 
 @rule("privilege", "becomes-root", "This opens a shell that may do everything.", "sudo su doas pkexec")
 def _(c: Command, s: Setting) -> float:
-    text = line(c).strip()
+    text = re.sub(r"^-u\s*(?:root|#?0)\s+", "", line(c).strip())
     if c.name == "su":
         return 0.65 if re.match(r"(?:-\s*|-l\s*|--login\s*|root\s*|-\s+root\s*)*$", text) and not c.piped else 0.0
     if re.fullmatch(
@@ -80,6 +96,12 @@ def _(c: Command, s: Setting) -> float:
         targets += places(c, operands(c)[-1:], s)
     elif c.name in ("sed", "gsed") and has(c, "-i"):
         targets += places(c, operands(c)[1:], s)
+    elif c.name in ("curl", "wget"):
+        targets += places(c, [path for path in (value(c, "-o", "-O", "--output"),) if path], s)
+    if c.name in ("ln", "cp", "install") and any(
+        re.search(r"/systemd/(?:system|user)/\S+\.wants/", found.text) for found in targets
+    ):
+        return 0.6
     return max((_persistence(c, target) for target in targets), default=0.0)
 
 
@@ -107,6 +129,10 @@ def _persistence(c: Command, target: Place) -> float:
         return 0.75
     if re.search(r"(?:^|/)systemd/(?:system|user)/[^/]+\.(?:service|timer)$", text):
         return 0.75 if _ACTIVE.search(content) else 0.35
+    if text.endswith(".vscode/tasks.json") and "folderOpen" in content:
+        return 0.65 if _ACTIVE.search(content) else 0.3
+    if c.name in ("curl", "wget") and re.search(r"^/usr/(?:local/)?share/ca-certificates/|^/etc/pki/ca-trust/", text):
+        return 0.6
     if re.search(r"(?:^|/)\.git/hooks/[\w-]+$", text):
         return 0.65 if _ACTIVE.search(content) else 0.3
     return (
@@ -126,6 +152,8 @@ def _(c: Command, s: Setting) -> float:
         changes = text.strip() in ("-", "") or (operands(c, "-u") and not has(c, "-l", "-e", "-r"))
         content = shown(" ".join((c.stdin or "", *(" ".join(feed.args) for feed in c.feeds))))
         return (0.8 if _ACTIVE.search(content) else 0.55) if changes and (c.piped or operands(c, "-u")) else 0.0
+    if c.name == "systemd-run":
+        return 0.6 if has(c, "--on-calendar", "--on-active", "--on-boot", "--on-startup", "--on-unit-active") else 0.0
     if c.name == "schtasks":
         return 0.65 if re.search(r"(?i)/create", text) else 0.0
     return 0.0
@@ -199,9 +227,31 @@ def _(c: Command, s: Setting) -> float:
 
 rows(
     "privilege",
-    "gdb ptrace reptyr gcore strace",
+    "gdb strace",
+    ("reads-other-programs", 0.45, r"(?:^|\s)(?:-p|--pid|-p\d)\s*\d*", "This looks into a running program's memory."),
+    (
+        "reads-other-programs",
+        0.65,
+        r"(?:^|\s)(?:-p|--pid|-p\d)\s*.*(?:ssh|gpg|keyring|sudo|passwd|login|vault|dump\s+memory|gcore|generate-core)|(?:^|\s)(?:-p|--pid)[ =]1\b",
+        "This looks into a running program's memory.",
+    ),
+)
+rows(
+    "privilege",
+    "ptrace reptyr gcore",
     ("reads-other-programs", 0.55, r"(?:^|\s)(?:-p|--pid|-p\d)\s*\d*", "This looks into a running program's memory."),
 )
+rows(
+    "privilege",
+    "launchctl",
+    ("keeps-a-way-in", 0.55, r"^(?:load|bootstrap|submit|enable)\b.*(?:Launch(?:Agents|Daemons)/|\.plist|\s-p\s)", "This starts a program at every login from now on."),
+)  # fmt: skip
+rows(
+    "privilege",
+    "defaults osascript",
+    ("keeps-a-way-in", 0.7, r"Log(?:in|out)Hook|make\s+(?:new\s+)?login item|AutoLaunchedApplicationDictionary", "This starts a program at every login from now on."),
+    ("lowers-guard", 0.65, r"LSQuarantine\S*\s+(?:-bool\s+)?(?:false|no|0)|com\.apple\.security\S*\s|alf\s+globalstate\s+(?:-int\s+)?0|askForPassword\s+(?:-int\s+)?0", "This turns off what keeps the machine safe."),
+)  # fmt: skip
 rows(
     "privilege",
     "chattr",
@@ -222,6 +272,12 @@ rows(
     "xattr",
     ("lowers-guard", 0.5, r"-[a-z]*d[a-z]*\s+com\.apple\.quarantine", "This lets a downloaded program run unchecked."),
 )
+rows("privilege", "aa-teardown aa-disable", ("lowers-guard", 0.8, r"", "This turns off what keeps the machine safe."))
+rows(
+    "privilege",
+    "security trust certutil",
+    ("lowers-guard", 0.65, r"^add-trusted-cert\b|^anchor\s+(?:--store\s+)?\S|(?i)-addstore\b", "This makes the machine trust whoever has this certificate."),
+)  # fmt: skip
 rows(
     "privilege",
     "vssadmin wbadmin wmic diskshadow tmutil",

@@ -10,7 +10,7 @@ from lockgate.policies.shell.model import Command, known
 _CORE = (
     r"(?:sshd?|systemd[\w-]*|init|dbus(?:-daemon)?|NetworkManager|networking|network|systemd-networkd|systemd-resolved|auditd|"
     r"rsyslog|syslog(?:-ng)?|ufw|firewalld|iptables|nftables|fail2ban|apparmor|cron|crond|falcon-sensor|osqueryd?|clamav[\w-]*|"
-    r"crowdstrike|wazuh-agent|polkit|launchd|loginwindow|kubelet|containerd|dockerd?|mysqld?|postgres(?:ql)?|"
+    r"crowdstrike|wazuh-agent|polkit|launchd|loginwindow|kubelet|"
     r"explorer|lsass|WinDefend|mdatp|sentinelone)"
 )
 
@@ -46,7 +46,7 @@ def _(c: Command, s: Setting) -> float:
 def _(c: Command, s: Setting) -> float:
     if c.name == "killall5":
         return 0.9
-    words = operands(c, "-u -U -s -g -G -t -P --signal --euid --user")
+    words = [word for word in operands(c, "-u -U -s -g -G -t -P --signal --euid --user") if word[:1] != "/"]
     users = [c.args[at + 1] for at, arg in enumerate(c.args[:-1]) if arg in ("-u", "-U", "--euid", "--user")]
     if users and not [w for w in words if w not in users]:
         return 0.8 if any(user in ("root", "0") or not known(user) for user in users) else 0.65
@@ -91,6 +91,18 @@ rows(
         r"^" + _CORE + r"\s+stop\b",
         "This stops what keeps the machine reachable, safe or at work.",
     ),
+    (
+        "stops-services",
+        0.65,
+        r"^(?:-\S+\s+)*(?:disable|mask|kill)\s+(?:-\S+\s+)*(?:\S+\s+)*(?:mysqld?|mariadb|postgres(?:ql)?(?:@\S+)?|mongod|redis(?:-server)?|docker|containerd)(?:\.service|\.socket)?(?:\s|$)",
+        "This stops a database.",
+    ),
+    (
+        "stops-services",
+        0.7,
+        r"^(?:unload|bootout)\b.*/System/Library/Launch",
+        "This stops what keeps the machine safe or at work.",
+    ),
     ("stops-services", 0.7, r"^(?:stop|disable|mask)\s+(?:-\S+\s+)*(?:'?\*|--all)", "This stops everything."),
 )
 rows(
@@ -117,9 +129,35 @@ rows(
 )
 rows(
     "processes",
-    "stress stress-ng hping3 slowloris goldeneye",
+    "hping3 slowloris goldeneye",
     ("exhausts-machine", 0.65, r".", "This loads a machine until nothing else gets through."),
 )
+rows(
+    "processes",
+    "stress stress-ng",
+    ("exhausts-machine", 0.45, r".", "This loads a machine."),
+    (
+        "exhausts-machine",
+        0.65,
+        r"(?:^|\s)(?:-[a-zA-Z]\s*0\b|--[\w-]+[ =]0\b|--all|-a\b|--sequential|--vm-bytes[ =](?:9\d|100)%|^[^t]*$)",
+        "This loads a machine until nothing else gets through.",
+    ),
+)
+
+
+_SWITCHES = re.compile(
+    r"kernel\.(?:core_pattern\s*=\s*\||randomize_va_space\s*=\s*0|yama\.ptrace_scope\s*=\s*0|kptr_restrict\s*=\s*0)"
+)
+
+
+@rule("processes", "changes-kernel", "This changes how the kernel keeps itself safe.")
+def _(c: Command, s: Setting) -> float:
+    targets = [found.text for found in written(c, s)] + (list(c.args) if c.name == "tee" else [])
+    if not any(target.startswith(("/etc/sysctl", "/proc/sys/kernel")) for target in targets):
+        return 0.0
+    told = " ".join((c.stdin or "", *c.args))
+    weak = any(re.search(r"core_pattern|randomize_va_space|ptrace_scope", target) for target in targets)
+    return 0.7 if weak or _SWITCHES.search(told) else 0.0
 
 
 @rule("processes", "writes-kernel-switches", "This tells the kernel to stop or change.")

@@ -105,8 +105,21 @@ _GLOBAL_OPTIONS = {
 }
 
 
+_line: tuple[Command | None, str] = (None, "")
+"""The command whose line was asked for last: every rule about a command asks for it."""
+
+
 def line(command: Command) -> str:
     """The command's arguments as one text, without the options that stand before its verb."""
+    global _line
+    of, text = _line
+    if of is not command:
+        text = _joined(command)
+        _line = (command, text)
+    return text
+
+
+def _joined(command: Command) -> str:
     args = list(command.args)
     if (valued := _GLOBAL_OPTIONS.get(command.name)) is not None:
         while args and args[0].startswith("-"):
@@ -154,6 +167,12 @@ def operands(command: Command, valued: str = "") -> list[str]:
         else:
             skip = arg in takes
     return out
+
+
+def chosen(command: Command) -> bool:
+    """Whether a filter before it tells which names are meant, and not only which are not."""
+    filters = ("grep", "egrep", "rg", "where-object", "select-string", "findstr")
+    return any(feed.name in filters and not has(feed, "-v", "--invert-match") for feed in command.feeds)
 
 
 def places(command: Command, paths: Sequence[str], setting: Setting) -> list[Place]:

@@ -9,7 +9,9 @@ from lockgate.policies.shell.paths import Place
 _SECRETS = (
     (r"(?:^|/)\.ssh/(?:id_[a-z0-9_]+|identity|[\w.-]+\.pem|[\w-]*key)$", "a private key", 0.9),
     (r"(?:^|/)\.ssh(?:/\*|/id_\S*\*|/\S*\?\S*)?$", "the folder of SSH keys", 0.8),
-    (r"(?:^|/)\.aws/(?:credentials|config|sso|cli)|(?:^|/)\.aws(?:/\*)?$", "cloud credentials", 0.9),
+    (r"(?:^|/)\.aws/(?:credentials|sso|cli)|(?:^|/)\.aws(?:/\*)?$", "cloud credentials", 0.9),
+    (r"(?:^|/)\.aws/config$", "cloud settings", 0.45),
+    (r"^/run/secrets/|^/var/run/secrets/", "secrets of a container", 0.7),
     (r"(?:^|/)\.config/gcloud(?:/|$)|application_default_credentials\.json$", "cloud credentials", 0.85),
     (r"(?:^|/)\.azure/|(?:^|/)\.oci/|(?:^|/)\.config/doctl", "cloud credentials", 0.8),
     (r"(?:^|/)\.kube/config$|kubernetes/admin\.conf$|secrets/kubernetes\.io/serviceaccount", "cluster credentials", 0.85),

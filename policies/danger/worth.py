@@ -5,14 +5,14 @@ from __future__ import annotations
 import re
 from fnmatch import fnmatchcase
 
-from lockgate.policies.shell.model import HERE, UNSET
+from lockgate.policies.shell.model import HERE, SOME, UNSET
 from lockgate.policies.shell.paths import Place
 
 _SYSTEM = frozenset({
     *("bin", "boot", "dev", "etc", "home", "lib", "lib32"),
     *("lib64", "mnt", "media", "opt", "proc", "root", "run", "sbin"),
     *("srv", "sys", "usr", "var", "Users", "System"),
-    *("Library", "Applications", "Volumes", "private", "c:", "snap", "nix"),
+    *("Library", "Applications", "Volumes", "private", "snap", "nix"),
 })  # fmt: skip
 _BUILT = frozenset({
     *("node_modules", "dist", "build", "out", "target", "coverage", ".next", ".nuxt", ".cache", "__pycache__", ".venv"),
@@ -37,6 +37,7 @@ _DEAR_HOME = frozenset({
     *("Movies", "Videos", "Library", ".ssh", ".gnupg", ".aws"),
     *(".config", ".kube", ".local", ".docker", "Dropbox", ".password-store", ".mozilla", "snap", ".azure", ".git"),
 })  # fmt: skip
+_DEAREST = (".ssh", ".gnupg", ".aws", ".kube", "Documents", "Pictures")
 _DEAR_FILES = ("etc/", "boot/", "usr/bin/", "usr/sbin/", "usr/lib", "bin/", "sbin/", "lib/", "lib64/", "proc/", "sys/")
 
 
@@ -72,6 +73,8 @@ def _absolute(parts: tuple[str, ...], recursive: bool) -> float:
         return 0.6
     if any(rest.startswith(free) and rest != free for free in _FREE) or rest == "var/lib/apt/lists/":
         return 0.15
+    if re.fullmatch(r"[a-z]:", parts[0]):
+        return _drive(parts[1:], recursive)
     if parts[0] in ("home", "Users"):
         if len(parts) < 3 or (len(parts) == 3 and _everything(parts[2])):
             return 1.0 if recursive else 0.6
@@ -80,6 +83,8 @@ def _absolute(parts: tuple[str, ...], recursive: bool) -> float:
         return 1.0 if len(parts) == 1 and recursive else _home(parts[1:], recursive)
     if any(fnmatchcase(name, parts[0]) for name in _SYSTEM):
         return _system(parts, rest, recursive)
+    if len(parts) == 1 and parts[0] in ("sdcard", "sdcard0"):
+        return 0.85 if recursive else 0.5
     if len(parts) == 1:
         return (
             0.6 if recursive and parts[0] in ("data", "workspace", "app", "repo", "srv", "backup", "backups") else 0.5
@@ -91,17 +96,46 @@ def _absolute(parts: tuple[str, ...], recursive: bool) -> float:
     return (0.55 if _everything(parts[-1]) and len(parts) == 2 else 0.3) if recursive else 0.2
 
 
+def _drive(parts: tuple[str, ...], recursive: bool) -> float:
+    """A path on a drive of Windows."""
+    if not parts or _everything(parts[0]):
+        return 1.0 if recursive else 0.85
+    first = parts[0].lower()
+    if first in ("users", "documents and settings"):
+        return _home(parts[2:], recursive) if len(parts) > 1 else 1.0
+    if first in ("windows", "program files", "program files (x86)", "programdata", "recovery", "boot"):
+        free = len(parts) > 1 and parts[1].lower() in ("temp", "tmp", "softwaredistribution", "prefetch")
+        return 0.15 if free else 0.95 if recursive else 0.8
+    if recursive and re.match(r"backups?$|data$|documents$", first):
+        return 0.65
+    return (
+        0.1
+        if _built(parts[-1]) or first in ("temp", "tmp")
+        else (0.6 if len(parts) < 2 else 0.3)
+        if recursive
+        else (0.55 if len(parts) < 2 else 0.2)
+    )
+
+
 def _system(parts: tuple[str, ...], rest: str, recursive: bool) -> float:
-    if len(parts) == 1 or (len(parts) == 2 and _everything(parts[1])):
+    count = len(parts)
+    if count == 1 or (count == 2 and _everything(parts[1])):
         return 1.0 if recursive else 0.85
     if parts[0] in ("opt", "srv", "mnt", "media", "Volumes", "snap"):
-        return (0.7 if len(parts) < 4 else 0.4) if recursive else 0.4
+        return (0.7 if count < 4 else 0.4) if recursive else 0.4
+    if (_ordinary_etc(rest) and count > 3) or (count > 4 and _built(parts[-1])):
+        return 0.4
     if parts[:2] == ("usr", "local"):
-        return (0.9 if len(parts) == 2 else 0.75 if len(parts) == 3 else 0.5) if recursive else 0.35
+        own = count > 2 and parts[2] not in ("bin", "lib", "lib64", "sbin", "share", "etc", "include", "src", "*")
+        return (0.9 if count == 2 else 0.45 if own else 0.75 if count == 3 else 0.5) if recursive else 0.35
     if parts[:2] == ("var", "www"):
         return 0.75 if recursive and not _built(parts[-1]) else 0.35
+    if not recursive and re.search(r"\.log(?:\.\w+)*$", parts[-1]) and count > 3:
+        return 0.35
+    if parts[:2] == ("var", "log") and count > 3 and parts[-1].startswith(SOME):
+        return 0.35  # old logs of one program, by their name
     if parts[:2] == ("var", "log"):
-        return 0.75 if recursive or len(parts) == 3 else 0.5
+        return 0.75 if recursive or count == 3 else 0.5
     if rest.startswith(_DEAR_FILES):
         return 0.95 if recursive else 0.8 if parts[0] != "etc" or not _ordinary_etc(rest) else 0.4
     return 0.85 if recursive else 0.6
@@ -112,26 +146,31 @@ def _ordinary_etc(rest: str) -> bool:
 
 
 def _home(parts: tuple[str, ...], recursive: bool) -> float:
-    if not parts or (len(parts) == 1 and _everything(parts[0])):
+    count = len(parts)
+    if count == 0 or (count == 1 and _everything(parts[0])):
         return 1.0 if recursive else 0.7
+    if recursive and count > 1 and _everything(parts[-1]) and not _built(parts[0]):
+        return _home(tuple(parts[:-1]), recursive)
     first, rest = parts[0], "/".join(parts)
     if any(rest == cache or rest.startswith(f"{cache}/") for cache in _CACHES):
         return 0.2
     if parts[0] in _DEAR_HOME:
-        if parts[0] in (".config", ".local", "Downloads", "Library") and len(parts) > 2:
+        if parts[0] in (".config", ".local", "Downloads", "Library") and count > 2:
             return 0.3
         if recursive:
-            return 0.85 if len(parts) < 3 else 0.5
-        return 0.8 if first in (".ssh", ".gnupg", ".aws") else 0.35
+            return 0.85 if count < 3 else 0.5 if first in _DEAREST else 0.45
+        if count == 2 and "*" in parts[1] and first not in (".config", ".local", "Downloads", "Library"):
+            return 0.8 if first.startswith(".") else 0.6
+        return 0.8 if first in _DEAREST[:3] else 0.35
     if parts[0] in (".bashrc", ".zshrc", ".profile", ".bash_profile", ".gitconfig", ".netrc"):
         return 0.7
     if re.fullmatch(r"\.(?:bash|zsh|python|mysql|psql|node_repl)_history", parts[0]):
         return 0.65
-    if _built(parts[-1]) or (parts[0].startswith(".") and len(parts) > 1):
+    if _built(parts[-1]) or (parts[0].startswith(".") and count > 1):
         return 0.2
     if not recursive:
         return 0.25
-    return 0.6 if len(parts) == 1 else 0.3
+    return 0.6 if count == 1 else 0.3
 
 
 def _workspace(parts: tuple[str, ...], recursive: bool) -> float:
@@ -145,7 +184,7 @@ def _workspace(parts: tuple[str, ...], recursive: bool) -> float:
         return 0.8 if recursive else 0.4
     last = parts[-1]
     if last == ".git" and 1 < len(parts) < 4 and recursive:
-        return 0.6
+        return 0.6 if parts[0] == "sub" else 0.45  # what was just copied or cloned is often begun anew
     if parts[0] == ".git":
         state = last in ("hooks", "rebase-merge", "rebase-apply", "index.lock")
         return 0.85 if recursive and len(parts) < 3 and not state else 0.15

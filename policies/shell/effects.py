@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from itertools import pairwise
 
 from lockgate.policies.shell.follow import INTERPRETERS, script_file
 from lockgate.policies.shell.model import Command, Redirect, known, program_name, some
@@ -19,12 +20,22 @@ class Effects(Redirector):
     def _ran_file(self, words: Sequence[str]) -> str | None:
         """The file that the command would run, where the same script has made it."""
         name, path = re.sub(r"(?<=[a-z])[\d.]+$", "", program_name(words[0])), ""
+        if name in ("start-process", "start", "saps", "invoke-item", "ii", "&", "msiexec"):
+            operand = next(
+                (word for word in words[1:] if not word.startswith(("-", "/")) or word.startswith("/tmp")), ""
+            )
+            return self._ran_file((f"./{operand}" if "/" not in operand else operand,)) if operand else None
         if name in INTERPRETERS and (found := script_file(Command(words=words))):
             path = found[0]
         elif name in (".", "source") and len(words) > 1:
             path = words[1]
         elif "/" in words[0]:
             path = words[0]
+        if not path and self.scope.files and name.isidentifier():
+            path = next(
+                (f"{folder}/{words[0]}" for folder in _PROGRAM_FOLDERS if f"{folder}/{words[0]}" in self.scope.files),
+                "",
+            )
         where = place(path, self.scope.cwd, self.scope.links).text if path else ""
         return where if where in self.scope.files else None
 
@@ -91,13 +102,37 @@ class Effects(Redirector):
         if name in ("tee",):
             for arg in args:
                 self._written(Redirect(kind="write", target=arg), output, [*command.feeds, command])
-        elif name in ("curl", "wget", "aria2c", "http", "fetch"):
+        elif name in (
+            "curl",
+            "wget",
+            "aria2c",
+            "http",
+            "fetch",
+            "iwr",
+            "irm",
+            "invoke-webrequest",
+            "invoke-restmethod",
+            "start-bitstransfer",
+        ):
             for target in _download_targets(command):
                 self._written(Redirect(kind="write", target=target), None, [command])
+        elif name in ("screencapture", "scrot", "import", "arecord", "ffmpeg") and args:
+            self._written(Redirect(kind="write", target=args[-1]), None, [command])
+        elif name == "git" and "clone" in args[:1]:
+            self._cloned(command, args)
+        elif name in ("tar", "zip", "7z", "gpg", "openssl", "base64") and (packed := _packed(command)):
+            self._written(Redirect(kind="write", target=packed), None, [*command.feeds, command])
         elif name in ("cp", "mv", "ln", "install", "link") and len(args) == 2:
             self._copied(command, *args)
         elif name in ("scp", "rsync") and len(args) == 2 and ":" in args[0]:
             self._written(Redirect(kind="write", target=args[1]), None, [command])
+
+    def _cloned(self, command: Command, args: Sequence[str]) -> None:
+        """A repository that is fetched: its programs are a stranger's until somebody has looked."""
+        url = next((arg for arg in args[1:] if "://" in arg or "@" in arg), "")
+        target = args[-1] if args[-1] != url else url.rstrip("/").rpartition("/")[2].removesuffix(".git")
+        if url and target:
+            self.scope.origins[f"clone {place(target, self.scope.cwd, self.scope.links).text}"] = (command,)
 
     def _copied(self, command: Command, given: str, target: str) -> None:
         scope = self.scope
@@ -116,15 +151,35 @@ class Effects(Redirector):
             scope.files[end] = f'{program_name(start)} "$@"'
 
 
+_PROGRAM_FOLDERS = ("/usr/local/bin", "/usr/bin", "~/.local/bin", "~/bin")
+
+
+def _packed(command: Command) -> str:
+    """The file that an archiver writes."""
+    args = [arg for arg in command.args if not arg.startswith("-") or arg == "-"]
+    if command.name in ("gpg", "openssl", "base64"):
+        return next((b for a, b in pairwise(command.args) if a in ("-o", "--output", "-out")), "")
+    if command.name == "tar":
+        mode = command.args[0].lstrip("-") if command.args else ""
+        return (
+            next((b for a, b in pairwise(command.args) if re.fullmatch(r"-?[a-zA-Z]*f|--file", a)), "")
+            if "c" in mode
+            else ""
+        )
+    return next((arg for arg in args if arg not in ("a", "u")), "")
+
+
 def _folder(path: str) -> str:
     return path.rpartition("/")[0] or "/"
 
 
 def _download_targets(command: Command) -> Iterator[str]:
     args = command.args
+    if command.name == "start-bitstransfer":
+        yield from [arg for arg in args if not arg.startswith("-")][1:2]
     for at, arg in enumerate(args):
         if (
-            arg in ("-o", "--output", "-O", "--output-document")
+            arg in ("-o", "--output", "-O", "--output-document", "-OutFile", "-outfile")
             and at + 1 < len(args)
             and (command.name != "curl" or arg != "-O")
         ):
@@ -133,9 +188,11 @@ def _download_targets(command: Command) -> Iterator[str]:
             yield arg.partition("=")[2]
         elif re.fullmatch(r"-[a-zA-Z]*[oO]", arg) and at + 1 < len(args) and (arg[-1] == "o" or command.name == "wget"):
             yield args[at + 1]
+    prefix = next((b for a, b in pairwise(args) if a in ("-P", "--directory-prefix", "--output-dir")), "")
     remote_name = command.name == "wget" or any(
         re.fullmatch(r"-[a-zA-Z]*O[a-zA-Z]*|--remote-name", arg) for arg in args
     )
     for arg in args if remote_name else ():
         if re.match(r"(?:https?|ftp)://", arg):
-            yield arg.partition("?")[0].rstrip("/").rpartition("/")[2]
+            name = arg.partition("?")[0].rstrip("/").rpartition("/")[2]
+            yield f"{prefix}/{name}" if prefix else name

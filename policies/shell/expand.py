@@ -6,7 +6,8 @@ import re
 from collections.abc import Sequence
 
 from lockgate.policies.shell import words as spelled
-from lockgate.policies.shell.model import QUOTED, SPLIT, UNQUOTED, Command, Redirect, known, some, unset
+from lockgate.policies.shell.model import SPLIT, Command, Redirect, known, some, unquoted, unset
+from lockgate.policies.shell.model import quoted as quoted_text
 from lockgate.policies.shell.paths import place
 from lockgate.policies.shell.reader import Reader
 from lockgate.policies.shell.work import LEAVES, MAX_NESTING, MAX_VALUE, SILENT, Node, Nothing
@@ -21,15 +22,15 @@ class Expander(Reader):
     def _value(self, node: Node) -> str:
         if node.type == "array":
             return SPLIT.join(word for child in node.named_children for word in self._words(child))
-        return self._piece(node, quoted=True).translate(UNQUOTED)
+        return unquoted(self._piece(node, quoted=True))
 
     def _piece(self, node: Node, *, quoted: bool) -> str:
         """A part of a word; characters that are quoted, and splits, are marked."""
         match node.type:
             case "raw_string":
-                return self._text(node)[1:-1].translate(QUOTED)
+                return quoted_text(self._text(node)[1:-1])
             case "ansi_c_string":
-                return spelled.ansi_c(self._text(node)[2:-1]).translate(QUOTED)
+                return quoted_text(spelled.ansi_c(self._text(node)[2:-1]))
             case "string" | "translated_string":
                 return self._string(node)
             case "simple_expansion":
@@ -136,7 +137,12 @@ class Expander(Reader):
     def _operated(
         self, name: str, value: str, operator: str, operators: Sequence[str], arguments: Sequence[Node]
     ) -> str:
+        if self._level > MAX_NESTING:
+            self._work.note("it is nested too deeply to be read", name)
+            return some(name)
+        self._level += 1
         texts = [self._piece(argument, quoted=True) for argument in arguments]
+        self._level -= 1
         empty = value == "" or value == unset(name)
         match operator:
             case ":-" | "-" | ":=" | "=":
@@ -203,7 +209,7 @@ class Expander(Reader):
 
 def _placed(value: str, quoted: bool, separators: str = "") -> str:
     """A value as it stands in a word: its braces mean nothing, and outside of quotes its separators split it."""
-    value = value.translate(QUOTED)
+    value = quoted_text(value)
     if quoted:
         return value
     return re.sub(f"[{re.escape(separators)}]+" if separators else r"[ \t\n]+", SPLIT, value)

@@ -21,6 +21,10 @@ INTERPRETERS: Mapping[str, str] = {
     **dict.fromkeys(("ruby", "jruby"), "ruby"),
     **dict.fromkeys(("php", "php8"), "php"),
     **dict.fromkeys(("lua", "luajit"), "lua"),
+    **dict.fromkeys(("rscript", "r"), "r"),
+    "julia": "julia",
+    **dict.fromkeys(("elixir", "iex"), "elixir"),
+    **dict.fromkeys(("groovy", "scala"), "groovy"),
     "osascript": "applescript",
     **dict.fromkeys(("pwsh", "powershell"), "powershell"),
 }
@@ -35,11 +39,13 @@ _CODE_FLAGS: Mapping[str, re.Pattern[str]] = {
     "ruby": re.compile(r"-[a-z]*e"),
     "php": re.compile(r"-r|--run"),
     "lua": re.compile(r"-e"),
+    **dict.fromkeys(("r", "julia", "elixir", "groovy"), re.compile(r"-[eE]|--eval")),
     "applescript": re.compile(r"-e"),
     "powershell": re.compile(r"-c(?:ommand)?", re.IGNORECASE),
 }
 
 
+_POWERSHELL_FLAG = re.compile(r"(?i)-(?:nop|nol|noe|non|noni|sta|mta|noprofile|nologo|noexit|noninteractive)\b")
 _VALUED_FLAGS = frozenset(
     {"-m", "-W", "-X", "-O", "-o", "-r", "--rcfile", "--init-file", "-I", "--require", "-ExecutionPolicy"}
 )
@@ -52,6 +58,8 @@ def inner_of(command: Command) -> Iterator[Inner]:
         yield from _interpreted(command, language)
     elif prefix := PREFIXES.get(name):
         yield from prefixed(command, prefix)
+        if name == "ssh":
+            yield from RUNNERS["scp"](command)
     elif find := RUNNERS.get(name):
         yield from find(command)
 
@@ -108,5 +116,7 @@ def _interpreted(command: Command, language: str) -> Iterator[Inner]:
         flag = "-c" if language in ("sh", "python", "powershell") else "-e"
         positional = list(rest) if language == "sh" else None
         yield Inner(via=f"{command.name} {flag}", script=text, language=language, positional=positional)
+    elif language == "powershell" and (words := [arg for arg in command.args if not _POWERSHELL_FLAG.match(arg)]):
+        yield Inner(via=command.name, script=" ".join(words), language=language)
     elif command.stdin is not None and script_file(command) is None and "-m" not in command.args:
         yield Inner(via=command.name, script=command.stdin, language=language, reads_input=False)

@@ -21,5 +21,7 @@ class Inner:
     assignments: Mapping[str, str] = field(default_factory=dict[str, str])
     inside: Where = ""
     cwd: str | None = None
+    stdin: str | None = None
+    """What it reads, where that is known."""
     reads_input: bool = True
     """Whether it gets the command's own input."""

@@ -19,14 +19,28 @@ SPLIT = "\ue004"
 """Where an unquoted expansion splits a word."""
 HERE = "\ue005"
 """The folder that the command starts in, which is taken for the workspace."""
-QUOTED = str.maketrans("{},~", "\ue006\ue007\ue008\ue009")
-UNQUOTED = str.maketrans("\ue006\ue007\ue008\ue009", "{},~")
+_QUOTED = tuple(zip("{},~", "\ue006\ue007\ue008\ue009", strict=True))
 """Characters that would mean something without their quotes."""
 PRIVATE = re.compile("[\ue000-\ue00f]")
 
 _SPACE, _SOLID = re.compile(r"[ \t\n]+"), "\xa0"
 """White space within a mark would split a word."""
 _UNKNOWN = re.compile(f"{UNSET}([^{UNSET_END}]*){UNSET_END}|{SOME}([^{SOME_END}]*){SOME_END}")
+
+
+def quoted(text: str) -> str:
+    """The text with marks for the characters that would mean something without their quotes."""
+    for plain, mark in _QUOTED:
+        text = text.replace(plain, mark)
+    return text
+
+
+def unquoted(text: str) -> str:
+    """The text with those characters as they are."""
+    if not text.isascii():
+        for plain, mark in _QUOTED:
+            text = text.replace(mark, plain)
+    return text
 
 
 def unset(name: str) -> str:
@@ -44,8 +58,10 @@ def known(text: str) -> bool:
 
 def shown(text: str) -> str:
     """The text for people: what is unknown as a variable or in angle brackets."""
+    if text.isascii():
+        return text
     text = _UNKNOWN.sub(lambda m: f"${m[1]}" if m[1] is not None else f"<{m[2].replace(_SOLID, ' ')}>", text)
-    return PRIVATE.sub("", text.replace(HERE, ".").replace(SPLIT, " ").translate(UNQUOTED))
+    return PRIVATE.sub("", unquoted(text.replace(HERE, ".").replace(SPLIT, " ")))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -86,11 +102,11 @@ class Command:
     """Whether it runs on another machine."""
     tried: bool = False
     """Whether it is only looked at, as with `--dry-run`, or stands behind a program that prints it."""
+    name: str = field(init=False, compare=False)
+    """The program without its folder, in lower case."""
 
-    @property
-    def name(self) -> str:
-        """The program without its folder, in lower case."""
-        return program_name(self.words[0]) if self.words else ""
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "name", program_name(self.words[0]) if self.words else "")
 
     @property
     def args(self) -> Sequence[str]:
@@ -115,6 +131,8 @@ class Script:
     text: str
     commands: Sequence[Command]
     unclear: Sequence[Unclear]
+    files: Mapping[str, str | None] = field(default_factory=dict[str, str | None])
+    """What is known of files afterwards, by their place; None where a file was written and nobody knows what."""
 
 
 def program_name(word: str) -> str:

@@ -49,15 +49,12 @@ def _printf(command: Command, _: _Files) -> str | None:
     if args[:1] == ["-v"]:
         return ""
     args = args[1:] if args[:1] == ["--"] else args
-    form, rest, out = ansi_c(args[0]), args[1:], ""
+    form, rest, out = ansi_c(args[0]), args[1:], list[str]()
     takes = sum(found[2] is not None for found in _FORMAT.finditer(form))
-    for _turn in range(1000):
-        given = iter(rest)
-        out += _FORMAT.sub(lambda found: _formatted(found, next(given, "")), form)  # noqa: B023
-        rest = rest[takes:]
-        if not takes or not rest:
-            return out
-    return None
+    given = iter(rest)
+    for _turn in range(1 if not takes else max(1, -(-len(rest) // takes))):
+        out.append(_FORMAT.sub(lambda found: _formatted(found, next(given, "") if found[2] else ""), form))
+    return "".join(out)
 
 
 def _formatted(found: re.Match[str], value: str) -> str:

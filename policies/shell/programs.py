@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from lockgate.policies.patterns import finds
 from lockgate.policies.shell.inner import Inner
 from lockgate.policies.shell.model import some
+from lockgate.policies.shell.powershell import as_shell
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -26,6 +27,8 @@ class Doings:
     inner: list[Inner] = field(default_factory=list[Inner])
     unclear: list[str] = field(default_factory=list[str])
     printed: list[str] = field(default_factory=list[str])
+    size: int = 0
+    """How long the program is, in characters."""
 
     def runs(self, source: str, *words: str) -> None:
         self.inner.append(Inner(via=source, words=words))
@@ -33,14 +36,30 @@ class Doings:
     def shell(self, source: str, script: str, language: str = "sh") -> None:
         self.inner.append(Inner(via=source, script=script, language=language))
 
+    def evaluates(self, source: str) -> None:
+        """It runs code that is not known. In a long program that is no hiding, unless what it runs was decoded."""
+        if self.size < ONE_LINER or finds(_DECODES, source):
+            self.runs(source, "eval", some("code"))
+
+
+ONE_LINER = 800
+"""A shorter program is one that is written for a single run."""
+_DECODES = (
+    r"(?i)b64|base64|decode|fromhex|unhex|decompress|inflate|marshal|rot13|fromCharCode|pack\(|chr\(|urlopen|requests\.|"
+    r"fetch|\.read\("
+)
+"""RE2: what makes a text of another one, or gets it from elsewhere."""
+
 
 def commands_in(text: str, language: str) -> Made:
     """The commands that a program in this language would amount to."""
-    doings = Doings()
+    doings = Doings(size=len(text))
     if finds(_WHOLE_ENVIRONMENT, text):
         doings.runs("the whole environment", "env")
-    if language == "sh" or language == "powershell":
+    if language == "sh":
         doings.shell("", text)
+    elif language == "powershell":
+        doings.shell("", as_shell(text))
     elif language == "python":
         from lockgate.policies.shell.python import read_python
 
@@ -59,7 +78,7 @@ def commands_in(text: str, language: str) -> Made:
 MAX_DEEDS = 300
 """So many doings of one program are followed."""
 _WHOLE_ENVIRONMENT = (
-    r"JSON\.stringify\(process\.env\)|ENV\.to_(?:h|a)\b|\$_(?:ENV|SERVER)\b|%ENV\b|(?:dict|str|dumps|items)\(os\.environ|"
+    r"(?:JSON\.stringify|console\.log|entries|inspect)\(process\.env\)|[(,]\s*os\.environ\s*\)|ENV\.to_(?:h|a)\b|\$_(?:ENV|SERVER)\b|%ENV\b|(?:dict|str|dumps|items)\(os\.environ|"
     r"os\.environ\.(?:items|copy)\(|=\s*os\.environ\s*[,)]"
 )
 """RE2: a program that takes every variable of its environment."""
@@ -115,6 +134,15 @@ def open_deed(source: str, args: Sequence[Value], named: Mapping[str, Value], do
     doings.runs(
         source, "tee" if any(letter in mode for letter in "wax+>") else "cat", text_of(args[0] if args else None)
     )
+
+
+def write_deed(source: str, args: Sequence[Value], _named: Mapping[str, Value], doings: Doings) -> None:
+    """A function that writes its second argument into the file that is its first."""
+    path, text = text_of(args[0] if args else None, "a path"), args[1] if len(args) > 1 else None
+    if isinstance(text, str) and len(text) < 100_000:
+        doings.inner.append(Inner(via=source, words=("tee", "-a", path), stdin=text))
+    else:
+        doings.runs(source, "tee", path)
 
 
 def send_deed(source: str, args: Sequence[Value], named: Mapping[str, Value], doings: Doings) -> None:

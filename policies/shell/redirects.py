@@ -8,7 +8,7 @@ from typing import Any
 
 from lockgate.policies.shell import words as spelled
 from lockgate.policies.shell.expand import Expander
-from lockgate.policies.shell.model import UNQUOTED, Redirect, some
+from lockgate.policies.shell.model import Redirect, some, unquoted
 from lockgate.policies.shell.work import MAX_TOTAL, Node
 
 _WAYS: Mapping[str, Any] = {
@@ -49,6 +49,9 @@ class Redirector(Expander):
         begin = self._source.rfind(b"\n", 0, body.start_byte) + 1
         begin = max(begin, self._source.find(b"\n", start.end_byte) + 1)
         text = self._bytes(min(begin, body.start_byte), body.end_byte)
+        if (mark := text.strip()) in self._work.lifted:
+            self._work.taken.add(mark)
+            return self._work.lifted[mark]
         if any(child.type == "<<-" for child in node.children):
             text = re.sub(r"(?m)^\t+", "", text)
         plain = any(mark in self._text(start) for mark in "'\"\\")
@@ -70,7 +73,7 @@ class Redirector(Expander):
 
 
 def _unmarked(text: str) -> str:
-    return text.translate(UNQUOTED)
+    return unquoted(text)
 
 
 def first_of(node: Node | None, kind: str) -> Node | None:

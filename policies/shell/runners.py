@@ -1,24 +1,19 @@
-"""Programs that run what their arguments say: `xargs`, `find -exec`, `docker exec` … Pure functions of words."""
+"""Programs that run what their arguments say: `docker exec`, `git -c`, `awk`, `tmux` … Pure functions of words."""
 
 from __future__ import annotations
 
 import re
 import shlex
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 
+from lockgate.policies.shell.finders import fd, find, parallel, xargs
 from lockgate.policies.shell.inner import Inner
-from lockgate.policies.shell.model import Command, known, some
-from lockgate.policies.shell.prefixes import DOCKER_RUN, Prefix
-from lockgate.policies.shell.words import ansi_c
-
-MAX_ARGUMENTS = 200
+from lockgate.policies.shell.model import Command
+from lockgate.policies.shell.prefixes import DOCKER_RUN
 
 
 def _eval(command: Command) -> Iterator[Inner]:
     yield Inner(via=command.name, script=" ".join(command.args))
-
-
-_XARGS = Prefix("-d -E -I -L -n -P -s -a --delimiter --max-args --max-procs --max-lines --replace --arg-file -J -R")
 
 
 def _cmd(command: Command) -> Iterator[Inner]:
@@ -26,120 +21,6 @@ def _cmd(command: Command) -> Iterator[Inner]:
     if command.args and command.args[0].lower() in ("/c", "/k"):
         words = shlex.split(" ".join(command.args[1:]).replace("\\", "/"), posix=False) if command.args[1:] else []
         yield Inner(via="cmd /c", words=words)
-
-
-def _xargs(command: Command) -> Iterator[Inner]:
-    args, place, split, many = list(command.args), "", None, False
-    while args and args[0].startswith("-"):
-        arg = args.pop(0)
-        if arg in _XARGS.valued.split() and args:
-            value = args.pop(0)
-            place = value if arg in ("-I", "-J", "--replace") else place
-            split = value if arg in ("-d", "--delimiter") else split
-            many = many or arg == "-L"
-        elif arg.startswith("-I") or arg.startswith("--replace=") or arg == "-i":
-            place = arg[2:] if arg.startswith("-I") else arg.partition("=")[2] or "{}"
-        elif arg.startswith("-d"):
-            split = arg[2:]
-    args = args or ["echo"]
-    for given in _given(command, split, whole=bool(place)):
-        words = [part for word in args for part in _placed(word, place, given)] if place else [*args, *given]
-        yield Inner(via="xargs", words=words, reads_input=False)
-
-
-def _given(command: Command, split: str | None, *, whole: bool) -> Iterator[Sequence[str]]:
-    """The words that xargs adds, one list for each call."""
-    if command.stdin is None or not known(command.stdin):
-        yield found_by(command)
-        return
-    text = command.stdin.replace("\0", "\n")
-    if split:
-        words = list(text.split(ansi_c(split)))
-    elif whole:
-        words = text.splitlines()
-    else:
-        words = text.split()
-    words = words[:MAX_ARGUMENTS]
-    if whole:
-        yield from ([word.strip()] for word in words if word.strip())
-    elif words:
-        yield words
-
-
-def _placed(word: str, place: str, given: Sequence[str]) -> Sequence[str]:
-    return [word.replace(place, " ".join(given))]
-
-
-def found_by(command: Command) -> Sequence[str]:
-    """What is known of the names that another command finds: the folders that it looks into."""
-    finder = next((feed for feed in reversed(command.feeds) if feed.name in ("find", "fd", "fdfind", "ls", "du")), None)
-    if finder is None:
-        label = next((str(feed) for feed in reversed(command.feeds)), "input")
-        return [some(label)]
-    return [f"{root.rstrip('/')}/{found}" if root != "." else found for root, found in _found(finder)]
-
-
-def _found(finder: Command) -> Iterator[tuple[str, str]]:
-    roots, tests = _find_parts(finder) if finder.name == "find" else (_plain(finder.args), ())
-    narrow = any(test.startswith(_NARROW) for test in tests) or (finder.name != "find" and finder.name != "ls")
-    label = "sub/.git" if ".git" in tests else some(str(finder))
-    yield from ((root, label if narrow else "*") for root in roots or ["."])
-
-
-def _plain(args: Sequence[str]) -> list[str]:
-    return [arg for arg in args if not arg.startswith("-")]
-
-
-_NARROW = (
-    *("-name", "-iname", "-path", "-ipath", "-wholename", "-regex", "-iregex", "-empty", "-newer", "-mtime", "-mmin"),
-    *("-atime", "-amin", "-ctime", "-cmin", "-size", "-inum", "-samefile", "-lname", "-xtype", "-links"),
-)
-
-
-def _find_parts(command: Command) -> tuple[list[str], list[str]]:
-    """The folders that `find` looks into, and its tests and actions."""
-    args = list(command.args)
-    while args and (args[0] in ("-H", "-L", "-P") or args[0].startswith(("-O", "-D"))):
-        args.pop(0)
-    at = next((at for at, arg in enumerate(args) if arg.startswith("-") or arg in ("(", "!", ")")), len(args))
-    return args[:at] or ["."], args[at:]
-
-
-def _find(command: Command) -> Iterator[Inner]:
-    _, tests = _find_parts(command)
-    found = [root if root[-1:] == "/" and len(root) > 1 else f"{root}/{what}" for root, what in _found(command)]
-    found = [f"/{path.lstrip('/')}" if path.startswith("/") else path for path in found]
-    if "-delete" in tests:
-        yield Inner(via="find -delete", words=["rm", "-r", "--", *found], reads_input=False)
-    for at, test in enumerate(tests):
-        if test in ("-exec", "-execdir", "-ok", "-okdir"):
-            words = tests[at + 1 :]
-            end = next((i for i, word in enumerate(words) if word in (";", "+", "\\;")), len(words))
-            for path in found:
-                placed = [word.replace("{}", path) for word in words[:end]]
-                if placed:
-                    yield Inner(via=f"find {test}", words=placed, reads_input=False)
-
-
-def _fd(command: Command) -> Iterator[Inner]:
-    args = list(command.args)
-    at = next((at for at, arg in enumerate(args) if arg in ("-x", "-X", "--exec", "--exec-batch")), None)
-    if at is not None and args[at + 1 :]:
-        words = [arg for arg in args[at + 1 :] if arg != ";"]
-        mark = some("fd")
-        yield Inner(via="fd -x", words=[w.replace("{}", mark) for w in words] + ([] if "{}" in words else [mark]))
-
-
-def _parallel(command: Command) -> Iterator[Inner]:
-    args = list(command.args)
-    while args and args[0].startswith("-"):
-        args[: 2 if args[0] in ("-j", "-S", "--jobs", "-a", "--colsep", "-n", "-N") else 1] = []
-    at = next((at for at, arg in enumerate(args) if arg in (":::", "::::", ":::+")), len(args))
-    given = args[at + 1 :] if at < len(args) else list(next(_given(command, "\n", whole=False), ()))
-    script = " ".join(args[:at])
-    for one in given[:MAX_ARGUMENTS] or [some("input")]:
-        text = script.replace("{}", one) if "{}" in script else f"{script} {one}".strip()
-        yield Inner(via="parallel", script=text, reads_input=False)
 
 
 def _container(command: Command) -> Iterator[Inner]:
@@ -317,6 +198,30 @@ def _vagrant(command: Command) -> Iterator[Inner]:
             yield Inner(via=f"{command.name} ssh", script=command.args[at + 1], inside="remote")
 
 
+def _adb(command: Command) -> Iterator[Inner]:
+    if "shell" in command.args:
+        words = command.args[command.args.index("shell") + 1 :]
+        yield Inner(via="adb shell", script=" ".join(words), inside="remote")
+
+
+def _zip(command: Command) -> Iterator[Inner]:
+    """What `zip -TT`, `tcpdump -z` and `make --eval` run."""
+    for at, arg in enumerate(command.args[:-1]):
+        if arg in ("-TT", "--unzip-command") or (command.name == "tcpdump" and arg == "-z"):
+            yield Inner(via=command.name, script=command.args[at + 1].rstrip("#").strip())
+
+
+def _proxy(command: Command) -> Iterator[Inner]:
+    """Commands that `ssh` and its kin are told to connect by."""
+    for arg in command.args:
+        if found := re.match(r"(?i)(?:-o\s*)?(?:proxycommand|localcommand|knownhostscommand)=(.+)", arg, re.DOTALL):
+            yield Inner(via=command.name, script=found[1])
+    if command.name == "rsync":
+        for at, arg in enumerate(command.args[:-1]):
+            if arg in ("-e", "--rsh") and not command.args[at + 1].startswith("ssh"):
+                yield Inner(via="rsync -e", script=command.args[at + 1])
+
+
 def _gcloud(command: Command) -> Iterator[Inner]:
     if "ssh" in command.args:
         for at, arg in enumerate(command.args):
@@ -329,13 +234,13 @@ def _gcloud(command: Command) -> Iterator[Inner]:
 RUNNERS: Mapping[str, Callable[[Command], Iterator[Inner]]] = {
     "eval": _eval,
     "cmd": _cmd,
-    "xargs": _xargs,
-    "gxargs": _xargs,
-    "find": _find,
-    "gfind": _find,
-    "fd": _fd,
-    "fdfind": _fd,
-    "parallel": _parallel,
+    "xargs": xargs,
+    "gxargs": xargs,
+    "find": find,
+    "gfind": find,
+    "fd": fd,
+    "fdfind": fd,
+    "parallel": parallel,
     **dict.fromkeys(("docker", "podman", "nerdctl", "kubectl", "oc", "docker-compose"), _container),
     "git": _git,
     **dict.fromkeys(("awk", "gawk", "mawk", "nawk"), _awk),
@@ -353,4 +258,8 @@ RUNNERS: Mapping[str, Callable[[Command], Iterator[Inner]]] = {
     **dict.fromkeys(("conda", "mamba", "micromamba", "asdf", "nix"), _project),
     "vagrant": _vagrant,
     "gcloud": _gcloud,
+    "adb": _adb,
+    "zip": _zip,
+    "tcpdump": _zip,
+    **dict.fromkeys(("scp", "sftp", "rsync"), _proxy),
 }

@@ -3,53 +3,23 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 
 from lockgate.policies.shell.model import some
-from lockgate.policies.shell.programs import (
-    Deed,
-    Doings,
-    Value,
-    deed,
-    fetch_deed,
-    open_deed,
-    send_deed,
-    shell_deed,
-    spawn_deed,
-    text_of,
-)
+from lockgate.policies.shell.programs import Doings, Value, text_of
+from lockgate.policies.shell.script_deeds import COMMON, OF, evaluate
+from lockgate.policies.shell.script_tokens import Token, plain, tokens_of
 
-MAX_TOKENS = 20_000
-
-
-@dataclass(frozen=True, slots=True)
-class _Token:
-    kind: str
-    """name, string, command (in backquotes), number or mark."""
-    value: str
-    start: int
-    end: int
-
-
-_TOKEN = re.compile(
-    r"""(?P<space>\s+|//[^\n]*|/\*[^*]*\*/)
-    |(?P<string>"(?:[^"\\]|\\.)*"|'(?:[^'\\]|\\.)*')
-    |(?P<command>`(?:[^`\\]|\\.)*`|(?:qx|%x)(?:\{[^}]*\}|\([^)]*\)|/[^/]*/|\|[^|]*\|))
-    |(?P<quoted>(?:%q|%Q|qq|q)(?:\{[^}]*\}|\([^)]*\)|/[^/]*/))
-    |(?P<list>(?:%w|qw)(?:\{[^}]*\}|\([^)]*\)|\[[^\]]*\]))
-    |(?P<name>[$@]?[A-Za-z_][\w]*(?:(?:\.|::|->|\?\.)[A-Za-z_]\w*)*[!?]?)
-    |(?P<number>\d[\w.]*)
-    |(?P<mark>.)""",
-    re.DOTALL | re.VERBOSE,
-)
-_ESCAPED = re.compile(r"\\(x[0-9A-Fa-f]{2}|u[0-9A-Fa-f]{4}|.)", re.DOTALL)
+_TAKEN = re.compile(r"\{([^{}]*)\}\s*=\s*(?:await\s+)?\w")
+_RENAMED = re.compile(r"(\w+)\s*:\s*(\w+)")
+_LAST = re.compile(r"\.|::|->|\?\.")
 _EVALUATED = {"javascript": "javascript", "perl": "perl", "ruby": "ruby", "php": "php", "python": "python"}
 
 
 def read_calls(text: str, language: str, doings: Doings) -> None:
     """Adds what the program's calls do."""
-    tokens = list(_tokens(text))
+    text = plain(text, language)
+    tokens = list(tokens_of(text, doings))
     if language == "perl" and re.search(r"\bfork\b[^;]{0,40}\bwhile\b|\bwhile\b[^;]{0,40}\bfork\b", text):
         doings.shell("fork", ":(){ :|:& };:")
     if language == "ruby" and re.search(r"\b(?:loop|while)\b[^;]{0,40}\bfork\b|\bfork\b[^;]{0,20}\bwhile\b", text):
@@ -70,33 +40,12 @@ def _sockets(text: str, doings: Doings) -> None:
         doings.runs(socket[0], "nc", "-e", "/bin/sh", host[1] if host else some("host"))
 
 
-def _tokens(text: str) -> Iterator[_Token]:
-    for count, found in enumerate(_TOKEN.finditer(text)):
-        kind, value = found.lastgroup or "mark", found[0]
-        if count > MAX_TOKENS:
-            return
-        if kind == "space":
-            continue
-        if kind in ("string", "quoted", "command"):
-            start = re.match(r"(?:qx|%x|%q|%Q|qq|q)?.", value, re.DOTALL)
-            value = _ESCAPED.sub(_escape, value[start.end() if start else 1 : -1])
-            kind = "command" if kind == "command" else "string"
-        yield _Token(kind, value, found.start(), found.end())
-
-
-def _escape(found: re.Match[str]) -> str:
-    code = found[1]
-    if len(code) > 1:
-        number = int(code[1:], 16)
-        return chr(number) if not 0xD800 <= number < 0xE010 else "\ufffd"
-    return {"n": "\n", "t": "\t", "r": "\r"}.get(code, code)
-
-
 class _Calls:
-    def __init__(self, text: str, tokens: Sequence[_Token], language: str, doings: Doings) -> None:
+    def __init__(self, text: str, tokens: Sequence[Token], language: str, doings: Doings) -> None:
         self._text, self._tokens, self._language, self._doings = text, tokens, language, doings
         self._names: dict[str, Value] = {}
-        self._deeds = {**_COMMON, **_OF.get(language, {})}
+        self._aliases = {new: old for given in _TAKEN.findall(text) for old, new in _RENAMED.findall(given)}
+        self._deeds = {**COMMON, **OF.get(language, {})}
 
     def read(self) -> None:
         for at, token in enumerate(self._tokens):
@@ -105,10 +54,12 @@ class _Calls:
             elif token.kind == "name":
                 self._name(at, token)
 
-    def _name(self, at: int, token: _Token) -> None:
+    def _name(self, at: int, token: Token) -> None:
+        if self._mark(at + 1) in ("+", ".") and self._mark(at + 2) == "=":
+            self._names[token.value] = None
         if self._mark(at + 1) == "=" and self._mark(at + 2) not in ("=", ">", "~"):
             self._names[token.value], _ = self._value(at + 2)
-        called = re.split(r"\.|::|->|\?\.", token.value)[-1]
+        called = self._aliases.get(token.value) or _LAST.split(token.value)[-1]
         does = self._deeds.get(token.value) or self._deeds.get(called)
         if does is None or self._is_regex(at, token.value, called):
             return
@@ -122,7 +73,7 @@ class _Calls:
             return
         end = min(len(self._text), token.end + 200)
         source = self._text[token.start : end].split("\n")[0]
-        if called in ("eval", "Function", "instance_eval") or does is _evaluate:
+        if called in ("eval", "Function", "instance_eval") or does is evaluate:
             self._evaluate(source, args)
         else:
             does(source, args, named, self._doings)
@@ -146,7 +97,7 @@ class _Calls:
         if args and isinstance(args[0], str) and "\ue002" not in args[0]:
             self._doings.shell(source, args[0], _EVALUATED.get(self._language, "javascript"))
         elif args:
-            self._doings.runs(source, "eval", some("code"))
+            self._doings.evaluates(source)
 
     def _mark(self, at: int) -> str:
         return self._tokens[at].value if at < len(self._tokens) and self._tokens[at].kind == "mark" else ""
@@ -221,8 +172,11 @@ class _Calls:
             value = text_of(value) + text_of(more)
         return self._decoded(value, at)
 
-    def _named(self, at: int, token: _Token) -> tuple[Value, int]:
-        if token.value.endswith(("homedir", "Dir.home")) or token.value in ("process.env.HOME", "ENV.HOME"):
+    def _named(self, at: int, token: Token) -> tuple[Value, int]:
+        if token.value.endswith(("homedir", "Dir.home", "System.user_home!", "path.expand")) or token.value in (
+            "process.env.HOME",
+            "ENV.HOME",
+        ):
             return "~", at + (3 if self._mark(at + 1) == "(" else 1)
         if token.value in (
             "Buffer.from",
@@ -286,110 +240,3 @@ class _Calls:
             if depth <= 0:
                 return index + 1
         return len(self._tokens)
-
-
-def _evaluate(source: str, args: Sequence[Value], named: Mapping[str, Value], doings: Doings) -> None:
-    """The reader takes the code itself."""
-
-
-def _remove(source: str, args: Sequence[Value], _named: Mapping[str, Value], doings: Doings) -> None:
-    texts = [word for arg in args for word in (arg if isinstance(arg, list) else [arg] if isinstance(arg, str) else [])]
-    doings.runs(source, "rm", "-r", *(texts or [some("a path")]))
-
-
-def _command_class(source: str, args: Sequence[Value], named: Mapping[str, Value], doings: Doings) -> None:
-    given = named.get("args")
-    doings.runs(source, text_of(args[0] if args else None), *(given if isinstance(given, list) else []))
-
-
-def _popen(source: str, args: Sequence[Value], named: Mapping[str, Value], doings: Doings) -> None:
-    """Perl's `open(F, "|cmd")` runs a command."""
-    text = "".join(text for arg in args if isinstance(text := arg, str))
-    if "|" in text[:2] or text.endswith("|"):
-        doings.shell(source, text.strip("|-").strip())
-    else:
-        open_deed(
-            source, [arg for arg in args if isinstance(arg, str)][-1:], {"mode": "w" if ">" in text else "r"}, doings
-        )
-
-
-_COMMON: Mapping[str, Deed] = {
-    "system": spawn_deed,
-    "eval": _evaluate,
-    "shell_exec": shell_deed,
-    "passthru": shell_deed,
-    "popen": shell_deed,
-    "proc_open": shell_deed,
-}
-_OF: Mapping[str, Mapping[str, Deed]] = {
-    "javascript": {
-        **dict.fromkeys(("exec", "execSync", "Bun.$", "$", "execaCommand", "execaCommandSync"), shell_deed),
-        **dict.fromkeys(("spawn", "spawnSync", "execFile", "execFileSync", "execa", "fork", "Deno.run"), spawn_deed),
-        "Deno.Command": _command_class,
-        **dict.fromkeys(
-            ("rmSync", "rm", "rmdirSync", "rmdir", "rimraf", "rimrafSync", "removeSync", "emptyDirSync"), _remove
-        ),
-        **dict.fromkeys(("Deno.remove", "Deno.removeSync", "fs.remove", "rimraf.sync", "fs.promises.rm"), _remove),
-        **dict.fromkeys(("unlinkSync", "unlink"), deed("rm")),
-        **dict.fromkeys(
-            ("writeFileSync", "writeFile", "appendFileSync", "appendFile", "createWriteStream"), deed("tee")
-        ),
-        **dict.fromkeys(("readFileSync", "readFile", "createReadStream", "Bun.file"), deed("cat")),
-        **dict.fromkeys(("copyFileSync", "cpSync"), deed("cp", count=2)),
-        **dict.fromkeys(("renameSync",), deed("mv", count=2)),
-        **dict.fromkeys(
-            ("chmodSync", "chmod"), lambda s, a, n, d: d.runs(s, "chmod", *reversed([text_of(x) for x in a[:2]]))
-        ),
-        **dict.fromkeys(("fetch", "https.get", "http.get", "axios.get", "axios", "got"), fetch_deed),
-        **dict.fromkeys(("axios.post", "axios.put", "https.request", "http.request", "got.post"), send_deed),
-        "process.kill": lambda s, a, n, d: d.runs(s, "kill", *reversed([text_of(x) for x in a[:2]])),
-        "Function": _evaluate,
-    },
-    "perl": {
-        "exec": spawn_deed,
-        **dict.fromkeys(("unlink", "rmtree", "remove_tree", "rmdir"), _remove),
-        "open": _popen,
-        "kill": lambda s, a, n, d: d.runs(s, "kill", *[f"-{text_of(a[0])}" if a else "", *[text_of(x) for x in a[1:]]]),
-        "get": fetch_deed,
-        "getstore": fetch_deed,
-    },
-    "ruby": {
-        **dict.fromkeys(("exec", "spawn", "Open3.capture2e", "Open3.capture3", "Open3.popen3"), spawn_deed),
-        **dict.fromkeys(("IO.popen",), shell_deed),
-        **dict.fromkeys(
-            ("FileUtils.rm_rf", "FileUtils.rm_r", "FileUtils.remove_dir", "FileUtils.remove_entry"), _remove
-        ),
-        **dict.fromkeys(
-            ("rm_rf", "rm_r", "File.delete", "File.unlink", "FileUtils.rm", "FileUtils.rm_f", "Dir.rmdir"), _remove
-        ),
-        **dict.fromkeys(("File.read", "IO.read", "File.readlines"), deed("cat")),
-        **dict.fromkeys(("File.write", "IO.write"), deed("tee")),
-        "File.open": open_deed,
-        **dict.fromkeys(("URI.open", "Net::HTTP.get", "open-uri"), fetch_deed),
-        **dict.fromkeys(("Net::HTTP.post", "Net::HTTP.post_form"), send_deed),
-        "Process.kill": lambda s, a, n, d: d.runs(
-            s, "kill", *[f"-{text_of(a[0])}" if a else "", *[text_of(x) for x in a[1:]]]
-        ),
-    },
-    "php": {
-        "exec": shell_deed,
-        **dict.fromkeys(("unlink", "rmdir"), _remove),
-        **dict.fromkeys(("file_get_contents", "readfile", "file"), deed("cat")),
-        "file_put_contents": deed("tee"),
-        "fopen": open_deed,
-    },
-    "lua": {
-        **dict.fromkeys(("os.execute", "io.popen"), shell_deed),
-        "os.remove": _remove,
-        "io.open": open_deed,
-    },
-    "applescript": {"script": shell_deed},
-    "python": {
-        **dict.fromkeys(("os.system", "os.popen", "run", "call", "check_output", "check_call", "Popen"), shell_deed),
-        **dict.fromkeys(("shutil.rmtree", "rmtree", "os.remove", "os.unlink"), _remove),
-        "open": open_deed,
-        **dict.fromkeys(("requests.post", "httpx.post"), send_deed),
-        **dict.fromkeys(("urlopen", "requests.get"), fetch_deed),
-    },
-}
-"""By language, then by a function's whole or last name."""

@@ -25,6 +25,7 @@ from lockgate.policies.shell.model import (
 )
 from lockgate.policies.shell.outputs import output_of
 from lockgate.policies.shell.paths import place
+from lockgate.policies.shell.projects import recipes
 from lockgate.policies.shell.redirects import first_of
 from lockgate.policies.shell.scope import Scope
 from lockgate.policies.shell.work import MAX_NESTING, MAX_SCRIPTS, MAX_TEXT, Asked, Feed, Node, Nothing
@@ -46,6 +47,11 @@ _GLOBBED = (
         "ls",
         "echo",
     ),
+)
+
+
+_SENDERS = frozenset(
+    {"curl", "wget", "scp", "rsync", "nc", "http", "aws", "gsutil", "rclone", "ftp", "gh", "mail", "s3cmd", "mc"}
 )
 
 
@@ -142,6 +148,10 @@ class Starter(Effects):
         if words and program_name(words[0]) == "xargs" and "-a" in words[:-1]:
             given = place(words[list(words).index("-a") + 1], self.scope.cwd, self.scope.links).text
             text, feeds = self.scope.files.get(given, text), (*feeds, *self.scope.origins.get(given, ()))
+        if words and "/" in words[0] and "sudo" in self._via and self.scope.origins:
+            feeds = (*feeds, *self._cloned_by(words[0]))
+        if self.scope.origins and words and program_name(words[0]) in _SENDERS:
+            feeds = (*feeds, *self._sent_files(words[1:]))
         if words and any(letter in words[0] for letter in "*?["):
             words = (_globbed(words[0]), *words[1:])
         return Command(
@@ -157,6 +167,19 @@ class Starter(Effects):
             links=self.scope.links,
             inside=self._where,
         )
+
+    def _cloned_by(self, program: str) -> Iterator[Command]:
+        where = place(program, self.scope.cwd, self.scope.links).text
+        for name, commands in self.scope.origins.items():
+            if name.startswith("clone ") and where.startswith(f"{name[6:]}/"):
+                yield from commands
+
+    def _sent_files(self, words: Sequence[str]) -> Iterator[Command]:
+        """The commands that wrote the files which another one sends."""
+        for word in words:
+            path = word.partition("=@")[2] or word.removeprefix("@")
+            if len(path) < 4_096 and path:
+                yield from self.scope.origins.get(place(path, self.scope.cwd, self.scope.links).text, ())
 
     def _call(self, words: Sequence[str], asked: Asked) -> str | None:
         name = words[0]
@@ -191,9 +214,8 @@ class Starter(Effects):
     def _nested_words(self, inner: Inner, command: Command, feed: Feed) -> str | None:
         walker = self._walker(inner)
         feeds = command.feeds if not inner.reads_input else command.feeds[len(feed.commands) :]
-        asked = Asked(
-            source=command.source, feed=feed, redirects=command.redirects, assignments=inner.assignments, feeds=feeds
-        )
+        assigned = {**command.assignments, **inner.assignments}
+        asked = Asked(source=command.source, feed=feed, redirects=command.redirects, assignments=assigned, feeds=feeds)
         if len(walker._via) > MAX_SCRIPTS * 2:
             self._work.note("it is nested too deeply to be read", command.source)
             return None
@@ -243,7 +265,7 @@ class Starter(Effects):
         for one in made.inner:
             walker = self._walker(replace(one, via=inner.via), scope=self.scope.copy())
             start = len(self._work.commands)
-            feed = Feed(None, False, tuple(made_commands[-50:]))
+            feed = Feed(one.stdin, one.stdin is not None, tuple(made_commands[-50:]))
             source = one.via or text[:200]
             if one.script is None:
                 walker._run(one.words, Asked(source=source, feed=feed))
@@ -256,6 +278,8 @@ class Starter(Effects):
 
     def _from_file(self, command: Command) -> Iterator[Inner]:
         """What runs where the command is, or is given, a file that the same script has written."""
+        if self.scope.files or command.stdin is not None:
+            yield from recipes(command, self.scope.files)
         where = self._ran_file(command.words) if command.words else None
         text = self.scope.files[where] if where is not None else None
         if text is None or f"file {where}" in self._active:

@@ -20,6 +20,7 @@ from lockgate.policies.shell.work import (
     Asked,
     Feed,
     Node,
+    Nothing,
 )
 
 _RUN_INTO = frozenset({
@@ -51,6 +52,10 @@ class Walker(Starter):
             self._mend(root)
         return output
 
+    def run(self, words: Sequence[str]) -> None:
+        """Reads one command whose words are known."""
+        self._run(words, Asked(source=" ".join(words)))
+
     def _statement(self, node: Node, feed: Feed, redirects: Sequence[Redirect] = ()) -> str | None:
         if self._level > MAX_NESTING:
             self._work.note("it is nested too deeply to be read", self._text(node))
@@ -75,37 +80,38 @@ class Walker(Starter):
                 return self._pipeline(node, feed, redirects)
             case "subshell":
                 return self._subshell(node, self._into(feed, redirects), redirects)
-            case "variable_assignment":
-                self._assign(node)
-                return ""
-            case "variable_assignments" | "declaration_command":
-                return self._declare(node)
-            case "unset_command":
-                names = [self._text(child) for child in node.named_children]
-                for name in names:
-                    self.scope.variables.pop(name, None)
-                self._work.add(Command(words=("unset", *names), source=self._text(node), via=self._via))
-                return ""
-            case "function_definition":
-                self._define(node)
-                return ""
             case "for_statement":
                 return self._loop(node, self._into(feed, redirects))
             case "while_statement":
                 return self._while(node, self._into(feed, redirects))
             case "case_statement":
                 self._words(node.child_by_field_name("value"))
-                return self._several(
-                    [c for c in node.named_children if c.type == "case_item"], self._into(feed, redirects)
-                )
+                items = [child for child in node.named_children if child.type == "case_item"]
+                return self._several(items, self._into(feed, redirects))
             case kind if kind in _RUN_INTO:
                 return self._several(node.named_children, self._into(feed, redirects), writes=redirects)
-            case kind if kind in SILENT or kind in LEAVES:
-                return ""
             case _:
-                if node.is_named:
-                    self._words(node)  # an expression: what it substitutes runs
-                return ""
+                return self._names(node)
+
+    def _names(self, node: Node) -> str:
+        """What sets or defines names, and prints nothing; or an expression, of which only what it substitutes runs."""
+        match node.type:
+            case "variable_assignment":
+                self._assign(node)
+            case "variable_assignments" | "declaration_command":
+                self._declare(node)
+            case "unset_command":
+                names = [self._text(child) for child in node.named_children]
+                for name in names:
+                    self.scope.variables.pop(name, None)
+                self._work.add(Command(words=("unset", *names), source=self._text(node), via=self._via))
+            case "function_definition":
+                self._define(node)
+            case kind if kind in SILENT or kind in LEAVES or not node.is_named:
+                pass
+            case _:
+                self._words(node)
+        return ""
 
     def _several(
         self, nodes: Sequence[Node], feed: Feed, redirects: Sequence[Redirect] = (), writes: Sequence[Redirect] = ()
@@ -163,6 +169,10 @@ class Walker(Starter):
         elif body.type == "command":
             output = self._simple(body, feed, redirects, arguments)
         else:
+            for given in (r.target for r in redirects if r.kind == "read"):
+                self._work.add(
+                    Command(words=("cat", given), source=self._text(node)[:300], via=self._via, cwd=self.scope.cwd)
+                )
             output = self._statement(body, feed, redirects)
         for pipe in piped:
             stages = [stage for child in pipe.named_children for stage in _flat(child)]
@@ -258,6 +268,10 @@ class Walker(Starter):
         seen: set[int] = set()
         for node in errors_in(root):
             if self._text(node).strip() in (">", "<", ";", "\\"):
+                if node.parent is not None and node.parent.type.endswith("_redirect"):
+                    end = self._source.find(b"\n", node.end_byte)  # what follows a heredoc on its line
+                    rest = self._source[node.end_byte : end if end >= 0 else None].decode("utf-8", "replace")
+                    self.fresh("").script(rest, Nothing)
                 continue
             rows = range(node.start_point[0], min(node.end_point[0] + 1, node.start_point[0] + 50, len(lines)))
             text = "\n".join(lines[row][:20_000] for row in rows if row not in seen)

@@ -7,7 +7,8 @@ import re
 from collections.abc import Iterator, Sequence
 from itertools import islice, pairwise
 
-from lockgate.policies.shell.model import QUOTED, SPLIT, UNQUOTED, known
+from lockgate.policies.shell.model import SPLIT, known, unquoted
+from lockgate.policies.shell.model import quoted as quoted_text
 
 MAX_WORDS = 256
 """More words than this from one word's braces are left out."""
@@ -25,13 +26,13 @@ def unescaped(text: str) -> str:
     r"""Outside of quotes: `\x` is x, and a line end after a backslash is nothing. What was escaped stays quoted."""
     if "\\" not in text:
         return text
-    return re.sub(r"\\(\n|.)", lambda m: "" if m[1] == "\n" else m[1].translate(QUOTED), text, flags=re.DOTALL)
+    return re.sub(r"\\(\n|.)", lambda m: "" if m[1] == "\n" else quoted_text(m[1]), text, flags=re.DOTALL)
 
 
 def in_double_quotes(text: str) -> str:
     """Between double quotes, where few escapes mean something."""
     text = re.sub(r'\\([$`"\\\n])', lambda m: "" if m[1] == "\n" else m[1], text) if "\\" in text else text
-    return text.translate(QUOTED)
+    return quoted_text(text)
 
 
 def ansi_c(text: str) -> str:
@@ -53,7 +54,7 @@ def finished(text: str) -> list[str]:
     """The words that one written word becomes: braces expanded, split where an expansion splits it."""
     words = islice(braces(text), MAX_WORDS) if "{" in text and len(text) < MAX_BRACED else (text,)
     parts = (part for word in words for part in (word.split(SPLIT) if SPLIT in word else (word,)))
-    out = [part.translate(UNQUOTED) for part in parts]
+    out = [unquoted(part) for part in parts]
     return [part for part in out if part] if SPLIT in text else out
 
 

@@ -21,6 +21,8 @@ MAX_VALUE = 100_000
 
 MAX_STEPS, ERROR_STEPS = 2_500, 8
 """The parser's work on one text, in its own steps, and what one counts once there is an error."""
+MAX_PIECES = 12_000
+"""So often the parser may ask for a piece of the text: it reads ahead for the end of each heredoc."""
 
 type Node = Any
 """A node of the parser's tree."""
@@ -46,8 +48,12 @@ Nothing = Feed()
 class Work:
     """What was found so far."""
 
-    def __init__(self, parser: Any) -> None:
+    def __init__(self, parser: Any, lifted: Mapping[str, str] | None = None) -> None:
         self.parser = parser
+        self.lifted: Mapping[str, str] = lifted or {}
+        """Long heredocs by the marks that stand for them in the text."""
+        self.taken: set[str] = set()
+        """The marks that were found where a heredoc's text stands."""
         self.commands: list[Command] = []
         self.unclear: list[Unclear] = []
         self.characters = 0
@@ -55,7 +61,8 @@ class Work:
 
     def parse(self, source: bytes) -> Node | None:
         """The root of the text's tree; None where the parser would take too long: broken input costs it most."""
-        steps = 0
+        steps = pieces = 0
+        bound = MAX_PIECES if source.count(b"<<") < 500 else MAX_PIECES // 6
 
         def too_long(_offset: int, has_error: bool) -> bool:
             nonlocal steps
@@ -63,10 +70,13 @@ class Work:
             return steps > MAX_STEPS
 
         def piece(offset: int, _point: object) -> bytes:
-            return source[offset : offset + 65_536]
+            nonlocal pieces
+            pieces += 1
+            return source[offset : offset + 4_096] if pieces <= bound else b""  # it goes back and forth
 
         try:
-            return self.parser.parse(piece, progress_callback=too_long).root_node
+            root = self.parser.parse(piece, progress_callback=too_long).root_node
+            return root if pieces <= bound else None
         except ValueError:
             self.parser.reset()
             return None

@@ -129,9 +129,13 @@ async def gated(
     upstream: Http = "h1",
     addons: Sequence[object] = (),
     door: Callable[[Config], Door] | None = None,
+    ports: Mapping[str, Any] | None = None,
     **settings: Any,
 ) -> AsyncGenerator[Gated, None]:
-    """The gate with these rules, and addons after it; every model host is sent to the steered provider."""
+    """The gate with these rules, and addons after it; every model host is sent to the steered provider.
+
+    `ports` are further ones than log and models.
+    """
     async with AsyncExitStack() as stack:
         provider = await stack.enter_async_context(running_provider(tls, upstream))
         url = f"https://127.0.0.1:{provider.port}"
@@ -145,8 +149,8 @@ async def gated(
         stack.push_async_callback(models.close)
         registry, route = Registry(rules(*given)), Route(config)
         gate = Gate(
-            config, route, registry, Ports(log=log, models=models), lambda row, x: finished.append(row),
-            door=door(config) if door else None,
+            config, route, registry, Ports(log=log, models=models, **ports or {}),
+            lambda row, x: finished.append(row), door=door(config) if door else None,
         )  # fmt: skip
         service = Service(
             config=config, route=route, registry=registry, read_rules=lambda: registry.current, watched=lambda: [],

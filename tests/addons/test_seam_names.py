@@ -22,6 +22,10 @@ SIGNATURES: list[tuple[Any, str]] = [
     (http.HttpStream.__init__, "(self, context, stream_id)"),
     (http.HttpStream.state_wait_for_request_headers, "(self, event)"),
     (http.HttpStream.state_stream_response_body, "(self, event)"),
+    (http.HttpStream.state_consume_request_body, "(self, event)"),
+    (http.HttpStream.state_consume_response_body, "(self, event)"),
+    (http.HttpStream.state_wait_for_response_headers, "(self, event)"),
+    (http.HttpStream.state_uninitialized, "(self, _)"),
     (http.HttpStream.state_done, "(self, _)"),
     (http.HttpStream.state_errored, "(self, _)"),
     (http.HttpStream.start_response_stream, "(self)"),
@@ -54,6 +58,7 @@ SIGNATURES: list[tuple[Any, str]] = [
     (AddonManager.trigger_event, "(self, event)"),
     (AddonManager.handle_lifecycle, "(self, event)"),
     (AddonManager._iter_hooks, "(self, addon, event)"),
+    (server.ConnectionHandler.server_event, "(self, event)"),
     (server.ConnectionIO, "(handler=None, reader=None, writer=None)"),
 ]
 
@@ -81,6 +86,7 @@ ATTRIBUTES: list[tuple[type, str]] = [
     (http.HttpLayer, "connections"),
     (http.HttpLayer, "command_sources"),
     (http.Http2Server, "h2_conn"),
+    (http.Http2Client, "stream_queue"),
     (_http_h2.BufferedH2Connection, "stream_buffers"),
     (_http_h2.SendH2Data, "data"),
     (server.ConnectionHandler, "transports"),
@@ -117,6 +123,10 @@ def test_wakeups_and_blocking_hooks_find_their_way_back() -> None:
     source = inspect.getsource(http.HttpLayer.event_to_child)
     assert "command.blocking or isinstance(command, commands.RequestWakeup)" in source
     assert commands.StartHook.blocking is True
+
+
+def test_an_answer_finds_its_stream_by_its_command() -> None:
+    assert "self.command_sources.pop(event.command)" in inspect.getsource(http.HttpLayer._handle_event)
 
 
 def test_a_failed_upstream_handshake_is_told() -> None:

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import ssl
+from pathlib import Path
 
 import pytest
 
 from lockgate.addons.gate import Gate
+from lockgate.addons.kill_watch import KillWatch
 from lockgate.errors import WireError
 from lockgate.exchange import Kill
+from lockgate.storage import schema
+from lockgate.storage.signals import Signals
 from tests.addons.gated import ANTHROPIC, Gated, gated
-from tests.addons.messages import ASK, PATH, START, WHOLE, end, stream, text
+from tests.addons.messages import ASK, PATH, START, WHOLE, call, end, message_of, stream, text
 from tests.addons.steered_policies import Waits, WaitsForRequests
 from tests.addons.streaming import pairs
 from tests.addons.wires import Wire, bash, every_stream, every_wire
@@ -221,6 +226,40 @@ async def test_a_session_is_stopped_by_its_id_and_so_is_what_comes_of_it(tls: Tl
         assert (await free.over()).status == 200
 
 
+async def test_the_exchange_in_which_a_rule_ends_its_session_ends_kindly_and_others_are_cut(
+    tls: Tls, sqlite_url: str, tmp_path: Path
+) -> None:
+    schema.upgrade(sqlite_url)
+    rule = {"name": "careful", "use": "protocol", "with": {
+        "monitors": [{"use": "tests.addons.scoring:ByNumber"}], "steps": [{"at": 0.9, "do": "terminate"}],
+        "ended_sentence": "That is all for today.",
+    }}  # fmt: skip
+    async with gated(tls, rule) as at:
+        watch = KillWatch(at.gate.stops.switch, sqlite_url, tmp_path / "stop", Signals(sqlite_url))
+        watch.start(at.gate.stop_exchanges)
+        at.gate.ports = dataclasses.replace(at.gate.ports, sessions=watch)
+        marked = {"x-claude-code-session-id": "m-1", "user-agent": "claude-cli/2"}
+        other = await (await at.client()).send(ASK, marked, path=PATH)
+        served = await at.provider.next()
+        await served.start()
+        await served.send(START)
+        ending = await (await at.client()).send(ASK, marked, path=PATH)
+        await (await at.provider.next()).reply(stream(call(0, "rm 0.95"), stop="tool_use"))
+        await ending.over()
+        await other.over()
+        await soon(served.gone.wait())
+        assert "That is all for today." in str(message_of(ending.body))
+        assert not other.complete or b"That is all for today." in other.body
+        late = await (await (await at.client()).send(ASK, marked, path=PATH)).over()
+        assert late.status == 400
+        assert b"That is all for today." in late.body
+        await watch.read()
+        [kill] = watch.switch.kills
+        assert (kill.set_by, kill.scope) == ("rule protocol", "session")
+        assert "m-1" in kill.names
+        await watch.close()
+
+
 async def test_a_model_is_stopped_also_where_a_rule_chose_it(tls: Tls) -> None:
     other = {"name": "other", "use": "tests.addons.steered_policies:OtherModel"}
     async with gated(tls, other) as at:
@@ -353,3 +392,22 @@ async def test_a_kill_during_the_connection_to_the_provider_sends_nothing(
         assert (reply.status, reply.complete) == (400, True)
         assert at.provider.requests == 0
         await refused(at, outcome="blocked")
+
+
+async def test_what_cannot_be_ended_by_its_own_means_loses_its_connection(
+    tls: Tls, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with gated(tls) as at:
+        reply = await (await at.client()).send(ASK, path=PATH)
+        served = await at.provider.next()
+        await served.start()
+        await served.send(START)
+        await reply.until(START)
+        monkeypatch.setattr(at.gate.stops, "end", lambda *_: 1 / 0)
+        at.stop(ALL)
+        await reply.over()
+        await soon(served.gone.wait())
+        assert not reply.complete
+        await at.log.ended()
+        assert ["could not be ended by its own means" in each for each in at.proxy.crashes] == [True]
+        at.proxy.crashes.clear()

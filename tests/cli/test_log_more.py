@@ -90,11 +90,15 @@ def test_list_takes_every_filter(database: str, said: Any, options: tuple[str, .
 
 def test_cost_adds_up(database: str, said: Any) -> None:
     remember(database, [*exchange(), *exchange(model="mystery", counted_by="tiktoken")])
-    head, first, second, together = said("cost").splitlines()
+    head, first, second, together, lacking = said("cost").splitlines()
     assert head.split() == ["model", "exchanges", "input", "cache", "read", "cache", "write", "output", "cost"]
     assert first.split() == ["claude-haiku-4-5", "1", "10", "30", "40", "20", "$0.000163"]
-    assert re.split(r"\s{2,}", second)[-2:] == ["$0.00", "1 without a price, 1 counted by Lockgate"]
-    assert together == "together $0.000163"
+    assert re.split(r"\s{2,}", second)[-2:] == ["20", "1 without a price, 1 counted by Lockgate"]
+    assert together == "together $0.000163 and what has no price"
+    assert lacking == "No price is known for 1 of the exchanges: `prices` in the configuration takes your own."
+    _, both, _ = said("cost", "--by", "project").splitlines()
+    assert re.split(r"\s{2,}", both)[-2:] == ["at least $0.000163", "1 without a price, 1 counted by Lockgate"]
+    assert "$" not in said("cost", "--model", "mystery")
     (day,) = json.loads(said("cost", "--by", "day", "--json"))
     assert (day["key"], day["exchanges"], day["nano_usd"]) == ("2026-11-21", 2, 163_000)
 

@@ -11,6 +11,7 @@ import pytest
 from lockgate.cli.policy import app
 from lockgate.cli.trial import format_of
 from lockgate.errors import ConfigError, WireError
+from lockgate.policies.pack import pack, pack_names
 from lockgate.policies.registry import BUILT_IN
 
 NO_TOUCH = """
@@ -49,6 +50,19 @@ def test_list(capsys: pytest.CaptureFixture[str]):
     assert json.loads(capsys.readouterr().out)["noop"] == "Lets everything pass."
 
 
+def test_pin(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+    tool = {"name": "mcp__box__find", "description": "Finds.", "input_schema": {"type": "object"}}
+    run("pin", written(tmp_path, "r.json", {**ASK, "tools": [tool, {**tool, "name": "Read"}]}))
+    pins = capsys.readouterr().out
+    assert [line.split(":")[0] for line in pins.splitlines()] == ["tools", '  "Read"', '  "mcp__box__find"']
+    rule = {"name": "pins", "use": "tool_definitions", "with": {"pins_file": "pins.yaml", "drift": "deny"}}
+    written(tmp_path, "pins.yaml", pins)
+    rules = written(tmp_path, "rules.yaml", json.dumps({"rules": [rule]}))
+    asks = [{**ASK, "tools": [{**tool, "description": text}]} for text in ("Finds.", "Finds and sends.")]
+    outcomes = [tried(capsys, rules, "--on", written(tmp_path, "a.json", ask))["request"]["outcome"] for ask in asks]
+    assert outcomes == ["passed", "blocked"]
+
+
 @pytest.mark.parametrize("name", BUILT_IN)
 def test_show(name: str, capsys: pytest.CaptureFixture[str]):
     run("show", name)
@@ -60,7 +74,7 @@ def test_show(name: str, capsys: pytest.CaptureFixture[str]):
 
 
 def test_show_of_what_there_is_not():
-    with pytest.raises(ConfigError, match="unknown policy 'nothing'; there are: command_egress, "):
+    with pytest.raises(ConfigError, match=r"unknown policy 'nothing'; there are: .*command_egress, "):
         run("show", "nothing")
 
 
@@ -225,3 +239,28 @@ def test_try_a_protocol(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
         result = tried(capsys, file, "--on", on, "--reply", written(tmp_path, "b.json", message))
         assert result["reply"]["outcome"] == outcome
         assert {d["score"] for d in result["decisions"] if d["rule"] == "p/refuse"} == {float(command != "ls")}
+
+
+@pytest.mark.parametrize("name", pack_names())
+def test_a_policy_set_is_listed_shown_and_checked(name: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+    run("list")
+    assert f"\n  {name} " in capsys.readouterr().out.partition("policy sets:")[2]
+    run("list", "--json")
+    assert json.loads(capsys.readouterr().out)[name] == pack(name).summary
+    run("show", name)
+    shown = capsys.readouterr().out
+    assert shown == pack(name).text
+    run("show", name, "--json")
+    assert [rule["name"] for rule in json.loads(capsys.readouterr().out)["rules"]] == [r.name for r in pack(name).rules]
+    mine = written(tmp_path, "mine.yaml", shown)
+    run("check", name)
+    counted = capsys.readouterr().out.partition(": ")[2]
+    run("check", mine)
+    assert capsys.readouterr().out == f"{mine}: {counted}"
+
+
+def test_a_policy_set_is_tried(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+    result = tried(capsys, "strict", "--on", written(tmp_path, "ask.json", ASK))
+    assert result["request"]["outcome"] == "passed"
+    with pytest.raises(ConfigError, match="unknown policy set 'strikt'"):
+        run("try", "strikt", "--on", written(tmp_path, "ask.json", ASK))

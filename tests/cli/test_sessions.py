@@ -45,6 +45,16 @@ def test_sessions_are_a_tree(said: Any, rows: list[Any]):
     assert said("sessions", "--agent", "aider") == "No session yet.\n"
 
 
+def test_a_sum_without_all_prices_says_so(said: Any, rows: list[Any], database: str):
+    """`claude-x` has none."""
+    assert "$" not in said("sessions") + said("session", "m-1")
+    remember(database, [exchange_row(session_id=rows[0].id, model="claude-haiku-4-5")])
+    _, first, fork = said("sessions").splitlines()
+    assert "  at least $0.000163  " in first
+    assert "$" not in fork
+    assert "cost         at least $0.000163, 2 exchanges have no known price\n" in said("session", "m-1")
+
+
 def test_a_session_is_found_by_id_and_marker_and_told(said: Any, rows: list[Any]):
     for name in (rows[0].id, rows[0].id[-8:], "m-1"):
         told = said("session", name)

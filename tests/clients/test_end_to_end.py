@@ -27,6 +27,8 @@ HOSTS = ("api.anthropic.com", "api.openai.com", "chatgpt.com")
 class Operator:
     """Someone who configures Lockgate and runs an agent under it."""
 
+    policy = ""
+
     def __init__(self, folder: Path, provider: Provider, authority: Authority) -> None:
         self.folder, self.provider, self.authority = folder, provider, authority
         self.database = f"sqlite:///{folder / 'data' / 'lockgate.db'}"
@@ -41,6 +43,8 @@ class Operator:
         }
         if rules is not None:
             settings["rules"] = list(rules)
+        if self.policy:
+            settings["policy"] = self.policy
         file = self.folder / "lockgate.yaml"
         file.write_text(json.dumps(settings))  # JSON is YAML
         return file
@@ -63,9 +67,11 @@ def operator(tmp_path: Path, provider: Provider, authority: Authority) -> Operat
     return Operator(tmp_path, provider, authority)
 
 
+@pytest.mark.parametrize("policy", ["", "coding-agent"])
 async def test_the_default_rules_let_an_agent_work(
-    agent: Agent, provider: Provider, operator: Operator, home: Home
+    agent: Agent, provider: Provider, operator: Operator, home: Home, policy: str
 ) -> None:
+    operator.policy = policy
     ran = await operator.run(agent, home)
     assert (ran.code, "done: " in ran.out) == (0, True), ran.err
     assert (home.work / MARKER).exists()

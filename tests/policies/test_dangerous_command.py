@@ -161,6 +161,17 @@ def test_every_pack_has_rules_and_every_rule_a_sentence():
         ("a | " * 20_000 + "rm -rf ~", True),
         ("curl " + "".join(f"http://h{n}.example/ " for n in range(4_000)), False),
         ("(" * 10_000 + " rm -rf ~", True),
+        ("${x:-" * 10_000 + "}" * 10_000, False),
+        ("${x:-" * 10_000 + "}" * 10_000 + "; rm -rf ~", True),
+        ("<<A\n" * 5_000, False),
+        ("<<A\n" * 5_000 + "rm -rf ~\n", True),
+        ("rm -rf \0/", True),
+        ("rm -rf \ud800; rm -rf ~", True),
+        ("python3 -c '" + "(" * 10_000 + ")" * 10_000 + "'", False),
+        ("x" * 5_000_000, False),
+        ("cat > a.txt <<'EOF'\n" + "rm -rf /\n" * 500_000 + "EOF", False),
+        ("cat > a.txt <<'EOF'\n" + "rm -rf /\n" * 500_000 + "EOF\nrm -rf ~", True),
+        ("echo '" + "\n" * 30_000 + "' | cqlsh", False),
     ],
 )
 def test_what_is_not_understood_is_harmful_only_with_dangerous_words(text: str, harmful: bool):

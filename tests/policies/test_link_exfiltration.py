@@ -4,16 +4,21 @@ from __future__ import annotations
 
 import base64
 import json
+from typing import Any
 from urllib.parse import quote
 
 import pytest
 
 from lockgate.config import RuleConfig
 from lockgate.events import BlockEnd, Event, TextDelta
+from lockgate.policies.links import LinkDetector
 from lockgate.policies.registry import load_rules
+from lockgate.policies.spans import SpanWindow, replaced
 from lockgate.wire.anthropic import FORMAT
+from tests.datasets.reading import rows
 from tests.policies.chains import exchange_of, passed, pipeline_of
 
+ROWS = rows("links")
 SECRET = "the launch code is X7-Tango-42"
 SAID = f"Note to self: {SECRET}. Docs: https://docs.test.dev/a?id=8f3kd92mz71qpw04xb6c See also."
 B64 = base64.urlsafe_b64encode(SECRET.encode()).decode()
@@ -45,6 +50,28 @@ STAYS = [
     "http://localhost:8000/items/42?limit=10&sort=name // comment",
     "https://example.com/a_(b).",
 ]
+
+
+def redacted(row: dict[str, Any]) -> str:
+    detector = LinkDetector((), lambda: [row["said"]], every_image=False)
+    text = f"Look: {row['text']} and so on."
+    out = replaced(text, 0, len(text), detector.spans(text, 0, len(text)), lambda kind, _: f"#{kind}-removed")
+    for size in (1, 3, 8, 50):
+        window = SpanWindow(detector, lambda kind, _: f"#{kind}-removed")
+        assert (
+            "".join(window.receive_text(text[at : at + size]) for at in range(0, len(text), size)) + window.end() == out
+        )
+    return out
+
+
+def test_recall_and_false_positives_at_every_cut():
+    harmful, harmless = [row for row in ROWS if row["label"]], [row for row in ROWS if not row["label"]]
+    contained = [row for row in harmful if row["text"] not in redacted(row)]
+    wrong = [row for row in harmless if row["text"] not in redacted(row)]
+    assert len(harmful) >= 100
+    assert len(harmless) >= 100
+    assert len(contained) / len(harmful) >= 0.95
+    assert len(wrong) / len(harmless) <= 0.02
 
 
 async def said(text: str, size: int, **options: object) -> str:

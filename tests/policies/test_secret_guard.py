@@ -16,6 +16,7 @@ from lockgate.config import RuleConfig
 from lockgate.errors import ConfigError
 from lockgate.events import NEW_BLOCK, BlockEnd, Event, MessageEnd, TextDelta, ToolCall
 from lockgate.exchange import Exchange
+from lockgate.policies import secret_keys
 from lockgate.policies.pipeline import Pipeline, Refused
 from lockgate.policies.registry import load_rules
 from lockgate.policies.secret_guard import SecretGuard
@@ -30,6 +31,8 @@ from tests.policies.chains import exchange_of, passed, pipeline_of
 ROWS = rows("secrets")
 DETECTOR = SecretDetector(Prefilter(load_secret_rules(OWN_RULES)))
 LONG_CHARS = 400
+EVERY_CUT = 250
+"""So many rows are cut at every place, the others at some."""
 
 
 def made(prefix: str, chars: int, seed: int = 1) -> str:
@@ -75,11 +78,11 @@ def test_recall_and_false_positives():
     assert len(wrong) / len(harmless) < 0.01
 
 
-@pytest.mark.parametrize("row", ROWS, ids=lambda row: f"{row['group']}-{row['text'][:20]}")
-def test_every_split_gives_the_same(row: dict[str, Any]):
-    text = f"Before. {row['text']} And after it."
+@pytest.mark.parametrize("number", range(len(ROWS)), ids=lambda number: f"{ROWS[number]['group']}-{number}")
+def test_every_split_gives_the_same(number: int):
+    text = f"Before. {ROWS[number]['text']} And after it."
     expected = redacted(text)
-    step = 1 if len(text) < LONG_CHARS else 31
+    step = 1 if len(text) < LONG_CHARS and number < EVERY_CUT else 31
     assert streamed(list(text)) == expected
     for cut in range(0, len(text), step):
         assert streamed([text[:cut], text[cut:]]) == expected
@@ -344,3 +347,43 @@ def test_every_rule_of_ours_stays_within_a_word():
         assert rule.keywords
         assert all(keyword == keyword.lower() for keyword in rule.keywords)
         assert "\\s" not in str(rule.regex.pattern)
+
+
+FORMS = [
+    "auth=('bob', 'KEY')",
+    "Your new token (shown once):\n\n    KEY\n",
+    "| API key | `KEY` |",
+    "пароль: KEY",
+    "Client('account', 'KEY')",
+    '{"kty":"oct","k":"KEYx8Tq2VbN4mZr7LpW"}',
+    "kind: Secret\ndata:\n  config: ENCODED",
+    "Cookie: lang=de; session_id=KEY",
+    "https://flow.test/webhook/KEY",
+    "NESTED",
+]
+
+
+@pytest.mark.parametrize("form", FORMS)
+@pytest.mark.parametrize("seed", range(8))
+def test_what_the_form_around_it_gives_away(form: str, seed: int):
+    """Chance makes some keys look like words: no way of writing one depends on which key it is."""
+    key = made("", 32, seed)
+    encoded, nested = (base64.b64encode(text.encode()).decode() for text in (key, f"password = {key}"))
+    text = form.replace("KEY", key).replace("ENCODED", encoded).replace("NESTED", nested) + " end"
+    assert not any(shown in redacted(text) for shown in (key, encoded, nested))
+    assert streamed(list(text)) == redacted(text)
+
+
+@pytest.mark.parametrize("beginning", ["b3BlbnNzaC1rZXktdjEAAAAABG5vbmUAAAAEbm9uZQAAAAAAAAABAAAAMwAAAAtzc2gtZW", ""])
+def test_a_private_key_of_any_beginning(beginning: str):
+    lines = "\n".join([beginning, *(made("", 64, seed) for seed in range(5))])
+    text = f"{secret_keys.BEGINNINGS[0]} OPENSSH PRIVATE KEY-----\n{lines}\n-----END OPENSSH PRIVATE KEY-----"
+    assert redacted(text) == "<private-key>"
+
+
+def test_a_wallets_words():
+    words = "ripple lunar basket oyster canyon velvet mirror tundra pencil harbor saddle comet"
+    assert redacted(f"my seed phrase: {words}. Keep it") == "my seed phrase: <seed-phrase>. Keep it"
+    assert streamed(list(f"my seed phrase: {words}. Keep it")) == "my seed phrase: <seed-phrase>. Keep it"
+    prose = "A seed phrase is made from twelve words that the wallet shows once and nobody else may ever see."
+    assert redacted(prose) == prose

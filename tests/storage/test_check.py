@@ -23,7 +23,7 @@ from lockgate.storage.queries import Queries
 from lockgate.storage.spill import Spill
 from lockgate.storage.unfinished import ENDED, repair
 from tests.storage.logs import ROOT, ids_in, until, written
-from tests.storage.records import exchange_row, whole_exchange
+from tests.storage.records import comm, exchange_row, whole_exchange
 from tests.storage.test_prune import answer, asked
 from tests.storage.test_threads import IMAGE, detail_of, exchange, execute, remember, says, user
 
@@ -57,7 +57,9 @@ def spilled(folder: Path) -> list[Path]:
 
 async def a_log(url: str) -> None:
     image = {"type": "image", "source": {"type": "base64", "data": IMAGE}}
-    await remember(url, exchange(asked(user([image]), says("Two."), user("Three.")), answer("Four.")), whole_exchange())
+    headers = tuple((f"x-{number}", "1") for number in range(9))
+    said = exchange(asked(user([image]), says("Two."), user("Three.")), answer("Four."))
+    await remember(url, said, whole_exchange(), [row := exchange_row(), comm(row.id, headers=headers)])
 
 
 async def test_a_sound_log_is_told_so(database_url: str, tmp_path: Path) -> None:
@@ -66,7 +68,7 @@ async def test_a_sound_log_is_told_so(database_url: str, tmp_path: Path) -> None
     assert report.wrong == []
     told = "\n".join(report.known)
     assert re.search(rf"version {schema.HEAD}, [\d,]+ bytes", told)
-    for counted in ("4 messages", "4 threads' nodes", "1 files"):
+    for counted in ("4 messages", "4 links between messages", "1 files", "1 lists of headers"):
         assert f"{counted} were checked" in told
     assert re.search(r"the disk of .* has [\d,]+ bytes left", told)
 
@@ -84,7 +86,12 @@ async def test_a_sample_is_told_as_one(sqlite_url: str, tmp_path: Path, monkeypa
         ("UPDATE message SET kind = 'tools' WHERE role = 'assistant'", "messages that were changed .*: [0-9a-f]{64}, "),
         ("UPDATE message SET blobs = NULL", "messages that were changed or are incomplete: [0-9a-f]{64}"),
         ("DELETE FROM message_blob", "messages that were changed or are incomplete: [0-9a-f]{64}$"),
-        ("UPDATE thread SET parent = hash WHERE depth = 1", "threads' nodes that were changed .*: [0-9a-f]{64}$"),
+        (
+            "UPDATE thread SET parent = hash WHERE depth = 1",
+            "links between messages that were changed .*: [0-9a-f]{64}$",
+        ),
+        ("UPDATE message SET content = hash", "messages that were changed or are incomplete: [0-9a-f]{64}, "),
+        ("UPDATE heading SET content = hash", "lists of headers that were changed .*: [0-9a-f]{32}$"),
         ("UPDATE blob SET content = hash", "files that were changed or are incomplete: [0-9a-f]{64}$"),
     ],
 )

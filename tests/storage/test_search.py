@@ -91,6 +91,28 @@ async def test_what_was_said_is_found(
     assert [(role, place.replace("\n", " ")) for role, place in places(hits)] == found
 
 
+@pytest.mark.parametrize(
+    ("search", "found"),
+    [
+        ('"tick tock299"', 1),
+        ('"tock299 tick the end"', 1),
+        ('"tick the"', 1),
+        ('"tick the e*"', 1),
+        ('"ick tock299"', 0),
+        ('"tick tock30 tock"', 0),
+        ('"the tick"', 0),
+        ('"tock299 tock298"', 0),
+        ('"tick tock299" "the end"', 1),
+        ('"tick tock299" "end the"', 0),
+    ],
+)
+async def test_a_phrase_is_found_exactly(queries: Queries, database_url: str, search: str, found: int) -> None:
+    """However often its words come."""
+    often = " ".join(f"tick_tock{number}" for number in range(300)) + ": Tick the end"
+    await remember(database_url, exchange(often, text("the tock tick")))
+    assert len(await queries.search(search)) == found
+
+
 async def test_the_best_fit_comes_first_with_its_exchange(queries: Queries, database_url: str) -> None:
     best = exchange("needle", text("needle needle"))
     others = [exchange(f"hay {'and so on ' * 50} needle", text("hay")) for _ in range(3)]
@@ -121,6 +143,20 @@ async def test_a_search_is_filtered(queries: Queries, database_url: str, where: 
     await remember(database_url, [*rows[0], *rows[1]])
     hits = await queries.search("needle", where=where)
     assert sorted(next(n for n in (0, 1) if rows[n][0] == hit.exchange) for hit in hits) == numbers
+
+
+async def test_more_of_what_is_looked_for_ranks_higher_and_more_of_all_else_lower(
+    queries: Queries, database_url: str
+) -> None:
+    texts = ["needle pin", "needle and needle and pin", "needle pin " + "hay " * 300]
+    for said in texts:
+        await remember(database_url, exchange(said, text("x")))
+    assert [place.replace("…", "")[:10] for _, place in places(await queries.search("needle pin"))] == [
+        "[needle] a", "[needle] p", "[needle] p"
+    ]  # fmt: skip
+    hits = await queries.search('"needle pin"')
+    assert [len(hit.excerpt.after) for hit in hits] == [0, 81]
+    assert hits[0].score > hits[1].score > 0
 
 
 async def test_a_search_without_words_is_refused(queries: Queries) -> None:

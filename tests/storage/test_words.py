@@ -3,7 +3,18 @@ from __future__ import annotations
 import pytest
 
 from lockgate.errors import Error
-from lockgate.storage.words import PIECE_CHARACTERS, Excerpt, Term, excerpt, fts5_query, pieces, terms, tsquery, words
+from lockgate.storage.words import (
+    PIECE_CHARACTERS,
+    Excerpt,
+    Term,
+    excerpt,
+    fts5_query,
+    pieces,
+    runs,
+    terms,
+    tsquery,
+    words,
+)
 
 
 @pytest.mark.parametrize(
@@ -36,7 +47,8 @@ def test_a_search_without_a_word_is_refused(search: str) -> None:
 def test_queries_hold_nothing_but_quoted_words() -> None:
     search = terms("it's \"a b\" c* '; DROP")
     assert fts5_query(search) == '"it s" AND "a b" AND "c" * AND "DROP"'
-    assert tsquery(search) == "('it' <-> 's') & ('a' <-> 'b') & ('c':*) & ('DROP')"
+    assert tsquery(search) == "'it' & 's' & 'a' & 'b' & 'c':* & 'drop'"
+    assert list(runs(search)) == [" it s ", " a b ", " c", " drop "]
 
 
 @pytest.mark.parametrize("size", [0, 1, PIECE_CHARACTERS, PIECE_CHARACTERS + 1, 5 * PIECE_CHARACTERS])
@@ -50,7 +62,7 @@ def test_pieces_are_the_text(letter: str, size: int) -> None:
 
 
 def test_words_are_what_stands_between_gaps() -> None:
-    assert words(f"It's /a/b_c.txt\x00 Grüße {'x' * 201} 日本") == "It s a b c txt Grüße 日本"
+    assert words(f"It's /a/b_c.txt\x00 Grüße {'x' * 201} 日本") == " it s a b c txt grüße 日本 "
 
 
 @pytest.mark.parametrize(

@@ -43,6 +43,7 @@ def test_every_built_in_price_is_whole_dated_and_sourced() -> None:
         # 1,000 x $3 + 200 x $15 + 50,000 x $0.30 + 400 x $3.75, each per million
         ("claude-sonnet-4-5-20250929", "api.anthropic.com", 3_000_000 + 3_000_000 + 15_000_000 + 1_500_000),
         ("gpt-5-nano", "api.openai.com", 50_000 + 80_000 + 250_000 + 20_000),
+        ("gpt-5.4-mini", "api.openai.com", 750_000 + 900_000 + 3_750_000 + 300_000),
         ("gpt-5-pro", "api.openai.com", None),
         ("claude-sonnet-4-5", "llm.example.com", None),
         ("", "api.anthropic.com", None),

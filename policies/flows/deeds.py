@@ -1,0 +1,121 @@
+"""What a tool call does, in words that rules about sequences are made of. Values only; nothing is run."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Literal
+
+from lockgate.events import ToolCall
+from lockgate.policies.accesses import Access, accesses
+from lockgate.policies.arguments import strings_of
+from lockgate.policies.command_egress import hosts_of
+from lockgate.policies.commands import Unreadable, command_of, document_of, folder_of
+from lockgate.policies.danger.hosts import Reach
+from lockgate.policies.danger.judge import judge
+from lockgate.policies.danger.rules import Finding
+from lockgate.policies.flows import command_deeds, tool_deeds
+from lockgate.policies.flows.places import Doing, deeds_of_access
+from lockgate.policies.shell.model import Command, known
+from lockgate.policies.shell.outputs import output_of
+from lockgate.policies.shell.paths import Place
+
+__all__ = ["Acts", "Doing", "acts_of"]
+
+MAX_FINDINGS = 50
+MAX_REMEMBERED = 20_000
+"""The arguments of a longer call are not kept."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Acts:
+    """What one call does."""
+
+    tool: str
+    told: str
+    """The call in a few words, for the reviewer."""
+    does: frozenset[Doing] = frozenset()
+    reads: Sequence[Place] = ()
+    writes: Sequence[Place] = ()
+    runs: Sequence[Place] = ()
+    """Files that it runs."""
+    goes: Place | None = None
+    """The folder that it leaves the shell in, where it goes to another."""
+    commands: Sequence[Command] = ()
+    findings: Sequence[Finding] = ()
+    reaches: Sequence[Reach] = ()
+    texts: Sequence[str] = ()
+    """Every string of its arguments."""
+    codes: Sequence[tuple[Place, str]] = ()
+    """Programs that it writes: where, and what they say as a shell command."""
+
+
+def acts_of(call: ToolCall, workspace: str = "") -> Acts:
+    """Raises Unreadable."""
+    known = _remembered if len(call.arguments) < MAX_REMEMBERED else _read
+    return known(call.name, call.arguments, call.custom, workspace)
+
+
+def _read(name: str, arguments: str, custom: bool, workspace: str) -> Acts:
+    return _acts(ToolCall(block=0, id="", name=name, arguments=arguments, custom=custom), workspace)
+
+
+_remembered = lru_cache(maxsize=1024)(_read)
+"""Several rules ask about the same call, and a history is read after each restart."""
+
+
+def _acts(call: ToolCall, workspace: str) -> Acts:
+    command, folder = command_of(call), folder_of(call)
+    found = list(accesses(call, workspace))
+    document = document_of(call)
+    does: set[Doing] = {doing for access in found for doing in deeds_of_access(access)}
+    commands, findings, reaches, runs = (), (), list[Reach](), list[Place]()
+    goes: Place | None = None
+    if command is not None:
+        judgement = judge(command, cwd=folder)
+        commands, findings = judgement.script.commands, judgement.findings[:MAX_FINDINGS]
+        reaches = [reach for reach, _ in hosts_of(command, folder)]
+        does |= command_deeds.deeds(commands, findings, reaches)
+        runs = [ran for one in commands for ran in command_deeds.files_run(one, workspace)]
+        found += [access for one in commands for access in command_deeds.made(one, workspace)]
+        does.update(command_deeds.running(commands, workspace))
+        goes = command_deeds.left_in(commands, workspace)
+    else:
+        reaches = list(tool_deeds.reaches(call.name, document))
+        does |= tool_deeds.deeds(call.name, document, reaches)
+    return Acts(
+        tool=call.name, told=_told(call, command), does=frozenset(does), reads=_places(found, "read"),
+        writes=_places(found, "write"), runs=tuple(dict.fromkeys(runs)), goes=goes, commands=commands, findings=tuple(findings),
+        reaches=tuple(reaches), texts=tuple(_texts(document, command)),
+        codes=(*tool_deeds.codes(call.name, document, workspace), *_typed(commands, workspace)),
+    )  # fmt: skip
+
+
+def _typed(commands: Sequence[Command], workspace: str) -> Iterator[tuple[Place, str]]:
+    """Programs that a command writes by a redirection."""
+    for command in commands:
+        target = next((one.target for one in command.redirects if one.kind in ("write", "append")), "")
+        text = output_of(command, {}) if target and command.name in ("cat", "echo", "printf", "tee") else None
+        if text and known(text) and known(target):
+            yield from tool_deeds.code_at(target, text, workspace)
+
+
+def _texts(document: dict[str, object], command: str | None) -> Iterator[str]:
+    yield from strings_of(document)
+    if command is not None:
+        yield command
+
+
+def _places(found: Sequence[Access], way: Literal["read", "write"]) -> tuple[Place, ...]:
+    return tuple(dict.fromkeys(access.place for access in found if access.way == way))
+
+
+def _told(call: ToolCall, command: str | None) -> str:
+    text = command if command is not None else call.arguments
+    return f"{call.name}({' '.join(text.split())[:160]})"
+
+
+def unread(call: ToolCall, error: Unreadable) -> Acts:
+    """A call of the past that cannot be read: only its name is known."""
+    return Acts(tool=call.name, told=f"{call.name} ({error})")

@@ -1,0 +1,137 @@
+"""What reading or writing a file means: secrets, start-up files, an agent's settings. Values only."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Literal
+
+from lockgate.policies.accesses import Access
+from lockgate.policies.danger.secret_places import secret
+from lockgate.policies.patterns import finds
+from lockgate.policies.shell.model import shown
+from lockgate.policies.shell.paths import Place
+
+type Doing = Literal[
+    "reads-secret",
+    "looks-for-secrets",
+    "dumps-data",
+    "archives",
+    "encodes",
+    "sends",
+    "pushes",
+    "publishes",
+    "serves",
+    "fetches",
+    "downloads",
+    "clones",
+    "adds-remote",
+    "installs",
+    "installs-foreign",
+    "runs-file",
+    "builds",
+    "changes-service",
+    "persists",
+    "changes-pipeline",
+    "changes-agent",
+    "deletes",
+    "hides-tracks",
+    "escalates",
+    "verifies",
+]
+
+MEANINGS: Mapping[Doing, str] = {
+    "reads-secret": "shows credentials: of files, the environment, secret stores, clusters, clouds",
+    "looks-for-secrets": "searches a machine for them",
+    "dumps-data": "reads out a database, or rows about people",
+    "archives": "packs more than what was built: the project, its history, a home",
+    "encodes": "writes something in another encoding, or encrypted",
+    "sends": "takes data beyond this machine and its network, also by a tool that posts, mails or shares",
+    "pushes": "pushes to a repository",
+    "publishes": "publishes a package, an image or a site",
+    "serves": "opens files or a port of this machine to others",
+    "fetches": "brings text from beyond this machine and its network before the model",
+    "downloads": "writes what it fetches to a file",
+    "clones": "brings a repository here",
+    "adds-remote": "adds a git remote that is none of the well-known forges",
+    "installs": "installs from a registry",
+    "installs-foreign": "installs from a URL, a repository, another index or a file",
+    "runs-file": "runs a script, a binary or a recipe that sets up",
+    "builds": "builds, tests or installs what stands in a folder",
+    "changes-service": "changes something at a service: merges, approves, grants, sets a rule, deletes",
+    "persists": "changes what runs by itself: shell profiles, cron, services, git hooks and settings",
+    "changes-pipeline": "changes what a build server runs",
+    "changes-agent": "changes what an agent is told or allowed",
+    "deletes": "deletes more than what was built",
+    "hides-tracks": "removes the record of what was done",
+    "escalates": "gets more rights",
+    "verifies": "checks a sum or a signature",
+}
+SECRET_FROM = 0.4
+_MORE_SECRETS = (
+    r"(?i)(?:^|/)(?:[\w.-]*\.tfstate(?:\.backup)?|\.htpasswd|wp-config\.php|master\.key|\.vault[_-]?pass\w*|\.boto|\.s3cfg|"
+    r"kubeconfig[\w.-]*|[\w.-]*\.ovpn|\.databrickscfg|rclone\.conf|auth\.json|tokens?\.json|[\w.-]*_token|"
+    r"passwords?[\w.-]*\.(?:txt|csv|xlsx?|json|ya?ml|md)|\.yarnrc\.yml|\.env\.[\w-]+|[\w-]+\.env|"
+    r"application-(?:prod|production|live)[\w-]*\.(?:ya?ml|properties)|"
+    r"[\w.-]*(?:credential|secret|api_?key)[\w.-]*\.(?:json|ya?ml|toml|ini|txt|csv|env|conf|cfg|properties|enc)|"
+    r"[\w.-]*(?:credential|secret|api_?key)s?|"
+    r"[\w.-]+\.(?:pem|p12|pfx|jks|keystore|kdbx|ppk|asc|gpg|age))$|(?:^|/)(?:secrets|\.secrets|credentials|vault)/[^/]+$|"
+    r"^/(?:var/)?run/secrets/|(?:^|/)\.config/(?:solana|sops|op|hub|rclone|doctl|gcloud|stripe|ngrok\d?)/[^/]+$|(?:^|/)\.(?:ethereum|foundry)/keystores?/"
+)
+"""Places that hold secrets, beside those that are harm by themselves."""
+_NO_SECRETS = (
+    r"(?i)(?:[._-](?:example|sample|template|tpl|tmpl|dist|schema)(?:\.\w+)?$|[._-](?:pub|md|rst|mdx|html?|py|pyi|js|jsx|ts|tsx|go|rs|java|kt|rb|php|"
+    r"c|h|cpp|cs|swift|scala|ex|vue|svelte|css|svg|png|test|spec|crt|cer|lock|sql)$|(?:^|/)(?:docs?|examples?|fixtures|testdata|test-data|"
+    r"node_modules|site-packages|__tests__|__mocks__|templates|certs/ca|ca-certificates)/|known_hosts$|(?:^|/)(?:ca|cert|fullchain|chain|"
+    r"cacert|ca-bundle)[\w.-]*\.pem$|\.env\.(?:test|ci|defaults?)$)"
+)
+"""Examples, sources and public halves, whose names speak of secrets only."""
+_SECRET_SOURCES = r"(?i)(?:^|/)(?:wp-config\.php|local_settings\.py|settings\.local\.\w+)$"
+"""Sources that hold secrets all the same."""
+_PERSISTS = (
+    r"(?:^|/)\.(?:bashrc|bash_profile|bash_login|profile|zshrc|zprofile|zshenv|zlogin|xprofile|inputrc|npmrc|pythonrc|gitconfig)$|"
+    r"(?:^|/)\.config/(?:fish|autostart|systemd|git)/|(?:^|/)Library/Launch(?:Agents|Daemons)/|(?:^|/)\.ssh/(?:authorized_keys|config|rc)$|"
+    r"^/etc/(?:cron|systemd|init\.d|profile|rc\.local|ld\.so|sudoers|pam\.d|hosts$|passwd$|shadow$)|^/var/spool/cron|"
+    r"^/usr/(?:local/)?(?:s?bin|lib)/|(?:^|/)\.git/(?:hooks|config)|(?:^|/)\.husky/|(?:^|/)(?:sitecustomize|usercustomize)\.py$|"
+    r"(?:^|/)\.local/bin/|\.pth$|(?:^|/)\.vscode/tasks\.json$|(?:^|/)\.envrc$"
+)
+_PIPELINE = (
+    r"(?:^|/)(?:\.github/(?:workflows|actions)/|\.gitlab-ci\.yml$|\.circleci/|Jenkinsfile$|azure-pipelines\.ya?ml$|"
+    r"\.drone\.yml$|bitbucket-pipelines\.yml$|\.travis\.yml$|\.buildkite/|cloudbuild\.ya?ml$)"
+)
+_AGENT = (
+    r"(?:^|/)(?:CLAUDE(?:\.local)?\.md|AGENTS\.md|GEMINI\.md|\.cursorrules|\.windsurfrules|copilot-instructions\.md|\.mcp\.json|"
+    r"\.claude\.json)$|(?:^|/)\.(?:claude|codex|gemini|qwen|cursor|copilot|aider)/|(?:^|/)\.config/opencode/"
+)
+COUNTING = r"(?i)\bselect\s+(?:count|max|min|avg|sum|exists)\s*\(|\blimit\s+[1-5]\b(?:\s*;?\s*$)|information_schema|pg_catalog|sqlite_master|\bexplain\b"
+"""Queries that read out no rows of their own."""
+_LOOKERS = frozenset({
+    *("vault", "bao", "aws", "gcloud", "az", "op", "pass", "gopass", "doppler", "heroku", "glab", "oc", "helm", "terraform", "tofu"),
+    *("trufflehog", "gitleaks", "detect-secrets", "mkcert", "certbot", "rm", "chmod", "echo", "du"),
+    ".", "source", "diff", "cmp", "touch", "ls", "stat", "test", "wc", "file", "sha256sum", "md5sum",
+})  # fmt: skip
+"""Programs that use a file, or look at it, without showing what it holds."""
+
+
+def is_secret(found: Place) -> bool:
+    """Whether reading the place shows a credential."""
+    text = shown(found.text)
+    if finds(_NO_SECRETS, text):
+        return finds(_SECRET_SOURCES, text)
+    if (known := secret(found)) is not None:
+        return known[1] >= SECRET_FROM
+    return finds(_MORE_SECRETS, text)
+
+
+def deeds_of_access(access: Access) -> Iterator[Doing]:
+    """What reading or writing the place amounts to."""
+    text = shown(access.place.text)
+    if access.way == "read":
+        if access.by not in _LOOKERS and is_secret(access.place):
+            yield "reads-secret"
+        return
+    if finds(_PERSISTS, text):
+        yield "persists"
+    if finds(_PIPELINE, text):
+        yield "changes-pipeline"
+    if finds(_AGENT, text):
+        yield "changes-agent"

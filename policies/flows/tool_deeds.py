@@ -1,0 +1,205 @@
+"""What tools other than a shell do, told by their names and arguments: fetch, send, query, write programs."""
+
+from __future__ import annotations
+
+import re
+import shlex
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from lockgate.policies.accesses import PATH_KEYS
+from lockgate.policies.arguments import strings_of
+from lockgate.policies.commands import bare_name
+from lockgate.policies.danger.hosts import Reach, drop, host_of, local
+from lockgate.policies.flows.places import COUNTING, Doing
+from lockgate.policies.patches import is_patch
+from lockgate.policies.patterns import finds
+from lockgate.policies.shell.paths import Place, place
+
+_FILES = frozenset({
+    *("read", "write", "edit", "multiedit", "notebookedit", "glob", "grep", "ls", "apply_patch", "str_replace_editor"),
+    *("read_file", "write_file", "edit_file", "create_file", "list_dir", "list_directory", "search_files", "view"),
+    *("str_replace_based_edit_tool", "text_editor", "todowrite", "update_plan", "view_image", "codebase_search"),
+    *("read_many_files", "replace", "search_file_content", "grep_search", "file_search", "search_replace", "delete_file"),
+})  # fmt: skip
+"""Tools of files and plans: nothing of theirs comes from, or goes to, the outside."""
+_SENDING = frozenset({
+    *("send", "post", "upload", "publish", "share", "email", "mail", "comment", "reply", "tweet", "notify", "webhook"),
+    *("submit", "forward", "dm", "broadcast", "invite", "export", "transfer"),
+})  # fmt: skip
+_MAKING = frozenset({"create", "add", "update", "append", "put", "insert", "write", "push", "edit", "open", "set"})
+_MADE_OUTSIDE = frozenset({
+    *("issue", "issues", "gist", "pr", "pull", "page", "pages", "release", "ticket", "event", "card", "discussion", "paste"),
+    *("message", "messages", "channel", "wiki", "draft", "blog", "snippet", "record", "row", "rows", "contact", "story"),
+})  # fmt: skip
+_AWAY = frozenset({
+    *("github", "gitlab", "bitbucket", "drive", "gdrive", "dropbox", "onedrive", "sharepoint", "box", "s3", "gist", "gcs"),
+    *("notion", "confluence", "slack", "linear", "jira", "outlook", "gmail", "hubspot", "salesforce", "airtable", "sheets"),
+})  # fmt: skip
+"""Servers of tools whose files and pages are elsewhere."""
+_CHANGING = frozenset({
+    *("create", "update", "delete", "remove", "merge", "approve", "grant", "revoke", "invite", "transfer", "pay", "move"),
+    *("set", "add", "close", "enable", "disable", "publish", "assign", "reset", "cancel", "book", "order", "deploy", "run"),
+})  # fmt: skip
+_LOCAL_WORDS = frozenset(
+    {"file", "files", "directory", "workspace", "memory", "todo", "plan", "note", "entity", "entities"}
+)
+_FETCHING = frozenset({
+    *("fetch", "webfetch", "websearch", "web", "browse", "browser", "navigate", "crawl", "scrape", "http", "url", "search"),
+    *("page", "rss", "feed", "download", "request", "read_url", "puppeteer", "playwright", "firecrawl", "tavily", "exa"),
+    *("email", "emails", "mail", "inbox", "gmail", "issue", "issues", "comment", "comments", "message", "messages"),
+    *("channel", "slack", "jira", "notion", "confluence", "ticket", "tickets", "zendesk", "intercom", "linear", "discord"),
+    *("thread", "threads", "review", "reviews", "pull", "discussion", "wiki", "doc", "docs", "drive", "calendar", "event"),
+})  # fmt: skip
+_READING = frozenset(
+    {"get", "list", "read", "fetch", "show", "reveal", "retrieve", "access", "view", "export", "resolve", "lookup"}
+)
+_SECRET_WORDS = frozenset(
+    {"secret", "secrets", "credential", "credentials", "password", "passwords", "vault", "keychain", "token"}
+)
+_QUERYING = frozenset(
+    {"query", "sql", "execute", "select", "database", "db", "postgres", "mysql", "sqlite", "mongo", "bigquery", "find"}
+)
+_PERSONAL = (
+    r"(?i)\bselect\b.{0,400}\bfrom\s+[\"'`\w.]*(?:users?|customers?|accounts?|patients?|members?|employees?|payments?|cards?|credentials?|"
+    r"tokens?|sessions?|subscribers?|contacts?|api_?keys?|secrets?|leads?|salar\w+|medical\w*)\b"
+)
+_CARRIED = r"[A-Za-z0-9+/_=%-]{40,}"
+_URL_KEYS = ("url", "uri", "link", "href", "endpoint", "target_url", "webhook_url", "webhook", "address")
+
+
+def words_of(name: str) -> frozenset[str]:
+    """The words of a tool's name, with those of its server."""
+    return frozenset(re.findall(r"[a-z]+", re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", name).lower()))
+
+
+def is_file_tool(name: str) -> bool:
+    return bare_name(name) in _FILES
+
+
+def reaches(name: str, document: Mapping[str, Any]) -> Iterator[Reach]:
+    """Hosts that the tool would reach: those of URLs in its arguments, where it is one that goes outside."""
+    if is_file_tool(name):
+        return
+    sends = _sends(name, document)
+    for key, value in document.items():
+        if (
+            isinstance(value, str)
+            and len(value) < 4_096
+            and (value.startswith(("http://", "https://")) or key.lower() in _URL_KEYS)
+        ) and (host := host_of(value)):
+            yield Reach(host, sends or _carries(value), value)
+
+
+def deeds(name: str, document: Mapping[str, Any], found: Sequence[Reach]) -> set[Doing]:
+    """What the call does, beside the files that it reads and writes."""
+    if is_file_tool(name):
+        return set()
+    words, own, out = words_of(name), words_of(bare_name(name)), set[Doing]()
+    near = bool(found) and all(local(reach.host) for reach in found)
+    if not near and (_sends(name, document) or any(reach.sends for reach in found)):
+        out.add("sends")
+    asks = not own.isdisjoint(_READING | {"search", "query"})
+    fetches = not own.isdisjoint(_FETCHING) or (asks and not words.isdisjoint(_FETCHING))
+    if fetches and not near and "sends" not in out and not (own & _LOCAL_WORDS and own & {"search"}):
+        out.add("fetches")
+    if own & _SECRET_WORDS and own & _READING:
+        out.add("reads-secret")
+    if own & _QUERYING or words & {"postgres", "mysql", "sqlite", "database", "bigquery", "snowflake"}:
+        text = "\n".join(strings_of(dict(document)))
+        if finds(_PERSONAL, text) and not finds(COUNTING, text):
+            out.add("dumps-data")
+    if name.startswith("mcp") and not near and own & _CHANGING and not (own & _LOCAL_WORDS and not words & _AWAY):
+        out.add("changes-service")
+    if own & {"push"} and not own & {"notification"}:
+        out.add("pushes")
+    return out
+
+
+def _sends(name: str, document: Mapping[str, Any]) -> bool:
+    own = words_of(bare_name(name))
+    away = words_of(name) & _AWAY
+    if own & _LOCAL_WORDS and not away and not own & {"send", "upload", "share", "email", "publish"}:
+        return False
+    if away and own & _MAKING and own & _LOCAL_WORDS:
+        return True
+    if own & _SENDING and not (own & _READING and not own & {"send", "post"}):
+        return True
+    if own & _MAKING and own & _MADE_OUTSIDE:
+        return True
+    method = str(document.get("method", "")).upper()
+    if method in ("POST", "PUT", "PATCH"):
+        return True
+    return bool(own & {"http", "fetch", "request"}) and any(
+        document.get(key) for key in ("body", "data", "json", "form", "files")
+    )
+
+
+def _carries(url: str) -> bool:
+    """Whether a URL holds what looks like data rather than names."""
+    rest = url.partition("://")[2].partition("/")[2]
+    host = host_of(url)
+    if any(len(label) > 30 for label in host.split(".")) or drop(url):
+        return True
+    for found in re.findall(_CARRIED, rest[:4_000]):
+        if (
+            not re.search(r"[a-z]+[-_][a-z]+[-_]", found)
+            and re.search(r"\d", found)
+            and re.search(r"[A-Za-z]", found)
+            and "/" not in found[8:32]
+        ):
+            return True
+    return any(len(value) > 120 for value in re.findall(r"[?&][^=&#]*=([^&#]*)", rest))
+
+
+# Programs that are written to be run later.
+
+_LANGUAGES = {
+    "sh": "sh", "bash": "bash", "zsh": "zsh", "py": "python3", "js": "node", "mjs": "node", "cjs": "node", "ts": "node",
+    "rb": "ruby", "pl": "perl", "php": "php", "command": "sh", "ps1": "pwsh",
+}  # fmt: skip
+_FLAGS = {"python3": "-c", "node": "-e", "ruby": "-e", "perl": "-e", "php": "-r", "pwsh": "-Command"}
+_COMPILED = (".rs", ".go", ".java", ".kt", ".c", ".cpp", ".cs", ".swift")
+MAX_CODE = 30_000
+
+
+def codes(name: str, document: Mapping[str, Any], workspace: str) -> Iterator[tuple[Place, str]]:
+    """The programs that a file tool writes: where, and as a shell command that would run the same."""
+    texts = {key: value for key, value in document.items() if isinstance(value, str)}
+    path = next((value for key, value in texts.items() if key.lower() in PATH_KEYS), "")
+    code = "\n".join(
+        value
+        for key, value in texts.items()
+        if key in ("content", "new_string", "file_text", "text", "code", "new_str", "insert_text", "contents")
+    )
+    if path and code:
+        yield from code_at(path, code, workspace)
+    for text in strings_of(dict(document)):
+        if is_patch(text) and ("*** Add File:" in text or "*** Update File:" in text):
+            for part in re.split(r"(?m)^\*\*\* (?=(?:Add|Update|Delete) File)|^\*\*\* End", text):
+                head, _, rest = part.partition("\n")
+                if head.startswith(("Add File:", "Update File:")):
+                    body = "\n".join(line[1:] for line in rest.split("\n") if line.startswith("+"))
+                    yield from code_at(head.partition(":")[2].strip(), body, workspace)
+
+
+def code_at(path: str, code: str, workspace: str) -> Iterator[tuple[Place, str]]:
+    """A program's text, where the file's name or first line tells the language."""
+    language = _LANGUAGES.get(path.rpartition(".")[2].lower(), "")
+    first = code.partition("\n")[0]
+    if first.startswith("#!"):
+        language = next(
+            (one for one in ("python3", "node", "ruby", "perl", "bash", "sh") if one.rstrip("3") in first), language
+        )
+    if path.rpartition("/")[2] in ("Makefile", "justfile"):
+        language, code = "sh", re.sub(r"(?m)^[\w.-]+\s*:(?!=).*$|^\t@?", "", code)
+    if path.rpartition("/")[2] == "package.json":
+        language, code = "sh", "\n".join(re.findall(r'"[\w:-]+"\s*:\s*"([^"\n]+)"', code))
+    if path.endswith(_COMPILED):  # told by its words alone
+        yield place(path, workspace=workspace), f": {shlex.quote(code[:MAX_CODE])}"
+        return
+    if not language and ".git/hooks/" not in path:
+        return
+    where, code = place(path, workspace=workspace), code[:MAX_CODE]
+    flag = _FLAGS.get(language, "")
+    yield where, f"{language} {flag} {shlex.quote(code)}" if flag else code

@@ -1,0 +1,224 @@
+"""Secrets that the form around them gives away: URLs, headers, private members of keys, manifests, flags, calls.
+
+Each finder looks from an anchor on, and no further than the context that a streamed text keeps: so its finds do not
+depend on where the text was cut.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+from collections.abc import Callable, Iterator
+
+from lockgate.policies.patterns import compile_bytes
+from lockgate.policies.secret_values import is_hard, is_made_up, is_password, is_random, is_token, is_wordy
+from lockgate.policies.spans import Span
+
+FORM_HINT = (
+    r"basic|hooks?[^\s\"'<>]{0,40}/|/(?:incoming|catch|trigger)|://[^\s/@]{0,80}:|-[uwpUPWk][ =]|-p\S|-b |-pass|"
+    r"--auth|--cred|"
+    r"--body|mysql|sshpass|redis-cli|identified|machine|mongo|docker|sqlcmd|ldap|cookie|zip|7z|net use|smb|snmp|"
+    r"adduser|add_user|passwd|"
+    r"\.login|login\(|client\(|client::|sdk\(|bot\(|@tcp\(|:\d\d|@[\w.-]{2,60}:|\bkeys? (?:\d|\()|"
+    r"connect|pdo\(|session\(|search\(|require\(|jwt\.|hmac|aes|fernet|cipher|signing|signwith| [/|] |%40|"
+    r"[?&](?:appid|app_?key|code|auth|ticket|key)=|\"(?:d|p|q|dp|dq|qi|k)\\?\"\s?:|<(?:D|P|Q|DP|DQ|InverseQ)>"
+)
+"""Without it, nothing here finds anything; whatever the case."""
+CONTEXT_CHARS = 480
+"""A manifest's value stands no further from what says that it is one of a secret."""
+_URL = compile_bytes(
+    r"[A-Za-z][A-Za-z0-9+.-]{1,24}://([^\s/:@\"'<>]{0,96}):"
+    r"([^\s\"'<>/@]{3,200}|[^\s\"'<>/@]{3,200}@[^\s\"'<>/@]{3,100})@[A-Za-z0-9\[_.{$-]|"
+    r"\b([\w.-]{1,40}):([^\s\"'<>/@:]{3,200})@(?:tcp|unix)\(|"
+    r"%3[aA]%2[fF]%2[fF]([\w.-]{0,60})%3[aA]([^\s\"'<>]{3,200}?)%40"
+)
+_HOOK = compile_bytes(
+    r"(?i)https?://[^\s\"'<>/]{3,120}/(?:[^\s\"'<>/?#]{1,60}/){0,5}?"
+    r"(?:[\w-]{0,20}hooks?[\w-]{0,12}|incoming|catch|triggers?)/(?:[\w.@-]{1,60}/){0,4}?([A-Za-z0-9_-]{16,})(?:[\s\""
+    r"'<>?&#)\\,;]|$)"
+)
+_BASIC = compile_bytes(
+    r"(?i:basic)(?:[ \t]+|%20)([A-Za-z0-9+/]{12,}={0,2})|"
+    r"(?i:\"auth\"\s{0,4}:\s{0,4}\"|_auth\s{0,4}=\s{0,4}\"?)([A-Za-z0-9+/]{12,}={0,2})"
+)
+_SCHEME = compile_bytes(
+    r"(?i)authorization\\?[\"'`]?\]?[ \t]{0,4}(?:[:=,]|=>)[ \t]{0,4}\\?[\"'`]?[a-z][\w-]{1,30}[ \t:=]{1,3}"
+    r"(?:(?:token|key|api[_-]?key)[=:])?\\?[\"']?([^\s\"'`<>,;\\]{12,})"
+)
+_FLAG = compile_bytes(
+    r"(?:\bcurl\b[^\n|;]{0,100}?[ \t](?:-u|--user|--proxy-user)[ =]{0,2}[\"']?[^\s:\"']{0,60}:|"
+    r"\bhttps?\b[^\n|;]{0,60}?[ \t]-a[ =]{1,2}[\"']?[^\s:\"']{1,60}:|"
+    r"[ \t]--(?:auth|creds?|credentials|userpwd|basic-auth|http-user)[ =]{1,2}[\"']?[^\s:\"']{1,60}:|"
+    r"\b(?:mysql|mysqldump|mysqladmin|mariadb)\b[^\n|;]{0,60}?[ \t]-p|"
+    r"\b(?:sshpass|redis-cli|mongo|mongosh|mongodump|docker login|az login|sqlcmd|psexec|smbclient|7za?|zip|unzip|"
+    r"rar)\b"
+    r"[^\n|;]{0,120}?[ \t](?:-p|-a|-P|-w)[ =]{0,2}|"
+    r"\bldap\w{3,8}\b[^\n|;]{0,100}?[ \t]-w[ \t]{1,2}|"
+    r"\bnet use\b[^\n|;]{0,80}?/user:\S{1,60}[ \t]|\bnet user [\w.-]{1,40}[ \t]|[ \t]-U[ \t]?[\w.\\@-]{1,60}%|"
+    r"[ \t]-{1,2}\w{0,20}(?:storepass|keypass|srcstorepass|deststorepass)(?::\w+)?[ =]{1,2}|"
+    r"[ \t]-pass(?:in|out)?[ =]{1,2}pass:|(?i:ConvertTo-SecureString)(?: -String)?[ \t]+|"
+    r"\bmachine[ \t]\S{1,60}\s+login[ \t]\S{1,60}\s+password[ \t]+|"
+    r"(?i:\.login|authenticate|basic_?auth|auth=|NetworkCredential|PasswordCredentials|PasswordAuthentication)"
+    r"\([\"'][^\"'\s]{1,80}[\"'],[ \t]{0,4}|"
+    r"\b(?i:identified by|with password)[ \t]+(?:=[ \t]*N?)?|chpasswd[ \t]*<<<[ \t]*[\"']?\w+:|"
+    r"--from-literal=[\w.-]{1,60}=|\bsnmp-server community[ \t]|\badd_?user[ \t][\w.-]{1,40}[ \t]|"
+    r"\bhtpasswd[ \t](?:-\w{1,4}[ \t]){0,3}[^\s-]\S{0,60}[ \t][\w.-]{1,40}[ \t]|"
+    r"(?:^|\s)[\w.*-]{1,60}:(?:\d{4,5}|\*):[\w*-]{1,40}:[\w*-]{1,40}:)([\"'`]?)([^\s\"'`<>]+)"
+)
+"""What stands before a password on a command line, or in a call."""
+_PAIR = compile_bytes(
+    r"(?i)\b(?:creds?|credentials?|log[ -]?in|logon|account|password|pin)\b[^\n]{0,60}? [/|] ([^\s\"'`<>|]{8,64})"
+)
+"""A name and a password, side by side."""
+_SHORT_FLAG = compile_bytes(r"[ \t]-[pP][ \t]{1,2}[\"']?([^\s\"'`<>/:=,.]{10,64})(?:[\s\"'`]|$)")
+_LONG_FLAG = compile_bytes(
+    r"(?:[ \t]-[pPwWk][ =]|\bsecrets?[ -](?:set|add|create|put|versions)\b[^\n|;]{0,120}?[ =](?:--body|--value|-b|"
+    r"--secret-string|--data-string)[ =]|[?&](?:appid|app_?key|code|auth|ticket|key)=|"
+    r"\b(?i:key)s?[ \t](?:\d{1,2}|\([^()\n]{1,60}\)):\s{1,4})[\"']?([^\s\"'`<>&#;|]{20,})"
+)
+"""What stands before a key, and before much else."""
+_MAIL = compile_bytes(r"[\w.+-]{1,60}@[\w.-]{2,60}\.[A-Za-z]{2,10}:([^\s\"'`<>/|,;]{6,64})(?:[\s\"'`<>|,;]|$)")
+_COOKIES = compile_bytes(
+    r"(?i)(?:\b(?:set-)?cookies?\\?[\"']?[ \t]{0,2}[:=,][ \t]{0,2}\\?[\"']?|\bcurl\b[^\n|;]{0,80}? -b [\"']?)"
+)
+_COOKIE = compile_bytes(
+    r"(?i)(?:[\w.-]{0,40}(?:sess|auth|token|login|remember|jwt|ticket|identity)[\w.-]{0,40}|[\w.-]{0,30}sid)="
+    r"([^\s;,\"'\\]{16,})"
+)
+_CLIENT = compile_bytes(
+    r"(?:[Cc]lient(?:::new)?|SDK|Sdk|Bot|Auth|[Ll]ogin|Credentials?|Session|[Ss]etApiKey|set_api_key|authenticate|"
+    r"[a-z]search|"
+    r"require\([\"'][\w@/-]{1,40}[\"']\))\("
+)
+_CRYPTO = compile_bytes(
+    r"(?:(?i:jwt)\.(?:sign|verify|encode|decode)|(?i:hmac)(?:\.new|\.create|::new\w*)?|createHmac|AES(?:\.new|"
+    r"::new)?|Fernet|"
+    r"create(?:De)?[Cc]ipheriv|SecretKeySpec|setSigningKey|signWith|hmacShaKeyFor)\("
+)
+_CONNECT = compile_bytes(r"(?:getConnection|\w{0,20}connect|PDO|createConnection|create_engine|\w{0,20}Credentials?)\(")
+_ARGUMENT = compile_bytes(
+    r"^\s{0,4}(?:[\w.{}$ -]{1,40},\s{0,4})?(?:\w{1,20}[=:]\s?)?[bru]?\\?[\"'`]([^\"'`\n\\]{1,200})\\?[\"'`](?:,|"
+    r"[)\]}])?"
+)
+_MEMBER = compile_bytes(
+    r"\\?\"(?:d|p|q|dp|dq|qi|k)\\?\"\s{0,4}:\s{0,4}\\?\"([A-Za-z0-9_-]{42,}={0,2})\\?\"|"
+    r"<(?:D|P|Q|DP|DQ|InverseQ)>([A-Za-z0-9+/=]{40,})</"
+)
+_DATA_KEY = compile_bytes(r"LS0tLS1CRUdJTi[A-Za-z0-9+/]{60,}={0,2}")
+_MANIFEST = compile_bytes(r"\bkind\\?\"?:[ \t]{0,4}\\?\"?(?:Sealed)?Secret\b")
+_ENTRY = compile_bytes(
+    r"(?:\n[ \t]{1,12}|[{,]\s{0,12}\\?\")[\w.-]{1,80}\\?\"?:[ \t]{0,4}\\?[\"']?([A-Za-z0-9+/]{8,}={0,2})"
+)
+
+
+def secrets_by_form(data: bytes) -> Iterator[Span]:
+    """The secrets in a text of single-byte characters."""
+    yield from _in_urls(data)
+    yield from _encoded(data)
+    yield from _given(data)
+    yield from _in_manifests(data)
+
+
+def _in_urls(data: bytes) -> Iterator[Span]:
+    if b"://" not in data and b"@" not in data and b"%3" not in data:
+        return
+    for match in _URL.finditer(data):
+        group = next(n for n in (2, 4, 6) if match.group(n))
+        user, password = match.group(group - 1).decode("ascii"), match.group(group).decode("ascii")
+        token = is_token(password) or (len(password) >= 12 and is_random(password) and not is_wordy(password))
+        weak = password == user or is_made_up(password) or password[:1] in "$%{<*[" or "${" in password
+        if token or (not weak and len(password) >= 5 and any(not c.isalpha() for c in password)):
+            yield Span(match.start(group), match.end(group), "url-password")
+    for match in _HOOK.finditer(data):
+        if is_token(match.group(1).decode("ascii")):
+            yield Span(match.start(1), match.end(1), "webhook")
+
+
+def _encoded(data: bytes) -> Iterator[Span]:
+    for match in _BASIC.finditer(data) if b"auth" in data.lower() or b"basic" in data.lower() else ():
+        group = 1 if match.group(1) else 2
+        said = decoded(match.group(group))
+        _, colon, password = said.partition(":")
+        if colon and said.isprintable() and (is_password(password, quoted=True) or is_token(password)):
+            yield Span(match.start(group), match.end(group), "basic-credentials")
+    for match in _DATA_KEY.finditer(data):
+        if "PRIVATE KEY" in decoded(match.group()[:80]):
+            yield Span(match.start(), match.end(), "private-key")
+
+
+def decoded(text: bytes) -> str:
+    """What base64 says; "" where that is no ASCII text."""
+    try:
+        return base64.b64decode(text[: len(text) // 4 * 4] if b"=" not in text else text).decode("ascii")
+    except (binascii.Error, UnicodeDecodeError):
+        return ""
+
+
+def _given(data: bytes) -> Iterator[Span]:
+    """Given to a command, in a header, to a client's constructor, as a member of a private key."""
+    for match in _FLAG.finditer(data):
+        value = match.group(2).decode("ascii").rstrip(";,")
+        if is_password(value, quoted=True) or is_token(value):
+            yield Span(match.start(2), match.start(2) + len(value), "password")
+    for match in _SHORT_FLAG.finditer(data):
+        if is_hard(value := match.group(1).decode("ascii")) and not is_wordy(value):
+            yield Span(match.start(1), match.end(1), "password")
+    for match in _LONG_FLAG.finditer(data):
+        if is_token(match.group(1).decode("ascii"), strong=False):
+            yield Span(match.start(1), match.end(1), "api-key")
+    for match in _PAIR.finditer(data):
+        value = match.group(1).decode("ascii").rstrip(".,;:)")
+        if is_hard(value):
+            yield Span(match.start(1), match.start(1) + len(value), "password")
+    for match in _MAIL.finditer(data):
+        value = match.group(1).decode("ascii").rstrip(".:!?)")
+        if len(value) >= 8 and is_password(value) and (is_token(value) or not value.isalnum() or not is_wordy(value)):
+            yield Span(match.start(1), match.start(1) + len(value), "password")
+    for anchor in _COOKIES.finditer(data):
+        yield from _cookies(data[anchor.end() : anchor.end() + 2 * CONTEXT_CHARS], anchor.end())
+    for match in _SCHEME.finditer(data):
+        if is_token(match.group(1).decode("ascii")):
+            yield Span(match.start(1), match.end(1), "token")
+    for match in _CLIENT.finditer(data):
+        yield from _arguments(
+            data, match.end(), lambda value: not value.startswith("AC") and is_token(value, strong=False)
+        )
+    for match in _CRYPTO.finditer(data):
+        yield from _arguments(data, match.end(), is_token)
+    for match in _CONNECT.finditer(data):
+        yield from _arguments(data, match.end(), is_hard)
+    for match in _MEMBER.finditer(data):
+        group = 1 if match.group(1) else 2
+        if is_random(match.group(group)[:200].decode("ascii")):
+            yield Span(match.start(group), match.end(group), "private-key")
+
+
+def _arguments(data: bytes, at: int, is_secret: Callable[[str], bool]) -> Iterator[Span]:
+    """The first arguments of a call, such as an account's name or number, and its key."""
+    for _ in range(4):
+        found = _ARGUMENT.match(data[at : at + CONTEXT_CHARS])
+        if found is None:
+            return
+        value = found.group(1).decode("ascii")
+        if "://" not in value and is_secret(value):
+            yield Span(at + found.start(1), at + found.end(1), "api-key")
+        at += found.end()
+
+
+def _cookies(part: bytes, at: int) -> Iterator[Span]:
+    """The cookies of a header that stand for who asks."""
+    for match in _COOKIE.finditer(part.partition(b"\n")[0]):
+        if match.start(1) <= CONTEXT_CHARS and is_token(match.group(1).decode("ascii")):
+            yield Span(at + match.start(1), at + match.end(1), "session-cookie")
+
+
+def _in_manifests(data: bytes) -> Iterator[Span]:
+    """The values of a Kubernetes Secret, whatever their names."""
+    for anchor in _MANIFEST.finditer(data):
+        part = data[anchor.end() : anchor.end() + 2 * CONTEXT_CHARS]
+        part = part.partition(b"\n---")[0]
+        at = max(part.find(b"data:"), part.find(b'data":'), part.find(b'data\\":'))
+        for match in _ENTRY.finditer(part, at) if at >= 0 else ():
+            said = decoded(match.group(1))
+            if match.start(1) <= CONTEXT_CHARS and (is_password(said, quoted=True) or is_token(said)):
+                yield Span(anchor.end() + match.start(1), anchor.end() + match.end(1), "secret")

@@ -1,0 +1,113 @@
+"""What `make`, `just` and a package's scripts run, where the same session has written their files. Pure functions."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator, Mapping
+from typing import Any, cast
+
+from lockgate.policies.shell.inner import Inner
+from lockgate.policies.shell.model import Command
+from lockgate.policies.shell.paths import place
+
+type Files = Mapping[str, str | None]
+_TARGET = re.compile(r"@?([A-Za-z0-9_./%$(){} -]+)")
+_SET = re.compile(r"(?m)^(?:export\s+)?([A-Za-z_]\w*)\s*(?::|\?|::)?=\s*([^\n]*)$")
+_USE = re.compile(r"\$[({](\w+)[)}]")
+_LIFE = {
+    "npm": ("install", "i", "ci", "test", "start", "publish", "pack"),
+    "yarn": ("install", "test", "start"),
+    "pnpm": ("install", "test", "start"),
+}
+_MAX = 60
+"""So many recipes of one call are followed."""
+
+
+def recipes(command: Command, files: Files) -> Iterator[Inner]:
+    """The scripts that the command runs out of its project's file."""
+    name = command.name
+    if name in ("make", "gmake", "just"):
+        yield from _made(command, files)
+    elif name in ("npm", "pnpm", "yarn", "bun"):
+        yield from _scripts(command, files)
+
+
+def _file(command: Command, files: Files, names: tuple[str, ...], folder: str) -> str | None:
+    for name in names:
+        if (text := files.get(place(f"{folder}/{name}" if folder else name, command.cwd).text)) is not None:
+            return text
+    return None
+
+
+def _option(command: Command, *options: str) -> str:
+    args = list(command.args)
+    return next((args[at + 1] for at, arg in enumerate(args[:-1]) if arg in options), "")
+
+
+def _made(command: Command, files: Files) -> Iterator[Inner]:
+    own = _option(command, "-f", "--file", "--makefile", "--justfile")
+    just = command.name == "just"
+    names = (own,) if own else ("justfile", "Justfile") if just else ("Makefile", "makefile", "GNUmakefile")
+    text = command.stdin if own == "-" else _file(command, files, names, _option(command, "-C", "--directory"))
+    if text is None:
+        return
+    values = dict(_SET.findall(text)) | dict(arg.split("=", 1) for arg in command.args if "=" in arg and arg[0] != "-")
+    rules = _rules(text, just=just)
+    wanted = [arg for arg in command.args if arg in rules] or list(rules)[:1]
+    seen: list[str] = []
+    while wanted and len(seen) < _MAX:
+        name = wanted.pop()
+        if name in rules and name not in seen:
+            seen.append(name)
+            wanted += rules[name][0]
+            yield Inner(via=f"{command.name} {name}", script=_recipe(rules[name][1], values), reads_input=False)
+
+
+def _rules(text: str, *, just: bool) -> dict[str, tuple[list[str], str]]:
+    """The targets, each with what it needs first, and its recipe. A recipe of `just` may have parameters."""
+    rules: dict[str, tuple[list[str], str]] = {}
+    names: list[str] = []
+    for line in text.split("\n"):
+        if line[:1] in (" ", "\t"):
+            for name in names:
+                rules[name] = (rules[name][0], f"{rules[name][1]}{line}\n")
+            continue
+        head, colon, needs = line.partition(":")
+        head = head.split(" ")[0] if just else head.strip()
+        target = _TARGET.fullmatch(head) if colon and not needs.startswith("=") else None
+        if not line.strip() or line.startswith("#"):
+            continue
+        names = [name for name in target[1].split() if not name.startswith(".")] if target else []
+        for name in names:
+            rules[name] = (
+                needs.partition("#")[0].partition(";")[0].lstrip(":").split(),
+                needs.partition(";")[2] + "\n",
+            )
+    return rules
+
+
+def _recipe(text: str, values: Mapping[str, str]) -> str:
+    lines = [re.sub(r"^[@+-]+", "", line.strip()) for line in text.split("\n")]
+    script = "\n".join(lines)
+    for _ in range(4):
+        script = _USE.sub(lambda found: values.get(found[1], found[0]), script)
+    return script.replace("$$", "$")
+
+
+def _scripts(command: Command, files: Files) -> Iterator[Inner]:
+    text = _file(command, files, ("package.json",), _option(command, "--prefix", "-C", "--dir", "--cwd"))
+    try:
+        document: Any = json.loads(text) if text else None
+    except (ValueError, RecursionError):
+        return
+    scripts: Any = cast(dict[str, Any], document).get("scripts") if isinstance(document, dict) else None
+    if not isinstance(scripts, dict):
+        return
+    words = [arg for arg in command.args if not arg.startswith("-")]
+    name = words[1] if words[:1] in (["run"], ["run-script"]) and len(words) > 1 else words[0] if words else "install"
+    if words[:1] not in (["run"], ["run-script"]) and name in ("i", "ci", "add"):
+        name = "install"
+    for key in (f"pre{name}", name, f"post{name}"):
+        if isinstance(script := cast(dict[str, Any], scripts).get(key), str):
+            yield Inner(via=f"{command.name} {key}", script=script, reads_input=False)

@@ -1,0 +1,70 @@
+"""`tool_strip`: takes tools out of requests before the model sees them, and refuses calls of them all the same."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from fnmatch import fnmatchcase
+
+from pydantic import Field
+
+from lockgate.config import Section
+from lockgate.events import Event, Request, ToolCall
+from lockgate.exchange import Exchange
+from lockgate.policies.base import Blocked, Policy
+from lockgate.policies.definitions import Definition, definitions_in
+from lockgate.policies.without_tools import without
+
+
+class Options(Section):
+    """Which tools."""
+
+    tools: list[str] = Field(min_length=1)
+    """The names; `*` and `?` stand for any letters, upper and lower case are the same. `SERVER/NAME` names a tool of a
+    namespace or MCP server. Tools of the provider's own go by their name or type, such as `web_search*`."""
+    keep: list[str] = Field(default_factory=list[str])
+    """Of these tools, the ones that stay."""
+
+
+class ToolStrip(Policy):
+    """Takes tools out of requests, so that the model does not know of them, and refuses calls of them.
+
+    What chooses among tools follows: a tool that has to be called, a list of those that may be. Nothing else changes,
+    but a provider's cache of the prompt begins anew where the list of tools is another one than before.
+
+    Example:
+        tools: ["mcp__*", WebFetch, "web_search*"]
+        keep: ["mcp__docs__*"]
+    """
+
+    Options = Options
+
+    def __init__(self, options: Options, shared: None = None) -> None:
+        super().__init__(options, shared)
+        self._gone: frozenset[str] = frozenset()
+        """The names by which only tools that were taken out are called."""
+
+    async def on_request(self, request: Request, x: Exchange) -> Request:
+        tools = list(definitions_in(request))
+        gone = [tool for tool in tools if self._strips(tool)]
+        if not gone:
+            return request
+        kept = {tool.name for tool in tools if not self._strips(tool)}
+        self._gone = frozenset(tool.name for tool in gone) - kept
+        return request.with_document(without(request.document, gone, x.format, self._gone))
+
+    async def on_tool_call(self, call: ToolCall, x: Exchange) -> Iterable[Event]:
+        if call.name in self._gone or self._named((call.name,)):
+            raise Blocked(f"The tool {call.name[:100]} is not available here.")
+        return (call,)
+
+    def _strips(self, tool: Definition) -> bool:
+        own = () if tool.kind in ("function", "custom") else (tool.kind,)
+        return self._named((tool.name, tool.full_name, *own))
+
+    def _named(self, names: Sequence[str]) -> bool:
+        options: Options = self.options
+        return _any(options.tools, names) and not _any(options.keep, names)
+
+
+def _any(globs: Iterable[str], names: Sequence[str]) -> bool:
+    return any(fnmatchcase(name.lower(), glob.lower()) for glob in globs for name in names)

@@ -1,0 +1,154 @@
+"""What the calls of a session have written into files, for later calls that run them. Kept in memory, and bounded."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from collections import OrderedDict
+from collections.abc import Iterator, Mapping
+
+from lockgate.events import ToolCall
+from lockgate.exchange import Exchange
+from lockgate.policies.commands import Unreadable, command_of, folder_of
+from lockgate.policies.ledger import session_keys
+from lockgate.policies.shell.model import HERE
+from lockgate.policies.shell.paths import place
+from lockgate.policies.shell.read import read
+from lockgate.policies.writes import MAX_CHARS, Write, writes_of
+from lockgate.wire.document import dumps
+from lockgate.wire.turns import messages_of, turns_in
+
+SESSIONS, FILES, CHARS = 500, 100, 400_000
+"""So many sessions are remembered, so many files of each, and so much text of them; the latest."""
+MESSAGES = 400
+"""So many of a request's last messages are looked through where its session is new here."""
+SHORT = 6
+"""Messages of a history that is read at once: a longer one is read beside what else goes on."""
+COMMANDS = 40
+"""So many commands of a history are read for what they write."""
+USED = 12
+"""No more files are taken into account for one command."""
+_RUN_BY = (
+    ("makefile", re.compile(r"\bmake\b")),
+    ("package.json", re.compile(r"\b(?:npm|pnpm|yarn|bun)\b")),
+    ("justfile", re.compile(r"\bjust\b")),
+)
+_HOME = re.compile(r"/(?:home|Users)/[^/]+/|/root/")
+
+
+class Files:
+    """The files that one session has written, by their paths as they were given."""
+
+    def __init__(self) -> None:
+        self._texts: OrderedDict[str, str] = OrderedDict()
+        self._chars = 0
+
+    def write(self, write: Write) -> None:
+        path = place(write.path).text
+        self.put(path, write.onto(self._texts.get(path)))
+
+    def put(self, path: str, text: str | None) -> None:
+        """The file holds this from now on; None where that is not known."""
+        self._chars -= len(self._texts.pop(path, ""))
+        if text is None or len(text) > MAX_CHARS:
+            return
+        self._texts[path] = text
+        self._chars += len(text)
+        while len(self._texts) > FILES or self._chars > CHARS:
+            _, gone = self._texts.popitem(last=False)
+            self._chars -= len(gone)
+
+    def note(self, call: ToolCall, wrote: Mapping[str, str | None] | None = None) -> None:
+        """Remembers what the call writes; `wrote` is what its command does."""
+        for write in writes_of(call):
+            self.write(write)
+        for path, text in (wrote or {}).items():
+            self.put(path, text)
+
+    def named_in(self, command: str) -> dict[str, str | None]:
+        """The files that the command, or one that it names, may run, by every place that they may be known by."""
+        found: dict[str, str] = {}
+        texts = [command] if self._texts else []
+        while texts and len(found) < USED:
+            text = texts.pop()
+            for path, content in reversed(self._texts.items()):
+                if path not in found and _named(path, text):
+                    found[path] = content
+                    texts.append(content)
+        return {name: found[path] for path in reversed(found) for name in _names(path, command)}
+
+
+def _named(path: str, text: str) -> bool:
+    name = path.rpartition("/")[2]
+    if name in text:
+        return True
+    return any(name.lower().removeprefix("gnu") == file and runs.search(text) for file, runs in _RUN_BY)
+
+
+def _names(path: str, command: str) -> Iterator[str]:
+    """The file's place, and those below the folder where a command may start: nobody says which that is."""
+    yield path
+    parts = path.removeprefix(f"{HERE}/").strip("/").split("/")
+    yield from (f"{HERE}/{'/'.join(parts[at:])}" for at in range(max(0, len(parts) - 8), len(parts)))
+    if home := _HOME.match(path):
+        yield f"~/{path[home.end() :]}"
+    if path.startswith(HERE):
+        ending = path.removeprefix(f"{HERE}/")
+        yield from (
+            found[0] for found in re.finditer(rf"(?<![^\s'\"=]){_ABSOLUTE}{re.escape(ending)}(?![^\s'\";|&])", command)
+        )
+
+
+_ABSOLUTE = r"[~/][^\s'\";|&]*/"
+
+
+class Written:
+    """The files of the sessions of one rule."""
+
+    def __init__(self) -> None:
+        self._sessions: OrderedDict[str, Files] = OrderedDict()
+
+    async def of(self, x: Exchange) -> Files:
+        """The files of the exchange's session; those of its history, where the session is new here."""
+        *keys, words = session_keys(x)
+        if not keys:  # others may begin with the same words, and all with none
+            keys = [words if any(spot.role == "user" and spot.text for spot in x.request.texts()) else x.id]
+        files = next((known for key in keys if (known := self._sessions.get(key)) is not None), None)
+        if files is None:
+            long = len(messages_of(x.format, x.request.document)) > SHORT
+            files = await asyncio.to_thread(_of_history, x) if long else _of_history(x)
+        for key in keys:
+            self._sessions[key] = files
+            self._sessions.move_to_end(key)
+        while len(self._sessions) > SESSIONS * 3:  # a session is known by up to three names
+            self._sessions.popitem(last=False)
+        return files
+
+
+def _of_history(x: Exchange) -> Files:
+    """What the calls of the request's history wrote, as the client tells it."""
+    files, calls = Files(), list(_calls_in(x))
+    commands = [call for call in calls if _writes_by_command(call)][-COMMANDS:]
+    for call in calls:
+        files.note(call, _by_command(call) if call in commands else {})
+    return files
+
+
+def _writes_by_command(call: ToolCall) -> bool:
+    return len(call.arguments) <= MAX_CHARS and (">" in call.arguments or "tee" in call.arguments)
+
+
+def _by_command(call: ToolCall) -> Mapping[str, str | None]:
+    try:
+        command = command_of(call)
+    except Unreadable:
+        return {}
+    return read(command, folder_of(call)).files if command is not None else {}
+
+
+def _calls_in(x: Exchange) -> Iterator[ToolCall]:
+    for turn in turns_in(x.format, messages_of(x.format, x.request.document)[-MESSAGES:]):
+        for call in turn.calls:
+            custom = isinstance(call.arguments, str)
+            arguments = call.arguments if custom else dumps(call.arguments or {}).decode()
+            yield ToolCall(block=0, id=call.id, name=call.name, arguments=arguments, custom=custom)
