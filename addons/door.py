@@ -17,7 +17,7 @@ from lockgate.config import Config, Host
 from lockgate.errors import AccessError
 from lockgate.exchange import Exchange
 
-WANTED = "a token is needed: set HTTPS_PROXY to http://TOKEN:@HOST:PORT, or give it in place of the provider's key"
+WANTED = "a token is needed: HTTPS_PROXY=http://lockgate:TOKEN@HOST:PORT, or give it in place of the provider's key"
 TWO = "the proxy's credentials and the provider's key are two different tokens: give one"
 NO_KEYS = "a token is in place of the provider's key, and 'access.mode' is 'passthrough': give the provider's own key"
 STRAY = "a token stands in this request where no key belongs: it would be sent to the provider"
@@ -70,6 +70,8 @@ class Door:
         Raises AccessError for who may not, StorageError where that cannot be known.
         """
         by_proxy, in_key = self._shown.get(flow.client_conn, ""), key_tokens(flow.request)
+        if in_key and self._tokens.is_own(by_proxy):
+            by_proxy = ""  # `lockgate run` gave it to whoever asks; this is who it is
         shown = {*in_key, *([by_proxy] if by_proxy else [])}
         if len(shown) > 1:
             raise AccessError(TWO)

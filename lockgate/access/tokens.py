@@ -79,6 +79,10 @@ class Tokens:
         self._own[self._keyring.digest(secret)] = token
         return secret
 
+    def is_own(self, secret: str) -> bool:
+        """Whether this process has issued it."""
+        return bool(self._own) and self._keyring.digest(secret) in self._own
+
     def known(self, secret: str) -> Token | None:
         """The token, where nothing has to be looked up. Raises AccessError for one that cannot be used."""
         if not is_token(secret):

@@ -88,7 +88,7 @@ async def _run(command: Sequence[str], loaded: Loaded) -> int:
     service = build(loaded, summary.add)
     async with running(service) as port:
         try:
-            environment = _environment(config, f"http://{service.issue()}:@127.0.0.1:{port}")
+            environment = _environment(config, f"http://lockgate:{service.issue()}@127.0.0.1:{port}")
             code = await _run_child(await _by_itself(command, environment), environment)
         except OSError as error:
             print(f"lockgate: {command[0]}: {error.strerror or error}", file=sys.stderr)

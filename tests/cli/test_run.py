@@ -38,7 +38,7 @@ def test_the_command_is_led_through_the_proxy_and_trusts_it(tmp_path: Path) -> N
     )  # fmt: skip
     proxies, roots, exempt = ran.stdout.splitlines()
     assert len(set(proxies.split())) == 1
-    assert re.match(r"http://lg_\w{38}:@127\.0\.0\.1:\d+ ", proxies)
+    assert re.match(r"http://lockgate:lg_\w{38}@127\.0\.0\.1:\d+ ", proxies)
     assert int(roots) > 1
     assert exempt == "localhost,127.0.0.1,::1,intranet.example"
 
