@@ -29,7 +29,7 @@ __all__ = ["operator"]
 pytestmark = pytest.mark.clients
 
 KEYS = {"anthropic": "sk-ant-api03-the-real-one", "openai": "sk-the-real-one"}
-SDKS = ("node-responses-stream",)
+SDKS = ("python-anthropic-stream", "python-chat-whole", "node-responses-stream", "node-anthropic-whole")
 SOME = [*CODING, *(agent for agent in AGENTS if agent.name in SDKS)]
 with_a_key = pytest.mark.parametrize(
     "agent", [agent for agent in SOME if "login" not in agent.name], ids=str, indirect=True
