@@ -10,6 +10,7 @@ from typing import Any, cast
 
 from mitmproxy import http
 
+from lockgate.access.limits import Limited
 from lockgate.addons.along import ReadAlong
 from lockgate.addons.door import Door
 from lockgate.addons.identify import agent_of, marks_of
@@ -36,6 +37,8 @@ log = logging.getLogger(__name__)
 
 ACCESS = "access"
 """What refuses where a token does."""
+BUDGET = "x-lockgate-budget"
+"""The header of a reply that warns of a budget near its end."""
 DRAIN_SECONDS = 60.0
 """How long the end of the proxy waits for shadow rules that still think about replies that have gone out."""
 
@@ -224,6 +227,9 @@ class Gate:
             raise WireError("its reply would be fetched later, where no rule sees it; ask without 'background'")
         if self.door and guest:
             self.door.admit(guest, flow, host, asked, x)
+        if self.door and (endpoint.converses or endpoint.compacts):
+            passage.take(await self.door.seat(guest, x, len(body)))
+        if self.door and guest:
             if endpoint.converses:
                 await self.door.charge(guest)
             await self.door.exchange(guest, flow, host, asked)
@@ -270,6 +276,8 @@ class Gate:
             self._answer(flow, format, refusal)
         else:
             self._reject(flow, asked, host, format, str(refusal))
+        if isinstance(error, Limited) and error.retry_after:
+            flow.response = refuse(format, str(refusal), 429, retry_after=error.retry_after)
 
     def _reject(self, flow: http.HTTPFlow, asked: str, host: Host, format: Format, sentence: str) -> None:
         """The request could not be judged: it is never sent."""
@@ -301,6 +309,10 @@ class Gate:
             if encoding and not stream.verbatim:
                 del response.headers["content-encoding"]
             response.stream = cast(Any, stream)  # more than mitmproxy's type: it may be awaited
+        if passage and passage.stay:
+            passage.stay.answered = _is_success(response)
+            if passage.stay.warning:
+                response.headers[BUDGET] = passage.stay.warning
         if self.door and passage and passage.guest:
             self.door.answered(passage.guest, response.status_code, response.headers.get("retry-after", ""))
 
@@ -326,8 +338,9 @@ class Gate:
             flow.response = refuse(passage.format, str(refusal), 400)
         except WireError as error:
             passage.fault = f"the reply cannot be read: {error}"
-            if passage.pipeline.judges_reply:
-                flow.response = refuse(passage.format, f"Lockgate cannot read the provider's reply: {error}.", 502)
+            if passage.pipeline.judges_reply or passage.is_bounded:
+                status = 400 if passage.is_bounded else 502  # who asks again would pay again
+                flow.response = refuse(passage.format, f"Lockgate cannot read the provider's reply: {error}.", status)
         except (Exception, asyncio.CancelledError) as error:
             log.error("exchange %s: the reply could not be checked: %s", passage.x.id, told(error))
             passage.fault = FAILED
@@ -363,6 +376,8 @@ class Gate:
 
     def _end(self, passage: Passage, outcome: Outcome | None) -> None:
         self._passages.pop(passage.flow.id, None)
+        if self.door and passage.stay:
+            self.door.charges.end(passage.stay, passage.taken(passage.stay, outcome))
         if self.door and passage.guest:
             self._spawn(self.door.leave(passage.guest))
         self._spawn(passage.end(outcome, self._finished))
