@@ -84,7 +84,8 @@ class Limiter:
     def take(self, subjects: Sequence[Subject], size: Size) -> Taken:
         """For an exchange that begins. Raises Limited where one of the subjects has no room for it."""
         now = self._clock()
-        states = [self._state(subject, now) for subject in subjects]
+        self._forget(now, 1 + len(subjects))
+        states = [self._states.setdefault((subject.whose, subject.id), _State()) for subject in subjects]
         for subject, state in zip(subjects, states, strict=True):
             _check(subject, state, size, now)
         for subject, state in zip(subjects, states, strict=True):
@@ -109,16 +110,9 @@ class Limiter:
                     _later(state.tokens_full, more, rate, now) if more > 0 else state.tokens_full + more * _each(rate)
                 )
 
-    def _state(self, subject: Subject, now: int) -> _State:
-        key = (subject.whose, subject.id)
-        if (state := self._states.get(key)) is None:
-            self._forget(now)
-            state = self._states[key] = _State()
-        return state
-
-    def _forget(self, now: int) -> None:
-        """Look at two for each that comes, so that those who do nothing are never more than those who do."""
-        for _ in range(min(2, len(self._states))):
+    def _forget(self, now: int, count: int) -> None:
+        """Look at one more than may come, so that those who do nothing are never many more than those who do."""
+        for _ in range(min(count, len(self._states))):
             key, state = self._states.popitem(last=False)
             if state.running or state.requests_full > now or state.tokens_full > now:
                 self._states[key] = state
