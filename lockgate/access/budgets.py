@@ -16,6 +16,7 @@ from datetime import datetime
 from typing import NamedTuple, Protocol
 
 from lockgate.access.grant import Budget, Grant, Period
+from lockgate.access.limits import WHOSE, Whose
 from lockgate.errors import Error, told
 from lockgate.usage.prices import NANO, dollars
 
@@ -69,7 +70,7 @@ class SumStore(Protocol):
 class Line:
     """One budget of a token or a project, in the period that runs."""
 
-    whose: str
+    whose: Whose
     key: Key
     budget: Budget
 
@@ -85,7 +86,7 @@ class Line:
         return dollars(amount) if self.budget.tokens is None else f"{amount:,} tokens"
 
     def __str__(self) -> str:
-        return f"{self.whose}'s budget of {self.said(self.limit)} {_PER[self.budget.per]}"
+        return f"{WHOSE[self.whose]}'s budget of {self.said(self.limit)} {_PER[self.budget.per]}"
 
 
 _PER: Mapping[Period, str] = {"day": "a day", "month": "a month", "life": "in all"}
@@ -117,7 +118,7 @@ class _Account:
         return self.written + self.added
 
 
-def lines_of(whose: str, subject: str, grant: Grant, at: datetime) -> list[Line]:
+def lines_of(whose: Whose, subject: str, grant: Grant, at: datetime) -> list[Line]:
     """The budgets of one grant at a moment, of UTC."""
     return [Line(whose, Key(subject, at.strftime(FORMS[each.per])), each) for each in grant.budgets]
 
@@ -167,7 +168,7 @@ class Budgets:
         if not low:
             return ""
         share, line = max(low, key=lambda one: one[0])
-        return f"{line.whose.split()[-1]}; per={line.budget.per}; used={100 * share:.0f}%"
+        return f"{line.whose}; per={line.budget.per}; used={100 * share:.0f}%"
 
     def reserve(self, lines: Sequence[Line], asked: Sum) -> Reserved:
         reserved = Reserved(list(dict.fromkeys(line.key for line in lines)), asked)

@@ -9,7 +9,7 @@ from datetime import datetime
 
 from lockgate.access import estimate
 from lockgate.access.budgets import Budgets, Line, Reserved, Sum, lines_of
-from lockgate.access.limits import WHOSE, Limited, Limiter, Size, Subject, Taken
+from lockgate.access.limits import Limited, Limiter, Size, Subject, Taken
 from lockgate.access.records import Token
 from lockgate.config import SharedLimits
 from lockgate.events import Request, Usage
@@ -107,8 +107,8 @@ class Charges:
             return []
         at = self._clock()
         return [
-            *lines_of(WHOSE["token"], token.id, token.grant, at),
-            *lines_of(WHOSE["project"], token.project_id, token.project_grant, at),
+            *lines_of("token", token.id, token.grant, at),
+            *lines_of("project", token.project_id, token.project_grant, at),
         ]
 
     async def _know(self, lines: list[Line]) -> None:

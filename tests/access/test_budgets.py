@@ -63,7 +63,7 @@ def budgets(store: Store, clock: Clock) -> Budgets:
 
 
 def lines(*given: Budget, at: datetime = AT) -> list[Line]:
-    return lines_of("the token", "t", Grant(budgets=given), at)
+    return lines_of("token", "t", Grant(budgets=given), at)
 
 
 TOKENS = Budget(per="day", tokens=1000)

@@ -62,7 +62,7 @@ from lockgate.storage.access_store import SqlAccess
 async def main(url, subject):
     store = SqlAccess(url, Keyring([b"r" * 32]))
     budgets = Budgets(store)
-    lines = lines_of("the token", subject, Grant(budgets=[Budget(per="life", tokens=10**9)]), now())
+    lines = lines_of("token", subject, Grant(budgets=[Budget(per="life", tokens=10**9)]), now())
     for _ in range(100):
         await budgets.read(lines)
         budgets.settle(budgets.reserve(lines, Sum(9, 9)), Sum(1, 2))
