@@ -16,7 +16,7 @@ from lockgate.addons.door import Door
 from lockgate.addons.identify import agent_of, marks_of
 from lockgate.addons.passage import Finished, Passage, refuse
 from lockgate.addons.record import client_of, record_side_call
-from lockgate.addons.reply import FAILED, StreamedReply, judge_whole
+from lockgate.addons.reply import FAILED, StreamedReply, is_event_stream, is_success, judge_whole
 from lockgate.addons.route import Route
 from lockgate.addons.stops import Side, Stops
 from lockgate.addons.stream import ANSWERS, CLIENT_LEFT, Answers
@@ -37,8 +37,6 @@ log = logging.getLogger(__name__)
 
 ACCESS = "access"
 """What refuses where a token does."""
-BUDGET = "x-lockgate-budget"
-"""The header of a reply that warns of a budget near its end."""
 DRAIN_SECONDS = 60.0
 """How long the end of the proxy waits for shadow rules that still think about replies that have gone out."""
 
@@ -299,20 +297,18 @@ class Gate:
             response.stream = flow.id in self._sides or self.route.model_host(flow) is None
         elif passage.refused or passage.fault:
             return  # an answer of Lockgate's own
-        elif passage.compacts and _is_success(response):
+        elif passage.compacts and is_success(response):
             response.stream = cast(Any, ReadAlong(passage, response.headers.get("content-encoding", ""), self._end))
         elif not passage.converses:
             response.stream = True
-        elif _is_success(response) and _is_event_stream(response, asked=passage.original.stream):
+        elif is_success(response) and is_event_stream(response, asked=passage.original.stream):
             encoding = response.headers.get("content-encoding", "")
             stream = StreamedReply(passage, encoding, self._end)
             if encoding and not stream.verbatim:
                 del response.headers["content-encoding"]
             response.stream = cast(Any, stream)  # more than mitmproxy's type: it may be awaited
-        if passage and passage.stay:
-            passage.stay.answered = _is_success(response)
-            if passage.stay.warning:
-                response.headers[BUDGET] = passage.stay.warning
+        if passage:
+            passage.answered(response, is_success(response))
         if self.door and passage and passage.guest:
             self.door.answered(passage.guest, response.status_code, response.headers.get("retry-after", ""))
 
@@ -327,7 +323,7 @@ class Gate:
     async def _judge_whole(self, passage: Passage) -> None:
         flow = passage.flow
         assert flow.response
-        if not _is_success(flow.response):
+        if not is_success(flow.response):
             passage.take_error()
             return
         try:
@@ -399,18 +395,6 @@ class Gate:
             self._end(passage, "cut")
         if self._ending:
             await asyncio.wait(self._ending, timeout=DRAIN_SECONDS)
-
-
-def _is_success(response: http.Response) -> bool:
-    """Whether clients read the body as a reply: every status that is no error."""
-    redirects = 300 <= response.status_code < 400 and "location" in response.headers
-    return response.status_code < 400 and response.status_code not in (204, 205, 304) and not redirects
-
-
-def _is_event_stream(response: http.Response, *, asked: bool) -> bool:
-    """Whether the reply is streamed: it says so, or says nothing of what it is where a stream was asked for."""
-    kind = response.headers.get("content-type", "").partition(";")[0].strip().lower()
-    return kind == "text/event-stream" or (asked and kind in ("", "text/plain", "application/octet-stream"))
 
 
 def _stream_through(flow: http.HTTPFlow) -> None:

@@ -37,6 +37,8 @@ log = logging.getLogger(__name__)
 type Finished = Callable[[ExchangeRow, Exchange], None]
 """Told when an exchange has ended, after its last record was put."""
 
+BUDGET = "x-lockgate-budget"
+"""The header of a reply that warns of a budget near its end."""
 TOLD_CHARACTERS = 6
 """So much of a secret is already too much in a session's title, which may be cut in the midst of it."""
 
@@ -157,6 +159,13 @@ class Passage:
         if self.refused:
             raise self.refused
         await task
+
+    def answered(self, response: http.Response, is_success: bool) -> None:
+        """The provider has answered."""
+        if self.stay:
+            self.stay.answered = is_success
+            if self.stay.warning:
+                response.headers[BUDGET] = self.stay.warning
 
     def start_reply(self, *, streamed: bool) -> Reply:
         self.reply = self.format.reply(self.x.request, streamed=streamed, hold_calls=self.pipeline.holds_calls)

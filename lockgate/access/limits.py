@@ -122,16 +122,18 @@ def _check(subject: Subject, state: _State, size: Size, now: int) -> None:
     """Raises Limited."""
     limits, whose = subject.limits, WHOSE[subject.whose]
     if limits.request_bytes is not None and size.request_bytes > limits.request_bytes:
-        raise Limited(f"a request of {size.request_bytes:,} bytes is too large: {whose} has {limits.request_bytes:,}")
+        raise Limited(
+            f"a request of {size.request_bytes:,} bytes is too large: {whose} is held to {limits.request_bytes:,}"
+        )
     if limits.messages is not None and size.messages > limits.messages:
-        raise Limited(f"{size.messages:,} messages in a request are too many: {whose} has {limits.messages:,}")
+        raise Limited(f"{size.messages:,} messages in a request are too many: {whose} is held to {limits.messages:,}")
     if limits.concurrent is not None and state.running >= limits.concurrent:
-        raise Limited(f"{whose} has {limits.concurrent:,} exchanges at a time, and they are under way", BUSY_SECONDS)
+        raise Limited(f"{whose} is held to {limits.concurrent:,} at a time, and as many are under way", BUSY_SECONDS)
     if rate := limits.requests_per_minute:
-        _check_rate(_wait(state.requests_full, 1, rate, now), f"{whose} has {rate:,} requests a minute")
+        _check_rate(_wait(state.requests_full, 1, rate, now), f"{whose} is held to {rate:,} requests a minute")
     if rate := limits.tokens_per_minute:
         tokens = min(size.tokens, rate)
-        _check_rate(_wait(state.tokens_full, tokens, rate, now), f"{whose} has {rate:,} tokens a minute")
+        _check_rate(_wait(state.tokens_full, tokens, rate, now), f"{whose} is held to {rate:,} tokens a minute")
 
 
 def _check_rate(wait: int, limit: str) -> None:

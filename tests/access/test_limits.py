@@ -115,7 +115,7 @@ def test_so_many_at_a_time(limiter: Limiter):
     one = a_subject(concurrent=2)
     first, _ = (limiter.take([one], a_size()) for _ in range(2))
     error = refused(lambda: limiter.take([one], a_size()))
-    assert (error.retry_after, "2 exchanges at a time" in str(error)) == (BUSY_SECONDS, True)
+    assert (error.retry_after, "2 at a time" in str(error)) == (BUSY_SECONDS, True)
     limiter.give_back(first, 0)
     limiter.give_back(first, 0)
     limiter.take([one], a_size())
@@ -124,7 +124,10 @@ def test_so_many_at_a_time(limiter: Limiter):
 
 @pytest.mark.parametrize(
     ("limits", "sentence"),
-    [({"request_bytes": 9}, "10 bytes is too large: the token has 9"), ({"messages": 2}, "3 messages in a request")],
+    [
+        ({"request_bytes": 9}, "10 bytes is too large: the token is held to 9"),
+        ({"messages": 2}, "3 messages in a request"),
+    ],
 )
 def test_what_is_too_large_never_fits(limiter: Limiter, limits: Any, sentence: str):
     error = refused(lambda: limiter.take([a_subject(**limits)], a_size(messages=3)))

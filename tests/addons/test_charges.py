@@ -89,7 +89,7 @@ async def test_who_asks_too_often_is_told_when_to_ask_again(tls: Tls, store: Sto
         assert (reply.status, 1 <= int(dict(reply.headers)["retry-after"]) <= 15) == (429, True)
         error = json.loads(reply.body)["error"]
         assert error["type"] == "rate_limit_error"
-        assert "the token has 4 requests a minute" in error["message"]
+        assert "the token is held to 4 requests a minute" in error["message"]
         assert (await to.at.log.ended(5))[-1].outcome == "refused"
 
 
@@ -179,7 +179,7 @@ async def test_what_is_too_large_is_refused(tls: Tls, store: Store) -> None:
         assert await refused(to) == (
             400,
             f"Blocked by the Lockgate rule access: a request of {len(ASK)} bytes is too large: "
-            f"the token has {len(ASK) - 1}",
+            f"the token is held to {len(ASK) - 1}",
         )
 
 
