@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
+from lockgate.bench.access import ACCESS_MEASURES
 from lockgate.bench.logs import LOG_MEASURES
 from lockgate.bench.measures import PROXY_MEASURES
 
-MEASURES = {**PROXY_MEASURES, **LOG_MEASURES}
+MEASURES = {**PROXY_MEASURES, **LOG_MEASURES, **ACCESS_MEASURES}

@@ -12,7 +12,8 @@ import logging
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import date, datetime
+from functools import lru_cache
 from typing import NamedTuple, Protocol
 
 from lockgate.access.grant import Budget, Grant, Period
@@ -113,14 +114,22 @@ class _Account:
     asked_at: float = float("-inf")
     warned: set[Budget] = field(default_factory=set[Budget])
 
-    @property
-    def used(self) -> Sum:
-        return self.written + self.added
+    def used(self, line: Line) -> int:
+        return line.of(self.written) + line.of(self.added)
+
+    def taken(self, line: Line) -> int:
+        """What is used, and what may be."""
+        return self.used(line) + line.of(self.reserved)
 
 
 def lines_of(whose: Whose, subject: str, grant: Grant, at: datetime) -> list[Line]:
     """The budgets of one grant at a moment, of UTC."""
-    return [Line(whose, Key(subject, at.strftime(FORMS[each.per])), each) for each in grant.budgets]
+    return [Line(whose, Key(subject, _period(each.per, at.date())), each) for each in grant.budgets]
+
+
+@lru_cache(maxsize=16)
+def _period(per: Period, day: date) -> str:
+    return day.strftime(FORMS[per])
 
 
 class Budgets:
@@ -148,14 +157,12 @@ class Budgets:
     def over(self, lines: Sequence[Line], asked: Sum) -> Line | None:
         """The first budget that this does not fit any more."""
         for line in lines:
-            account = self._accounts[line.key]
-            if line.of(account.used + account.reserved + asked) > line.limit:
+            if self._accounts[line.key].taken(line) + line.of(asked) > line.limit:
                 return line
         return None
 
     def left(self, line: Line) -> int:
-        account = self._accounts[line.key]
-        return max(0, line.limit - line.of(account.used + account.reserved))
+        return max(0, line.limit - self._accounts[line.key].taken(line))
 
     def warning(self, lines: Sequence[Line]) -> str:
         """The budget that is nearest to its end, where its share is used that is to be warned of; else ""."""
@@ -252,4 +259,4 @@ class Budgets:
                 del self._accounts[key]
 
     def _share(self, line: Line) -> float:
-        return line.of(self._accounts[line.key].used) / line.limit
+        return self._accounts[line.key].used(line) / line.limit

@@ -23,7 +23,7 @@ FILE_COLUMNS = 130
 
 type Name = Literal[
     "small", "events", "first-byte", "judge", "held", "start",
-    "log-size", "log-rate", "log-open", "log-list", "log-search", "log-cpu",
+    "log-size", "log-rate", "log-open", "log-list", "log-search", "log-cpu", "access",
 ]  # fmt: skip
 
 
