@@ -8,6 +8,7 @@ from weakref import WeakKeyDictionary
 from mitmproxy import connection, http
 
 from lockgate.access.allowed import Reach, refusal
+from lockgate.access.charges import Charges, Stay
 from lockgate.access.keys import Keys
 from lockgate.access.records import Token
 from lockgate.access.tokens import Tokens
@@ -39,9 +40,9 @@ class Guest:
 class Door:
     """Lets requests in. Whoever needs no token, and shows none, passes at once."""
 
-    def __init__(self, config: Config, tokens: Tokens, keys: Keys) -> None:
+    def __init__(self, config: Config, tokens: Tokens, keys: Keys, charges: Charges) -> None:
         self._mode = config.access_mode
-        self._tokens, self._keys = tokens, keys
+        self._tokens, self._keys, self.charges = tokens, keys, charges
         self._shown: WeakKeyDictionary[connection.Client, str] = WeakKeyDictionary()
 
     def connect(self, flow: http.HTTPFlow) -> None:
@@ -96,6 +97,15 @@ class Door:
         for grant in (guest.token.project_grant, guest.token.grant):
             if why := refusal(grant.allow, reach):
                 raise AccessError(f"the token may not be used {why}")
+
+    async def seat(self, guest: Guest | None, x: Exchange, request_bytes: int) -> Stay | None:
+        """Take of the limits and budgets that the exchange is held to; None where there are none.
+
+        Raises AccessError where they have no room for it, StorageError where that cannot be known.
+        """
+        if guest is None and not self.charges.hold_everyone:
+            return None
+        return await self.charges.begin(x, guest.token if guest else None, request_bytes)
 
     async def charge(self, guest: Guest) -> None:
         """Count the request before it is sent. Raises AccessError where the token's requests are used up."""

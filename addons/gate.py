@@ -10,12 +10,13 @@ from typing import Any, cast
 
 from mitmproxy import http
 
+from lockgate.access.limits import Limited
 from lockgate.addons.along import ReadAlong
 from lockgate.addons.door import Door
 from lockgate.addons.identify import agent_of, marks_of
 from lockgate.addons.passage import Finished, Passage, refuse
 from lockgate.addons.record import client_of, record_side_call
-from lockgate.addons.reply import FAILED, StreamedReply, judge_whole
+from lockgate.addons.reply import FAILED, StreamedReply, is_event_stream, is_success, judge_whole
 from lockgate.addons.route import Route
 from lockgate.addons.stops import Side, Stops
 from lockgate.addons.stream import ANSWERS, CLIENT_LEFT, Answers
@@ -227,6 +228,9 @@ class Gate:
             raise WireError("its reply would be fetched later, where no rule sees it; ask without 'background'")
         if self.door and guest:
             self.door.admit(guest, flow, host, asked, x)
+        if self.door and (endpoint.converses or endpoint.compacts):
+            passage.take(await self.door.seat(guest, x, len(body)))
+        if self.door and guest:
             if endpoint.converses:
                 await self.door.charge(guest)
             await self.door.exchange(guest, flow, host, asked)
@@ -273,6 +277,8 @@ class Gate:
             self._answer(flow, format, refusal)
         else:
             self._reject(flow, asked, host, format, str(refusal))
+        if isinstance(error, Limited) and error.retry_after:
+            flow.response = refuse(format, str(refusal), 429, retry_after=error.retry_after)
 
     def _reject(self, flow: http.HTTPFlow, asked: str, host: Host, format: Format, sentence: str) -> None:
         """The request could not be judged: it is never sent."""
@@ -294,16 +300,18 @@ class Gate:
             response.stream = flow.id in self._sides or self.route.model_host(flow) is None
         elif passage.refused or passage.fault:
             return  # an answer of Lockgate's own
-        elif passage.compacts and _is_success(response):
+        elif passage.compacts and is_success(response):
             response.stream = cast(Any, ReadAlong(passage, response.headers.get("content-encoding", ""), self._end))
         elif not passage.converses:
             response.stream = True
-        elif _is_success(response) and _is_event_stream(response, asked=passage.original.stream):
+        elif is_success(response) and is_event_stream(response, asked=passage.original.stream):
             encoding = response.headers.get("content-encoding", "")
             stream = StreamedReply(passage, encoding, self._end)
             if encoding and not stream.verbatim:
                 del response.headers["content-encoding"]
             response.stream = cast(Any, stream)  # more than mitmproxy's type: it may be awaited
+        if passage:
+            passage.answered(response, is_success(response))
         if self.door and passage and passage.guest:
             self.door.answered(passage.guest, response.status_code, response.headers.get("retry-after", ""))
 
@@ -324,7 +332,7 @@ class Gate:
     async def _judge_whole(self, passage: Passage) -> None:
         flow = passage.flow
         assert flow.response
-        if not _is_success(flow.response):
+        if not is_success(flow.response):
             passage.take_error()
             return
         encoding = flow.response.headers.get("content-encoding", "")
@@ -337,8 +345,9 @@ class Gate:
             flow.response = refuse(passage.format, str(refusal), 400)
         except WireError as error:
             passage.fault = f"the reply cannot be read: {error}"
-            if passage.pipeline.judges_reply:
-                flow.response = refuse(passage.format, f"Lockgate cannot read the provider's reply: {error}.", 502)
+            if passage.pipeline.judges_reply or passage.is_bounded:
+                status = 400 if passage.is_bounded else 502  # who asks again would pay again
+                flow.response = refuse(passage.format, f"Lockgate cannot read the provider's reply: {error}.", status)
         except (Exception, asyncio.CancelledError) as error:
             if flow.metadata.get(CLIENT_LEFT):
                 passage.fault = "the client left"
@@ -379,6 +388,8 @@ class Gate:
 
     def _end(self, passage: Passage, outcome: Outcome | None) -> None:
         self._passages.pop(passage.flow.id, None)
+        if self.door and passage.stay:
+            self.door.charges.end(passage.stay, passage.taken(passage.stay, outcome))
         if self.door and passage.guest:
             self._spawn(self.door.leave(passage.guest))
         self._spawn(passage.end(outcome, self._finished))
@@ -400,18 +411,6 @@ class Gate:
             self._end(passage, "cut")
         if self._ending:
             await asyncio.wait(self._ending, timeout=DRAIN_SECONDS)
-
-
-def _is_success(response: http.Response) -> bool:
-    """Whether clients read the body as a reply: every status that is no error."""
-    redirects = 300 <= response.status_code < 400 and "location" in response.headers
-    return response.status_code < 400 and response.status_code not in (204, 205, 304) and not redirects
-
-
-def _is_event_stream(response: http.Response, *, asked: bool) -> bool:
-    """Whether the reply is streamed: it says so, or says nothing of what it is where a stream was asked for."""
-    kind = response.headers.get("content-type", "").partition(";")[0].strip().lower()
-    return kind == "text/event-stream" or (asked and kind in ("", "text/plain", "application/octet-stream"))
 
 
 def _stream_through(flow: http.HTTPFlow) -> None:

@@ -12,15 +12,19 @@ from typing import Any
 
 from mitmproxy import http
 
+from lockgate.access.charges import Stay
+from lockgate.access.estimate import text_tokens
 from lockgate.addons.door import Guest
 from lockgate.addons.held import leave
 from lockgate.addons.record import Recorder, client_of
 from lockgate.addons.view import show
 from lockgate.config import Limits
-from lockgate.errors import WireError, told
-from lockgate.events import MessageEnd, ReplyError, ToolCall
+from lockgate.errors import AccessError, WireError, told
+from lockgate.events import MessageEnd, ReplyError, TextDelta, ThinkingDelta, ToolCall, Usage
 from lockgate.exchange import Decision, Exchange, ExchangeRow, Outcome, Record, SessionRow
 from lockgate.history.history import History, Standing
+from lockgate.policies.base import Blocked
+from lockgate.policies.model_guard import with_model
 from lockgate.policies.pipeline import Pipeline, Refused
 from lockgate.redaction import concealed
 from lockgate.wire.codec import Format, Frame, Reply
@@ -33,6 +37,8 @@ log = logging.getLogger(__name__)
 type Finished = Callable[[ExchangeRow, Exchange], None]
 """Told when an exchange has ended, after its last record was put."""
 
+BUDGET = "x-lockgate-budget"
+"""The header of a reply that warns of a budget near its end."""
 TOLD_CHARACTERS = 6
 """So much of a secret is already too much in a session's title, which may be cut in the midst of it."""
 
@@ -57,6 +63,10 @@ class Passage:
         self.reply: Reply | None = None
         self.guest: Guest | None = None
         """Who asks, where a token was shown."""
+        self.stay: Stay | None = None
+        """What it has taken of limits and budgets, where there are any."""
+        self._said_characters = 0
+        """Of the reply; counted where they may have to stand for its tokens."""
         self.set_aside: Reply | None = None
         """The reply that came, where a rule let another one go on."""
         self.refused: Refused | None = None
@@ -92,12 +102,33 @@ class Passage:
 
     async def judge_request(self) -> None:
         """Let the rules have the request, and put what goes to the provider into the flow. Raises Refused."""
-        self.x.request = await self.pipeline.request(self.original)
+        self.x.request = await self.pipeline.request(self.x.request)
         if self.x.request is self.original:
             return
         body = dumps(self.x.request.document)
         set_body(self.flow.request, body)
         self.x.ports.log.put(self._recorder.changed_request(self._concealed(body)))
+
+    def take(self, stay: Stay | None) -> None:
+        """Hold it to limits and budgets. Raises AccessError where another model is to be asked, and cannot be."""
+        self.stay = stay
+        if stay and stay.reply_bytes is not None:
+            self.reply_limit = min(self.reply_limit, stay.reply_bytes)
+        if stay and stay.map_to:
+            self._map(stay)
+
+    def _map(self, stay: Stay) -> None:
+        x = self.x
+        try:
+            x.request = with_model(self.original, stay.map_to)
+        except Blocked as error:
+            raise AccessError(f"{stay.why}, and {error}") from error
+        x.decisions.append(
+            Decision(
+                exchange_id=x.id, rule="access", policy="access", policy_set=x.policy_set, mode="enforce",
+                subject="request", action="replaced", out=dumps({"model": stay.map_to}), reason=stay.why,
+            )
+        )  # fmt: skip
 
     def stop(self, refusal: Refused, reason: str) -> bool:
         """Refuse it from outside, however far it is; False where it is over, or was refused before."""
@@ -129,6 +160,13 @@ class Passage:
             raise self.refused
         await task
 
+    def answered(self, response: http.Response, is_success: bool) -> None:
+        """The provider has answered."""
+        if self.stay:
+            self.stay.answered = is_success
+            if self.stay.warning:
+                response.headers[BUDGET] = self.stay.warning
+
     def start_reply(self, *, streamed: bool) -> Reply:
         self.reply = self.format.reply(self.x.request, streamed=streamed, hold_calls=self.pipeline.holds_calls)
         return self.reply
@@ -146,6 +184,9 @@ class Passage:
                 match event:
                     case ToolCall():
                         self._tool_calls += 1
+                        self._said_characters += len(event.arguments)
+                    case TextDelta() | ThinkingDelta() if self.stay is not None:
+                        self._said_characters += len(event.text)
                     case MessageEnd():
                         self.complete = True
                         self._stop_reason = event.stop_reason
@@ -225,6 +266,17 @@ class Passage:
         if self.converses:
             finished(row, self.x)
 
+    def taken(self, stay: Stay, outcome: Outcome | None) -> Usage:
+        """The tokens that it took: those that the provider counted, else about what was seen of them."""
+        reply = self.set_aside or self.reply
+        if reply is None:
+            begun = stay.answered or (outcome == "gone" and self.is_sent)
+            return Usage(input_tokens=stay.input_tokens if begun else 0)
+        if self.complete and reply.usage:
+            return reply.usage
+        counted = reply.usage or Usage(input_tokens=stay.input_tokens)
+        return replace(counted, output_tokens=max(counted.output_tokens, text_tokens(self._said_characters)))
+
     def _replies(self) -> Sequence[Record]:
         if self.flow.response is None:
             return ()
@@ -266,6 +318,11 @@ class Passage:
             reply.receive_data(data)
             reply.receive_data(b"")
         return reply.message() or b""
+
+    @property
+    def is_bounded(self) -> bool:
+        """Whether whoever asks has a limit of their own for replies."""
+        return self.stay is not None and self.stay.reply_bytes is not None
 
     @property
     def _changed(self) -> bool:
@@ -318,10 +375,12 @@ def set_body(message: http.Message, body: bytes) -> None:
     message.headers["content-length"] = str(len(body))
 
 
-def refuse(format: Format, sentence: str, status: int) -> http.Response:
-    """A refusal in the provider's error format."""
-    response = http.Response.make(status, b"", {"content-type": "application/json"})
-    set_body(response, format.error_body(sentence))
+def refuse(format: Format, sentence: str, status: int, *, retry_after: int = 0) -> http.Response:
+    """A refusal in the provider's error format; with `retry_after`, in seconds, one that clients try again after."""
+    response = http.Response.make(429 if retry_after else status, b"", {"content-type": "application/json"})
+    set_body(response, format.error_body(sentence, **({"kind": "rate_limit_error"} if retry_after else {})))
+    if retry_after:
+        response.headers["retry-after"] = str(retry_after)
     if status == 426:
         response.headers["upgrade"], response.headers["connection"] = "HTTP/1.1", "upgrade, close"
     return response

@@ -5,6 +5,8 @@ from __future__ import annotations
 import logging
 from collections.abc import AsyncIterator, Callable, Sequence
 
+from mitmproxy import http
+
 from lockgate.addons.passage import Passage, set_body
 from lockgate.addons.stream import EndStream, Output
 from lockgate.addons.turn import HeldTurn, read
@@ -246,3 +248,15 @@ async def judge_whole(passage: Passage, encoding: str) -> None:
     if passage.set_aside is not None or (reply.changed and not _same(out, body)):
         set_body(response, out)
     passage.release()
+
+
+def is_success(response: http.Response) -> bool:
+    """Whether clients read the body as a reply: every status that is no error."""
+    redirects = 300 <= response.status_code < 400 and "location" in response.headers
+    return response.status_code < 400 and response.status_code not in (204, 205, 304) and not redirects
+
+
+def is_event_stream(response: http.Response, *, asked: bool) -> bool:
+    """Whether the reply is streamed: it says so, or says nothing of what it is where a stream was asked for."""
+    kind = response.headers.get("content-type", "").partition(";")[0].strip().lower()
+    return kind == "text/event-stream" or (asked and kind in ("", "text/plain", "application/octet-stream"))

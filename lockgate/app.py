@@ -8,6 +8,8 @@ from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from lockgate.access.budgets import Budgets
+from lockgate.access.charges import Charges
 from lockgate.access.keyring import keyring_of
 from lockgate.access.keys import Keys
 from lockgate.access.records import Token
@@ -36,7 +38,7 @@ from lockgate.storage.log import SqlLog
 from lockgate.storage.released import SqlArchive
 from lockgate.storage.signals import Signals
 from lockgate.storage.upkeep import Upkeep
-from lockgate.usage.prices import read_prices
+from lockgate.usage.prices import load_prices, read_prices
 
 if TYPE_CHECKING:
     from lockgate.addons.passage import Finished
@@ -67,7 +69,8 @@ def build(loaded: Loaded, finished: Finished | None = None) -> Service:
     kills = KillWatch(KillSwitch(), config.database, config.stop_file, signals)
 
     access = SqlAccess(config.database, keyring := keyring_of(config))
-    tokens, keys = Tokens(access, keyring), Keys(access)
+    tokens, keys, budgets = Tokens(access, keyring), Keys(access), Budgets(access)
+    charges = Charges(config.access.limits, budgets, lambda: load_prices(config.prices))
 
     def access_changed() -> Awaitable[None]:
         tokens.forget()
@@ -81,15 +84,15 @@ def build(loaded: Loaded, finished: Finished | None = None) -> Service:
         kills.start(gate.stop_exchanges)
         signals.watch(CHANNEL, access_changed)
         tokens.start()
+        budgets.start()
 
     models, archive = HttpModels(log), SqlArchive(config.database)
     approvals, webhooks = SqlApprovals(config.database, signals), HttpWebhooks()
     registry, route = Registry(policy_set), Route(config)
     _keep(policy_set, config)
     ports = Ports(log=log, models=models, sessions=kills, approvals=approvals, webhooks=webhooks)
-    gate = Gate(
-        config, route, registry, ports, finished or _nobody, History(archive), kills.switch, Door(config, tokens, keys)
-    )
+    door = Door(config, tokens, keys, charges)
+    gate = Gate(config, route, registry, ports, finished or _nobody, History(archive), kills.switch, door)
     return Service(
         config=config,
         gate=gate,
@@ -99,7 +102,7 @@ def build(loaded: Loaded, finished: Finished | None = None) -> Service:
         watched=lambda: _files_of(loaded, registry),
         open_log=open_log,
         issue=lambda: tokens.issue(_own_token()),
-        closables=(models, webhooks, approvals, signals, archive, upkeep, kills, tokens, access, log),
+        closables=(models, webhooks, approvals, signals, archive, upkeep, kills, tokens, budgets, access, log),
     )
 
 

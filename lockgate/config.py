@@ -142,6 +142,32 @@ class Seal(Section):
     does not have the key, cannot seal anew what they changed."""
 
 
+class AccessLimits(Section):
+    """How much at once, and how fast. What is left out is not limited."""
+
+    requests_per_minute: int | None = Field(default=None, gt=0)
+    """So many at once, and then one each time that its part of a minute has passed."""
+    tokens_per_minute: int | None = Field(default=None, gt=0)
+    """The same of tokens, those of requests and of replies."""
+    concurrent: int | None = Field(default=None, gt=0)
+    """Exchanges that run at the same time."""
+    request_bytes: int | None = Field(default=None, gt=0)
+    """Of one request."""
+    reply_bytes: int | None = Field(default=None, gt=0)
+    """Of one reply: a longer one is cut."""
+    messages: int | None = Field(default=None, gt=0)
+    """In one request."""
+
+
+class SharedLimits(Section):
+    """Limits that hold whoever asks, with a token or without."""
+
+    address: AccessLimits = AccessLimits()
+    """Of each client address."""
+    all: AccessLimits = AccessLimits()
+    """Of all exchanges of a proxy together."""
+
+
 class AccessConfig(Section):
     """Who may use the proxy, and where the secret is that tokens and provider keys stand on."""
 
@@ -154,6 +180,8 @@ class AccessConfig(Section):
     key_file: Path | None = None
     """The file with the secret, which only its owner may read; by default `access.key` in `home`, made on first use.
     Proxies that share a database share the secret."""
+    limits: SharedLimits = SharedLimits()
+    """[Limits](access.md#limits) besides those of projects and tokens."""
 
 
 BUILT_IN_HOSTS: Mapping[str, Host] = {

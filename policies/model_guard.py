@@ -68,17 +68,23 @@ class ModelGuard(Policy):
         ):
             allowed = f" Allowed are: {', '.join(options.allow)}." if options.allow else ""
             raise Blocked(f"The model {model or 'that is not named'} may not be asked here.{allowed}")
+        request = with_model(request, model)
         values: dict[Path, Any] = {}
-        if model != request.model:
-            if "model" not in request.document:
-                raise Blocked("This request names its model outside of its body, where it cannot be mapped.")
-            values[("model",)] = model
         for name, bounds in options.clamp.items():
             path = tuple(name.split("."))
             if (number := _clamped(_at(request.document, path), bounds)) is not None:
                 values[path] = number
         out = request.with_values(values) if values else request
         return _with_settings(out, options)
+
+
+def with_model(request: Request, model: str) -> Request:
+    """The request, asking this model. Raises Blocked where it cannot be changed."""
+    if model == request.model:
+        return request
+    if "model" not in request.document:
+        raise Blocked("This request names its model outside of its body, where it cannot be mapped.")
+    return request.with_values({("model",): model})
 
 
 def _fits(model: str, name: str) -> bool:

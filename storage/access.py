@@ -37,6 +37,7 @@ from lockgate.exchange import now
 from lockgate.storage.access_models import ProjectModel, TokenModel
 from lockgate.storage.access_store import CHANNEL
 from lockgate.storage.acts import Acts
+from lockgate.storage.budgets import forget_gone
 from lockgate.storage.signals import tell
 
 type Row = Mapping[Any, Any]
@@ -192,7 +193,13 @@ class Access(Acts):
     def clean_up(self, *, ended_before: datetime) -> int:
         """How many tokens were removed: those that expired, or were revoked, before this time."""
         ended = or_(_TOKEN.c.expires_at < ended_before, _TOKEN.c.revoked_at < ended_before)
-        return self._change(lambda at: at.execute(delete(_TOKEN).where(ended)).rowcount)
+
+        def change(at: Connection) -> int:
+            removed = at.execute(delete(_TOKEN).where(ended)).rowcount
+            forget_gone(at)
+            return removed
+
+        return self._change(change)
 
     def _change[Result](self, act: Callable[[Connection], Result], *, unfit: str = "") -> Result:
         return self.do(lambda at: told(at, act), unfit=unfit)

@@ -63,3 +63,15 @@ class ProviderKeyModel(Base):
     active: Mapped[bool]
     created_at: Mapped[datetime]
     last_used_at: Mapped[datetime | None]
+
+
+class BudgetUseModel(Base):
+    """What was used in a period by a token or a project that has a budget: see `lockgate.access.budgets`."""
+
+    __tablename__ = "budget_use"
+
+    subject_id: Mapped[str] = mapped_column(Id(), primary_key=True)
+    """The token's or the project's."""
+    period: Mapped[Word] = mapped_column(primary_key=True)
+    tokens: Mapped[int] = mapped_column(BigInteger())
+    nano_usd: Mapped[int] = mapped_column(BigInteger())

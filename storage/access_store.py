@@ -1,4 +1,4 @@
-"""Tokens and keys for a proxy: `lockgate.access.tokens.TokenStore` and `lockgate.access.keys.KeyStore` in SQL.
+"""Tokens, keys and budgets for a proxy: `TokenStore`, `KeyStore` and `SumStore` of `lockgate.access`, in SQL.
 
 Short transactions beside the log's writer, one at a time on a thread: a quota is counted in one statement, so that any
 number of proxies count it exactly.
@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
+from lockgate.access.budgets import Key, Sum
 from lockgate.access.keyring import Keyring
 from lockgate.access.keys import KeptKey
 from lockgate.access.records import Token
@@ -63,6 +64,22 @@ class SqlAccess:
             add_used(at, used)
 
         await self._do(add)
+
+    async def sums(self, keys: Sequence[Key]) -> Mapping[Key, Sum]:
+        def read(at: Connection) -> Mapping[Key, Sum]:
+            from lockgate.storage.budgets import sums
+
+            return sums(at, keys)
+
+        return await self._do(read)
+
+    async def add(self, more: Mapping[Key, Sum]) -> Mapping[Key, Sum]:
+        def add(at: Connection) -> Mapping[Key, Sum]:
+            from lockgate.storage.budgets import add
+
+            return add(at, more)
+
+        return await self._do(add)
 
     async def keys(self) -> Sequence[KeptKey]:
         def read(at: Connection) -> Sequence[KeptKey]:

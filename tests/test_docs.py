@@ -13,6 +13,7 @@ from cyclopts import App
 from ruamel.yaml import YAML
 
 import lockgate
+from lockgate.access.grant import Grant
 from lockgate.cli import app
 from lockgate.config import Config, RuleConfig, load_config
 from lockgate.policies.pack import pack, pack_names
@@ -57,7 +58,7 @@ def anchors(document: Path) -> set[str]:
 
 
 def configuration_of(example: str) -> dict[str, Any]:
-    """An example is a whole file, or the rules of one."""
+    """An example is a whole file, the rules of one, or a grant."""
     document = YAML(typ="safe", pure=True).load(example)
     return {"rules": document} if isinstance(document, list) else document
 
@@ -76,7 +77,10 @@ def test_generated_pages_are_current() -> None:
 def test_examples_are_valid(example: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     (tmp_path / "judge.key").write_text("secret")
     monkeypatch.chdir(tmp_path)
-    config = Config.model_validate({"home": tmp_path, **configuration_of(example)})
+    if {"allow", "budgets"} & (document := configuration_of(example)).keys():
+        assert Grant.model_validate(document).model_fields_set
+        return
+    config = Config.model_validate({"home": tmp_path, **document})
     assert load_rules(config.rules).rules
 
 

@@ -12,6 +12,7 @@ from typing import Literal, Self
 
 from pydantic import Field, field_validator, model_validator
 
+from lockgate.config import AccessLimits as Limits
 from lockgate.config import Section
 
 type Period = Literal["day", "month", "life"]
@@ -65,19 +66,6 @@ class Allow(Section):
             if not re.fullmatch(r"https?://[^/\s?#]+", origin):
                 raise ValueError(f"{origin!r} is no origin: write https://HOST[:PORT]")
         return given
-
-
-class Limits(Section):
-    """How much at once, and how fast."""
-
-    requests_per_minute: int | None = Field(default=None, gt=0)
-    tokens_per_minute: int | None = Field(default=None, gt=0)
-    concurrent: int | None = Field(default=None, gt=0)
-    """Exchanges that run at the same time."""
-    request_bytes: int | None = Field(default=None, gt=0)
-    reply_bytes: int | None = Field(default=None, gt=0)
-    messages: int | None = Field(default=None, gt=0)
-    """In one request."""
 
 
 class Budget(Section):

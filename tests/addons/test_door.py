@@ -11,6 +11,8 @@ from typing import Any
 
 import pytest
 
+from lockgate.access.budgets import Budgets, Key, Sum
+from lockgate.access.charges import Charges
 from lockgate.access.grant import Allow, Grant
 from lockgate.access.keyring import Keyring
 from lockgate.access.keys import KeptKey, Keys
@@ -21,6 +23,7 @@ from lockgate.addons.door import NO_KEYS, STRAY, TWO, WANTED, Door
 from lockgate.config import Config
 from lockgate.errors import StorageError
 from lockgate.exchange import now
+from lockgate.usage.prices import load_prices
 from tests.addons.gated import ANTHROPIC, Gated, gated
 from tests.addons.messages import ASK, PATH, START, WHOLE, end, stream, text
 from tests.addons.wires import Wire, every_wire
@@ -41,6 +44,7 @@ class Store:
 
     tokens: dict[str, Token] = field(default_factory=dict[str, Token])
     kept: list[KeptKey] = field(default_factory=list[KeptKey])
+    used: dict[Key, Sum] = field(default_factory=dict[Key, Sum])
     charged: int = 0
     is_away: bool = False
 
@@ -64,6 +68,15 @@ class Store:
     async def keys(self) -> Sequence[KeptKey]:
         return self.kept
 
+    async def sums(self, keys: Sequence[Key]) -> Mapping[Key, Sum]:
+        if self.is_away:
+            raise StorageError("the database is away")
+        return {key: self.used[key] for key in keys if key in self.used}
+
+    async def add(self, more: Mapping[Key, Sum]) -> Mapping[Key, Sum]:
+        self.used |= {key: self.used.get(key, Sum()) + sum for key, sum in more.items()}
+        return {key: self.used[key] for key in more}
+
 
 def a_token(**fields: Any) -> Token:
     known: dict[str, Any] = {
@@ -86,6 +99,7 @@ class Guarded:
     store: Store
     tokens: Tokens
     keys: Keys
+    budgets: Budgets
 
     async def changed(self) -> None:
         """What a proxy does when it hears of a change."""
@@ -96,15 +110,20 @@ class Guarded:
 
 @asynccontextmanager
 async def guarded(
-    tls: Tls, store: Store, *rules: Mapping[str, Any], mode: str = "both", **more: Any
+    tls: Tls,
+    store: Store,
+    *rules: Mapping[str, Any],
+    mode: str = "both",
+    limits: Mapping[str, Any] | None = None,
+    **more: Any,
 ) -> AsyncGenerator[Guarded]:
-    tokens, keys = Tokens(store, RING), Keys(store)
+    tokens, keys, budgets = Tokens(store, RING), Keys(store), Budgets(store)
 
     def door(config: Config) -> Door:
-        return Door(config, tokens, keys)
+        return Door(config, tokens, keys, Charges(config.access.limits, budgets, load_prices))
 
-    async with gated(tls, *rules, door=door, access={"mode": mode}, **more) as at:
-        yield Guarded(at=at, store=store, tokens=tokens, keys=keys)
+    async with gated(tls, *rules, door=door, access={"mode": mode, "limits": limits or {}}, **more) as at:
+        yield Guarded(at=at, store=store, tokens=tokens, keys=keys, budgets=budgets)
 
 
 @pytest.fixture

@@ -1,0 +1,113 @@
+"""What a token costs an exchange: to check it, known and not, and to take of its limits and budgets."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import time
+from collections.abc import Awaitable, Callable, Sequence
+from datetime import timedelta
+from typing import cast
+
+from lockgate.access.budgets import Budgets
+from lockgate.access.charges import Charges
+from lockgate.access.grant import Budget, Grant, Limits
+from lockgate.access.keyring import Keyring
+from lockgate.access.tokens import Tokens
+from lockgate.bench.databases import databases
+from lockgate.bench.measures import Measure, Size, Step, told
+from lockgate.bench.result import Result, absolutes
+from lockgate.bench.stage import Stage
+from lockgate.bench.usage import pinned
+from lockgate.config import SharedLimits
+from lockgate.events import Usage
+from lockgate.exchange import Exchange, Ports
+from lockgate.storage import schema
+from lockgate.storage.access import Access
+from lockgate.storage.access_store import SqlAccess
+from lockgate.usage.prices import load_prices
+from lockgate.wire.anthropic import FORMAT
+
+KNOWN_BOUND_US, UNKNOWN_BOUND_MS, CHARGES_BOUND_US = 50.0, 3.0, 200.0
+RING = Keyring([b"b" * 32])
+GRANT = Grant(
+    limits=Limits(requests_per_minute=10**9, tokens_per_minute=10**12, concurrent=10),
+    budgets=(Budget(per="day", usd=10**6), Budget(per="life", tokens=10**15)),
+)
+ASKED = {"model": "claude-haiku-4-5", "max_tokens": 1000, "messages": [{"role": "user", "content": "word " * 200}]}
+
+
+def access(stage: Stage, size: Size, rounds: int, step: Step) -> Sequence[Result]:
+    """A token's check, and limits and budgets."""
+    results: list[Result] = []
+    for database in databases():
+        found: list[tuple[float, float, float]] = []
+        for _ in range(rounds):
+            with database.empty() as url, pinned(stage.core):
+                found.append(asyncio.run(_measured(url, size.exchanges)))
+            step()
+        known, unknown, charges = (list(each) for each in zip(*found, strict=True))
+        name, end = database.name, database.name.lower()
+        results += [
+            absolutes(
+                known, unit="us", **told(f"token-known-{end}", f"token check, known, {name}", KNOWN_BOUND_US, {})
+            ),
+            absolutes(
+                unknown, unit="ms", **told(f"token-new-{end}", f"token check, new, {name}", UNKNOWN_BOUND_MS, {})
+            ),
+            absolutes(
+                charges, unit="us", **told(f"charges-{end}", f"limits and budgets, {name}", CHARGES_BOUND_US, {})
+            ),
+        ]
+    return results
+
+
+async def _measured(url: str, count: int) -> tuple[float, float, float]:
+    """Microseconds of a known token, milliseconds of a new one, microseconds of limits and budgets."""
+    schema.upgrade(url)
+    with Access(url, RING) as people:
+        people.create_project("bench", grant=GRANT)
+        secret, _ = people.create_token("bench", lifetime=timedelta(hours=1), grant=GRANT)
+    store = SqlAccess(url, RING)
+    tokens, budgets = Tokens(store, RING), Budgets(store)
+    charges = Charges(SharedLimits(), budgets, load_prices)
+    token = await tokens.look_up(secret)
+
+    async def known() -> None:
+        await tokens.look_up(secret)
+
+    async def new() -> None:
+        tokens.forget()
+        await tokens.look_up(secret)
+
+    async def charged() -> None:
+        x = Exchange(
+            provider="anthropic", format="anthropic", host="api.anthropic.com", endpoint="/v1/messages",
+            request=request, ports=cast(Ports, None), client="127.0.0.1",
+        )  # fmt: skip
+        if stay := await charges.begin(x, token, len(request.raw)):
+            charges.end(stay, Usage(input_tokens=250, output_tokens=100))
+
+    request = FORMAT.read_request(json.dumps(ASKED).encode())
+    try:
+        return (
+            await _seconds(known, 10 * count, time.thread_time) * 1e6,
+            await _seconds(new, count, time.perf_counter) * 1e3,
+            await _seconds(charged, 10 * count, time.thread_time) * 1e6,
+        )
+    finally:
+        await budgets.close()
+        await store.close()
+
+
+async def _seconds(act: Callable[[], Awaitable[None]], count: int, clock: Callable[[], float]) -> float:
+    """Of each, after one that warms up: of CPU where nothing waits, else by the clock."""
+    await act()
+    began = clock()
+    for _ in range(count):
+        await act()
+    return (clock() - began) / count
+
+
+KINDS = len(list(databases()))
+ACCESS_MEASURES = {"access": Measure(what="tokens, limits and budgets", run=access, rounds=3, steps_per_round=KINDS)}
