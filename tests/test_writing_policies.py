@@ -59,7 +59,7 @@ def test_the_published_example_is_built_found_and_passes_its_test(tmp_path: Path
         [sys.executable, "-c", "from lockgate.cli import main; main()", "policy", "list"],
         cwd=elsewhere, env=os.environ | {"PYTHONPATH": str(installed)}, capture_output=True, text=True, check=True,
     )  # fmt: skip
-    assert re.search(r"^long-calls +The longer a call, the more suspicious\.$", listed.stdout, re.MULTILINE)
+    assert re.search(r"^ *long-calls +The longer a call, the more suspicious\.$", listed.stdout, re.MULTILINE)
 
 
 def test_testing_a_request_and_a_policy_that_asks_a_model() -> None:

@@ -126,7 +126,11 @@ def test_free_text_is_edited_as_it_is(here: Asked) -> None:
         (("--arguments", "[1]"), {}, "not a JSON object"),
         (("--arguments", '{"a": 1, "a": 2}'), {}, "nothing was decided"),
         (("--arguments", "{"), {}, "nothing was decided"),
-        (("--arguments", '{"command": 5}'), {}, "command: not what the tool's schema allows (type); nothing was"),
+        (
+            ("--arguments", '{"command": 5}'),
+            {},
+            "command: not what the tool's schema allows (type: string); nothing was",
+        ),
         ((), {"EDITOR": "true"}, "nothing was changed, and nothing decided"),
         ((), {"EDITOR": "false"}, "the editor ended with 1"),
         ((), {}, "set EDITOR, or give the --arguments"),

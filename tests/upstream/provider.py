@@ -207,19 +207,18 @@ def record(request: Received) -> str:
 
 
 async def serve_forever(options: argparse.Namespace) -> None:
-    script = runpy.run_path(options.script)["script"]
-    async with Provider(script, certificate=options.certificate, port=options.port) as provider:
-        print(provider.port, flush=True)
-        await _keep(provider, options.requests)
+    script: Script = runpy.run_path(options.script)["script"]
+    file: IO[str] | None = options.requests.open("w") if options.requests else None
 
-
-async def _keep(provider: Provider, path: Path | None) -> None:
-    """Writes each exchange to the file as it comes, if there is one; never ends by itself."""
-    file: IO[str] | None = path.open("w") if path else None
-    for number in count():
-        await provider.received(number + 1)
+    def kept(received: Received) -> Answer:
+        """Written before it is answered: whoever has the answer can read it."""
         if file:
-            print(record(provider.exchanges[number]), file=file, flush=True)
+            print(record(received), file=file, flush=True)
+        return script(received)
+
+    async with Provider(kept, certificate=options.certificate, port=options.port) as provider:
+        print(provider.port, flush=True)
+        await asyncio.Event().wait()
 
 
 def main() -> None:
