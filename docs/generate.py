@@ -27,7 +27,7 @@ from lockgate.policies.registry import BUILT_IN, load_policy
 DOCS = Path(__file__).parent
 NOTE = "<!-- Written by docs/generate.py from schemas and docstrings: `just docs`. -->"
 HOOKS = ("on_request", "on_text", "on_tool_call", "on_event", "on_end", "on_turn")
-CONDITIONS = {  # without `project` and `token`, which nothing sets yet
+CONDITIONS = {
     "provider": "`anthropic`, `openai` or `google`: the host's `format`",
     "format": "the wire format: `anthropic`, `openai-chat` or `openai-responses`",
     "host": "the host that the client asked for",
@@ -39,6 +39,8 @@ CONDITIONS = {  # without `project` and `token`, which nothing sets yet
     "marker": "what the agent itself calls its session",
     "attested": "the history, next to what was released: `attested`, `compacted`, `altered`, `foreign` or `unknown`",
     "purpose": "`side` for a title, a probe or a count, `compaction` for a summary to go on from, else empty",
+    "project": "the project of the token that was shown",
+    "token": "the id of that token",
     "client": "the address that the request came from",
     "tool": "the tool that is called: a rule that names it looks at calls only",
 }

@@ -192,14 +192,7 @@ class Access(Acts):
 
     def clean_up(self, *, ended_before: datetime) -> int:
         """How many tokens were removed: those that expired, or were revoked, before this time."""
-        ended = or_(_TOKEN.c.expires_at < ended_before, _TOKEN.c.revoked_at < ended_before)
-
-        def change(at: Connection) -> int:
-            removed = at.execute(delete(_TOKEN).where(ended)).rowcount
-            forget_gone(at)
-            return removed
-
-        return self._change(change)
+        return self.do(lambda at: clean_up(at, ended_before))
 
     def _change[Result](self, act: Callable[[Connection], Result], *, unfit: str = "") -> Result:
         return self.do(lambda at: told(at, act), unfit=unfit)
@@ -209,6 +202,14 @@ def token_with(at: Connection, digests: Sequence[bytes]) -> Token | None:
     """The token that is kept as one of these digests."""
     found = at.execute(_TOKENS.where(_TOKEN.c.digest.in_(digests))).mappings().one_or_none()
     return as_token(found) if found else None
+
+
+def clean_up(at: Connection, ended_before: datetime) -> int:
+    """Remove tokens that expired, or were revoked, before this time; nobody has to hear of it."""
+    ended = or_(_TOKEN.c.expires_at < ended_before, _TOKEN.c.revoked_at < ended_before)
+    removed = at.execute(delete(_TOKEN).where(ended)).rowcount
+    forget_gone(at)
+    return removed
 
 
 def count(at: Connection, id: str, requests: int) -> bool:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from lockgate.access.budgets import Key, Sum
@@ -88,6 +89,14 @@ class SqlAccess:
             return usable(at, self._keyring)
 
         return await self._do(read)
+
+    async def clean_up(self, *, ended_before: datetime) -> int:
+        def clean(at: Connection) -> int:
+            from lockgate.storage.access import clean_up
+
+            return clean_up(at, ended_before)
+
+        return await self._do(clean)
 
     async def close(self) -> None:
         await asyncio.to_thread(self._thread.shutdown)

@@ -1,4 +1,4 @@
-"""What a project or a token may do: what it reaches, how fast, for how much, and by which rules.
+"""What a project or a token may do: what it reaches, how fast, and for how much.
 
 A token's grant narrows its project's: an exchange has to fit both. What is left out says nothing.
 """
@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import ipaddress
 import re
-from pathlib import Path
 from typing import Literal, Self
 
 from pydantic import Field, field_validator, model_validator
@@ -96,5 +95,3 @@ class Grant(Section):
     allow: Allow = Allow()
     limits: Limits = Limits()
     budgets: tuple[Budget, ...] = ()
-    policy_set: Path | None = None
-    """A file of rules that are asked besides those of the proxy."""

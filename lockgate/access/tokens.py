@@ -10,7 +10,7 @@ import logging
 from collections import OrderedDict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Protocol
 
 from lockgate.access.keyring import Keyring
@@ -25,6 +25,9 @@ KNOWN_TOKENS = 10_000
 """Remembered, those that are none included: so many cost a few megabytes."""
 COUNT_SECONDS = 1.0
 """How often the use of tokens is written down; a quota is counted in the database at once."""
+CLEAN_EVERY = timedelta(hours=1)
+KEPT = timedelta(days=30)
+"""So long a token is still there to be looked at when it has ended."""
 DENIED = "the token is not valid; ask whoever gave it to you for another one"
 """One sentence for what is malformed and what is unknown: it tells nobody which tokens there are."""
 ENDED: Mapping[Standing, str] = {
@@ -59,6 +62,10 @@ class TokenStore(Protocol):
 
     async def add_used(self, used: Mapping[str, Used]) -> None:
         """Count requests of tokens without a quota, and when each token was used last."""
+        ...
+
+    async def clean_up(self, *, ended_before: datetime) -> int:
+        """Remove tokens that expired or were revoked before this time; gives how many."""
         ...
 
 
@@ -156,11 +163,14 @@ class Tokens:
 
     async def keep_writing(self) -> None:
         """Write what is counted, now and then, until cancelled."""
-        is_away = False
+        is_away, cleaned = False, self._clock() - CLEAN_EVERY
         while True:
             await asyncio.sleep(COUNT_SECONDS)
             try:
                 await self.write_used()
+                if self._clock() - cleaned >= CLEAN_EVERY:
+                    cleaned = self._clock()
+                    await self._store.clean_up(ended_before=cleaned - KEPT)
                 is_away = False
             except Exception as error:
                 if not is_away:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import pytest
 
@@ -47,6 +47,9 @@ class Store:
 
     async def give_back(self, id: str) -> None:
         self.charged -= 1
+
+    async def clean_up(self, *, ended_before: datetime) -> int:
+        return 0
 
     async def add_used(self, used: Mapping[str, Used]) -> None:
         if self.is_away:

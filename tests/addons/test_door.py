@@ -6,7 +6,7 @@ import json
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
@@ -62,6 +62,9 @@ class Store:
 
     async def give_back(self, id: str) -> None:
         self.charged -= 1
+
+    async def clean_up(self, *, ended_before: datetime) -> int:
+        return 0
 
     async def add_used(self, used: Mapping[str, Used]) -> None: ...
 

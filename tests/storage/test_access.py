@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Iterator
 from datetime import timedelta
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -26,7 +25,7 @@ RING = Keyring([b"r" * 32])
 DAY = timedelta(days=1)
 GRANT = Grant(
     allow=Allow(models=("claude-*",), parameters={"service_tier": ("auto", None)}),
-    limits=Limits(requests_per_minute=60), budgets=(Budget(per="day", usd=2.5),), policy_set=Path("rules.yaml"),
+    limits=Limits(requests_per_minute=60), budgets=(Budget(per="day", usd=2.5),),
 )  # fmt: skip
 
 

@@ -89,3 +89,13 @@ async def test_keys_in_use_are_read_with_what_they_hold(url: str, store: SqlAcce
         named.id: ("openai", "environment", "VARIABLE"),
     }
     assert "sk-one" not in repr(await store.keys())
+
+
+async def test_a_proxy_removes_tokens_that_ended(url: str, store: SqlAccess):
+    with Access(url, RING) as access:
+        access.create_project("shop")
+        _, ended = access.create_token("shop", lifetime=DAY)
+        _, lives = access.create_token("shop", lifetime=DAY)
+        access.revoke_token(ended.id)
+        assert await store.clean_up(ended_before=now() + timedelta(minutes=1)) == 1
+        assert [token.id for token in access.tokens()] == [lives.id]
