@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from typing import Any, Literal, cast
 
 from lockgate.events import ToolCall
@@ -15,6 +16,8 @@ from lockgate.policies.shell.model import HERE, Command
 from lockgate.policies.shell.paths import Place, place
 from lockgate.policies.shell.read import read
 
+MAX_REMEMBERED = 20_000
+"""The arguments of a longer call are not kept."""
 type Way = Literal["read", "write"]
 
 
@@ -46,8 +49,21 @@ _READING_COMMANDS = frozenset({"view", "read", "cat", "open", "list", "show", "g
 """Values of `command` with which an editor tool only looks."""
 
 
-def accesses(call: ToolCall, workspace: str = "") -> Iterator[Access]:
+def accesses(call: ToolCall, workspace: str = "") -> Sequence[Access]:
     """Everything that the call reads and writes. Raises Unreadable."""
+    known = _remembered if len(call.arguments) < MAX_REMEMBERED else _told
+    return known(call.name, call.arguments, call.custom, workspace)
+
+
+def _told(name: str, arguments: str, custom: bool, workspace: str) -> Sequence[Access]:
+    return tuple(_accesses(ToolCall(block=0, id="", name=name, arguments=arguments, custom=custom), workspace))
+
+
+_remembered = lru_cache(maxsize=256)(_told)
+"""Several rules ask about the same call."""
+
+
+def _accesses(call: ToolCall, workspace: str) -> Iterator[Access]:
     command = command_of(call)
     cwd = folder_of(call) or HERE
     if command is not None:

@@ -57,10 +57,12 @@ class Shared:
 
     def __init__(self, rules: Sequence[FlowRule], workspace: str, webhook: Webhook | None = None) -> None:
         self.rules, self.webhook = rules, webhook
+        self._nothing = FlowState(progress=[Progress(rule) for rule in rules])
         self.traces = Traces(self.state, workspace)
 
     def state(self) -> FlowState:
-        return FlowState(progress=[Progress(rule) for rule in self.rules])
+        """Of a session in which nothing has happened."""
+        return self._nothing.fork()
 
 
 class FlowRules(Monitor):

@@ -25,8 +25,11 @@ _LETTERS = compile_pattern(r"(?:\b[A-Za-z](?: {1,4}|[-._*]{1,2} {0,3})){9,}[A-Za
 _JOINING = str.maketrans("", "", "-._*")
 _TAG = re.compile("[\U000e0020-\U000e007e]{4,}")
 _NOT_ASCII = re.compile("[^\x00-\x7f]")
+_COUNT = re.compile(r"(?<!\\)\{(\d+)(?:,\d*)?\}")
+_FOLDED = {0x17F: "s", 0x212A: "k"}
+"""Letters beyond ASCII that patterns take for others which are in it."""
 _HIDDEN_LETTERS = re.compile("[\u00ad\u200b-\u200f\u202a-\u202e\u2060-\u2069\ufeff\U000e0000-\U000e007f\ufe00-\ufe0f]+")
-SETS = 8
+SETS = 16
 """One set of all patterns is an automaton with a new state for nearly every new text: it is built more than it is used.
 """
 AROUND_CHARS = 240
@@ -88,23 +91,38 @@ def _options() -> Any:
     return options
 
 
+def _rough(pattern: str) -> bytes:
+    """A cheaper pattern that finds at least as much: no repetition is counted, and "\xff" is all beyond ASCII."""
+    uncounted = _COUNT.sub(lambda found: "*" if found[1] == "0" else "+", pattern.replace(r"\p{Lu}", r"\p{L}"))
+    return _NOT_ASCII.sub(r"\\xff", uncounted).encode()
+
+
+def _roughened(text: str) -> bytes:
+    """The text with one byte for each letter, as rough patterns read it."""
+    if not text.isascii():
+        text = _NOT_ASCII.sub("\xff", text.translate(_FOLDED))
+    return text.encode("latin-1")
+
+
 @cache
 def _sets() -> Sequence[tuple[Any, Sequence[int]]]:
-    """The patterns in sets, each with their numbers, made when they are first needed, so that a start is quick."""
+    """The rough patterns in sets, each with their numbers, made when first needed, so that a start is quick."""
     made: list[tuple[Any, Sequence[int]]] = []
     for first in range(SETS):
         numbers = range(first, len(_PATTERNS), SETS)
-        found = re2.Set.SearchSet(_options())
+        options = _options()
+        options.encoding = re2.Options.Encoding.LATIN1
+        found = re2.Set.SearchSet(options)
         for number in numbers:
-            found.Add(_PATTERNS[number][2])
+            found.Add(_rough(_PATTERNS[number][2]))
         found.Compile()
         made.append((found, numbers))
     return made
 
 
 def _met(text: str) -> list[int]:
-    """The numbers of the patterns that are found in the text."""
-    data = text.encode()
+    """The numbers of the patterns that may be found in the text; all others are not."""
+    data = _roughened(text)
     return sorted(numbers[at] for found, numbers in _sets() for at in cast(list[int], found.Match(data) or []))
 
 

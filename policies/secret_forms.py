@@ -9,6 +9,8 @@ from __future__ import annotations
 import base64
 import binascii
 from collections.abc import Callable, Iterator
+from itertools import pairwise
+from typing import Any
 
 from lockgate.policies.patterns import compile_bytes
 from lockgate.policies.secret_values import is_hard, is_made_up, is_password, is_random, is_token, is_wordy
@@ -32,6 +34,10 @@ _URL = compile_bytes(
     r"\b([\w.-]{1,40}):([^\s\"'<>/@:]{3,200})@(?:tcp|unix)\(|"
     r"%3[aA]%2[fF]%2[fF]([\w.-]{0,60})%3[aA]([^\s\"'<>]{3,200}?)%40"
 )
+_URL_PART = compile_bytes("@|%40")
+"""What is in every find of that pattern, which is dear where no such find can be."""
+_URL_CHARS = 512
+"""More than any find of it has."""
 _HOOK = compile_bytes(
     r"(?i)https?://[^\s\"'<>/]{3,120}/(?:[^\s\"'<>/?#]{1,60}/){0,5}?"
     r"(?:[\w-]{0,20}hooks?[\w-]{0,12}|incoming|catch|triggers?)/(?:[\w.@-]{1,60}/){0,4}?([A-Za-z0-9_-]{16,})(?:[\s\""
@@ -112,36 +118,51 @@ _ENTRY = compile_bytes(
 
 
 def secrets_by_form(data: bytes) -> Iterator[Span]:
-    """The secrets in a text of single-byte characters."""
+    """The secrets in a text of single-byte characters.
+
+    A pattern whose signs are not there is not looked for: to see that costs much less.
+    """
+    lowered = data.lower()
     yield from _in_urls(data)
-    yield from _encoded(data)
-    yield from _given(data)
+    yield from _encoded(data, lowered)
+    yield from _given(data, lowered)
+    yield from _as_arguments(data)
     yield from _in_manifests(data)
 
 
 def _in_urls(data: bytes) -> Iterator[Span]:
     if b"://" not in data and b"@" not in data and b"%3" not in data:
         return
-    for match in _URL.finditer(data):
+    for match in _urls(data):
         group = next(n for n in (2, 4, 6) if match.group(n))
         user, password = match.group(group - 1).decode("ascii"), match.group(group).decode("ascii")
         token = is_token(password) or (len(password) >= 12 and is_random(password) and not is_wordy(password))
         weak = password == user or is_made_up(password) or password[:1] in "$%{<*[" or "${" in password
         if token or (not weak and len(password) >= 5 and any(not c.isalpha() for c in password)):
             yield Span(match.start(group), match.end(group), "url-password")
-    for match in _HOOK.finditer(data):
+    for match in _HOOK.finditer(data) if b"://" in data else ():
         if is_token(match.group(1).decode("ascii")):
             yield Span(match.start(1), match.end(1), "webhook")
 
 
-def _encoded(data: bytes) -> Iterator[Span]:
-    for match in _BASIC.finditer(data) if b"auth" in data.lower() or b"basic" in data.lower() else ():
+def _urls(data: bytes) -> Iterator[Any]:
+    """The finds of the pattern, looked for only where its signs are: the same as in the whole text."""
+    places = [match.start() for match in _URL_PART.finditer(data)]
+    for at, first in enumerate(places):
+        if at and first - places[at - 1] <= 2 * _URL_CHARS:
+            continue
+        last = next((a for a, b in pairwise(places[at:]) if b - a > 2 * _URL_CHARS), places[-1])
+        yield from _URL.finditer(data, max(0, first - _URL_CHARS), last + _URL_CHARS)
+
+
+def _encoded(data: bytes, lowered: bytes) -> Iterator[Span]:
+    for match in _BASIC.finditer(data) if b"auth" in lowered or b"basic" in lowered else ():
         group = 1 if match.group(1) else 2
         said = decoded(match.group(group))
         _, colon, password = said.partition(":")
         if colon and said.isprintable() and (is_password(password, quoted=True) or is_token(password)):
             yield Span(match.start(group), match.end(group), "basic-credentials")
-    for match in _DATA_KEY.finditer(data):
+    for match in _DATA_KEY.finditer(data) if b"LS0tLS1CRUdJTi" in data else ():
         if "PRIVATE KEY" in decoded(match.group()[:80]):
             yield Span(match.start(), match.end(), "private-key")
 
@@ -154,40 +175,45 @@ def decoded(text: bytes) -> str:
         return ""
 
 
-def _given(data: bytes) -> Iterator[Span]:
-    """Given to a command, in a header, to a client's constructor, as a member of a private key."""
+def _given(data: bytes, lowered: bytes) -> Iterator[Span]:
+    """Given to a command, in a header, beside a name."""
     for match in _FLAG.finditer(data):
         value = match.group(2).decode("ascii").rstrip(";,")
         if is_password(value, quoted=True) or is_token(value):
             yield Span(match.start(2), match.start(2) + len(value), "password")
-    for match in _SHORT_FLAG.finditer(data):
+    for match in _SHORT_FLAG.finditer(data) if b"-p" in lowered else ():
         if is_hard(value := match.group(1).decode("ascii")) and not is_wordy(value):
             yield Span(match.start(1), match.end(1), "password")
     for match in _LONG_FLAG.finditer(data):
         if is_token(match.group(1).decode("ascii"), strong=False):
             yield Span(match.start(1), match.end(1), "api-key")
-    for match in _PAIR.finditer(data):
+    for match in _PAIR.finditer(data) if b" / " in data or b" | " in data else ():
         value = match.group(1).decode("ascii").rstrip(".,;:)")
         if is_hard(value):
             yield Span(match.start(1), match.start(1) + len(value), "password")
-    for match in _MAIL.finditer(data):
+    for match in _MAIL.finditer(data) if b"@" in data else ():
         value = match.group(1).decode("ascii").rstrip(".:!?)")
         if len(value) >= 8 and is_password(value) and (is_token(value) or not value.isalnum() or not is_wordy(value)):
             yield Span(match.start(1), match.start(1) + len(value), "password")
-    for anchor in _COOKIES.finditer(data):
+    for anchor in _COOKIES.finditer(data) if b"cookie" in lowered or b"curl" in lowered else ():
         yield from _cookies(data[anchor.end() : anchor.end() + 2 * CONTEXT_CHARS], anchor.end())
-    for match in _SCHEME.finditer(data):
+    for match in _SCHEME.finditer(data) if b"authorization" in lowered else ():
         if is_token(match.group(1).decode("ascii")):
             yield Span(match.start(1), match.end(1), "token")
-    for match in _CLIENT.finditer(data):
-        yield from _arguments(
-            data, match.end(), lambda value: not value.startswith("AC") and is_token(value, strong=False)
-        )
-    for match in _CRYPTO.finditer(data):
-        yield from _arguments(data, match.end(), is_token)
-    for match in _CONNECT.finditer(data):
-        yield from _arguments(data, match.end(), is_hard)
-    for match in _MEMBER.finditer(data):
+
+
+def _as_arguments(data: bytes) -> Iterator[Span]:
+    """Given to a client's constructor or another function, or a member of a private key."""
+    if b"(" in data:
+        for match in _CLIENT.finditer(data):
+            yield from _arguments(
+                data, match.end(), lambda value: not value.startswith("AC") and is_token(value, strong=False)
+            )
+        for match in _CRYPTO.finditer(data):
+            yield from _arguments(data, match.end(), is_token)
+        for match in _CONNECT.finditer(data):
+            yield from _arguments(data, match.end(), is_hard)
+    for match in _MEMBER.finditer(data) if b'"' in data or b"</" in data else ():
         group = 1 if match.group(1) else 2
         if is_random(match.group(group)[:200].decode("ascii")):
             yield Span(match.start(group), match.end(group), "private-key")
@@ -214,7 +240,7 @@ def _cookies(part: bytes, at: int) -> Iterator[Span]:
 
 def _in_manifests(data: bytes) -> Iterator[Span]:
     """The values of a Kubernetes Secret, whatever their names."""
-    for anchor in _MANIFEST.finditer(data):
+    for anchor in _MANIFEST.finditer(data) if b"Secret" in data else ():
         part = data[anchor.end() : anchor.end() + 2 * CONTEXT_CHARS]
         part = part.partition(b"\n---")[0]
         at = max(part.find(b"data:"), part.find(b'data":'), part.find(b'data\\":'))

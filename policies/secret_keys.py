@@ -105,4 +105,8 @@ def _is_key(block: str) -> bool:
 
 def begins(text: str, start: int = 0, end: int = sys.maxsize) -> int:
     """Where the first key may begin; -1 where none does."""
-    return min((at for mark in BEGINNINGS if (at := text.find(mark, start, end)) >= 0), default=-1)
+    first = -1
+    for mark in BEGINNINGS:  # asked about each piece of a text, so without more machinery
+        if (at := text.find(mark, start, end)) >= 0 and (first < 0 or at < first):
+            first = at
+    return first

@@ -28,11 +28,15 @@ class SecretRule:
     group: int
     keywords: tuple[str, ...]
     """One of them stands in every text that the rule is about; in lower case."""
+    hint: Any
+    """What is in every find and costs less to look for; None where nothing is."""
     entropy: float
     allowed: tuple[Allowed, ...]
 
     def secrets(self, data: bytes) -> Iterable[tuple[int, int, str]]:
         """Where secrets stand in a text of single-byte characters, and what they are."""
+        if self.hint is not None and self.hint.search(data) is None:
+            return
         for match in self.regex.finditer(data):
             group = self.group or next((n for n in range(1, self.regex.groups + 1) if match.group(n)), 0)
             secret = (match.group(group) or b"").decode("ascii")
@@ -107,6 +111,7 @@ def _rule(rule: Any, everywhere: Sequence[Allowed], path: Path) -> SecretRule:
         regex=regex,
         group=group,
         keywords=tuple(word.lower() for word in _texts(table, "keywords", subject)),
+        hint=_compiled(table["hint"], subject) if "hint" in table else None,
         entropy=float(least),
         allowed=(*everywhere, *_allowlists(table, subject)),
     )

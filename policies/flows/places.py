@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from functools import lru_cache
 from typing import Literal
 
 from lockgate.policies.accesses import Access
@@ -112,6 +113,7 @@ _LOOKERS = frozenset({
 """Programs that use a file, or look at it, without showing what it holds."""
 
 
+@lru_cache(maxsize=4096)
 def is_secret(found: Place) -> bool:
     """Whether reading the place shows a credential."""
     text = shown(found.text)
