@@ -32,7 +32,7 @@ import os, signal, sys, urllib.error, urllib.request
 def proxied():
     # The proxy answers from the same loop that Lockgate handles signals in: all that came before are done then.
     try:
-        urllib.request.build_opener(urllib.request.ProxyHandler({})).open(os.environ["HTTPS_PROXY"])
+        urllib.request.build_opener(urllib.request.ProxyHandler({})).open("http://" + os.environ["HTTPS_PROXY"].rpartition("@")[2])
     except urllib.error.HTTPError as error:
         return 400 <= error.code < 600
 
