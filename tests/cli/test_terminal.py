@@ -31,8 +31,9 @@ import os, signal, sys, urllib.error, urllib.request
 
 def proxied():
     # The proxy answers from the same loop that Lockgate handles signals in: all that came before are done then.
+    proxy = "http://" + os.environ["HTTPS_PROXY"].rpartition("@")[2]
     try:
-        urllib.request.build_opener(urllib.request.ProxyHandler({})).open("http://" + os.environ["HTTPS_PROXY"].rpartition("@")[2])
+        urllib.request.build_opener(urllib.request.ProxyHandler({})).open(proxy)
     except urllib.error.HTTPError as error:
         return 400 <= error.code < 600
 
