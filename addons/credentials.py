@@ -8,8 +8,9 @@ from collections.abc import Iterator
 
 from mitmproxy import http
 
-from lockgate.access.token import claims_token
+from lockgate.access.token import PREFIX, claims_token
 
+MARK = PREFIX.encode()
 BEARER = "authorization"
 NAMED = ("x-api-key", "x-goog-api-key", "api-key")
 """Headers that hold a key and nothing else."""
@@ -40,10 +41,10 @@ def key_tokens(request: http.Request) -> set[str]:
 
 def has_token(request: http.Request) -> bool:
     """Whether any header or parameter still holds one, wherever it stands."""
-    return any(
-        "lg_" in value and any(claims_token(word) for word in value.replace(",", " ").replace(";", " ").split())
-        for value in (*request.headers.values(), *request.query.values())
-    )
+    values = [value.decode("utf-8", "surrogateescape") for _, value in request.headers.fields if MARK in value]
+    if "?" in request.path:
+        values += request.query.values()
+    return any(claims_token(word) for value in values for word in value.replace(",", " ").replace(";", " ").split())
 
 
 def put_key(request: http.Request, format: str, key: str) -> None:

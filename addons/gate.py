@@ -13,6 +13,7 @@ from mitmproxy import http
 from lockgate.access.limits import Limited
 from lockgate.addons.along import ReadAlong
 from lockgate.addons.door import Door
+from lockgate.addons.entrance import ACCESS, enter_other, enter_side, let_in
 from lockgate.addons.identify import agent_of, marks_of
 from lockgate.addons.passage import Finished, Passage, refuse
 from lockgate.addons.record import client_of, record_side_call
@@ -35,8 +36,6 @@ from lockgate.wire.endpoints import FAMILIES, Endpoint, endpoint_for
 
 log = logging.getLogger(__name__)
 
-ACCESS = "access"
-"""What refuses where a token does."""
 DRAIN_SECONDS = 60.0
 """How long the end of the proxy waits for shadow rules that still think about replies that have gone out."""
 
@@ -71,8 +70,10 @@ class Gate:
         """A tunnel that is stopped is not built; connections to model hosts are, as each request is told why."""
         if self.door:
             self.door.connect(flow)
-        if self.route.model_host(flow) is None and not flow.response and not self.stops.refuse_other(flow):
-            await self._enter_other(flow)
+        if self.route.model_host(flow) or flow.response or self.stops.refuse_other(flow):
+            return
+        if self.door:
+            await enter_other(self.door, flow)
 
     def requestheaders(self, flow: http.HTTPFlow) -> Awaitable[None] | None:
         """Decide from its headers what a request is: an exchange, a side call, or none of Lockgate's business."""
@@ -88,7 +89,7 @@ class Gate:
         if found is None:
             if not (self.route.refuse_other(flow) or self.stops.refuse_other(flow)):
                 _stream_through(flow)
-                return self._enter_other(flow) if self.door and self.door.concerns(flow) else None
+                return enter_other(self.door, flow) if self.door and self.door.concerns(flow) else None
             return None
         asked, host = found
         endpoint = endpoint_for(flow.request.method, flow.request.path)
@@ -116,31 +117,17 @@ class Gate:
         )
         return None
 
-    async def _enter_other(self, flow: http.HTTPFlow) -> None:
-        """A tunnel, or a plain request, to a host that is no model host: for who has a token, where one is needed."""
-        try:
-            if self.door:
-                await self.door.enter_other(flow)
-        except Exception as error:
-            sentence = str(error) if isinstance(error, AccessError) else FAILED
-            flow.request.stream = False
-            flow.response = http.Response.make(
-                407, f"{sentence}.\n", {"content-type": "text/plain", "proxy-authenticate": 'Basic realm="Lockgate"'}
-            )
-
     async def _enter_side(self, door: Door, flow: http.HTTPFlow, asked: str, host: Host) -> None:
         """A request that carries no conversation, of who shows a token, or needs one."""
+        if refused := await enter_side(door, flow, asked, host):
+            self._sides[flow.id] = Side(asked, host.format, refused)
+            flow.response = refuse(FAMILIES[host.format], refused, 400)
+            return
         try:
-            guest = await door.enter(flow)
-            if guest:
-                door.admit(guest, flow, host, asked)
-                await door.exchange(guest, flow, host, asked)
             self.route.send(flow, host)
             _stream_through(flow)
         except Exception as error:
-            sentence = str(Refused(ACCESS, str(error), "error")) if isinstance(error, AccessError) else FAILED
-            self._sides[flow.id] = Side(asked, host.format, sentence)
-            flow.response = refuse(FAMILIES[host.format], sentence, 400)
+            self._stop(flow, error)
 
     def _refusal(self, flow: http.HTTPFlow, asked: str, *, known: bool) -> tuple[int, str] | None:
         """The status and sentence for what never passes, whatever the rules say."""
@@ -226,14 +213,8 @@ class Gate:
         self.stops.check(passage)
         if passage.pipeline.judges_reply and x.request.document.get("background"):
             raise WireError("its reply would be fetched later, where no rule sees it; ask without 'background'")
-        if self.door and guest:
-            self.door.admit(guest, flow, host, asked, x)
-        if self.door and (endpoint.converses or endpoint.compacts):
-            passage.take(await self.door.seat(guest, x, len(body)))
-        if self.door and guest:
-            if endpoint.converses:
-                await self.door.charge(guest)
-            await self.door.exchange(guest, flow, host, asked)
+        if self.door:
+            await let_in(self.door, passage, host, len(body))
         x.origin = self.route.origin(flow, host)
         await passage.unless_stopped(passage.judge_request())
         self.stops.check(passage)  # of the model that it goes to

@@ -96,7 +96,7 @@ async def _measured(url: str, count: int) -> tuple[float, float, float]:
             await _seconds(charged, 10 * count, time.thread_time) * 1e6,
         )
     finally:
-        await budgets.close()
+        await budgets.write()
         await store.close()
 
 

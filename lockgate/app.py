@@ -15,13 +15,14 @@ from lockgate.access.keys import Keys
 from lockgate.access.records import Token
 from lockgate.access.token import PREFIX
 from lockgate.access.tokens import Tokens
+from lockgate.access.writing import Writing
 from lockgate.addons.door import Door
 from lockgate.addons.gate import Gate
 from lockgate.addons.kill_watch import KillWatch
 from lockgate.addons.route import Route
 from lockgate.addons.service import Refusal, Service, refuse_second
 from lockgate.certs.ca import open_authority
-from lockgate.certs.signing import open_signing_key
+from lockgate.certs.signing import SigningKey, open_signing_key
 from lockgate.config import Config, Loaded, load
 from lockgate.errors import Error
 from lockgate.exchange import Exchange, ExchangeRow, Ports, now
@@ -45,6 +46,9 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
+COUNT_SECONDS = 1.0
+"""How often what tokens and budgets have used is written down; a quota is counted in the database at once."""
+
 
 def build(loaded: Loaded, finished: Finished | None = None) -> Service:
     """The proxy that a configuration describes, ready to be loaded into mitmproxy. Raises Error with a sentence."""
@@ -54,7 +58,38 @@ def build(loaded: Loaded, finished: Finished | None = None) -> Service:
     if config.prices:
         read_prices(config.prices)  # a mistake in it is said now, not by the log's thread
     signer = open_signing_key(config.home) if config.seal.sign else None
-    log = SqlLog(
+    log, access = _log(config, signer), _Access(config)
+    upkeep, signals = Upkeep(config.database, config.retention, signer=signer), Signals(config.database)
+    kills = KillWatch(KillSwitch(), config.database, config.stop_file, signals)
+
+    def open_log() -> None:
+        log.start()
+        upkeep.start()
+        signals.start()
+        kills.start(gate.stop_exchanges)
+        access.start(gate, signals)
+
+    models, archive = HttpModels(log), SqlArchive(config.database)
+    approvals, webhooks = SqlApprovals(config.database, signals), HttpWebhooks()
+    registry, route = Registry(policy_set), Route(config)
+    _keep(policy_set, config)
+    ports = Ports(log=log, models=models, sessions=kills, approvals=approvals, webhooks=webhooks)
+    gate = Gate(config, route, registry, ports, finished or _nobody, History(archive), kills.switch, access.door)
+    return Service(
+        config=config,
+        gate=gate,
+        route=route,
+        registry=registry,
+        read_rules=_rules_of(loaded),
+        watched=lambda: _files_of(loaded, registry),
+        open_log=open_log,
+        issue=lambda: access.tokens.issue(_own_token()),
+        closables=(models, webhooks, approvals, signals, archive, upkeep, kills, *access.closables, log),
+    )
+
+
+def _log(config: Config, signer: SigningKey | None) -> SqlLog:
+    return SqlLog(
         config.database,
         queue_rows=config.limits.log_queue_rows,
         prices=config.prices,
@@ -64,46 +99,34 @@ def build(loaded: Loaded, finished: Finished | None = None) -> Service:
         refuse=config.log_full == "refuse",
         signer=signer,
     )
-    upkeep, signals = Upkeep(config.database, config.retention, signer=signer), Signals(config.database)
 
-    kills = KillWatch(KillSwitch(), config.database, config.stop_file, signals)
 
-    access = SqlAccess(config.database, keyring := keyring_of(config))
-    tokens, keys, budgets = Tokens(access, keyring), Keys(access), Budgets(access)
-    charges = Charges(config.access.limits, budgets, lambda: load_prices(config.prices))
+class _Access:
+    """Who may speak, and what they have used."""
 
-    def access_changed() -> Awaitable[None]:
-        tokens.forget()
-        keys.forget()
-        return gate.check_guests()
+    def __init__(self, config: Config) -> None:
+        keyring = keyring_of(config)
+        store = SqlAccess(config.database, keyring)
+        self.tokens, self._keys, budgets = Tokens(store, keyring), Keys(store), Budgets(store)
+        charges = Charges(config.access.limits, budgets, lambda: load_prices(config.prices))
+        self.door = Door(config, self.tokens, self._keys, charges)
+        self._writing = (
+            Writing("the use of tokens", self.tokens.look_after, seconds=COUNT_SECONDS),
+            Writing("the use of budgets", budgets.write, seconds=COUNT_SECONDS),
+        )
+        self.closables = (*self._writing, store)
 
-    def open_log() -> None:
-        log.start()
-        upkeep.start()
-        signals.start()
-        kills.start(gate.stop_exchanges)
-        signals.watch(CHANNEL, access_changed)
-        tokens.start()
-        budgets.start()
+    def start(self, gate: Gate, signals: Signals) -> None:
+        """Needs a running loop."""
 
-    models, archive = HttpModels(log), SqlArchive(config.database)
-    approvals, webhooks = SqlApprovals(config.database, signals), HttpWebhooks()
-    registry, route = Registry(policy_set), Route(config)
-    _keep(policy_set, config)
-    ports = Ports(log=log, models=models, sessions=kills, approvals=approvals, webhooks=webhooks)
-    door = Door(config, tokens, keys, charges)
-    gate = Gate(config, route, registry, ports, finished or _nobody, History(archive), kills.switch, door)
-    return Service(
-        config=config,
-        gate=gate,
-        route=route,
-        registry=registry,
-        read_rules=_rules_of(loaded),
-        watched=lambda: _files_of(loaded, registry),
-        open_log=open_log,
-        issue=lambda: tokens.issue(_own_token()),
-        closables=(models, webhooks, approvals, signals, archive, upkeep, kills, tokens, budgets, access, log),
-    )
+        def changed() -> Awaitable[None]:
+            self.tokens.forget()
+            self._keys.forget()
+            return gate.check_guests()
+
+        signals.watch(CHANNEL, changed)
+        for each in self._writing:
+            each.start()
 
 
 def _own_token() -> Token:

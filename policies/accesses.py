@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Any, Literal, cast
@@ -49,10 +49,14 @@ _READING_COMMANDS = frozenset({"view", "read", "cat", "open", "list", "show", "g
 """Values of `command` with which an editor tool only looks."""
 
 
-def accesses(call: ToolCall, workspace: str = "") -> Sequence[Access]:
-    """Everything that the call reads and writes. Raises Unreadable."""
-    known = _remembered if len(call.arguments) < MAX_REMEMBERED else _told
-    return known(call.name, call.arguments, call.custom, workspace)
+def accesses(call: ToolCall, workspace: str = "") -> Iterable[Access]:
+    """Everything that the call reads and writes; what stands before a fault is told before it. Raises Unreadable."""
+    if len(call.arguments) >= MAX_REMEMBERED:
+        return _accesses(call, workspace)
+    try:
+        return _remembered(call.name, call.arguments, call.custom, workspace)
+    except Exception:
+        return _accesses(call, workspace)  # raises it again, in its place
 
 
 def _told(name: str, arguments: str, custom: bool, workspace: str) -> Sequence[Access]:

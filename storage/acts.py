@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Generator
+from contextlib import contextmanager
 from typing import Self
 
 from sqlalchemy import Connection
@@ -35,10 +36,17 @@ class Acts:
         self, act: Callable[[Connection], Result], *, unfit: str = "another row stands against it"
     ) -> Result:
         """What the act gives. Raises Error with the sentence `unfit` where another row stands against it."""
+        with self.begin() as connection:
+            try:
+                return act(connection)
+            except IntegrityError as error:
+                raise Error(unfit) from error
+
+    @contextmanager
+    def begin(self) -> Generator[Connection]:
+        """One transaction. Raises StorageError where the database cannot be used."""
         try:
             with self._engine.begin() as connection:
-                return act(connection)
-        except IntegrityError as error:
-            raise Error(unfit) from error
+                yield connection
         except DBAPIError as error:
             raise cannot_open(self.address, error) from error

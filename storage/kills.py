@@ -5,22 +5,18 @@ Each call is a transaction of its own beside the writer's; a proxy makes them on
 
 from __future__ import annotations
 
-from collections.abc import Generator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from datetime import timedelta
-from typing import Any, Self, cast
+from typing import Any, cast
 
 from sqlalchemy import Connection, Table, delete, func, or_, select, update
-from sqlalchemy.exc import DBAPIError
 
 from lockgate.errors import Error
 from lockgate.exchange import Kill, now
-from lockgate.storage.address import parse
+from lockgate.storage.acts import Acts
 from lockgate.storage.early_kills import CHANNEL, MOST
-from lockgate.storage.engine import READER_BUSY_SECONDS, writer_engine
 from lockgate.storage.models import KillModel
 from lockgate.storage.named import names_of
-from lockgate.storage.schema import cannot_open, require_current
 from lockgate.storage.signals import tell
 
 KEPT = timedelta(days=30)
@@ -28,26 +24,12 @@ KEPT = timedelta(days=30)
 SHOWN = 1_000
 
 
-class Kills:
-    """`with Kills(url) as kills:` checks the database as `Queries` does; a proxy keeps its own, and closes it."""
-
-    def __init__(self, url: str) -> None:
-        self._address = parse(url)
-        self._engine = writer_engine(self._address, busy_seconds=READER_BUSY_SECONDS)
-
-    def __enter__(self) -> Self:
-        require_current(self._address)
-        return self
-
-    def __exit__(self, *error: object) -> None:
-        self.close()
-
-    def close(self) -> None:
-        self._engine.dispose()
+class Kills(Acts):
+    """`with Kills(url) as kills:` is how it is used; a proxy keeps its own, and closes it."""
 
     def add(self, kill: Kill) -> None:
         """Raises Error where so many are in force that no proxy would keep one more."""
-        with self._begin() as connection:
+        with self.begin() as connection:
             if (connection.scalar(select(func.count()).where(*_in_force())) or 0) >= MOST:
                 raise Error(f"{MOST:,} kills are in force, which is the most: lift some with `lockgate kill lift`")
             row = {name: getattr(kill, name) for name in _KILL.c.keys()}  # noqa: SIM118  (not a dictionary)
@@ -58,12 +40,12 @@ class Kills:
 
     def session(self, name: str) -> tuple[str, tuple[str, ...]]:
         """The id of the session that is called so, and every name that a kill of it is about. Raises Error."""
-        with self._begin() as connection:
+        with self.begin() as connection:
             return names_of(connection, name)
 
     def lift(self, id: str, by: str) -> Kill:
         """Let pass again what was stopped; the id's beginning or end is enough. Gives what was lifted. Raises Error."""
-        with self._begin() as connection:
+        with self.begin() as connection:
             kill = _named(id, self._read(connection, *_in_force()))
             changed = update(_KILL).where(_KILL.c.id == kill.id, _KILL.c.lifted_at.is_(None))
             connection.execute(changed.values(lifted_at=now(), lifted_by=by))
@@ -72,25 +54,17 @@ class Kills:
 
     def in_force(self) -> Sequence[Kill]:
         """The newest first, and one more than the most where there are more."""
-        with self._begin() as connection:
+        with self.begin() as connection:
             return self._read(connection, *_in_force())
 
     def every(self) -> Sequence[Kill]:
         """The newest, whether they are in force, have passed or were lifted."""
-        with self._begin() as connection:
+        with self.begin() as connection:
             return self._read(connection)[:SHOWN]
 
     def _read(self, connection: Connection, *where: Any) -> list[Kill]:
         query = select(_KILL).where(*where).order_by(_KILL.c.id.desc()).limit(MOST + 1)
         return [Kill(**row) for row in connection.execute(query).mappings()]
-
-    @contextmanager
-    def _begin(self) -> Generator[Connection]:
-        try:
-            with self._engine.begin() as connection:
-                yield connection
-        except DBAPIError as error:
-            raise cannot_open(self._address, error) from error
 
 
 def _in_force() -> tuple[Any, ...]:

@@ -18,12 +18,11 @@ from typing import NamedTuple, Protocol
 
 from lockgate.access.grant import Budget, Grant, Period
 from lockgate.access.limits import WHOSE, Whose
-from lockgate.errors import Error, told
+from lockgate.errors import Error
 from lockgate.usage.prices import NANO, dollars
 
 logger = logging.getLogger("lockgate.access")
 
-WRITE_SECONDS = 1.0
 FRESH_SECONDS = 5.0
 """How long a sum is believed that others may have added to; where this proxy adds to it, it hears of theirs too."""
 IDLE_SECONDS = 600.0
@@ -140,7 +139,6 @@ class Budgets:
         self._accounts: dict[Key, _Account] = {}
         self._lock = asyncio.Lock()
         """One question at a time: a sum that is read while it is added to would count twice."""
-        self._task: asyncio.Task[None] | None = None
 
     def __len__(self) -> int:
         return len(self._accounts)
@@ -203,32 +201,6 @@ class Budgets:
             if more:
                 self._take(await self._store.add(more), more)
         self._forget()
-
-    def start(self) -> None:
-        """Write what is added from now on; needs a running loop."""
-        self._task = asyncio.get_running_loop().create_task(self.keep_writing(), name="lockgate-budgets")
-
-    async def close(self) -> None:
-        """What was added is written down, where that can be done."""
-        if self._task:
-            self._task.cancel()
-        try:
-            await self.write()
-        except Exception as error:
-            logger.warning("what was used of budgets in the last moment could not be written down: %s", told(error))
-
-    async def keep_writing(self) -> None:
-        """Write what is added, now and then, until cancelled."""
-        is_away = False
-        while True:
-            await asyncio.sleep(WRITE_SECONDS)
-            try:
-                await self.write()
-                is_away = False
-            except Exception as error:
-                if not is_away:
-                    logger.warning("what budgets have used cannot be written down: %s; trying again", told(error))
-                is_away = True
 
     def _old(self, lines: Sequence[Line]) -> list[Key]:
         before = self._clock() - FRESH_SECONDS

@@ -5,8 +5,6 @@ What is known is bounded, and forgotten whole whenever something about access ch
 
 from __future__ import annotations
 
-import asyncio
-import logging
 from collections import OrderedDict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -16,15 +14,11 @@ from typing import Protocol
 from lockgate.access.keyring import Keyring
 from lockgate.access.records import Standing, Token
 from lockgate.access.token import is_token, make_token
-from lockgate.errors import AccessError, told
+from lockgate.errors import AccessError
 from lockgate.exchange import now
-
-logger = logging.getLogger("lockgate.access")
 
 KNOWN_TOKENS = 10_000
 """Remembered, those that are none included: so many cost a few megabytes."""
-COUNT_SECONDS = 1.0
-"""How often the use of tokens is written down; a quota is counted in the database at once."""
 CLEAN_EVERY = timedelta(hours=1)
 KEPT = timedelta(days=30)
 """So long a token is still there to be looked at when it has ended."""
@@ -78,7 +72,7 @@ class Tokens:
         self._own: dict[bytes, Token] = {}
         self._used: dict[str, Used] = {}
         self._generation = 0
-        self._task: asyncio.Task[None] | None = None
+        self._cleaned = clock()
 
     def issue(self, token: Token) -> str:
         """A secret for a token of no project, which this process alone knows, and nobody keeps."""
@@ -148,34 +142,12 @@ class Tokens:
                 self._used[id] = Used(one.requests + later.requests, later.at) if later else one
             raise
 
-    def start(self) -> None:
-        """Write what is counted from now on; needs a running loop."""
-        self._task = asyncio.get_running_loop().create_task(self.keep_writing(), name="lockgate-tokens")
-
-    async def close(self) -> None:
-        """What was counted is written down, where that can be done."""
-        if self._task:
-            self._task.cancel()
-        try:
-            await self.write_used()
-        except Exception as error:
-            logger.warning("the last uses of tokens could not be written down: %s", told(error))
-
-    async def keep_writing(self) -> None:
-        """Write what is counted, now and then, until cancelled."""
-        is_away, cleaned = False, self._clock() - CLEAN_EVERY
-        while True:
-            await asyncio.sleep(COUNT_SECONDS)
-            try:
-                await self.write_used()
-                if self._clock() - cleaned >= CLEAN_EVERY:
-                    cleaned = self._clock()
-                    await self._store.clean_up(ended_before=cleaned - KEPT)
-                is_away = False
-            except Exception as error:
-                if not is_away:
-                    logger.warning("the use of tokens cannot be written down: %s; it is counted later", told(error))
-                is_away = True
+    async def look_after(self) -> None:
+        """Write down what was counted, and now and then remove what ended."""
+        await self.write_used()
+        if self._clock() - self._cleaned >= CLEAN_EVERY:
+            self._cleaned = self._clock()
+            await self._store.clean_up(ended_before=self._cleaned - KEPT)
 
     def _add(self, token: Token, requests: int) -> None:
         if not token.project_id:

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
 from lockgate.config import RuleConfig
 from lockgate.events import ToolCall
+from lockgate.policies import accesses
 from lockgate.policies.base import Blocked
 from lockgate.policies.commands import Unreadable
 from lockgate.policies.patches import paths_in
 from lockgate.policies.registry import load_rules
+from lockgate.policies.shell.model import Command
 from tests.policies.chains import exchange_of
 
 PATCH = "*** Begin Patch\n*** {} File: {}\n@@\n+x\n*** End Patch"
@@ -156,3 +159,17 @@ async def test_what_cannot_be_read_is_the_rules_on_error():
 )
 def test_paths_of_patches(patch: str, paths: list[str]):
     assert list(paths_in(patch)) == paths
+
+
+async def test_a_place_is_kept_though_a_later_one_cannot_be_told(monkeypatch: pytest.MonkeyPatch):
+    told = accesses.of_command
+
+    def of_command(command: Command, workspace: str) -> Iterator[accesses.Access]:
+        if command.name == "touch":
+            raise RecursionError
+        yield from told(command, workspace)
+
+    monkeypatch.setattr(accesses, "of_command", of_command)
+    assert "~/.ssh/id_rsa" in (await refused(bash("cat ~/.ssh/id_rsa; touch kept-though")) or "")
+    with pytest.raises(RecursionError):
+        await refused(bash("touch kept-though; cat ~/.ssh/id_rsa"))

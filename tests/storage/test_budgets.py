@@ -4,30 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import sys
-from collections.abc import AsyncIterator
 from datetime import timedelta
-
-import pytest
 
 from lockgate.access.budgets import Key, Sum
 from lockgate.exchange import new_id, now
-from lockgate.storage import schema
 from lockgate.storage.access import Access
 from lockgate.storage.access_store import SqlAccess
 from tests.storage.test_access import DAY, RING
+from tests.storage.test_access_store import store, url
 
-
-@pytest.fixture
-def url(database_url: str) -> str:
-    schema.upgrade(database_url)
-    return database_url
-
-
-@pytest.fixture
-async def store(url: str) -> AsyncIterator[SqlAccess]:
-    store = SqlAccess(url, RING)
-    yield store
-    await store.close()
+__all__ = ["store", "url"]
 
 
 async def test_sums_are_added_up(store: SqlAccess):

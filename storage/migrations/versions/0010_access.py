@@ -11,6 +11,12 @@ down_revision = "0009"
 
 
 def upgrade() -> None:
+    _make_project()
+    _make_token()
+    _make_provider_key()
+
+
+def _make_project() -> None:
     op.create_table(
         "project",
         sa.Column("id", sa.Uuid(as_uuid=False), nullable=False),
@@ -22,6 +28,9 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("id", name="pk_project"),
     )
     op.create_index("ix_project_name", "project", ["name"], unique=True)
+
+
+def _make_token() -> None:
     op.create_table(
         "token",
         sa.Column("id", sa.Uuid(as_uuid=False), nullable=False),
@@ -43,6 +52,9 @@ def upgrade() -> None:
     op.create_index("ix_token_digest", "token", ["digest"], unique=True)
     op.create_index("ix_token_expires_at", "token", ["expires_at"])
     op.create_index("ix_token_project_id_id", "token", ["project_id", "id"])
+
+
+def _make_provider_key() -> None:
     op.create_table(
         "provider_key",
         sa.Column("id", sa.Uuid(as_uuid=False), nullable=False),
