@@ -101,7 +101,7 @@ async def test_what_was_used_is_there_after_a_restart(budgets: Budgets, store: S
     mine = lines(TOKENS)
     await budgets.read(mine)
     budgets.settle(budgets.reserve(mine, Sum(10)), Sum(900))
-    await budgets.close()
+    await budgets.write()
     again = Budgets(store)
     await again.read(mine)
     assert again.left(mine[0]) == 100

@@ -53,7 +53,7 @@ async def main(url, subject):
         await budgets.read(lines)
         budgets.settle(budgets.reserve(lines, Sum(9, 9)), Sum(1, 2))
         await budgets.write()
-    await budgets.close()
+    await budgets.write()
     await store.close()
 
 asyncio.run(main(*sys.argv[1:]))
