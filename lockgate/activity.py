@@ -13,6 +13,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
 
+from lockgate.errors import Error
 from lockgate.exchange import CommLog, Decision, ExchangeRow, Record, now
 
 KEPT = 2000
@@ -58,10 +59,6 @@ class Gap:
     """How many; 0 where that is not known."""
 
 
-class TooManyWatchers(Exception):
-    """Nobody can watch who is not watching already."""
-
-
 class Watcher:
     """What one who watches has not read yet."""
 
@@ -69,6 +66,12 @@ class Watcher:
         self._unread: deque[Happening] = deque(maxlen=UNREAD)
         self._missed: int | None = None
         self._news = asyncio.Event()
+        self.is_over = False
+        """Whether nothing more will come."""
+
+    def end(self) -> None:
+        self.is_over = True
+        self._news.set()
 
     def tell(self, happening: Happening) -> None:
         if len(self._unread) == UNREAD:
@@ -108,6 +111,18 @@ class Activity:
         self._number = 0
         self._watchers: set[Watcher] = set()
         self._sampling: asyncio.Task[None] | None = None
+        self._is_over = False
+
+    @property
+    def is_full(self) -> bool:
+        """Whether nobody can watch who is not watching already."""
+        return len(self._watchers) >= WATCHERS
+
+    async def close(self) -> None:
+        """Nothing more will come: who watches is told, and need not be waited for."""
+        self._is_over = True
+        for watcher in self._watchers:
+            watcher.end()
 
     async def ready(self) -> None:
         await self._log.ready()
@@ -131,11 +146,13 @@ class Activity:
     def watch(self, after: int | None = None) -> Generator[Watcher]:
         """Be told what happens from now on; with `after`, first what came after the happening of that number.
 
-        Needs a running loop. Raises TooManyWatchers.
+        Needs a running loop. Raises Error where too many watch already.
         """
-        if len(self._watchers) >= WATCHERS:
-            raise TooManyWatchers(f"{WATCHERS} watch already; close a page that shows live activity")
+        if self.is_full:
+            raise Error(f"{WATCHERS} watch already: close a page that shows what goes on now")
         watcher = Watcher()
+        if self._is_over:
+            watcher.end()
         self._catch_up(watcher, after)
         self._watchers.add(watcher)
         if self._sampling is None:
@@ -174,8 +191,11 @@ class Activity:
 
 
 async def batches(watcher: Watcher, *, seconds: float, quiet_seconds: float) -> AsyncGenerator[list[Happening | Gap]]:
-    """What is new, at most once in `seconds`, so that many happenings cost one write; [] after so long without any."""
-    while True:
+    """What is new, at most once in `seconds`, so that many happenings cost one write; [] after so long without any.
+
+    Ends when nothing more will come.
+    """
+    while not watcher.is_over:
         await watcher.wait(quiet_seconds)
         yield watcher.read()
-        await asyncio.sleep(seconds)
+        await asyncio.sleep(0 if watcher.is_over else seconds)

@@ -8,8 +8,8 @@ from collections.abc import Sequence
 import pytest
 
 from lockgate import activity
-from lockgate.activity import Activity, Approvals, Gap, Growth, Happening, TooManyWatchers, batches
-from lockgate.errors import StorageError
+from lockgate.activity import Activity, Approvals, Gap, Growth, Happening, batches
+from lockgate.errors import Error, StorageError
 from lockgate.exchange import Decision, ExchangeRow, Record, new_id, now
 
 
@@ -116,7 +116,7 @@ async def test_only_so_many_watch_and_a_place_is_given_back(monkeypatch: pytest.
     monkeypatch.setattr(activity, "WATCHERS", 1)
     seen = Activity(Kept())
     with seen.watch():
-        with pytest.raises(TooManyWatchers, match="1 watch already"), seen.watch():
+        with pytest.raises(Error, match="1 watch already"), seen.watch():
             pass
     with seen.watch():
         pass
@@ -155,3 +155,14 @@ async def test_what_happens_at_once_comes_as_one_batch_and_silence_is_told() -> 
         seen.put(rows)
         assert told(await anext(news)) == rows
         await news.aclose()
+
+
+async def test_who_watches_is_let_go_at_the_end() -> None:
+    seen = Activity(Kept())
+    with seen.watch() as watcher:
+        last = row()
+        seen.put((last,))
+        await seen.close()
+        assert [told(news) async for news in batches(watcher, seconds=60.0, quiet_seconds=60.0)] == [[last]]
+    with seen.watch() as watcher:
+        assert [news async for news in batches(watcher, seconds=60.0, quiet_seconds=60.0)] == []

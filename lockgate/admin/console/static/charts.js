@@ -4,7 +4,7 @@ const COLOURS = ["#3b7dd8", "#d8733b", "#3ba45f", "#a45fd8", "#c2a21c", "#d83b6f
 const LINES = COLOURS.length;
 const SPANS = { minute: [60, 60], hour: [3600, 48], day: [86400, 30] };
 const CHARTS = {
-  exchanges: (point) => point.exchanges, tokens: (point) => point.tokens, cost: (point) => point.cost_usd,
+  exchanges: (point) => point.exchanges, tokens: (point) => point.tokens, cost: (point) => point.nano_usd / 1e9,
   blocked: (point) => point.blocked, latency: (point) => point.first_byte_ms,
 };
 const choice = document.getElementById("chart-choice");
@@ -57,7 +57,7 @@ function tiles(points) {
   const sum = (of) => points.reduce((total, point) => total + (of(point) ?? 0), 0);
   document.getElementById("tile-blocked").textContent = sum((point) => point.blocked).toLocaleString();
   document.getElementById("tile-tokens").textContent = sum((point) => point.tokens).toLocaleString();
-  document.getElementById("tile-cost").textContent = `$${sum((point) => point.cost_usd).toFixed(2)}`;
+  document.getElementById("tile-cost").textContent = `$${sum((point) => point.nano_usd / 1e9).toFixed(2)}`;
 }
 
 choice.addEventListener("change", refresh);

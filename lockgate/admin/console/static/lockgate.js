@@ -44,10 +44,74 @@ document.addEventListener("click", async (event) => {
   if (row && !event.target.closest("a,button,input,summary")) location.href = row.dataset.href;
 });
 
-document.addEventListener("submit", (event) => {
-  const sure = event.target.dataset.sure;
-  if (sure && !confirm(sure)) event.preventDefault();
-}, true);
+// A form with data-api="METHOD /path" sends its fields as JSON. Where it names {field}, the field goes into the path.
+// data-then is where one goes afterwards; without it the page says "Done." and tells others with an event.
+
+export async function call(method, path, document_) {
+  const headers = { accept: "application/json", "x-csrf-token": csrf() };
+  const options = { method, headers, credentials: "same-origin" };
+  if (document_ !== undefined) {
+    headers["content-type"] = "application/json";
+    options.body = JSON.stringify(document_);
+  }
+  const answer = await fetch(path, options);
+  const body = answer.status === 204 ? null : await answer.json().catch(() => null);
+  if (!answer.ok) throw new Problem(answer.status, body?.error);
+  return body;
+}
+
+class Problem extends Error {
+  constructor(status, detail) {
+    const fields = (detail?.fields ?? []).map((field) => `${field.path}: ${field.message}`);
+    super([detail?.message ?? `the server answered ${status}`, ...fields].join("; "));
+    this.status = status;
+  }
+}
+
+function valuesOf(form) {
+  const values = {};
+  for (const field of form.elements) {
+    if (!field.name || field.disabled || (field.type === "radio" && !field.checked)) continue;
+    if (field.type === "checkbox") values[field.name] = field.checked;
+    else if (field.dataset.kind === "number") values[field.name] = field.value === "" ? null : Number(field.value);
+    else if (field.dataset.kind === "words") values[field.name] = field.value.split(/\s+/).filter(Boolean);
+    else if (field.dataset.kind === "json") values[field.name] = field.value.trim() ? JSON.parse(field.value) : null;
+    else if (field.value !== "" || field.dataset.kind === "text") values[field.name] = field.value;
+  }
+  return values;
+}
+
+document.addEventListener("submit", async (event) => {
+  const form = event.target.closest("form[data-api]");
+  if (!form) return;
+  event.preventDefault();
+  if (form.dataset.sure && !confirm(form.dataset.sure)) return;
+  const problem = form.querySelector("[data-problem]");
+  const [method, path] = form.dataset.api.split(" ");
+  const buttons = form.querySelectorAll("button[type=submit]");
+  buttons.forEach((button) => (button.disabled = true));
+  if (problem) problem.hidden = true;
+  try {
+    const values = { ...valuesOf(form), ...(event.submitter?.dataset.values ? JSON.parse(event.submitter.dataset.values) : {}) };
+    const place = path.replace(/\{(\w+)\}/g, (_, name) => {
+      const value = encodeURIComponent(values[name]);
+      delete values[name];
+      return value;
+    });
+    const body = await call(method, place, method === "DELETE" && !Object.keys(values).length ? undefined : values);
+    form.dispatchEvent(new CustomEvent("lockgate:done", { bubbles: true, detail: body }));
+    if (form.dataset.then) location.assign(form.dataset.then);
+    else say("Done.");
+  } catch (error) {
+    if (error.status === 401 && !form.dataset.api.endsWith("/api/session")) location.assign(`/login?then=${encodeURIComponent(location.pathname)}`);
+    if (problem) {
+      problem.textContent = error.message;
+      problem.hidden = false;
+    } else say(error.message);
+  } finally {
+    buttons.forEach((button) => (button.disabled = false));
+  }
+});
 
 // Keys: g and a letter goes to a page, / to the first filter, ? to the list of keys.
 let went = false;

@@ -85,10 +85,14 @@ function fill(known) {
     cell(link), cell(data.agent), cell(data.model, "wrap"), cell(data.project, "wide"), cell(badge),
     cell(growth ? growth.characters.toLocaleString() : "", "number"),
     cell(String((open ? growth?.tool_calls : data.tool_calls) || ""), "number"), cell([...rules].join(" "), "wrap"),
-    cell(data.tokens ? data.tokens.toLocaleString() : "", "number wide"),
-    cell(data.cost_usd == null ? "" : `$${data.cost_usd.toFixed(4)}`, "number wide"),
+    cell(data.usage ? total(data.usage).toLocaleString() : "", "number wide"),
+    cell(data.cost_nano_usd == null ? "" : `$${(data.cost_nano_usd / 1e9).toFixed(4)}`, "number wide"),
     cell(data.duration_ms == null ? "" : `${(data.duration_ms / 1000).toFixed(1)} s`, "number"),
   );
+}
+
+function total(usage) {
+  return usage.input_tokens + usage.output_tokens + usage.cache_read_tokens + usage.cache_write_tokens;
 }
 
 function clock(at) {
