@@ -16,6 +16,7 @@ from lockgate.access.records import Token
 from lockgate.access.token import PREFIX
 from lockgate.access.tokens import Tokens
 from lockgate.access.writing import Writing
+from lockgate.activity import Activity
 from lockgate.addons.door import Door
 from lockgate.addons.gate import Gate
 from lockgate.addons.kill_watch import KillWatch
@@ -64,7 +65,8 @@ def build(loaded: Loaded, finished: Finished | None = None, *, managed: bool = T
     signer = open_signing_key(config.home) if config.seal.sign else None
     log, access = _log(config, signer), _Access(config)
     upkeep, signals = Upkeep(config.database, config.retention, signer=signer), Signals(config.database)
-    management = Management(config, access.keyring) if managed and config.admin.listen else None
+    activity = Activity(log, lambda: [passage.growth for passage in gate.passages.values()])
+    management = Management(config, access.keyring, activity) if managed and config.admin.listen else None
     kills = KillWatch(KillSwitch(), config.database, config.stop_file, signals)
 
     def open_log() -> None:
@@ -80,7 +82,9 @@ def build(loaded: Loaded, finished: Finished | None = None, *, managed: bool = T
     approvals, webhooks = SqlApprovals(config.database, signals), HttpWebhooks()
     registry, route = Registry(policy_set), Route(config)
     _keep(policy_set, config)
-    ports = Ports(log=log, models=models, sessions=kills, approvals=approvals, webhooks=webhooks)
+    ports = Ports(
+        log=activity if management else log, models=models, sessions=kills, approvals=approvals, webhooks=webhooks
+    )
     gate = Gate(config, route, registry, ports, finished or _nobody, History(archive), kills.switch, access.door)
     return Service(
         config=config,

@@ -180,8 +180,10 @@ class Administrators(Acts):
 
         return secret, self.do(make)
 
-    def with_session(self, secret: str, *, idle: timedelta) -> tuple[Administrator, AdministratorSession] | None:
-        """Who shows this cookie, if their session is not over."""
+    def with_session(
+        self, secret: str, *, idle: timedelta, is_use: bool = True
+    ) -> tuple[Administrator, AdministratorSession] | None:
+        """Who shows this cookie, if their session is not over; only a use makes it last longer."""
         at_time = now()
         usable = _SESSIONS.where(_SESSION.c.expires_at > at_time, _SESSION.c.seen_at > at_time - idle)
 
@@ -190,7 +192,8 @@ class Administrators(Acts):
             if found is None:
                 return None
             who, row = found
-            _seen(at, _SESSION, row, "seen_at", at_time)
+            if is_use:
+                _seen(at, _SESSION, row, "seen_at", at_time)
             return who, AdministratorSession(**row)
 
         return self.do(read)

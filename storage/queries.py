@@ -93,6 +93,9 @@ class Queries:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        await self.close()
+
+    async def close(self) -> None:
         await self._engine.dispose()
 
     async def exchanges(

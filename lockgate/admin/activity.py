@@ -14,8 +14,9 @@ from pydantic import Field
 from starlette.responses import RedirectResponse, StreamingResponse
 
 from lockgate.activity import Gap, Growth, Happening, batches
+from lockgate.admin.acts import ActRoute
 from lockgate.admin.desk import Desk
-from lockgate.admin.identity import AtDesk, Caller, ForViewers, stands
+from lockgate.admin.identity import AtDesk, ForViewers, stands
 from lockgate.admin.problems import Problem, answers
 from lockgate.exchange import Decision, ExchangeRow
 from lockgate.sections import Section
@@ -23,7 +24,7 @@ from lockgate.storage.answers import Filter, SeriesBy, Step
 from lockgate.storage.shapes import dated, row_json
 from lockgate.wire.document import dumps
 
-router = APIRouter(tags=["activity"])
+router = APIRouter(route_class=ActRoute, tags=["activity"])
 
 BATCH_SECONDS = 0.25
 QUIET_SECONDS = 10.0
@@ -60,7 +61,10 @@ async def series(caller: ForViewers, desk: AtDesk, step: Step = "minute", by: Se
 
 
 @router.get(
-    "/api/activity/stream", name="activity.stream", responses=answers(401, 421, 422, 503), response_class=StreamingResponse
+    "/api/activity/stream",
+    name="activity.stream",
+    responses=answers(401, 421, 422, 503),
+    response_class=StreamingResponse,
 )
 async def stream(
     request: Request,
@@ -76,7 +80,7 @@ async def stream(
         raise Problem(503, "too many pages watch already: close one")
     known = int(last_event_id) if last_event_id.isascii() and last_event_id.isdecimal() else after
     headers = {"x-accel-buffering": "no"}
-    return StreamingResponse(_events(request, caller, desk, known), media_type="text/event-stream", headers=headers)
+    return StreamingResponse(_events(request, desk, known), media_type="text/event-stream", headers=headers)
 
 
 @router.get("/activity/stream", name="activity.stream.alias", include_in_schema=False)
@@ -91,14 +95,14 @@ async def old_monitor(caller: ForViewers) -> RedirectResponse:
     return RedirectResponse("/", 307)
 
 
-async def _events(request: Request, caller: Caller, desk: Desk, after: int | None) -> AsyncIterator[bytes]:
+async def _events(request: Request, desk: Desk, after: int | None) -> AsyncIterator[bytes]:
     with desk.activity.watch(after) as watcher:
         yield b": what goes on now\n\n"
         looked = time.monotonic()
         async for news in batches(watcher, seconds=BATCH_SECONDS, quiet_seconds=QUIET_SECONDS):
             if time.monotonic() - looked >= QUIET_SECONDS:
                 looked = time.monotonic()
-                if not await stands(desk, caller):
+                if not await stands(request):
                     yield ENDED
                     return
             yield event_of(news) if news else b": nothing new\n\n"

@@ -8,16 +8,21 @@ from fastapi import APIRouter, Depends, FastAPI
 from fastapi.openapi.utils import get_openapi
 from starlette.requests import Request
 
-from lockgate.admin import session
+from lockgate.admin import activity, exchanges, session
 from lockgate.admin.acts import ActRoute
 from lockgate.admin.answering import Json
+from lockgate.admin.console import assets, entering, now
+from lockgate.admin.console.problems import handle_problems
 from lockgate.admin.desk import Desk
 from lockgate.admin.guard import Guard
 from lockgate.admin.identity import COOKIE, CSRF_HEADER, SAFE_METHODS, Needs, routes_of
-from lockgate.admin.problems import answers, handle_problems
+from lockgate.admin.problems import answers
 
 VERSION = "1"
-ROUTERS: tuple[APIRouter, ...] = (session.router,)
+ROUTERS: tuple[APIRouter, ...] = (
+    session.router, activity.router, exchanges.router,
+    assets.router, entering.router, now.router,
+)  # fmt: skip
 
 router = APIRouter(route_class=ActRoute)
 

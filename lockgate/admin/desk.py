@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from concurrent.futures import Executor
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Literal, Protocol
 
 from lockgate.access.keyring import Keyring
+from lockgate.activity import Activity
 from lockgate.admin.passwords import Passwords
 from lockgate.admin.setup import Setup
 from lockgate.admin.throttle import Throttle
@@ -17,8 +18,8 @@ from lockgate.exchange import now
 from lockgate.sections import Admin
 from lockgate.storage.access import Access
 from lockgate.storage.administrators import Administrators
-from lockgate.storage.answers import Cost, CostBy, Filter
 from lockgate.storage.provider_keys import ProviderKeys
+from lockgate.storage.queries import Queries
 
 type Outcome = Literal["success", "denied", "error"]
 
@@ -67,8 +68,10 @@ class Desk:
     people: Service[Administrators]
     access: Service[Access]
     keys: Service[ProviderKeys]
-    costs: Callable[[CostBy, Filter], Awaitable[Sequence[Cost]]]
-    """Of `lockgate.storage.queries.Queries`."""
+    log: Queries
+    """What the log remembers."""
+    activity: Activity
+    """What goes on now."""
     setup: Setup
     audit: Audit = field(default_factory=NoAudit)
     passwords: Passwords = field(default_factory=Passwords)

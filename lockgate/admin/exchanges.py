@@ -7,13 +7,14 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Query
 from pydantic import Field
 
+from lockgate.admin.acts import ActRoute
 from lockgate.admin.identity import AtDesk, ForViewers
 from lockgate.admin.problems import answers
 from lockgate.sections import Section
 from lockgate.storage.answers import NO_MARKS, Filter
 from lockgate.storage.shapes import row_json
 
-router = APIRouter(tags=["exchanges"])
+router = APIRouter(route_class=ActRoute, tags=["exchanges"])
 
 
 class ExchangePage(Section):
@@ -28,7 +29,9 @@ async def list_(
     caller: ForViewers,
     desk: AtDesk,
     limit: Annotated[int, Query(ge=1, le=500)] = 50,
-    before: Annotated[str | None, Query(max_length=36, description="Older than the exchange with this whole id.")] = None,
+    before: Annotated[
+        str | None, Query(max_length=36, description="Older than this exchange, by its whole id.")
+    ] = None,
 ) -> ExchangePage:
     """Conversations and side calls of clients, a page at a time."""
     rows = await desk.log.exchanges(limit=limit, before=before or None, where=Filter(trigger=""))

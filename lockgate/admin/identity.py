@@ -73,7 +73,7 @@ ForAdmins = Annotated[Caller, Depends(Needs("admin"))]
 AtDesk = Annotated[Desk, Depends(desk_of)]
 
 
-async def caller_of(request: Request) -> Caller:
+async def caller_of(request: Request, *, is_use: bool = True) -> Caller:
     """Raises Problem 401; what is wrong with a key or a cookie is not told."""
     desk = desk_of(request)
     if (given := request.headers.get("authorization")) is not None:
@@ -87,9 +87,18 @@ async def caller_of(request: Request) -> Caller:
     cookie = request.cookies.get(cookie_name(desk), "")
     if is_token(cookie, SESSION_PREFIX):
         idle = timedelta(minutes=desk.settings.idle_minutes)
-        if found := await desk.people.do(lambda people: people.with_session(cookie, idle=idle)):
+        if found := await desk.people.do(lambda people: people.with_session(cookie, idle=idle, is_use=is_use)):
             return Caller(administrator=found[0], session=found[1], csrf_token=csrf_token(desk.keyring, cookie))
     raise Problem(401, headers=CHALLENGE)
+
+
+async def stands(request: Request) -> bool:
+    """Whether who asked may still read; that somebody waits for an answer is no use of a session."""
+    try:
+        await caller_of(request, is_use=False)
+    except Problem:
+        return False
+    return True
 
 
 def csrf_token(keyring: Keyring, cookie: str) -> str:

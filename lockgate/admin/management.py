@@ -6,11 +6,12 @@ import asyncio
 import logging
 import socket
 import sys
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
 from lockgate.access.keyring import Keyring
+from lockgate.activity import Activity
 from lockgate.config import Config, is_address
 from lockgate.errors import Error, told
 
@@ -27,13 +28,13 @@ CLOSE_SECONDS = 10.0
 class Management:
     """Listens from `start` on; who connects waits until all is imported."""
 
-    def __init__(self, config: Config, keyring: Keyring, audit: Audit | None = None) -> None:
-        self._config, self._keyring, self._audit = config, keyring, audit
+    def __init__(self, config: Config, keyring: Keyring, activity: Activity, audit: Audit | None = None) -> None:
+        self._config, self._keyring, self._activity, self._audit = config, keyring, activity, audit
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="lockgate-admin")
         self._socket: socket.socket | None = None
         self._server: Server | None = None
         self._task: asyncio.Task[None] | None = None
-        self._closing: list[Callable[[], None]] = []
+        self._closing: list[Callable[[], Awaitable[None] | None]] = []
 
     @property
     def port(self) -> int:
@@ -49,6 +50,7 @@ class Management:
 
     async def close(self) -> None:
         """What is under way has a few seconds; new connections are not taken."""
+        await self._activity.close()
         if self._server is not None:
             self._server.should_exit = True
         elif self._task is not None:
@@ -59,7 +61,8 @@ class Management:
             self._socket.close()
         await asyncio.to_thread(self._thread.shutdown)
         for close in self._closing:
-            close()
+            if (closed := close()) is not None:
+                await closed
 
     async def _serve(self, listening: socket.socket) -> None:
         try:
@@ -76,7 +79,7 @@ class Management:
         from lockgate.admin.opening import open_desk
         from lockgate.admin.server import server_of
 
-        desk, closing = open_desk(self._config, self._keyring, self._thread, self._audit)
+        desk, closing = open_desk(self._config, self._keyring, self._thread, self._activity, self._audit)
         self._closing += closing
         return desk, server_of(make_app(desk))
 
@@ -94,7 +97,7 @@ class Management:
         minutes = self._config.admin.setup_minutes
         print(
             f"No administrator yet. To make the first, open this link once, within {minutes:g} minutes:\n"
-            f"  {self._address()}/setup?token={desk.setup.begin()}",
+            f"  {self._address()}/setup#{desk.setup.begin()}",
             file=sys.stderr,
         )
 

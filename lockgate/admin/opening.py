@@ -2,24 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from concurrent.futures import Executor
-from functools import partial
 
 from lockgate.access.keyring import Keyring
+from lockgate.activity import Activity
 from lockgate.admin.desk import Audit, Desk, NoAudit, Service
 from lockgate.admin.setup import Setup
 from lockgate.config import Config
 from lockgate.storage.access import Access
 from lockgate.storage.administrators import Administrators
-from lockgate.storage.answers import Cost, CostBy, Filter
 from lockgate.storage.provider_keys import ProviderKeys
 from lockgate.storage.queries import Queries
 
 
 def open_desk(
-    config: Config, keyring: Keyring, thread: Executor, audit: Audit | None = None
-) -> tuple[Desk, Sequence[Callable[[], None]]]:
+    config: Config, keyring: Keyring, thread: Executor, activity: Activity, audit: Audit | None = None
+) -> tuple[Desk, Sequence[Callable[[], Awaitable[None] | None]]]:
     """The desk, and what closes it; nothing is asked of the database yet."""
     people, access = Administrators(config.database, keyring), Access(config.database, keyring)
     keys = ProviderKeys(config.database, keyring)
@@ -29,14 +28,10 @@ def open_desk(
         people=Service(people, thread),
         access=Service(access, thread),
         keys=Service(keys, thread),
-        costs=partial(_costs, config.database),
+        log=(log := Queries(config.database)),
+        activity=activity,
         setup=Setup(keyring, seconds=60 * config.admin.setup_minutes),
         audit=audit or NoAudit(),
         providers=frozenset({"anthropic", "openai", "google", *config.hosts}),
     )
-    return desk, (desk.passwords.close, people.close, access.close, keys.close)
-
-
-async def _costs(database: str, by: CostBy, where: Filter) -> Sequence[Cost]:
-    async with Queries(database) as log:
-        return await log.costs(by, where=where)
+    return desk, (desk.passwords.close, people.close, access.close, keys.close, log.close)

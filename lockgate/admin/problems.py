@@ -7,7 +7,6 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from pydantic import BaseModel, Field
 from starlette.exceptions import HTTPException
@@ -83,7 +82,7 @@ class Problem(HTTPException):
 
 
 def problem_of(error: Exception) -> Problem:
-    """What to answer to whatever was raised."""
+    """What to answer to whatever was raised; what nobody expected is for `lockgate.admin.guard`."""
     match error:
         case Problem():
             return error
@@ -104,16 +103,6 @@ def problem_of(error: Exception) -> Problem:
             return Problem(422, str(error))
         case _:
             return Problem(500)
-
-
-def handle_problems(app: FastAPI) -> None:
-    """Everything but what nobody expected; that is for `lockgate.admin.guard`."""
-
-    async def answer(request: Request, error: Exception) -> Response:
-        return problem_of(error).response()
-
-    for kind in (HTTPException, RequestValidationError, Error):
-        app.add_exception_handler(kind, answer)
 
 
 def answers(*statuses: int) -> dict[int | str, dict[str, Any]]:

@@ -14,10 +14,12 @@ from fastapi import FastAPI
 from lockgate.access import passwords
 from lockgate.access.administrators import Role
 from lockgate.access.keyring import Keyring
+from lockgate.activity import Activity
 from lockgate.admin.app import make_app
 from lockgate.admin.desk import Desk
 from lockgate.admin.opening import open_desk
 from lockgate.config import Config
+from lockgate.exchange import Record
 from lockgate.storage import schema
 from lockgate.storage.administrators import Administrators
 
@@ -38,6 +40,16 @@ class Trail:
     @property
     def acts(self) -> Sequence[tuple[str, str, str]]:
         return [(each["who"], each["act"], each["outcome"]) for each in self.entries]
+
+
+class Nowhere:
+    """A log that forgets."""
+
+    async def ready(self) -> None:
+        pass
+
+    def put(self, records: Sequence[Record]) -> None:
+        pass
 
 
 class Office:
@@ -65,9 +77,10 @@ async def office(url: str, home: Path, **settings: Any) -> AsyncGenerator[Office
     config = Config(database=url, home=home, admin={"listen": "127.0.0.1:8081", **settings})  # pyright: ignore[reportArgumentType]
     trail = Trail()
     with ThreadPoolExecutor(1) as thread:
-        desk, closing = open_desk(config, RING, thread, trail)
+        desk, closing = open_desk(config, RING, thread, Activity(Nowhere()), trail)
         try:
             yield Office(url, desk, make_app(desk), trail)
         finally:
             for close in closing:
-                close()
+                if (closed := close()) is not None:
+                    await closed

@@ -10,18 +10,19 @@ from pathlib import Path
 import httpx2
 import pytest
 
+from lockgate.activity import Activity
 from lockgate.admin.management import Management
 from lockgate.config import Config
 from lockgate.errors import ConfigError
 from lockgate.storage import schema
-from tests.admin.desks import RING, Trail
+from tests.admin.desks import RING, Nowhere, Trail
 
 
 @pytest.fixture
 async def served(sqlite_url: str, tmp_path: Path) -> AsyncIterator[Management]:
     schema.upgrade(sqlite_url)
     config = Config(database=sqlite_url, home=tmp_path, admin={"listen": "127.0.0.1:0"})  # pyright: ignore[reportArgumentType]
-    management = Management(config, RING, Trail())
+    management = Management(config, RING, Activity(Nowhere()), Trail())
     management.start()
     yield management
     await management.close()
@@ -52,5 +53,5 @@ async def test_what_is_no_http_has_the_same_shape(served: Management):
 
 async def test_a_taken_address_is_told_at_once(served: Management, tmp_path: Path):
     taken = Config(database="sqlite:///x", home=tmp_path, admin={"listen": f"127.0.0.1:{served.port}"})  # pyright: ignore[reportArgumentType]
-    with pytest.raises(ConfigError, match="already in use; say another address in admin.listen"):
-        Management(taken, RING).start()
+    with pytest.raises(ConfigError, match=r"already in use.*; say another address in admin\.listen"):
+        Management(taken, RING, Activity(Nowhere())).start()

@@ -1,1 +1,1 @@
-"""The console: HTML pages over the same API that programs use. Pages only read; what they change goes through `/api`."""
+"""The console: HTML pages beside the API. They only read; what they change goes through `/api`, as for programs."""

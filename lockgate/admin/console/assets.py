@@ -1,4 +1,4 @@
-"""The console's own files: scripts, styles and pictures, read once, and named with their digest so that browsers keep them."""
+"""The console's own files, read once: scripts, styles, pictures. Addresses name their digest: browsers keep them."""
 
 from __future__ import annotations
 
@@ -11,10 +11,11 @@ from importlib.resources.abc import Traversable
 from fastapi import APIRouter, Depends
 from starlette.responses import Response
 
+from lockgate.admin.acts import ActRoute
 from lockgate.admin.identity import anyone
 from lockgate.admin.problems import Problem
 
-router = APIRouter()
+router = APIRouter(route_class=ActRoute)
 
 TYPES = {"js": "text/javascript", "css": "text/css", "svg": "image/svg+xml", "txt": "text/plain"}
 

@@ -7,10 +7,11 @@ from typing import Annotated
 from fastapi import APIRouter, Depends, Query, Request
 from starlette.responses import HTMLResponse
 
+from lockgate.admin.acts import ActRoute
 from lockgate.admin.console.pages import page
 from lockgate.admin.identity import anyone
 
-router = APIRouter(include_in_schema=False)
+router = APIRouter(route_class=ActRoute, include_in_schema=False)
 
 
 @router.get("/login", name="login.page", dependencies=[Depends(anyone)])

@@ -7,11 +7,12 @@ from typing import get_args
 from fastapi import APIRouter, Request
 from starlette.responses import HTMLResponse
 
+from lockgate.admin.acts import ActRoute
 from lockgate.admin.console.pages import page
 from lockgate.admin.identity import ForViewers
 from lockgate.exchange import Outcome
 
-router = APIRouter(include_in_schema=False)
+router = APIRouter(route_class=ActRoute, include_in_schema=False)
 OUTCOMES: tuple[str, ...] = get_args(Outcome.__value__)
 
 
