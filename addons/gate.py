@@ -58,7 +58,7 @@ class Gate:
         self.history, self.stops = history or History(), Stops(switch or KillSwitch(), route)
         self.door = door
         self._finished = finished
-        self._passages: dict[str, Passage] = {}
+        self.passages: dict[str, Passage] = {}
         self._sides: dict[str, Side] = {}
         self._judging: dict[str, asyncio.Task[None]] = {}
         """By the flow: what the rules do with a reply that came whole."""
@@ -157,7 +157,7 @@ class Gate:
     def _stop(self, flow: http.HTTPFlow, error: BaseException) -> None:
         log.error("a request could not be checked: %s", told(error))
         flow.request.stream, flow.response = False, http.Response.make(500, FAILED)
-        if passage := self._passages.get(flow.id):
+        if passage := self.passages.get(flow.id):
             passage.fault = passage.fault or FAILED
 
     async def _request(self, flow: http.HTTPFlow) -> None:
@@ -208,7 +208,7 @@ class Gate:
             raise
         passage = Passage(flow, x, endpoint, pipeline, self.config.limits, self.history, standing)
         passage.guest = guest
-        self._passages[flow.id] = passage
+        self.passages[flow.id] = passage
         passage.begin()
         self.stops.check(passage)
         if passage.pipeline.judges_reply and x.request.document.get("background"):
@@ -242,7 +242,7 @@ class Gate:
 
     def _answer(self, flow: http.HTTPFlow, format: Format, refusal: Refused) -> None:
         """A rule refused the request: it is never sent."""
-        passage = self._passages[flow.id]
+        passage = self.passages[flow.id]
         passage.refused = refusal
         if refusal.shape in ("reply", "text"):
             content_type, body = format.answer(passage.original, str(refusal))
@@ -253,7 +253,7 @@ class Gate:
 
     def _deny(self, flow: http.HTTPFlow, asked: str, host: Host, format: Format, error: AccessError) -> None:
         """Whoever asks may not: it is never sent."""
-        refusal, passage = Refused(ACCESS, str(error), "error"), self._passages.get(flow.id)
+        refusal, passage = Refused(ACCESS, str(error), "error"), self.passages.get(flow.id)
         if passage and passage.stop(refusal, str(error)):
             self._answer(flow, format, refusal)
         else:
@@ -264,7 +264,7 @@ class Gate:
     def _reject(self, flow: http.HTTPFlow, asked: str, host: Host, format: Format, sentence: str) -> None:
         """The request could not be judged: it is never sent."""
         flow.response = refuse(format, sentence, 400)
-        if passage := self._passages.get(flow.id):
+        if passage := self.passages.get(flow.id):
             passage.fault = sentence
         else:
             self._sides[flow.id] = Side(asked, host.format, sentence)
@@ -272,7 +272,7 @@ class Gate:
     # Replies
 
     def responseheaders(self, flow: http.HTTPFlow) -> None:
-        passage, response = self._passages.get(flow.id), flow.response
+        passage, response = self.passages.get(flow.id), flow.response
         assert response
         if response.status_code == 101 and self.route.model_host(flow):
             flow.kill()
@@ -299,7 +299,7 @@ class Gate:
     async def response(self, flow: http.HTTPFlow) -> None:
         if side := self._sides.pop(flow.id, None):
             self._record_side(flow, side)
-        elif (passage := self._passages.get(flow.id)) and not (flow.response and callable(flow.response.stream)):
+        elif (passage := self.passages.get(flow.id)) and not (flow.response and callable(flow.response.stream)):
             if passage.converses and not (passage.refused or passage.fault):
                 await self._judge_whole(passage)
             left = flow.metadata.get(CLIENT_LEFT) and not passage.refused
@@ -345,7 +345,7 @@ class Gate:
         message = flow.error.msg if flow.error else ""
         if side := self._sides.pop(flow.id, None):
             self._record_side(flow, side)
-        elif (passage := self._passages.get(flow.id)) and passage.refused:
+        elif (passage := self.passages.get(flow.id)) and passage.refused:
             self._end(passage, None)
         elif passage:
             passage.fault = passage.fault or message
@@ -353,11 +353,11 @@ class Gate:
 
     def stop_exchanges(self) -> None:
         """End what is under way and is stopped now."""
-        self.stops.apply(self._passages, self._sides)
+        self.stops.apply(self.passages, self._sides)
 
     async def check_guests(self) -> None:
         """Something about access has changed: end what is under way with a token that can be used no more."""
-        for passage in list(self._passages.values()):
+        for passage in list(self.passages.values()):
             if self.door and passage.guest and (why := await self.door.refusal(passage.guest)):
                 self.stops.end(passage, Refused(ACCESS, why, "error"), why)
 
@@ -368,7 +368,7 @@ class Gate:
             record_side_call(flow, self.ports.log, side.provider, side.host, side.refused)
 
     def _end(self, passage: Passage, outcome: Outcome | None) -> None:
-        self._passages.pop(passage.flow.id, None)
+        self.passages.pop(passage.flow.id, None)
         if self.door and passage.stay:
             self.door.charges.end(passage.stay, passage.taken(passage.stay, outcome))
         if self.door and passage.guest:
@@ -387,7 +387,7 @@ class Gate:
 
     async def drain(self) -> None:
         """Every exchange that was let in is told to the log before the proxy ends."""
-        for passage in list(self._passages.values()):
+        for passage in list(self.passages.values()):
             passage.fault = passage.fault or "the proxy stopped"
             self._end(passage, "cut")
         if self._ending:

@@ -14,6 +14,7 @@ from mitmproxy import http
 
 from lockgate.access.charges import Stay
 from lockgate.access.estimate import text_tokens
+from lockgate.activity import Growth
 from lockgate.addons.door import Guest
 from lockgate.addons.held import leave
 from lockgate.addons.record import Recorder, client_of
@@ -66,7 +67,7 @@ class Passage:
         self.stay: Stay | None = None
         """What it has taken of limits and budgets, where there are any."""
         self._said_characters = 0
-        """Of the reply; counted where they may have to stand for its tokens."""
+        """Of the reply; they may have to stand for its tokens."""
         self.set_aside: Reply | None = None
         """The reply that came, where a rule let another one go on."""
         self.refused: Refused | None = None
@@ -185,7 +186,7 @@ class Passage:
                     case ToolCall():
                         self._tool_calls += 1
                         self._said_characters += len(event.arguments)
-                    case TextDelta() | ThinkingDelta() if self.stay is not None:
+                    case TextDelta() | ThinkingDelta():
                         self._said_characters += len(event.text)
                     case MessageEnd():
                         self.complete = True
@@ -195,6 +196,14 @@ class Passage:
                         self.fault = f"{event.kind}: {event.message}"
                     case _:
                         pass
+
+    @property
+    def growth(self) -> Growth:
+        """How far it is."""
+        held = self.flow.response is not None and getattr(self.flow.response.stream, "holding", False)
+        return Growth(
+            exchange_id=self.x.id, characters=self._said_characters, tool_calls=self._tool_calls, held=bool(held)
+        )
 
     def take_error(self) -> None:
         """The provider answered with no reply, such as an error: it passes as it came."""

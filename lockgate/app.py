@@ -16,11 +16,13 @@ from lockgate.access.records import Token
 from lockgate.access.token import PREFIX
 from lockgate.access.tokens import Tokens
 from lockgate.access.writing import Writing
+from lockgate.activity import Activity
 from lockgate.addons.door import Door
 from lockgate.addons.gate import Gate
 from lockgate.addons.kill_watch import KillWatch
 from lockgate.addons.route import Route
 from lockgate.addons.service import Refusal, Service, refuse_second
+from lockgate.admin.management import Management
 from lockgate.certs.ca import open_authority
 from lockgate.certs.signing import SigningKey, open_signing_key
 from lockgate.config import Config, Loaded, load
@@ -50,8 +52,11 @@ COUNT_SECONDS = 1.0
 """How often what tokens and budgets have used is written down; a quota is counted in the database at once."""
 
 
-def build(loaded: Loaded, finished: Finished | None = None) -> Service:
-    """The proxy that a configuration describes, ready to be loaded into mitmproxy. Raises Error with a sentence."""
+def build(loaded: Loaded, finished: Finished | None = None, *, managed: bool = True) -> Service:
+    """The proxy that a configuration describes, ready to be loaded into mitmproxy. Raises Error with a sentence.
+
+    One that is not `managed` has no management API, whatever the configuration says.
+    """
     config = loaded.config
     open_authority(config.ca, config.hosts)
     policy_set = load_rules(own_rules(config))
@@ -60,6 +65,8 @@ def build(loaded: Loaded, finished: Finished | None = None) -> Service:
     signer = open_signing_key(config.home) if config.seal.sign else None
     log, access = _log(config, signer), _Access(config)
     upkeep, signals = Upkeep(config.database, config.retention, signer=signer), Signals(config.database)
+    activity = Activity(log, lambda: [passage.growth for passage in gate.passages.values()])
+    management = Management(config, access.keyring, activity) if managed and config.admin.listen else None
     kills = KillWatch(KillSwitch(), config.database, config.stop_file, signals)
 
     def open_log() -> None:
@@ -68,12 +75,16 @@ def build(loaded: Loaded, finished: Finished | None = None) -> Service:
         signals.start()
         kills.start(gate.stop_exchanges)
         access.start(gate, signals)
+        if management:
+            management.start()
 
     models, archive = HttpModels(log), SqlArchive(config.database)
     approvals, webhooks = SqlApprovals(config.database, signals), HttpWebhooks()
     registry, route = Registry(policy_set), Route(config)
     _keep(policy_set, config)
-    ports = Ports(log=log, models=models, sessions=kills, approvals=approvals, webhooks=webhooks)
+    ports = Ports(
+        log=activity if management else log, models=models, sessions=kills, approvals=approvals, webhooks=webhooks
+    )
     gate = Gate(config, route, registry, ports, finished or _nobody, History(archive), kills.switch, access.door)
     return Service(
         config=config,
@@ -84,7 +95,18 @@ def build(loaded: Loaded, finished: Finished | None = None) -> Service:
         watched=lambda: _files_of(loaded, registry),
         open_log=open_log,
         issue=lambda: access.tokens.issue(_own_token()),
-        closables=(models, webhooks, approvals, signals, archive, upkeep, kills, *access.closables, log),
+        closables=(
+            *filter(None, [management]),
+            models,
+            webhooks,
+            approvals,
+            signals,
+            archive,
+            upkeep,
+            kills,
+            *access.closables,
+            log,
+        ),
     )
 
 
@@ -105,7 +127,7 @@ class _Access:
     """Who may speak, and what they have used."""
 
     def __init__(self, config: Config) -> None:
-        keyring = keyring_of(config)
+        self.keyring = keyring = keyring_of(config)
         store = SqlAccess(config.database, keyring)
         self.tokens, self._keys, budgets = Tokens(store, keyring), Keys(store), Budgets(store)
         charges = Charges(config.access.limits, budgets, lambda: load_prices(config.prices))

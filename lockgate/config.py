@@ -20,6 +20,7 @@ from lockgate.errors import ConfigError
 from lockgate.sections import (
     AccessConfig,
     AccessLimits,
+    Admin,
     Branch,
     Host,
     Limits,
@@ -29,6 +30,7 @@ from lockgate.sections import (
     Section,
     SharedLimits,
     Stop,
+    address,
 )
 
 __all__ = [
@@ -36,6 +38,7 @@ __all__ = [
     "FILE_NAME",
     "AccessConfig",
     "AccessLimits",
+    "Admin",
     "Branch",
     "Config",
     "Host",
@@ -103,16 +106,15 @@ class Config(Section):
     """The log's [seals](log.md#verify)."""
     access: AccessConfig = AccessConfig()
     """[Who may use the proxy](access.md)."""
+    admin: Admin = Admin()
+    """The [management API](admin.md)."""
     limits: Limits = Limits()
     """How much is taken, and held, and waited for."""
 
     @field_validator("listen")
     @classmethod
     def _is_address(cls, value: str) -> str:
-        host, colon, port = value.rpartition(":")
-        if not (colon and host and port.isdecimal() and int(port) < 65536):
-            raise ValueError("an address is HOST:PORT, such as 127.0.0.1:8080")
-        return value
+        return address(value)
 
     @model_validator(mode="before")
     @classmethod
@@ -240,6 +242,7 @@ def read_environment() -> dict[str, Any]:
         kill: dict[str, Any] = {}
         seal: dict[str, Any] = {}
         access: dict[str, Any] = {}
+        admin: dict[str, Any] = {}
         limits: dict[str, Any] = {}
 
     return EnvSettingsSource(Environment)()

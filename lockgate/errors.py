@@ -13,6 +13,14 @@ class ConfigError(Error):
     """The configuration, the policy set or the machine around it does not fit."""
 
 
+class Missing(Error):
+    """What was named is not there."""
+
+
+class Conflict(Error):
+    """Something else stands against it, such as another of the same name."""
+
+
 class WireError(Error):
     """Bytes do not follow the wire format that their endpoint speaks."""
 

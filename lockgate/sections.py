@@ -10,6 +10,14 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator, model_valida
 MEGABYTE = 2**20
 
 
+def address(value: str) -> str:
+    """HOST:PORT. Raises ValueError for anything else."""
+    host, colon, port = value.rpartition(":")
+    if not (colon and host and port.isascii() and port.isdecimal() and int(port) < 65536):
+        raise ValueError("an address is HOST:PORT, such as 127.0.0.1:8080")
+    return value
+
+
 class Section(BaseModel):
     """A part of the configuration: it takes the keys it names and no other."""
 
@@ -170,3 +178,32 @@ class AccessConfig(Section):
     Proxies that share a database share the secret."""
     limits: SharedLimits = SharedLimits()
     """[Limits](access.md#limits) besides those of projects and tokens."""
+
+
+class Admin(Section):
+    """The management API."""
+
+    listen: str = ""
+    """HOST:PORT of the [management API](admin.md), such as 127.0.0.1:8081; without it there is none. `lockgate run`
+    has none in any case."""
+    hosts: list[str] = Field(default_factory=list)
+    """The names, with their port where it is not the usual one, that browsers and programs ask for it by; `localhost`
+    and addresses need not be named."""
+    secure_cookies: bool | None = None
+    """Whether browsers send the cookie of a session over HTTPS only; by default so unless `listen` is a loopback
+    address."""
+    idle_minutes: float = Field(default=30, gt=0, le=10_080)
+    """A session that nobody used for so long is over."""
+    session_hours: float = Field(default=12, gt=0, le=720)
+    """Every session is over after so long."""
+    setup_minutes: float = Field(default=60, gt=0, le=1440)
+    """How long the set-up link is good for."""
+    request_bytes: int = Field(default=256 * 1024, gt=0)
+    """A request above this is refused."""
+    metrics: Literal["viewer", "open"] = "viewer"
+    """Who may read `/health` and `/metrics`: administrators, or everyone who reaches the address."""
+
+    @field_validator("listen")
+    @classmethod
+    def _is_address(cls, value: str) -> str:
+        return value and address(value)

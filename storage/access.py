@@ -32,7 +32,7 @@ from lockgate.access.keyring import Keyring
 from lockgate.access.records import Project, ProviderKey, Token
 from lockgate.access.token import hint, make_token
 from lockgate.access.tokens import Used
-from lockgate.errors import Error
+from lockgate.errors import Conflict, Error, Missing
 from lockgate.exchange import now
 from lockgate.storage.access_models import ProjectModel, TokenModel
 from lockgate.storage.access_store import CHANNEL
@@ -46,6 +46,7 @@ LIFETIMES = (timedelta(minutes=1), timedelta(days=365))
 NAME_CHARACTERS = 200
 ID_DIGITS = 6
 """A shorter beginning or end names no row."""
+_WHOLE_ID = re.compile("[0-9a-f]{32}")
 _NAME = re.compile(r"[\w.][\w .:/@+-]*")
 
 
@@ -144,7 +145,7 @@ class Access(Acts):
         def change(at: Connection) -> Token:
             found = as_token(one(at, _TOKENS, _TOKEN, id, "token"))
             if found.revoked_at is not None:
-                raise Error(f"the token {id} was revoked, which cannot be taken back: create another one")
+                raise Conflict(f"the token {id} was revoked, which cannot be taken back: create another one")
             values = {"digest": self._keyring.digest(secret), "hint": hint(secret), "expires_at": ends}
             at.execute(update(_TOKEN).where(_TOKEN.c.id == found.id).values(values))
             return as_token(one(at, _TOKENS, _TOKEN, found.id, "token"))
@@ -266,15 +267,22 @@ def one_project(at: Connection, named: str) -> Row:
 def one(at: Connection, query: Select[Any], table: Table, id: str, what: str) -> Row:
     """The row whose id begins or ends like this. Raises Error."""
     digits = id.replace("-", "").lower()
+    if _WHOLE_ID.fullmatch(digits):  # its index knows it
+        found = list(at.execute(query.where(table.c.id == digits)).mappings())
+        return _only(found, id, what)
     text = func.replace(func.lower(sql_cast(table.c.id, Text())), "-", "")
     found: list[Row] = []
     if len(digits) >= ID_DIGITS and digits.isalnum() and digits.isascii():
         like = or_(text.like(f"{digits}%"), text.like(f"%{digits}"))
         found = list(at.execute(query.where(like).limit(2)).mappings())
+    return _only(found, id, what)
+
+
+def _only(found: list[Row], id: str, what: str) -> Row:
     if not found:
-        raise Error(f"no {what} is called {id!r}: `lockgate {what.split()[-1]} list` shows those that there are")
+        raise Missing(f"no {what} is called {id!r}: `lockgate {what.split()[-1]} list` shows those that there are")
     if len(found) > 1:
-        raise Error(f"more than one {what} is called {id!r}: write more of its id")
+        raise Conflict(f"more than one {what} is called {id!r}: write more of its id")
     return found[0]
 
 

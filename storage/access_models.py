@@ -75,3 +75,46 @@ class BudgetUseModel(Base):
     period: Mapped[Word] = mapped_column(primary_key=True)
     tokens: Mapped[int] = mapped_column(BigInteger())
     nano_usd: Mapped[int] = mapped_column(BigInteger())
+
+
+class AdministratorModel(Base):
+    """Who manages Lockgate. `password` is an argon2 hash, or None for one who has keys only."""
+
+    __tablename__ = "administrator"
+
+    id: Mapped[str] = mapped_column(Id(), primary_key=True)
+    name: Mapped[Word] = mapped_column(index=True, unique=True)
+    role: Mapped[Word]
+    active: Mapped[bool]
+    password: Mapped[Word | None]
+    created_at: Mapped[datetime]
+    last_seen_at: Mapped[datetime | None]
+
+
+class AdministratorKeyModel(Base):
+    """An administrator's key, by its digest alone."""
+
+    __tablename__ = "administrator_key"
+
+    id: Mapped[str] = mapped_column(Id(), primary_key=True)
+    administrator_id: Mapped[str] = mapped_column(Id(), ForeignKey("administrator.id", ondelete="CASCADE"), index=True)
+    digest: Mapped[bytes] = mapped_column(LargeBinary(), index=True, unique=True)
+    hint: Mapped[Word]
+    name: Mapped[str]
+    created_at: Mapped[datetime]
+    expires_at: Mapped[datetime | None]
+    last_used_at: Mapped[datetime | None]
+
+
+class AdministratorSessionModel(Base):
+    """An administrator in a browser, by the digest of the cookie alone."""
+
+    __tablename__ = "administrator_session"
+
+    id: Mapped[str] = mapped_column(Id(), primary_key=True)
+    administrator_id: Mapped[str] = mapped_column(Id(), ForeignKey("administrator.id", ondelete="CASCADE"), index=True)
+    digest: Mapped[bytes] = mapped_column(LargeBinary(), index=True, unique=True)
+    client: Mapped[Word]
+    created_at: Mapped[datetime]
+    seen_at: Mapped[datetime]
+    expires_at: Mapped[datetime] = mapped_column(index=True)

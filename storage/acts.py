@@ -9,7 +9,7 @@ from typing import Self
 from sqlalchemy import Connection
 from sqlalchemy.exc import DBAPIError, IntegrityError
 
-from lockgate.errors import Error
+from lockgate.errors import Conflict
 from lockgate.storage.address import parse
 from lockgate.storage.engine import READER_BUSY_SECONDS, writer_engine
 from lockgate.storage.schema import cannot_open, require_current
@@ -35,12 +35,12 @@ class Acts:
     def do[Result](
         self, act: Callable[[Connection], Result], *, unfit: str = "another row stands against it"
     ) -> Result:
-        """What the act gives. Raises Error with the sentence `unfit` where another row stands against it."""
+        """What the act gives. Raises Conflict with the sentence `unfit` where another row stands against it."""
         with self.begin() as connection:
             try:
                 return act(connection)
             except IntegrityError as error:
-                raise Error(unfit) from error
+                raise Conflict(unfit) from error
 
     @contextmanager
     def begin(self) -> Generator[Connection]:

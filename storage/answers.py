@@ -176,6 +176,28 @@ class Cost:
     """How many were counted by Lockgate."""
 
 
+type Step = Literal["minute", "hour", "day"]
+type SeriesBy = Literal["", "model", "agent", "project", "outcome"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Point:
+    """What happened within one minute, hour or day, from `at` on; `key` is the model, agent … or ""."""
+
+    at: datetime
+    key: str
+    exchanges: int
+    tokens: int
+    nano_usd: int
+    """Of those whose price is known."""
+    blocked: int
+    """Exchanges in which a rule blocked something, and those that were refused."""
+    first_byte_ms: float | None
+    """The mean."""
+    duration_ms: float | None
+    """The mean."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RuleCount:
     """How often a rule did one thing other than forwarding."""

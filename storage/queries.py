@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import replace
-from datetime import datetime
+from datetime import UTC, datetime
 from types import TracebackType
 from typing import Any, Self
 
@@ -31,8 +31,11 @@ from lockgate.storage.answers import (
     Hit,
     Marks,
     Note,
+    Point,
     RuleCount,
+    SeriesBy,
     Session,
+    Step,
     Summary,
     Told,
 )
@@ -52,6 +55,7 @@ from lockgate.storage.said import Said
 from lockgate.storage.schema import cannot_open, require_current
 from lockgate.storage.searching import FEW_EXCHANGES, PLACES_IN_MEMORY, costing, searching
 from lockgate.storage.selecting import is_led, listing
+from lockgate.storage.series import over_time
 from lockgate.storage.threads import WHOLE
 from lockgate.storage.words import Term, excerpt, terms
 
@@ -89,6 +93,9 @@ class Queries:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        await self.close()
+
+    async def close(self) -> None:
         await self._engine.dispose()
 
     async def exchanges(
@@ -128,6 +135,11 @@ class Queries:
         """Tokens and cost by session, model … the dearest first, or by day, the oldest first."""
         rows = await self._rows(costing(by, where or Filter(), sqlite=self._sqlite))
         return [_cost(row) for row in rows]
+
+    async def series(self, step: Step, *, by: SeriesBy = "", where: Filter | None = None) -> list[Point]:
+        """What happened in each step of time, the oldest first; steps in which nothing did are left out."""
+        rows = await self._rows(over_time(step, by, where or Filter(), sqlite=self._sqlite))
+        return [_point(row) for row in rows]
 
     async def sessions(
         self,
@@ -305,6 +317,14 @@ def _cost(row: Row) -> Cost:
     usage = Usage(**{name: int(row.pop(name)) for name in USAGE_FIELDS})
     key = row.pop("key")
     return Cost(key=key, usage=usage, **{name: int(value) for name, value in row.items()})
+
+
+def _point(row: Row) -> Point:
+    begin = str(row.pop("at"))
+    at = datetime.fromisoformat(begin if len(begin) != len("2026-11-21 20") else f"{begin}:00").replace(tzinfo=UTC)
+    numbers = {name: int(row[name]) for name in ("exchanges", "tokens", "nano_usd", "blocked")}
+    means = [row[name] if row[name] is None else round(row[name], 1) for name in ("first_byte_ms", "duration_ms")]
+    return Point(at=at, key=row["key"], **numbers, first_byte_ms=means[0], duration_ms=means[1])
 
 
 def _marks(row: ExchangeRow, labels: Sequence[Row], notes: Sequence[Row]) -> Marks:

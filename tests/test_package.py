@@ -123,6 +123,7 @@ def test_contracts_name_every_part_that_they_bind() -> None:
     parts -= {"__init__", "__pycache__"}
     assert source_modules("mitmproxy stays in addons") == parts - {"addons", "certs"}
     assert source_modules("SQLAlchemy and Alembic stay in storage") == parts - {"storage"}
+    assert source_modules("FastAPI stays in admin") == parts - {"admin"}
 
 
 def test_certs_uses_only_the_certificates_of_mitmproxy() -> None:

@@ -91,9 +91,9 @@ def _shape(format: Format) -> tuple[str, str, str, Callable[[ExchangeDetail, Mar
         from lockgate.cli.markdown import Conversation
 
         return "", "\n", "", Conversation().told
-    from lockgate.cli.shown import as_json
+    from lockgate.storage.shapes import detail_json
 
-    return "", "", "", lambda detail, marks: json.dumps(as_json(detail, marks)) + "\n"
+    return "", "", "", lambda detail, marks: json.dumps(detail_json(detail, marks)) + "\n"
 
 
 async def _details(log: Queries, where: Filter) -> AsyncIterator[tuple[ExchangeDetail, Marks]]:

@@ -11,6 +11,7 @@ from cyclopts import Parameter, validators
 
 from lockgate.cli.reading import ConfigFile, Json, ask, console, print_line
 from lockgate.cli.which import Which
+from lockgate.storage.shapes import hit_json
 
 if TYPE_CHECKING:
     from rich.text import Text
@@ -32,7 +33,7 @@ def search(
     """Find what was said: by users, tools and models, the best fit first. All words have to be in one text."""
     hits = ask(config, lambda log: log.search(text, limit=limit, where=which.filter()))
     if json_:
-        print(json.dumps([_hit_json(hit) for hit in hits], indent=2))
+        print(json.dumps([hit_json(hit) for hit in hits], indent=2))
         return
     screen = console()
     for hit in hits:
@@ -85,18 +86,6 @@ def _cells(one: Cost) -> tuple[str, ...]:
     remarks += [f"{one.estimated:,} counted by Lockgate"] if one.estimated else []
     numbers = (f"{count:,}" for count in (one.exchanges, *tokens))
     return (plain(one.key) or "-", *numbers, cost_of(one), ", ".join(remarks))
-
-
-def _hit_json(hit: Hit) -> dict[str, object]:
-    from lockgate.cli.shown import row_json
-
-    return {
-        "exchange": row_json(hit.exchange),
-        "comm_id": hit.comm_id,
-        "role": hit.role,
-        "score": hit.score,
-        "excerpt": asdict(hit.excerpt),
-    }
 
 
 def _hit_text(hit: Hit) -> Text:

@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 from cyclopts import Parameter
 from pydantic import BaseModel
 
-from lockgate.cli.which import span
 from lockgate.config import load_config, read_file, validate
 from lockgate.errors import Error
+from lockgate.units import span
 
 if TYPE_CHECKING:
     from lockgate.access.grant import Grant

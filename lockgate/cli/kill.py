@@ -13,10 +13,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 from cyclopts import App, Parameter
 
 from lockgate.cli.reading import ConfigFile, Json, console
-from lockgate.cli.which import span
 from lockgate.config import load_config
 from lockgate.errors import Error, StorageError
 from lockgate.exchange import Kill, KillScope, now
+from lockgate.units import span
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -46,7 +46,8 @@ def list_(
         return rows[::-1], await log.marks(rows)
 
     rows, marks = ask(config, asked)
-    from lockgate.cli.shown import exchange_table, row_json
+    from lockgate.cli.shown import exchange_table
+    from lockgate.storage.shapes import row_json
 
     if json_:
         print(json.dumps([row_json(row, marks.get(row.id, NO_MARKS)) for row in rows], indent=2))
@@ -62,10 +63,11 @@ def show(id: Id, /, *, json_: Json = False, config: ConfigFile = None) -> None:
     """Show one exchange: what was asked, what was answered, what was decided."""
     from lockgate.cli import shown
     from lockgate.cli.conversation import answered, asked
+    from lockgate.storage.shapes import changes, detail_json
 
     detail, marks = _exchange(config, id)
     if json_:
-        print(json.dumps(shown.as_json(detail, marks), indent=2))
+        print(json.dumps(detail_json(detail, marks), indent=2))
         return
     screen = console()
     for name, value in shown.facts(detail.exchange, marks):
@@ -80,27 +82,29 @@ def show(id: Id, /, *, json_: Json = False, config: ConfigFile = None) -> None:
     if detail.related:
         screen.print("\nrelated", style="bold")
         screen.print(shown.exchange_table(detail.related, screen.width))
-    if any(shown.changes(detail)):
+    if any(changes(detail)):
         print(f"\nWhat was changed: lockgate log diff {detail.exchange.id[-shown.SHORT_ID :]}")
 
 
 @app.command
 def diff(id: Id, /, *, json_: Json = False, config: ConfigFile = None) -> None:
     """Show what the rules changed in an exchange: original against final, of the request and the reply."""
-    from lockgate.cli import shown
+    from lockgate.cli.shown import coloured
+    from lockgate.storage.shapes import changes, document
+    from lockgate.storage.shapes import diff as compared
 
-    changed = [(*change, shown.diff(*change)) for change in shown.changes(_exchange(config, id)[0])]
+    changed = [(*change, compared(*change)) for change in changes(_exchange(config, id)[0])]
     if json_:
-        document = {
+        whole = {
             name: {
-                "original": shown.document(original.content), "final": shown.document(final.content), "diff": lines
+                "original": document(original.content), "final": document(final.content), "diff": lines
             }
             for name, original, final, lines in changed
         }  # fmt: skip
-        print(json.dumps(document, indent=2))
+        print(json.dumps(whole, indent=2))
         return
     for *_, lines in changed:
-        console().print(shown.coloured(lines), soft_wrap=True)
+        console().print(coloured(lines), soft_wrap=True)
     if not any(lines for *_, lines in changed):
         print("Nothing was changed.")
 

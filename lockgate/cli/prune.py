@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 from cyclopts import Parameter
 
 from lockgate.cli.reading import ConfigFile, Json
-from lockgate.cli.which import moment
 from lockgate.config import Retention, load_config
 from lockgate.errors import Error
+from lockgate.units import moment
 
 if TYPE_CHECKING:
     from lockgate.storage.prune import Plan, Pruned

@@ -85,7 +85,7 @@ async def _run(command: Sequence[str], loaded: Loaded) -> int:
 
     config, summary = loaded.config, Summary()
     log_to_file(config.home)
-    service = build(loaded, summary.add)
+    service = build(loaded, summary.add, managed=False)
     async with running(service) as port:
         try:
             environment = _environment(config, f"http://lockgate:{service.issue()}@127.0.0.1:{port}")

@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import AsyncIterator, Iterator, Sequence
-from dataclasses import asdict
-from datetime import datetime
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import Parameter, validators
 
 from lockgate.cli.reading import ConfigFile, Json, ask, console, print_line
-from lockgate.cli.which import moment
 from lockgate.errors import Error
+from lockgate.storage.shapes import session_json, told_json
+from lockgate.units import moment
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -45,7 +44,7 @@ def sessions(
         ),
     )
     if json_:
-        print(json.dumps([_json(one) for one in found], indent=2))
+        print(json.dumps([session_json(one) for one in found], indent=2))
     elif found:
         console().print(_table(found))
     else:
@@ -69,9 +68,8 @@ def session(
 
     found, conversation = ask(config, asked)
     if json_:
-        print(
-            json.dumps({"sessions": [_json(one) for one in found], "conversation": _told_json(conversation)}, indent=2)
-        )
+        whole = {"sessions": [session_json(one) for one in found], "conversation": told_json(conversation)}
+        print(json.dumps(whole, indent=2))
         return
     screen = console()
     for name, value in _facts(found[0]):
@@ -141,23 +139,3 @@ def _lines(told: Told) -> Iterator[str]:
         first, *rest = plain(text).split("\n")
         yield f"  {role:<10} {first}"
         yield from (f"{'':<13}{line}" for line in rest)
-
-
-def _json(one: Session) -> dict[str, Any]:
-    values = asdict(one)
-    row = values.pop("row")
-    row |= {name: row[name].hex() for name in ("node", "opening")}
-    return _plain(row | values)
-
-
-def _told_json(conversation: Sequence[Told]) -> list[dict[str, Any]]:
-    from lockgate.cli.shown import row_json
-
-    return [
-        {"exchange": row_json(told.exchange), "texts": [{"role": role, "text": text} for role, text in told.texts]}
-        for told in conversation
-    ]
-
-
-def _plain(values: dict[str, Any]) -> dict[str, Any]:
-    return {name: value.isoformat() if isinstance(value, datetime) else value for name, value in values.items()}

@@ -1,4 +1,4 @@
-"""Records of the log as people and programs read them: lines, tables and JSON. Nothing here reads the log.
+"""Records of the log as people read them: lines and tables. Nothing here reads the log.
 
 What clients, models and providers wrote is shown with its control characters spelled out, so that a log entry cannot
 play tricks on the terminal of whoever reads it.
@@ -6,20 +6,17 @@ play tricks on the terminal of whoever reads it.
 
 from __future__ import annotations
 
-import difflib
-import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, replace
+from dataclasses import replace
 from datetime import datetime
-from typing import Any
 
 from rich.table import Table
 from rich.text import Text
 
 from lockgate.events import Usage
-from lockgate.exchange import Comm, CommType, Decision, ExchangeRow
-from lockgate.storage.answers import Cost, ExchangeDetail, Marks, Session
+from lockgate.exchange import Decision, ExchangeRow
+from lockgate.storage.answers import Cost, Marks, Session
 from lockgate.usage.prices import dollars
 
 SHORT_ID = 8
@@ -29,7 +26,6 @@ NARROW = ("time", "id", "model", "outcome", "rules", "duration")
 WIDE_COLUMNS = 136
 """Below this, the wide list would cut its ids."""
 KEPT_WHOLE = {"time": 19, "id": SHORT_ID, "outcome": 7}
-CHANGES: tuple[tuple[str, CommType], ...] = (("request", "REQUEST"), ("reply", "RESPONSE"))
 COLOURS = {"+": "green", "-": "red", "@": "cyan"}
 OUTCOMES = {"blocked": "red", "refused": "red", "error": "red", "changed": "yellow", "cut": "yellow", "gone": "yellow"}
 HISTORIES = {"altered": "red", "foreign": "yellow", "unknown": "yellow"}
@@ -129,71 +125,8 @@ def facts(row: ExchangeRow, marks: Marks | None = None) -> Iterator[tuple[str, s
         yield "note", f"{plain(note.text)} ({time_of(note.created_at)}{about})"
 
 
-def as_json(detail: ExchangeDetail, marks: Marks | None = None) -> dict[str, Any]:
-    """The whole exchange; bodies are documents, as they were sent."""
-    return {
-        "exchange": row_json(detail.exchange, marks),
-        "comms": [
-            {**_dated(comm), "content": document(comm.content), "joined": _how(detail, comm)} for comm in detail.comms
-        ],
-        "relations": [_dated(one) for one in detail.relations],
-        "decisions": [
-            {**_dated(one), "given": document(one.given), "out": document(one.out)} for one in detail.decisions
-        ],
-        "related": [row_json(row) for row in detail.related],
-    }
-
-
-def _how(detail: ExchangeDetail, comm: Comm) -> dict[str, Any] | None:
-    """How a body that is stored in parts came back; None for one that is stored whole."""
-    return asdict(detail.joined[comm.id]) if comm.id in detail.joined else None
-
-
-def row_json(row: ExchangeRow, marks: Marks | None = None) -> dict[str, Any]:
-    """With `labels` and `notes` where marks are given."""
-    return _dated(row) | (marks_json(marks) if marks else {})
-
-
-def marks_json(marks: Marks) -> dict[str, Any]:
-    notes = [_dated(note) for note in marks.notes]
-    return {"labels": list(marks.labels), "session_labels": list(marks.session_labels), "notes": notes}
-
-
-def document(content: bytes | None) -> Any:
-    """The document in a body, exact to the last digit; its text where it is none; None where there is nothing."""
-    if not content:
-        return None
-    try:
-        return json.loads(content)
-    except (ValueError, RecursionError):
-        return content.decode("utf-8", "replace")
-
-
-def changes(detail: ExchangeDetail) -> Iterator[tuple[str, Comm, Comm]]:
-    """The request and the reply, as far as they were changed: name, original, final."""
-    for name, type in CHANGES:
-        chain = detail.chain(type)
-        if len(chain) > 1:
-            yield name, chain[0], chain[-1]
-
-
-def diff(name: str, original: Comm, final: Comm) -> list[str]:
-    """A unified diff of two bodies as indented JSON; [] where only the spelling differs."""
-    before, after = _lines(original.content), _lines(final.content)
-    return list(difflib.unified_diff(before, after, f"{name} (original)", f"{name} (final)", lineterm=""))
-
-
 def coloured(lines: Sequence[str]) -> Text:
     return Text("\n").join(Text(plain(line), style=COLOURS.get(line[:1], "")) for line in lines)
-
-
-def _lines(content: bytes | None) -> list[str]:
-    return json.dumps(document(content), indent=2, ensure_ascii=False).splitlines()
-
-
-def _dated(record: Any) -> dict[str, Any]:
-    values = asdict(record)
-    return {name: value.isoformat() if isinstance(value, datetime) else value for name, value in values.items()}
 
 
 def time_of(moment: datetime) -> str:

@@ -19,9 +19,9 @@ from lockgate.cli.granting import (
     print_table,
 )
 from lockgate.cli.reading import ConfigFile, Json
-from lockgate.cli.which import moment
 from lockgate.errors import Error
 from lockgate.exchange import now
+from lockgate.units import moment
 
 if TYPE_CHECKING:
     from lockgate.access.records import Token

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Annotated
 from cyclopts import Parameter
 
 from lockgate.cli.reading import ConfigFile, Json
-from lockgate.cli.which import moment
 from lockgate.config import Config, load_config
+from lockgate.units import moment
 
 if TYPE_CHECKING:
     from lockgate.storage.findings import Report

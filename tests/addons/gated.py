@@ -113,7 +113,7 @@ class Gated:
     @property
     def under_way(self) -> int:
         """How many exchanges the gate still keeps in mind."""
-        return len(self.gate._passages)  # pyright: ignore[reportPrivateUsage]
+        return len(self.gate.passages)
 
 
 def rules(*given: Mapping[str, Any]) -> PolicySet:

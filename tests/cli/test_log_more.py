@@ -12,11 +12,11 @@ from typing import Any
 
 import pytest
 
-from lockgate.cli.which import moment, nano_usd
 from lockgate.errors import Error, StorageError
 from lockgate.events import Usage
 from lockgate.exchange import Record, Relation, now
 from lockgate.storage.address import parse
+from lockgate.units import moment, nano_usd
 from tests.cli.remembered import database, remember, said
 from tests.storage.records import START, comm, decision, exchange_row
 

@@ -1,0 +1,1 @@
+"""The console: HTML pages beside the API. They only read; what they change goes through `/api`, as for programs."""

@@ -1,0 +1,108 @@
+"""The management API as a part of a proxy: opened with it, closed with it. Nothing heavy is imported before."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import socket
+import sys
+from collections.abc import Awaitable, Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING
+
+from lockgate.access.keyring import Keyring
+from lockgate.activity import Activity
+from lockgate.config import Config, is_address
+from lockgate.errors import Error, told
+
+if TYPE_CHECKING:
+    from uvicorn import Server
+
+    from lockgate.admin.desk import Audit, Desk
+
+logger = logging.getLogger("lockgate.admin")
+
+CLOSE_SECONDS = 10.0
+
+
+class Management:
+    """Listens from `start` on; who connects waits until all is imported."""
+
+    def __init__(self, config: Config, keyring: Keyring, activity: Activity, audit: Audit | None = None) -> None:
+        self._config, self._keyring, self._activity, self._audit = config, keyring, activity, audit
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="lockgate-admin")
+        self._socket: socket.socket | None = None
+        self._server: Server | None = None
+        self._task: asyncio.Task[None] | None = None
+        self._closing: list[Callable[[], Awaitable[None] | None]] = []
+
+    @property
+    def port(self) -> int:
+        """Where it listens; 0 before."""
+        return self._socket.getsockname()[1] if self._socket else 0
+
+    def start(self) -> None:
+        """Needs a running loop. Raises ConfigError where the address cannot be had."""
+        from lockgate.admin.listening import listen
+
+        self._socket = listen(self._config.admin.listen)
+        self._task = asyncio.get_running_loop().create_task(self._serve(self._socket), name="lockgate-admin")
+
+    async def close(self) -> None:
+        """What is under way has a few seconds; new connections are not taken."""
+        await self._activity.close()
+        if self._server is not None:
+            self._server.should_exit = True
+        elif self._task is not None:
+            self._task.cancel()
+        if self._task is not None:
+            await asyncio.wait({self._task}, timeout=CLOSE_SECONDS)
+        if self._socket is not None:
+            self._socket.close()
+        await asyncio.to_thread(self._thread.shutdown)
+        for close in self._closing:
+            if (closed := close()) is not None:
+                await closed
+
+    async def _serve(self, listening: socket.socket) -> None:
+        try:
+            desk, self._server = await asyncio.to_thread(self._opened)
+            await self._offer_setup(desk)
+            await self._server.serve(sockets=[listening])
+        except Exception as error:
+            logger.error("the management API has stopped: %s", told(error))
+            listening.close()
+
+    def _opened(self) -> tuple[Desk, Server]:
+        """On a thread: FastAPI and SQLAlchemy take a second to import."""
+        from lockgate.admin.app import make_app
+        from lockgate.admin.opening import open_desk
+        from lockgate.admin.server import server_of
+
+        desk, closing = open_desk(self._config, self._keyring, self._thread, self._activity, self._audit)
+        self._closing += closing
+        return desk, server_of(make_app(desk))
+
+    async def _offer_setup(self, desk: Desk) -> None:
+        """Where there is no administrator, print the link that makes the first; to a terminal, and into no log."""
+        try:
+            if await desk.people.do(lambda people: people.are_there()):
+                return
+        except Error as error:
+            logger.warning("whether there is an administrator is not known: %s", error)
+            return
+        if not sys.stderr.isatty():
+            logger.warning("there is no administrator yet: make one with `lockgate admin create NAME`")
+            return
+        minutes = self._config.admin.setup_minutes
+        print(
+            f"No administrator yet. To make the first, open this link once, within {minutes:g} minutes:\n"
+            f"  {self._address()}/setup#{desk.setup.begin()}",
+            file=sys.stderr,
+        )
+
+    def _address(self) -> str:
+        host = self._config.admin.listen.rpartition(":")[0]
+        if is_address(host) and host.strip("[]") in ("0.0.0.0", "::"):
+            host = "127.0.0.1"
+        return f"http://{host}:{self.port}"

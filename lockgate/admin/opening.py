@@ -1,0 +1,37 @@
+"""Fills the desk from a configuration."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Sequence
+from concurrent.futures import Executor
+
+from lockgate.access.keyring import Keyring
+from lockgate.activity import Activity
+from lockgate.admin.desk import Audit, Desk, NoAudit, Service
+from lockgate.admin.setup import Setup
+from lockgate.config import Config
+from lockgate.storage.access import Access
+from lockgate.storage.administrators import Administrators
+from lockgate.storage.provider_keys import ProviderKeys
+from lockgate.storage.queries import Queries
+
+
+def open_desk(
+    config: Config, keyring: Keyring, thread: Executor, activity: Activity, audit: Audit | None = None
+) -> tuple[Desk, Sequence[Callable[[], Awaitable[None] | None]]]:
+    """The desk, and what closes it; nothing is asked of the database yet."""
+    people, access = Administrators(config.database, keyring), Access(config.database, keyring)
+    keys = ProviderKeys(config.database, keyring)
+    desk = Desk(
+        settings=config.admin,
+        keyring=keyring,
+        people=Service(people, thread),
+        access=Service(access, thread),
+        keys=Service(keys, thread),
+        log=(log := Queries(config.database)),
+        activity=activity,
+        setup=Setup(keyring, seconds=60 * config.admin.setup_minutes),
+        audit=audit or NoAudit(),
+        providers=frozenset({"anthropic", "openai", "google", *config.hosts}),
+    )
+    return desk, (desk.passwords.close, people.close, access.close, keys.close, log.close)
