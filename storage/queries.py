@@ -199,6 +199,13 @@ class Queries:
         rows = await self._rows(select(*_EXCHANGE).where(_EXCHANGE.id == whole)) if whole else []
         return exchange_of(rows[0]) if rows else None
 
+    async def rows(self, ids: Collection[str]) -> list[ExchangeRow]:
+        """The light rows of the exchanges with these whole ids, the oldest first."""
+        chosen = select(*_EXCHANGE).order_by(_EXCHANGE.id)
+        return [
+            exchange_of(row) for some in _some(ids) for row in await self._rows(chosen.where(_EXCHANGE.id.in_(some)))
+        ]
+
     async def exchange(self, id: str) -> ExchangeDetail | None:
         """The exchange with this id, or with the only id that begins or ends so; None when there is none.
 

@@ -17,6 +17,7 @@ app = App(
 app.command("lockgate.cli.run:run", help="Run a command, such as an AI agent, with its model traffic under control.")
 app.command("lockgate.cli.serve:serve", help="Run the proxy until it is stopped.")
 app.command("lockgate.cli.log:app", name="log", help="Read what the log remembers.")
+app.command("lockgate.cli.top:top", help="Show what runs, what waits and what it costs, as it goes on.")
 app.command("lockgate.cli.approve:app", name="approve", help="Decide about tool calls that wait for a person.")
 app.command("lockgate.cli.policy:app", name="policy", help="List, show, check and try policies.")
 app.command("lockgate.cli.project:app", name="project", help="Projects: who tokens and provider keys belong to.")

@@ -19,6 +19,7 @@ if TYPE_CHECKING:  # SQLAlchemy, mitmproxy and rich are imported by the commands
 
 app = App(name="log", help="Show what passed: the exchanges, one of them, and what the rules changed in it.")
 
+app.command("lockgate.cli.tail:tail", help="Print each exchange when it ends, until it is stopped.")
 app.command("lockgate.cli.found:search", help="Find what was said.")
 app.command("lockgate.cli.found:cost", help="Add up tokens and cost.")
 app.command("lockgate.cli.sessions:sessions", help="List the sessions, each with those that came of it.")

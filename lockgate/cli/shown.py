@@ -62,7 +62,7 @@ def exchange_table(rows: Sequence[ExchangeRow], columns: int, marks: Mapping[str
             "cost": "" if row.cost_nano_usd is None else dollars(row.cost_nano_usd),
             "outcome": row.outcome,
             "rules": ", ".join(row.rules),
-            "duration": _duration(row.duration_ms),
+            "duration": duration(row.duration_ms),
             "labels": labels_of((marks or {}).get(row.id)),
         }
         styles = {"outcome": OUTCOMES.get(row.outcome, ""), "history": HISTORIES.get(row.attested, "")}
@@ -114,8 +114,8 @@ def facts(row: ExchangeRow, marks: Marks | None = None) -> Iterator[tuple[str, s
         "stop reason": row.stop_reason,
         "tokens": f"{_tokens(row)}{cached}{counted}" if usage else "",
         "cost": _cost(row),
-        "first byte": _duration(row.first_byte_ms),
-        "duration": _duration(row.duration_ms),
+        "first byte": duration(row.first_byte_ms),
+        "duration": duration(row.duration_ms),
         "policy set": row.policy_set,
         "labels": labels_of(marks and replace(marks, notes=())),
     }
@@ -156,7 +156,7 @@ def tokens(usage: Usage) -> str:
     return f"{taken:,} in, {usage.output_tokens:,} out"
 
 
-def _duration(milliseconds: float | None) -> str:
+def duration(milliseconds: float | None) -> str:
     if milliseconds is None:
         return ""
     return f"{milliseconds:.0f} ms" if milliseconds < 1000 else f"{milliseconds / 1000:.1f} s"
