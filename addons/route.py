@@ -110,6 +110,12 @@ class Route:
         data.ssl_conn.set_context(context)
 
 
+def stream_through(flow: http.HTTPFlow) -> None:
+    """Pass a request on as it comes, where its length is known; the reply always."""
+    headers = flow.request.headers
+    flow.request.stream = "content-length" in headers or "transfer-encoding" in headers
+
+
 def _plain(name: str) -> str:
     return name.lower().rstrip(".")
 

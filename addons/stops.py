@@ -13,6 +13,7 @@ from lockgate.addons.identify import agent_of
 from lockgate.addons.passage import Passage, refuse
 from lockgate.addons.route import Route
 from lockgate.errors import told
+from lockgate.metrics import Metrics
 from lockgate.policies.kill_switch import KillSwitch, described, refusal
 from lockgate.policies.pipeline import Refused
 from lockgate.wire.endpoints import FAMILIES
@@ -34,8 +35,8 @@ class Side:
 class Stops:
     """Asks the switch about flows."""
 
-    def __init__(self, switch: KillSwitch, route: Route) -> None:
-        self.switch, self._route, self.exchanges = switch, route, Exchanges()
+    def __init__(self, switch: KillSwitch, route: Route, metrics: Metrics) -> None:
+        self.switch, self._route, self.exchanges, self._metrics = switch, route, Exchanges(), metrics
 
     def check(self, passage: Passage) -> None:
         """Raises Refused where the exchange is stopped."""
@@ -52,6 +53,7 @@ class Stops:
         """Answer a tunnel's or a plain request to a host that is no model host, where it is stopped."""
         why = self.refused(flow, self._route.asked_host(flow))
         if why:
+            self._metrics.refused("stop")
             flow.response = _plainly(why)
         return why is not None
 
@@ -65,6 +67,7 @@ class Stops:
                 self.exchanges.drop(flow.client_conn)
         for client, host in self._route.tunnels():
             if self.switch.stops_other(host=host):
+                self._metrics.refused("stop")
                 self.exchanges.drop(client)
 
     def _apply(self, flow: http.HTTPFlow, passages: Mapping[str, Passage], sides: MutableMapping[str, Side]) -> None:
@@ -73,9 +76,11 @@ class Stops:
                 self.end(passage, refusal(kill), described(kill))
         elif side := sides.get(flow.id):
             if not side.refused and (why := self.refused(flow, side.host)):
+                self._metrics.refused("stop", side.host)
                 sides[flow.id] = replace(side, refused=str(why))
                 self._cut(flow, why, side.provider)
         elif self._route.model_host(flow) is None and (why := self.refused(flow, self._route.asked_host(flow))):
+            self._metrics.refused("stop")
             self._cut(flow, why)
 
     def end(self, passage: Passage, why: Refused, reason: str) -> None:
