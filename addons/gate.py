@@ -26,7 +26,6 @@ from lockgate.errors import AccessError, StorageError, WireError, told
 from lockgate.exchange import Exchange, ExchangeRow, Outcome, Ports
 from lockgate.history.asked import Asked
 from lockgate.history.history import History, Standing
-from lockgate.metrics import Metrics
 from lockgate.policies.kill_switch import KillSwitch
 from lockgate.policies.pipeline import Pipeline, Refused
 from lockgate.policies.registry import Registry
@@ -54,11 +53,10 @@ class Gate:
         history: History | None = None,
         switch: KillSwitch | None = None,
         door: Door | None = None,
-        metrics: Metrics | None = None,
     ) -> None:
         self.config, self.route, self.registry, self.ports = config, route, registry, ports
-        self.door, self.metrics = door, metrics or Metrics(config.hosts)
-        self.history, self.stops = history or History(), Stops(switch or KillSwitch(), route, self.metrics)
+        self.history, self.stops = history or History(), Stops(switch or KillSwitch(), route)
+        self.door, self.metrics = door, route.metrics
         self._finished = finished
         self._passages: dict[str, Passage] = {}
         self._sides: dict[str, Side] = {}
@@ -89,9 +87,7 @@ class Gate:
         """What is to be waited for, where a token has to be looked at."""
         found = self.route.model_host(flow)
         if found is None:
-            if self.route.refuse_other(flow):
-                self.metrics.refused("egress")
-            elif not self.stops.refuse_other(flow):
+            if not (self.route.refuse_other(flow) or self.stops.refuse_other(flow)):
                 stream_through(flow)
                 if self.door and self.door.concerns(flow):
                     return enter_other(self.door, flow, self.metrics)

@@ -13,7 +13,6 @@ from lockgate.addons.identify import agent_of
 from lockgate.addons.passage import Passage, refuse
 from lockgate.addons.route import Route
 from lockgate.errors import told
-from lockgate.metrics import Metrics
 from lockgate.policies.kill_switch import KillSwitch, described, refusal
 from lockgate.policies.pipeline import Refused
 from lockgate.wire.endpoints import FAMILIES
@@ -35,8 +34,8 @@ class Side:
 class Stops:
     """Asks the switch about flows."""
 
-    def __init__(self, switch: KillSwitch, route: Route, metrics: Metrics) -> None:
-        self.switch, self._route, self.exchanges, self._metrics = switch, route, Exchanges(), metrics
+    def __init__(self, switch: KillSwitch, route: Route) -> None:
+        self.switch, self._route, self.exchanges, self._metrics = switch, route, Exchanges(), route.metrics
 
     def check(self, passage: Passage) -> None:
         """Raises Refused where the exchange is stopped."""

@@ -75,11 +75,11 @@ def build(loaded: Loaded, finished: Finished | None = None) -> Service:
 
     models, archive = HttpModels(log), SqlArchive(config.database)
     approvals, webhooks = SqlApprovals(config.database, signals), HttpWebhooks()
-    registry, route = Registry(policy_set), Route(config)
+    registry, route = Registry(policy_set), Route(config, metrics)
     _keep(policy_set, config)
     ports = Ports(log=log, models=models, sessions=kills, approvals=approvals, webhooks=webhooks)
     tell = _each(upstreams.ended, finished)
-    gate = Gate(config, route, registry, ports, tell, History(archive), kills.switch, access.door, metrics)
+    gate = Gate(config, route, registry, ports, tell, History(archive), kills.switch, access.door)
     health = _health(log, upstreams)
     metrics.gauges += _gauges(log, gate, health)
     return Service(
