@@ -121,6 +121,8 @@ def provider_failed(row: ExchangeRow) -> bool | None:
             return False
         case "cut":
             return True  # it gave no reply, or broke off
+        case "error" if "limits.reply_bytes" in row.error:
+            return False  # it said more than whoever asked may have
         case "error" if row.error.startswith("HTTP "):
             return row.status is None or row.status >= 500
         case "error" if row.status in (200, 502):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import re
 from pathlib import Path
 
 import pytest
@@ -9,6 +11,9 @@ import pytest
 from lockgate.app import build
 from lockgate.config import load
 from tests.exposed import exposed
+from tests.storage.records import decision, exchange_row
+
+ROOT = Path(__file__).parent.parent
 
 
 def test_a_proxy_tells_how_its_parts_are(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -22,3 +27,17 @@ def test_a_proxy_tells_how_its_parts_are(tmp_path: Path, monkeypatch: pytest.Mon
         assert found(name) == 0, name
     assert found("spill_limit_bytes") == 12_345
     assert found("log_lost_rows_total") == 0
+
+
+def test_the_dashboard_asks_for_what_there_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    metrics = build(load(flags={"home": str(tmp_path)})).gate.metrics
+    metrics.ended(exchange_row(outcome="passed"), [decision("x")], 0.1)
+    metrics.written(exchange_row(cost_nano_usd=1), "m")
+    metrics.refused("access")
+    there = set(exposed(metrics).names())
+    dashboard = json.loads((ROOT / "deploy" / "grafana.json").read_text("utf-8"))
+    asked = [target["expr"] for panel in dashboard["panels"] for target in panel["targets"]]
+    names = {name for each in asked for name in re.findall(r"lockgate_\w+", each)}
+    assert len(asked) > 10
+    assert names <= there

@@ -44,6 +44,7 @@ def ended(upstreams: Upstreams, *outcomes: dict[str, Any], host: str = "api.anth
         ({"outcome": "error", "status": 502, "error": "the reply cannot be read: no JSON"}, True),
         ({"outcome": "error", "status": 400, "error": "Lockgate cannot read this request: no JSON."}, None),
         ({"outcome": "error", "status": 500, "error": "Lockgate could not check this"}, None),
+        ({"outcome": "error", "status": 200, "error": "the reply is larger than limits.reply_bytes, 10 bytes"}, False),
         ({"outcome": "refused", "status": 400}, None),
         ({"outcome": "gone"}, None),
     ],
