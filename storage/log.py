@@ -9,7 +9,6 @@ import asyncio
 import logging
 import sys
 import threading
-import time
 from collections import deque
 from collections.abc import Callable, Sequence
 from datetime import datetime
@@ -93,7 +92,6 @@ class SqlLog:
         self._aside: deque[Record] = deque(maxlen=ASIDE_ROWS)
         self._closing = threading.Event()
         self._give_up = threading.Event()
-        self._away_since: float | None = None
         self.away: Away | None = None
         """Since when, and why, the database cannot be written to; None while it can."""
         self.lost_rows = 0
@@ -291,19 +289,17 @@ class SqlLog:
             self._set_aside([oldest], "what it points to never came")
 
     def _say_away(self, error: Exception) -> None:
-        if self._away_since is None:
-            self._away_since = time.monotonic()
-            cause = self._address.clean(_cause(error))
-            self.away = Away(now(), cause)
+        if self.away is None:
+            self.away = Away(now(), self._address.clean(_cause(error)))
             logger.warning(
                 "the log cannot write to %s: %s; records wait in %s, and new exchanges once it is full",
-                *(self._address.shown, cause, self._spill.folder if self._spill else "memory"),
+                *(self._address.shown, self.away.cause, self._spill.folder if self._spill else "memory"),
             )
 
     def _say_back(self) -> None:
-        if self._away_since is not None:
-            seconds = time.monotonic() - self._away_since
-            self._away_since, self.away = None, None
+        if self.away is not None:
+            seconds = (now() - self.away.since).total_seconds()
+            self.away = None
             logger.warning("the log writes to %s again, after %.1f seconds", self._address.shown, seconds)
 
 
