@@ -89,14 +89,14 @@ _EXPOSITION: dict[int | str, dict[str, Any]] = {
 }
 
 
-@router.get("/live")
+@router.get("/live", name="health.live", summary="Whether the proxy runs")
 async def live(response: Response) -> Liveness:
     """Whether the proxy runs. What does not answer within seconds should be started anew."""
     response.headers.update(NOT_STORED)
     return Liveness()
 
 
-@router.get("/ready", responses=_UNREADY)
+@router.get("/ready", name="health.ready", summary="Whether exchanges pass", responses=_UNREADY)
 async def ready(vitals: Asked, response: Response) -> Readiness:
     """Whether the proxy should be sent traffic: 503 where exchanges fail, or wait, for a part that is down."""
     troubles = {part: state for part, state in vitals.health.states().items() if state}
@@ -107,7 +107,7 @@ async def ready(vitals: Asked, response: Response) -> Readiness:
     return Readiness(ready=is_ready, degraded=told)
 
 
-@guarded.get("/health")
+@guarded.get("/health", name="health.show", summary="How each part is")
 async def health(vitals: Asked, response: Response) -> HealthReport:
     """How each part is."""
     response.headers.update(NOT_STORED)
@@ -121,7 +121,9 @@ async def health(vitals: Asked, response: Response) -> HealthReport:
     )
 
 
-@guarded.get("/metrics", response_class=Response, responses=_EXPOSITION)
+@guarded.get(
+    "/metrics", name="metrics.show", summary="Metrics for Prometheus", response_class=Response, responses=_EXPOSITION
+)
 async def metrics(vitals: Asked, accept: Annotated[str, Header()] = "") -> Response:
     """What was counted since the proxy started."""
     body, content_type = vitals.metrics.exposition(accept)
