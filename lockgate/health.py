@@ -103,11 +103,11 @@ class Upstreams:
         failing = {host: tries for host, tries in self._hosts.items() if tries.failing_since}
         if not failing:
             return None
-        told = (f"{host}: {tries.failed} of {len(tries.seen)} tries failed" for host, tries in sorted(failing.items()))
+        shares = (f"{host}: {one.failed} of {len(one.seen)} tries failed" for host, one in sorted(failing.items()))
         return Degraded(
             what="a model host answers with errors, or not at all",
             since=min(tries.failing_since for tries in failing.values() if tries.failing_since),
-            detail=f"within the last minute, {'; '.join(told)}",
+            detail=f"within the last minute, {'; '.join(shares)}",
         )
 
 
