@@ -51,6 +51,11 @@ class CutDue(commands.RequestWakeup):
 class CuttableHttpStream(AnsweringHttpStream):
     """One exchange, which may be cut."""
 
+    @property
+    def is_held(self) -> bool:
+        """Whether what came of the reply waits for the rules."""
+        return False
+
     def handle_protocol_error(
         self, event: http.RequestProtocolError | http.ResponseProtocolError
     ) -> CommandGenerator[None]:
@@ -114,6 +119,11 @@ class Exchanges:
     def open(self) -> Iterator[HTTPFlow]:
         for stream in self._streams():
             yield stream.flow
+
+    @property
+    def held(self) -> int:
+        """How many replies wait for the rules."""
+        return sum(stream.is_held for stream in self._streams())
 
     def cut(self, flow: HTTPFlow, reason: str, answer: Callable[[], Response]) -> None:
         """End it as soon as the event loop comes to it."""

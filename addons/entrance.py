@@ -6,12 +6,18 @@ import logging
 
 from mitmproxy import http
 
+from lockgate.access.limits import Limited
 from lockgate.addons.door import Door
 from lockgate.addons.passage import Passage
 from lockgate.addons.reply import FAILED
-from lockgate.config import Host
-from lockgate.errors import AccessError, told
+from lockgate.addons.route import Route
+from lockgate.addons.stops import Stops
+from lockgate.config import Config, Host
+from lockgate.errors import AccessError, StorageError, WireError, told
+from lockgate.metrics import Metrics, Refusal
+from lockgate.policies.kill_switch import RULE as KILL
 from lockgate.policies.pipeline import Refused
+from lockgate.wire.endpoints import Endpoint
 
 log = logging.getLogger(__name__)
 
@@ -19,22 +25,73 @@ ACCESS = "access"
 """What refuses where a token does."""
 
 
-async def enter_other(door: Door, flow: http.HTTPFlow) -> None:
+def never_passes(
+    flow: http.HTTPFlow, asked: str, endpoint: Endpoint | None, config: Config, route: Route, stops: Stops
+) -> tuple[Refusal, int, str] | None:
+    """The kind, status and sentence for what never passes, whatever the rules say."""
+    if "websocket" in flow.request.headers.get("upgrade", "").lower():
+        return "protocol", 426, "Lockgate reads this host's HTTP replies only: use HTTPS with server-sent events."
+    if route.misdirected(flow, asked):
+        named = flow.request.pretty_host
+        return "misdirected", 421, f"this connection is for {asked}, and the request names {named}."
+    if endpoint is None and (refused := stops.refused(flow, asked)):
+        return "stop", 400, str(refused)
+    if endpoint is None and config.unknown_endpoint == "block":
+        path = flow.request.path.partition("?")[0]
+        sentence = f"Lockgate does not know {flow.request.method} {path}, and 'unknown_endpoint' is 'block'."
+        return "endpoint", 400, sentence
+    return None
+
+
+def kind_of(error: Exception) -> Refusal:
+    """What a refusal counts as."""
+    match error:
+        case Refused():
+            return "stop" if error.rule == KILL else "rule"
+        case Limited():
+            return "limit"
+        case AccessError():
+            return "access"
+        case WireError():
+            return "unreadable"
+        case StorageError():
+            return "log"
+        case _:
+            return "failure"
+
+
+class Counting:
+    """Counts what is refused within."""
+
+    def __init__(self, metrics: Metrics, host: str = "") -> None:
+        self._metrics, self._host = metrics, host
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, _type: object, error: BaseException | None, _trace: object) -> None:
+        if isinstance(error, Exception):
+            self._metrics.refused(kind_of(error), self._host)
+
+
+async def enter_other(door: Door, flow: http.HTTPFlow, metrics: Metrics) -> None:
     """A tunnel, or a plain request, to a host that is no model host: for who has a token, where one is needed."""
     try:
-        await door.enter_other(flow)
+        with Counting(metrics):
+            await door.enter_other(flow)
     except Exception as error:
         flow.request.stream = False
         headers = {"content-type": "text/plain", "proxy-authenticate": 'Basic realm="Lockgate"'}
         flow.response = http.Response.make(407, f"{_told(error)}.\n", headers)
 
 
-async def enter_side(door: Door, flow: http.HTTPFlow, asked: str, host: Host) -> str:
+async def enter_side(door: Door, flow: http.HTTPFlow, asked: str, host: Host, metrics: Metrics) -> str:
     """Why a request that carries no conversation may not pass; "" where it may, with the provider's key in it."""
     try:
-        if guest := await door.enter(flow):
-            door.admit(guest, flow, host, asked)
-            await door.exchange(guest, flow, host, asked)
+        with Counting(metrics, asked):
+            if guest := await door.enter(flow):
+                door.admit(guest, flow, host, asked)
+                await door.exchange(guest, flow, host, asked)
     except AccessError as error:
         return str(Refused(ACCESS, str(error), "error"))
     except Exception as error:

@@ -13,17 +13,17 @@ from mitmproxy import http
 from lockgate.access.limits import Limited
 from lockgate.addons.along import ReadAlong
 from lockgate.addons.door import Door
-from lockgate.addons.entrance import ACCESS, enter_other, enter_side, let_in
+from lockgate.addons.entrance import ACCESS, Counting, enter_other, enter_side, let_in, never_passes
 from lockgate.addons.identify import agent_of, marks_of
 from lockgate.addons.passage import Finished, Passage, refuse
 from lockgate.addons.record import client_of, record_side_call
 from lockgate.addons.reply import FAILED, StreamedReply, is_event_stream, is_success, judge_whole
-from lockgate.addons.route import Route
+from lockgate.addons.route import Route, stream_through
 from lockgate.addons.stops import Side, Stops
 from lockgate.addons.stream import ANSWERS, CLIENT_LEFT, Answers
 from lockgate.config import Config, Host
 from lockgate.errors import AccessError, StorageError, WireError, told
-from lockgate.exchange import Exchange, Outcome, Ports
+from lockgate.exchange import Exchange, ExchangeRow, Outcome, Ports
 from lockgate.history.asked import Asked
 from lockgate.history.history import History, Standing
 from lockgate.policies.kill_switch import KillSwitch
@@ -56,7 +56,7 @@ class Gate:
     ) -> None:
         self.config, self.route, self.registry, self.ports = config, route, registry, ports
         self.history, self.stops = history or History(), Stops(switch or KillSwitch(), route)
-        self.door = door
+        self.door, self.metrics = door, route.metrics
         self._finished = finished
         self.passages: dict[str, Passage] = {}
         self._sides: dict[str, Side] = {}
@@ -73,7 +73,7 @@ class Gate:
         if self.route.model_host(flow) or flow.response or self.stops.refuse_other(flow):
             return
         if self.door:
-            await enter_other(self.door, flow)
+            await enter_other(self.door, flow, self.metrics)
 
     def requestheaders(self, flow: http.HTTPFlow) -> Awaitable[None] | None:
         """Decide from its headers what a request is: an exchange, a side call, or none of Lockgate's business."""
@@ -88,17 +88,19 @@ class Gate:
         found = self.route.model_host(flow)
         if found is None:
             if not (self.route.refuse_other(flow) or self.stops.refuse_other(flow)):
-                _stream_through(flow)
-                return enter_other(self.door, flow) if self.door and self.door.concerns(flow) else None
+                stream_through(flow)
+                if self.door and self.door.concerns(flow):
+                    return enter_other(self.door, flow, self.metrics)
             return None
         asked, host = found
         endpoint = endpoint_for(flow.request.method, flow.request.path)
         flow.request.stream = False  # whatever stream_large_bodies says
         words = endpoint.format if endpoint else FAMILIES[host.format]
-        refused = self._refusal(flow, asked, known=endpoint is not None)
+        refused = never_passes(flow, asked, endpoint, self.config, self.route, self.stops)
         flow.request.headers.pop("upgrade", None)  # to what cannot be read; a proxy may leave it out
         if refused:
-            status, sentence = refused
+            kind, status, sentence = refused
+            self.metrics.refused(kind, asked)
             self._sides[flow.id] = Side(asked, host.format, sentence)
             flow.response = refuse(words, sentence, status)
         elif endpoint is None:
@@ -106,7 +108,7 @@ class Gate:
             if self.door and self.door.concerns(flow):
                 return self._enter_side(self.door, flow, asked, host)
             self.route.send(flow, host)
-            _stream_through(flow)
+            stream_through(flow)
             return None
         flow.metadata[ANSWERS] = Answers(
             request_bytes=self.config.limits.request_bytes,
@@ -119,32 +121,20 @@ class Gate:
 
     async def _enter_side(self, door: Door, flow: http.HTTPFlow, asked: str, host: Host) -> None:
         """A request that carries no conversation, of who shows a token, or needs one."""
-        if refused := await enter_side(door, flow, asked, host):
+        if refused := await enter_side(door, flow, asked, host, self.metrics):
             self._sides[flow.id] = Side(asked, host.format, refused)
             flow.response = refuse(FAMILIES[host.format], refused, 400)
             return
         try:
             self.route.send(flow, host)
-            _stream_through(flow)
+            stream_through(flow)
         except Exception as error:
             self._stop(flow, error)
-
-    def _refusal(self, flow: http.HTTPFlow, asked: str, *, known: bool) -> tuple[int, str] | None:
-        """The status and sentence for what never passes, whatever the rules say."""
-        if "websocket" in flow.request.headers.get("upgrade", "").lower():
-            return 426, "Lockgate reads this host's HTTP replies only: use HTTPS with server-sent events."
-        if self.route.misdirected(flow, asked):
-            return 421, f"this connection is for {asked}, and the request names {flow.request.pretty_host}."
-        if not known and (refused := self.stops.refused(flow, asked)):
-            return 400, str(refused)
-        if not known and self.config.unknown_endpoint == "block":
-            path = flow.request.path.partition("?")[0]
-            return 400, f"Lockgate does not know {flow.request.method} {path}, and 'unknown_endpoint' is 'block'."
-        return None
 
     def _oversize(self, flow: http.HTTPFlow, asked: str, host: Host, format: Format) -> http.Response:
         limit = self.config.limits.request_bytes
         sentence = f"the request is larger than Lockgate's limits.request_bytes, {limit} bytes."
+        self.metrics.refused("oversize", asked)
         self._sides[flow.id] = Side(asked, host.format, sentence)
         return refuse(format, sentence, 400)
 
@@ -156,6 +146,7 @@ class Gate:
 
     def _stop(self, flow: http.HTTPFlow, error: BaseException) -> None:
         log.error("a request could not be checked: %s", told(error))
+        self.metrics.refused("failure")
         flow.request.stream, flow.response = False, http.Response.make(500, FAILED)
         if passage := self.passages.get(flow.id):
             passage.fault = passage.fault or FAILED
@@ -168,7 +159,8 @@ class Gate:
         assert endpoint  # requestheaders made a side call of all else
         format = endpoint.format
         try:
-            await self._begin(flow, asked, host, endpoint)
+            with Counting(self.metrics, asked):
+                await self._begin(flow, asked, host, endpoint)
         except Refused as refusal:
             self._answer(flow, format, refusal)
         except WireError as error:
@@ -365,7 +357,7 @@ class Gate:
 
     def _record_side(self, flow: http.HTTPFlow, side: Side) -> None:
         if side.recorded:
-            record_side_call(flow, self.ports.log, side.provider, side.host, side.refused)
+            self.metrics.ended(record_side_call(flow, self.ports.log, side.provider, side.host, side.refused))
 
     def _end(self, passage: Passage, outcome: Outcome | None) -> None:
         self.passages.pop(passage.flow.id, None)
@@ -373,7 +365,12 @@ class Gate:
             self.door.charges.end(passage.stay, passage.taken(passage.stay, outcome))
         if self.door and passage.guest:
             self._spawn(self.door.leave(passage.guest))
-        self._spawn(passage.end(outcome, self._finished))
+        self._spawn(passage.end(outcome, self._told))
+
+    def _told(self, row: ExchangeRow, x: Exchange) -> None:
+        self.metrics.ended(row, x.decisions, x.held_seconds)
+        if row.kind == "model":
+            self._finished(row, x)
 
     def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
         task = asyncio.Task(work, loop=asyncio.get_running_loop(), eager_start=True)
@@ -385,6 +382,11 @@ class Gate:
         if not task.cancelled() and (error := task.exception()):
             log.error("the end of an exchange could not be told to the log: %s", told(error))
 
+    @property
+    def under_way(self) -> int:
+        """How many exchanges have begun, and have not ended."""
+        return len(self._passages)
+
     async def drain(self) -> None:
         """Every exchange that was let in is told to the log before the proxy ends."""
         for passage in list(self.passages.values()):
@@ -392,9 +394,3 @@ class Gate:
             self._end(passage, "cut")
         if self._ending:
             await asyncio.wait(self._ending, timeout=DRAIN_SECONDS)
-
-
-def _stream_through(flow: http.HTTPFlow) -> None:
-    """Pass a request on as it comes, where its length is known; the reply always."""
-    headers = flow.request.headers
-    flow.request.stream = "content-length" in headers or "transfer-encoding" in headers

@@ -272,8 +272,7 @@ class Passage:
         row = self._row(outcome or self._outcome(), seconds)
         self.x.ports.log.put((row, *replies, *map(self._without_secrets, self.x.decisions)))
         show(self.flow, row)
-        if self.converses:
-            finished(row, self.x)
+        finished(row, self.x)
 
     def taken(self, stay: Stay, outcome: Outcome | None) -> Usage:
         """The tokens that it took: those that the provider counted, else about what was seen of them."""

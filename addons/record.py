@@ -81,8 +81,8 @@ class Recorder:
         )  # fmt: skip
 
 
-def record_side_call(flow: http.HTTPFlow, log: CommLog, provider: str, host: str, refused: str = "") -> None:
-    """Remember an exchange that carries no conversation: that it passed, without its bodies."""
+def record_side_call(flow: http.HTTPFlow, log: CommLog, provider: str, host: str, refused: str = "") -> ExchangeRow:
+    """Remember an exchange that carries no conversation: that it passed, without its bodies. Gives its row."""
     row = ExchangeRow(
         id=new_id(), started_at=time_of(flow.request.timestamp_start), kind="other", provider=provider, host=host,
         endpoint=endpoint_of(flow), client=client_of(flow),
@@ -94,6 +94,7 @@ def record_side_call(flow: http.HTTPFlow, log: CommLog, provider: str, host: str
     request = recorder.request(new_id(), None, to=PROXY if refused else host)
     reply = recorder.refusal(None) if refused else recorder.reply(None, None) if flow.response else ()
     log.put((row, *request, *reply))
+    return row
 
 
 def endpoint_of(flow: http.HTTPFlow) -> str:

@@ -15,6 +15,7 @@ from OpenSSL import SSL
 
 from lockgate.config import Config, Host, is_address
 from lockgate.exchange import Origin
+from lockgate.metrics import Metrics
 
 
 def allow_pattern(hosts: Iterable[str]) -> str:
@@ -32,8 +33,8 @@ def reachable(egress: str | Sequence[str], host: str) -> bool:
 class Route:
     """Knows, for each flow, the model host that the client asked for, and sends it where the configuration says."""
 
-    def __init__(self, config: Config) -> None:
-        self.config = config
+    def __init__(self, config: Config, metrics: Metrics | None = None) -> None:
+        self.config, self.metrics = config, metrics or Metrics(config.hosts)
         self._asked: WeakKeyDictionary[connection.Client, str] = WeakKeyDictionary()
         self._authorities: dict[tuple[str | None, int], Path] = {
             (url.hostname, url.port or 443): host.upstream_ca
@@ -45,7 +46,7 @@ class Route:
         asked = _plain(flow.request.host)
         self._asked[flow.client_conn] = asked
         if not (self.config.host(asked) or reachable(self.config.egress, asked)):
-            flow.response = _not_reachable(asked)
+            flow.response = self._not_reachable(asked)
 
     def asked_host(self, flow: http.HTTPFlow) -> str:
         """The host the client asked for: a model host, if its CONNECT, TLS name, address or Host header names one."""
@@ -70,8 +71,15 @@ class Route:
         asked = self.asked_host(flow)
         if reachable(self.config.egress, asked):
             return False
-        flow.response = _not_reachable(asked)
+        flow.response = self._not_reachable(asked)
         return True
+
+    def _not_reachable(self, host: str) -> http.Response:
+        self.metrics.refused("egress")
+        sentence = (
+            f"Lockgate: the host {host} may not be reached; add it to 'egress' in the configuration if it should be.\n"
+        )
+        return http.Response.make(403, sentence, {"content-type": "text/plain; charset=utf-8"})
 
     def misdirected(self, flow: http.HTTPFlow, asked: str) -> bool:
         """Whether the request names another host than its connection: the checks would be for the wrong one."""
@@ -110,12 +118,11 @@ class Route:
         data.ssl_conn.set_context(context)
 
 
+def stream_through(flow: http.HTTPFlow) -> None:
+    """Pass a request on as it comes, where its length is known; the reply always."""
+    headers = flow.request.headers
+    flow.request.stream = "content-length" in headers or "transfer-encoding" in headers
+
+
 def _plain(name: str) -> str:
     return name.lower().rstrip(".")
-
-
-def _not_reachable(host: str) -> http.Response:
-    sentence = (
-        f"Lockgate: the host {host} may not be reached; add it to 'egress' in the configuration if it should be.\n"
-    )
-    return http.Response.make(403, sentence, {"content-type": "text/plain; charset=utf-8"})

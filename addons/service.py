@@ -21,6 +21,7 @@ from lockgate.addons.stream import AwaitableStreams
 from lockgate.certs.store import limited
 from lockgate.config import Config
 from lockgate.errors import ConfigError, Error, told
+from lockgate.health import Health
 from lockgate.policies.registry import PolicySet, Registry
 
 log = logging.getLogger(__name__)
@@ -51,9 +52,11 @@ class Service:
         watched: Callable[[], Sequence[Path]],
         open_log: Callable[[], None],
         closables: Sequence[Closable],
+        health: Health | None = None,
         issue: Callable[[], str] = str,
     ) -> None:
         self.config, self.registry = config, registry
+        self.health = health or Health()
         self.gate = gate
         self.addons = [AwaitableStreams(gate.stops.exchanges), route, gate, Settings(config)]
         self._read_rules, self._watched, self._open_log = read_rules, watched, open_log

@@ -35,7 +35,7 @@ class Stops:
     """Asks the switch about flows."""
 
     def __init__(self, switch: KillSwitch, route: Route) -> None:
-        self.switch, self._route, self.exchanges = switch, route, Exchanges()
+        self.switch, self._route, self.exchanges, self._metrics = switch, route, Exchanges(), route.metrics
 
     def check(self, passage: Passage) -> None:
         """Raises Refused where the exchange is stopped."""
@@ -52,6 +52,7 @@ class Stops:
         """Answer a tunnel's or a plain request to a host that is no model host, where it is stopped."""
         why = self.refused(flow, self._route.asked_host(flow))
         if why:
+            self._metrics.refused("stop")
             flow.response = _plainly(why)
         return why is not None
 
@@ -65,6 +66,7 @@ class Stops:
                 self.exchanges.drop(flow.client_conn)
         for client, host in self._route.tunnels():
             if self.switch.stops_other(host=host):
+                self._metrics.refused("stop")
                 self.exchanges.drop(client)
 
     def _apply(self, flow: http.HTTPFlow, passages: Mapping[str, Passage], sides: MutableMapping[str, Side]) -> None:
@@ -73,9 +75,11 @@ class Stops:
                 self.end(passage, refusal(kill), described(kill))
         elif side := sides.get(flow.id):
             if not side.refused and (why := self.refused(flow, side.host)):
+                self._metrics.refused("stop", side.host)
                 sides[flow.id] = replace(side, refused=str(why))
                 self._cut(flow, why, side.provider)
         elif self._route.model_host(flow) is None and (why := self.refused(flow, self._route.asked_host(flow))):
+            self._metrics.refused("stop")
             self._cut(flow, why)
 
     def end(self, passage: Passage, why: Refused, reason: str) -> None:

@@ -93,6 +93,10 @@ class AwaitableHttpStream(CuttableHttpStream):
         self.http_layer = http_layer
         self._ready: list[bytes] = []  # leaves when the event that is being handled has been
 
+    @property
+    def is_held(self) -> bool:
+        return not self._over and (self._held is not None or getattr(self._reply, "holding", False))
+
     def handle_event(self, event: events.Event) -> Commands[None]:
         """Runs for every event, even while the stream is paused and the event only joins the queue."""
         if isinstance(event, http.ResponseData):

@@ -28,13 +28,16 @@ from lockgate.certs.signing import SigningKey, open_signing_key
 from lockgate.config import Config, Loaded, load
 from lockgate.errors import Error
 from lockgate.exchange import Exchange, ExchangeRow, Ports, now
+from lockgate.health import Health, Upstreams
 from lockgate.history.history import History
+from lockgate.metrics import Gauge, Metrics
 from lockgate.policies.kill_switch import KillSwitch
 from lockgate.policies.pack import own_rules, policy_file
 from lockgate.policies.registry import PolicySet, Registry, load_rules
 from lockgate.policies.versions import Versions
 from lockgate.routing.models import HttpModels
 from lockgate.routing.webhooks import HttpWebhooks
+from lockgate.storage import condition
 from lockgate.storage.access_store import CHANNEL, SqlAccess
 from lockgate.storage.asking import SqlApprovals
 from lockgate.storage.log import SqlLog
@@ -63,7 +66,8 @@ def build(loaded: Loaded, finished: Finished | None = None, *, managed: bool = T
     if config.prices:
         read_prices(config.prices)  # a mistake in it is said now, not by the log's thread
     signer = open_signing_key(config.home) if config.seal.sign else None
-    log, access = _log(config, signer), _Access(config)
+    metrics, upstreams = Metrics(config.hosts), Upstreams()
+    log, access = _log(config, signer, metrics), _Access(config)
     upkeep, signals = Upkeep(config.database, config.retention, signer=signer), Signals(config.database)
     activity = Activity(log, lambda: [passage.growth for passage in gate.passages.values()])
     management = Management(config, access.keyring, activity) if managed and config.admin.listen else None
@@ -80,12 +84,14 @@ def build(loaded: Loaded, finished: Finished | None = None, *, managed: bool = T
 
     models, archive = HttpModels(log), SqlArchive(config.database)
     approvals, webhooks = SqlApprovals(config.database, signals), HttpWebhooks()
-    registry, route = Registry(policy_set), Route(config)
+    registry, route = Registry(policy_set), Route(config, metrics)
     _keep(policy_set, config)
-    ports = Ports(
-        log=activity if management else log, models=models, sessions=kills, approvals=approvals, webhooks=webhooks
-    )
-    gate = Gate(config, route, registry, ports, finished or _nobody, History(archive), kills.switch, access.door)
+    seen = activity if management else log
+    ports = Ports(log=seen, models=models, sessions=kills, approvals=approvals, webhooks=webhooks)
+    tell = _each(upstreams.ended, finished)
+    gate = Gate(config, route, registry, ports, tell, History(archive), kills.switch, access.door)
+    health = _health(log, upstreams)
+    metrics.gauges += _gauges(log, gate, health)
     return Service(
         config=config,
         gate=gate,
@@ -95,6 +101,7 @@ def build(loaded: Loaded, finished: Finished | None = None, *, managed: bool = T
         watched=lambda: _files_of(loaded, registry),
         open_log=open_log,
         issue=lambda: access.tokens.issue(_own_token()),
+        health=health,
         closables=(
             *filter(None, [management]),
             models,
@@ -110,7 +117,41 @@ def build(loaded: Loaded, finished: Finished | None = None, *, managed: bool = T
     )
 
 
-def _log(config: Config, signer: SigningKey | None) -> SqlLog:
+def _each(note: Callable[[ExchangeRow], None], finished: Finished | None) -> Finished:
+    def tell(row: ExchangeRow, x: Exchange) -> None:
+        note(row)
+        if finished:
+            finished(row, x)
+
+    return tell
+
+
+def _health(log: SqlLog, upstreams: Upstreams) -> Health:
+    """Further parts are added by who makes them."""
+    return Health({
+        "database": lambda: condition.database(log),
+        "spill": lambda: condition.spill(log),
+        "upstreams": upstreams.state,
+    })  # fmt: skip
+
+
+def _gauges(log: SqlLog, gate: Gate, health: Health) -> list[Gauge]:
+    return [
+        Gauge("lockgate_open_exchanges", "Exchanges under way.", lambda: gate.under_way),
+        Gauge("lockgate_held_streams", "Replies that wait for rules.", lambda: gate.stops.exchanges.held),
+        Gauge("lockgate_log_queue_rows", "Records that are not in the database yet.", lambda: log.waiting_rows),
+        Gauge("lockgate_log_queue_bytes", "What of them is in memory.", lambda: log.backlog.size),
+        Gauge("lockgate_spill_bytes", "What of them is on the disk.", lambda: log.spill.size if log.spill else 0),
+        Gauge("lockgate_spill_limit_bytes", "How much may be.", lambda: log.spill.limit_bytes if log.spill else 0),
+        Gauge("lockgate_log_lost_rows", "Records that were lost.", lambda: log.lost_rows, only_grows=True),
+        Gauge(
+            "lockgate_part_up", "1 for each part that is as it should be, else 0.",
+            lambda: {name: float(state is None) for name, state in health.states().items()}, "part",
+        ),
+    ]  # fmt: skip
+
+
+def _log(config: Config, signer: SigningKey | None, metrics: Metrics) -> SqlLog:
     return SqlLog(
         config.database,
         queue_rows=config.limits.log_queue_rows,
@@ -120,6 +161,7 @@ def _log(config: Config, signer: SigningKey | None) -> SqlLog:
         spill_free_bytes=config.limits.spill_free_bytes,
         refuse=config.log_full == "refuse",
         signer=signer,
+        written=metrics.written,
     )
 
 
@@ -187,10 +229,6 @@ def _files_of(loaded: Loaded, registry: Registry) -> list[Path]:
     """The configuration, its policy set, and the files that its rules' policies come from."""
     own = (loaded.file, policy_file(loaded.config.policy))
     return [*(file for file in own if file), *registry.current.files]
-
-
-def _nobody(row: ExchangeRow, x: Exchange) -> None:
-    pass
 
 
 __all__ = ["Config", "build", "script_addons"]

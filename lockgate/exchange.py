@@ -415,6 +415,8 @@ class Exchange:
     origin: Origin | None = field(default=None, repr=False)
     """Where its request goes; None before it is sent, and where nothing is sent."""
     decisions: list[Decision] = field(default_factory=list[Decision])
+    held_seconds: float = 0.0
+    """How long enforced rules have made it wait, for a judge or a person."""
     credentials: Sequence[str] = field(default=(), repr=False)
     """The keys and tokens that the request was sent with. Rules look for them in texts; they are never stored."""
     concealed: dict[str, str] = field(default_factory=dict[str, str], repr=False)

@@ -139,8 +139,12 @@ class Run:
                 awaited = question.send(None)  # most hooks wait for nothing, and so they need no clock either
             except StopIteration as done:
                 return done.value
-            async with asyncio.timeout(self.rule.deadline_seconds - (perf_counter() - began)):
-                return await _rest(question, awaited)
+            try:
+                async with asyncio.timeout(self.rule.deadline_seconds - (perf_counter() - began)):
+                    return await _rest(question, awaited)
+            finally:
+                if self.rule.mode == "enforce":
+                    self.x.held_seconds += perf_counter() - began
         except Blocked:
             raise
         except (Exception, asyncio.CancelledError) as error:

@@ -10,7 +10,7 @@ from collections import deque
 from collections.abc import Sequence
 
 from lockgate.errors import StorageError
-from lockgate.exchange import Comm, Decision, Record
+from lockgate.exchange import Comm, Decision, Record, now
 
 type Group = tuple[Record, ...]
 
@@ -34,6 +34,8 @@ class Backlog:
         self._any = threading.Event()
         self.blocked = ""
         """Why nobody may begin, whatever room there is."""
+        self.blocked_since = now()
+        """Since when that is as it is."""
         self._waiting: list[tuple[asyncio.AbstractEventLoop, asyncio.Future[None]]] = []
         self._open = True
         self._finishing = False
@@ -56,7 +58,7 @@ class Backlog:
 
     async def ready(self) -> None:
         """Returns when there is room, or when the backlog was closed. Raises StorageError where it may not wait."""
-        while self._full():
+        while self.is_full:
             if self._refuse and self.blocked:
                 raise StorageError(f"the log is full: {self.blocked}")
             loop = asyncio.get_running_loop()
@@ -68,6 +70,8 @@ class Backlog:
 
     def block(self, why: str) -> None:
         """Let nobody begin; "" lifts it."""
+        if bool(why) != bool(self.blocked):
+            self.blocked_since = now()
         self.blocked = why
         self._wake_waiting(all=bool(why))
 
@@ -131,13 +135,15 @@ class Backlog:
         self._open = False
         self._wake_waiting()
 
-    def _full(self) -> bool:
+    @property
+    def is_full(self) -> bool:
+        """Whether who begins has to wait, or is refused."""
         crowded = self.rows >= self._bounds[0] or self.size >= self._bounds[1]
         return self._open and (crowded or bool(self.blocked))
 
     def _wake_waiting(self, *, all: bool = False) -> None:
         """Those who wait look again, where they may now begin or, with `all`, are to be refused."""
-        if not self._waiting or (self._full() and not (all and self._refuse)):
+        if not self._waiting or (self.is_full and not (all and self._refuse)):
             return
         with self._lock:
             waiting, self._waiting = self._waiting, []

@@ -12,8 +12,9 @@ import logging
 import threading
 import time
 from collections.abc import Sequence
+from datetime import datetime
 
-from lockgate.exchange import Record
+from lockgate.exchange import Record, now
 from lockgate.storage.backlog import Backlog
 from lockgate.storage.spill import Spill
 
@@ -42,7 +43,8 @@ class Feed:
         self._backlog, self._spill = backlog, spill
         self._lock = threading.Lock()
         """Held while records move to the spill, so that none of them is overtaken."""
-        self._spilling = False
+        self.behind_since: datetime | None = None
+        """Since when records take the way over the spill; None while they take the short one."""
         self._hand: list[Record] = []
         """What the writer got out of memory and has not written yet."""
         self._hand_since = 0.0
@@ -66,6 +68,14 @@ class Feed:
     def catching_up(self) -> bool:
         """Whether older records than those in memory are still to be written."""
         return self._spilling
+
+    @property
+    def _spilling(self) -> bool:
+        return self.behind_since is not None
+
+    @_spilling.setter
+    def _spilling(self, spilling: bool) -> None:
+        self.behind_since = (self.behind_since or now()) if spilling else None
 
     def start(self) -> None:
         """Take over what an earlier run left, and watch over what waits. Raises OSError."""

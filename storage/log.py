@@ -9,15 +9,15 @@ import asyncio
 import logging
 import sys
 import threading
-import time
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from datetime import datetime
 from hashlib import blake2b
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
-from lockgate.errors import StorageError
-from lockgate.exchange import Record
+from lockgate.errors import StorageError, told
+from lockgate.exchange import ExchangeRow, Record, now
 from lockgate.storage.address import Address, parse
 from lockgate.storage.backlog import Backlog
 from lockgate.storage.early import Early
@@ -43,6 +43,13 @@ STUCK_SECONDS = 2.0
 """How long `close` waits for a writer that was told to give up and may sit in a dead connection."""
 
 
+class Away(NamedTuple):
+    """Since when, and why."""
+
+    since: datetime
+    cause: str
+
+
 class SqlLog:
     """Implements `lockgate.exchange.CommLog` on SQLite and PostgreSQL.
 
@@ -63,16 +70,18 @@ class SqlLog:
         spill_free_bytes: int = 0,
         refuse: bool = False,
         signer: Signer | None = None,
+        written: Callable[[ExchangeRow, str], None] | None = None,
     ) -> None:
         """Touches nothing yet. Raises ConfigError for a URL that is neither SQLite's nor PostgreSQL's.
 
         `prices` is a file that goes before the built-in ones. In `spill`, each database has a folder of its own;
         `spill_bytes` and `spill_free_bytes` (left on the disk) bound what it lets new exchanges bring, and `refuse`
-        makes `ready` raise where it would wait for that. `signer` signs the seals.
+        makes `ready` raise where it would wait for that. `signer` signs the seals. `written` is told, on the log's
+        thread, of each exchange with a model once its end is in the database, and what the price list calls the model.
         """
         self._url = url
         self._address = parse(url)
-        self._prices, self._signer = prices, signer
+        self._prices, self._signer, self._tell = prices, signer, written
         self._backlog = Backlog(rows=queue_rows, size=queue_bytes, refuse=refuse)
         self._spill = spill and Spill(
             spill_folder(spill, self._address), limit_bytes=spill_bytes, free_bytes=spill_free_bytes
@@ -83,10 +92,15 @@ class SqlLog:
         self._aside: deque[Record] = deque(maxlen=ASIDE_ROWS)
         self._closing = threading.Event()
         self._give_up = threading.Event()
-        self._away_since: float | None = None
+        self.away: Away | None = None
+        """Since when, and why, the database cannot be written to; None while it can."""
+        self.lost_rows = 0
+        """Records that no database will ever have."""
         self._presence: Presence | None = None
         self._closed = False
         self._failure: Exception | None = None
+        self.stopped: Away | None = None
+        """Since when, and why, nothing will ever be written again; None while something may."""
         self._thread = threading.Thread(target=self._run, name="lockgate-log", daemon=True)
 
     def start(self) -> None:
@@ -114,6 +128,21 @@ class SqlLog:
     def waiting_rows(self) -> int:
         """How many records are not in the database yet; what an earlier run left counts 1 for each file."""
         return self._feed.rows
+
+    @property
+    def backlog(self) -> Backlog:
+        """For who looks at how it is."""
+        return self._backlog
+
+    @property
+    def spill(self) -> Spill | None:
+        """The same."""
+        return self._spill
+
+    @property
+    def behind_since(self) -> datetime | None:
+        """Since when records wait on the disk; None where none do."""
+        return self._feed.behind_since
 
     async def ready(self) -> None:
         """Wait while too much is under way. Raises StorageError when nothing will ever be written again.
@@ -161,6 +190,7 @@ class SqlLog:
     def _set_aside(self, records: Sequence[Record], why: str) -> None:
         """What could not be written comes here, and only here."""
         self._aside.extend(records)
+        self.lost_rows += len(records)
         first = records[0]
         logger.error(
             "the log lost %d record(s), beginning with %s %s: %s",
@@ -178,6 +208,7 @@ class SqlLog:
         except Exception as error:
             logger.exception("the log has stopped; no new exchange is let in")
             self._failure = error
+            self.stopped = Away(now(), self._address.clean(told(error)))
             self._backlog.close()
 
     def _write_all(self, writer: Writer) -> None:
@@ -231,34 +262,44 @@ class SqlLog:
         pause = FIRST_RETRY_SECONDS
         while records and not self._give_up.is_set():
             try:
-                writer.write(records)
+                ended = writer.write(records)
             except Exception as error:
                 if not is_outage(error):
                     raise
                 self._say_away(error)
             else:
                 self._say_back()
+                self._tell_of(writer, ended)
                 return
             self._give_up.wait(pause)
             pause = min(2 * pause, LAST_RETRY_SECONDS)
+
+    def _tell_of(self, writer: Writer, ended: Sequence[ExchangeRow]) -> None:
+        if self._tell is None:
+            return
+        try:
+            for row in ended:
+                if row.kind == "model":
+                    self._tell(row, writer.priced_as(row))
+        except Exception as error:  # the records are written all the same
+            logger.error("the log could not tell of what it has written: %s", told(error))
 
     def _hold(self, record: Record) -> None:
         if (oldest := self._early.hold(record)) is not None:
             self._set_aside([oldest], "what it points to never came")
 
     def _say_away(self, error: Exception) -> None:
-        if self._away_since is None:
-            self._away_since = time.monotonic()
-            cause = self._address.clean(_cause(error))
+        if self.away is None:
+            self.away = Away(now(), self._address.clean(_cause(error)))
             logger.warning(
                 "the log cannot write to %s: %s; records wait in %s, and new exchanges once it is full",
-                *(self._address.shown, cause, self._spill.folder if self._spill else "memory"),
+                *(self._address.shown, self.away.cause, self._spill.folder if self._spill else "memory"),
             )
 
     def _say_back(self) -> None:
-        if self._away_since is not None:
-            seconds = time.monotonic() - self._away_since
-            self._away_since = None
+        if self.away is not None:
+            seconds = (now() - self.away.since).total_seconds()
+            self.away = None
             logger.warning("the log writes to %s again, after %.1f seconds", self._address.shown, seconds)
 
 

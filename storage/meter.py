@@ -31,6 +31,12 @@ class Meter:
         self.uncounted: set[str] = set()
         """Of what was completed last, the exchanges that are not counted because their request is not here any more."""
 
+    @property
+    def prices(self) -> Prices:
+        if self._prices is None:
+            self._prices = load_prices(self._file)
+        return self._prices
+
     def completed(self, records: Sequence[Record]) -> list[Record]:
         """The records, with usage, `counted_by` and cost in the exchanges among them."""
         self.uncounted = set()
@@ -65,9 +71,7 @@ class Meter:
             row = replace(row, counted_by="provider")
         if row.usage is None:
             return row
-        if self._prices is None:
-            self._prices = load_prices(self._file)
-        cost = self._prices.cost(row.usage, provider=row.provider, host=row.host, model=row.model)
+        cost = self.prices.cost(row.usage, provider=row.provider, host=row.host, model=row.model)
         return replace(row, cost_nano_usd=cost)
 
     def _counted(self, row: ExchangeRow, reply: Comm | None) -> ExchangeRow:

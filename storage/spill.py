@@ -77,7 +77,11 @@ class Spill:
     @property
     def size(self) -> int:
         """In bytes."""
-        return sum(segment.end for segment in self._segments)
+        return sum(segment.end for segment in tuple(self._segments))  # asked while other threads go on
+
+    @property
+    def limit_bytes(self) -> int:
+        return self._limit_bytes
 
     def full(self) -> str:
         """Why no new exchange should be let in, or "". What those under way still bring is taken all the same."""

@@ -51,8 +51,11 @@ class Writer:
         self._threads, self._headings = Threads(address), Headings(address)
         self._statements = [(kind, _insert(address, cast(Table, model.__table__)), row) for kind, model, row in _TABLES]
 
-    def write(self, records: Sequence[Record]) -> None:
-        """Write all or none. Raises what the driver raises; `is_outage` and `is_early` tell what that means."""
+    def write(self, records: Sequence[Record]) -> Sequence[ExchangeRow]:
+        """Write all or none, and give the exchanges that ended as they are there now.
+
+        Raises what the driver raises; `is_outage` and `is_early` tell what that means.
+        """
         records = self._meter.completed(records)
         try:
             self._write(records)
@@ -64,6 +67,11 @@ class Writer:
         self._headings.committed()
         self._sealer.committed()
         self._meter.forget(records)
+        return [record for record in records if isinstance(record, ExchangeRow) and record.outcome != "open"]
+
+    def priced_as(self, row: ExchangeRow) -> str:
+        """The model's name in the price list; "" where it has none."""
+        return self._meter.prices.name(row.provider, row.host, row.model)
 
     def _write(self, records: Sequence[Record], *, again: bool = False) -> None:
         written: dict[str, tuple[str, Row]] = {}

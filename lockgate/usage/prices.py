@@ -54,6 +54,10 @@ class Price(Section):
             and any(fnmatchcase(model.lower(), pattern) for pattern in self.models)
         )
 
+    def name(self, model: str) -> str:
+        """What the model is listed as."""
+        return next(pattern for pattern in self.models if fnmatchcase(model.lower(), pattern))
+
     def cost(self, usage: Usage) -> int | None:
         """Nano-dollars, half to even; None where a price is missing for tokens that were used."""
         total = Decimal(0)
@@ -82,6 +86,11 @@ class Prices:
         """Nano-dollars; None where no price is known."""
         price = self.find(provider, host, model)
         return price and price.cost(usage)
+
+    def name(self, provider: str, host: str, model: str) -> str:
+        """What a model is listed as: one of the globs of the list; "" where no price is known."""
+        price = self.find(provider, host, model)
+        return price.name(model) if price else ""
 
     def _find(self, provider: str, host: str, model: str) -> Price | None:
         return next((price for price in self._prices if price.fits(provider, host, model)), None)

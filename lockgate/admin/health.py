@@ -1,0 +1,137 @@
+"""How the proxy is: `/live` and `/ready` for whoever starts and stops it, `/health` and `/metrics` for who watches it.
+
+Nothing is probed here: parts say what they have met.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from importlib.metadata import version
+from typing import Annotated, Any, Literal
+
+from fastapi import APIRouter, Depends, Header, Request, Response
+from pydantic import BaseModel, Field
+
+from lockgate.health import Degraded, Health
+from lockgate.metrics import Metrics
+
+NOT_STORED = {"cache-control": "no-store"}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Vitals:
+    """What the routes tell of. The application keeps it as `app.state.vitals`."""
+
+    health: Health
+    metrics: Metrics
+
+
+class Liveness(BaseModel):
+    """The event loop turns, or there would be no answer."""
+
+    live: Literal[True] = True
+
+
+class Trouble(BaseModel):
+    """A part that is not as it should be."""
+
+    part: str = Field(examples=["database"])
+    since: datetime
+    what: str = Field(examples=["the database cannot be written to: what is recorded waits"])
+
+
+class Readiness(BaseModel):
+    """Whether exchanges pass. Parts that the proxy goes on without are named, and do not count."""
+
+    ready: bool
+    degraded: list[Trouble]
+
+
+class PartState(BaseModel):
+    """How one part is."""
+
+    part: str = Field(examples=["spill"])
+    state: Literal["ok", "degraded", "failing"]
+    """`failing`: exchanges fail for it."""
+    since: datetime | None = None
+    what: str = ""
+    detail: str = ""
+    """Also places and names, which `/ready` leaves out."""
+
+
+class HealthReport(BaseModel):
+    """All parts."""
+
+    state: Literal["ok", "degraded", "failing"]
+    version: str = Field(examples=["0.1.0"])
+    started_at: datetime
+    parts: list[PartState]
+
+
+def vitals_of(request: Request) -> Vitals:
+    return request.app.state.vitals
+
+
+type Asked = Annotated[Vitals, Depends(vitals_of)]
+
+router = APIRouter(tags=["health"])
+"""Open to everyone: it tells nothing that an outsider could use."""
+guarded = APIRouter(tags=["health"])
+"""For viewers, or where the configuration says so for everyone."""
+
+_UNREADY: dict[int | str, dict[str, Any]] = {503: {"model": Readiness, "description": "Exchanges fail, or wait."}}
+_EXPOSITION: dict[int | str, dict[str, Any]] = {
+    200: {
+        "description": "In Prometheus's text format, or OpenMetrics where `Accept` asks for it.",
+        "content": {"text/plain": {"schema": {"type": "string"}}},
+    }
+}
+
+
+@router.get("/live", name="health.live", summary="Whether the proxy runs")
+async def live(response: Response) -> Liveness:
+    """Whether the proxy runs. What does not answer within seconds should be started anew."""
+    response.headers.update(NOT_STORED)
+    return Liveness()
+
+
+@router.get("/ready", name="health.ready", summary="Whether exchanges pass", responses=_UNREADY)
+async def ready(vitals: Asked, response: Response) -> Readiness:
+    """Whether the proxy should be sent traffic: 503 where exchanges fail, or wait, for a part that is down."""
+    troubles = {part: state for part, state in vitals.health.states().items() if state}
+    is_ready = not any(state.is_fatal for state in troubles.values())
+    response.status_code = 200 if is_ready else 503
+    response.headers.update(NOT_STORED)
+    told = [Trouble(part=part, since=state.since, what=state.what) for part, state in troubles.items()]
+    return Readiness(ready=is_ready, degraded=told)
+
+
+@guarded.get("/health", name="health.show", summary="How each part is")
+async def health(vitals: Asked, response: Response) -> HealthReport:
+    """How each part is."""
+    response.headers.update(NOT_STORED)
+    parts = [_part(name, state) for name, state in vitals.health.states().items()]
+    states = {part.state for part in parts}
+    return HealthReport(
+        state="failing" if "failing" in states else "degraded" if "degraded" in states else "ok",
+        version=version("lockgate"),
+        started_at=vitals.health.started_at,
+        parts=parts,
+    )
+
+
+@guarded.get(
+    "/metrics", name="metrics.show", summary="Metrics for Prometheus", response_class=Response, responses=_EXPOSITION
+)
+async def metrics(vitals: Asked, accept: Annotated[str, Header()] = "") -> Response:
+    """What was counted since the proxy started."""
+    body, content_type = vitals.metrics.exposition(accept)
+    return Response(body, headers=NOT_STORED | {"content-type": content_type})
+
+
+def _part(name: str, state: Degraded | None) -> PartState:
+    if state is None:
+        return PartState(part=name, state="ok")
+    kind = "failing" if state.is_fatal else "degraded"
+    return PartState(part=name, state=kind, since=state.since, what=state.what, detail=state.detail)
