@@ -43,8 +43,8 @@ class ActRoute(APIRoute):
         handle = super().get_route_handler()
 
         async def noted(request: Request) -> Response:
-            subject = next(iter(request.path_params.values()), "")
-            act = request.state.act = Act(self.name, subject=str(subject))
+            kind, id = self.name.partition(".")[0], next(iter(request.path_params.values()), "")
+            act = request.state.act = Act(self.name, subject=f"{kind} {id}" if id else "")
             try:
                 response = await handle(request)
             except BaseException as error:

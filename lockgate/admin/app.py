@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from fastapi import APIRouter, Depends, FastAPI
 from fastapi.openapi.utils import get_openapi
 from starlette.requests import Request
 
-from lockgate.admin import session
+from lockgate.admin import administrators, keys, projects, session, setup_page, tokens, usage
 from lockgate.admin.acts import ActRoute
 from lockgate.admin.answering import Json
 from lockgate.admin.desk import Desk
@@ -17,7 +18,14 @@ from lockgate.admin.identity import COOKIE, CSRF_HEADER, SAFE_METHODS, Needs, ro
 from lockgate.admin.problems import answers, handle_problems
 
 VERSION = "1"
-ROUTERS: tuple[APIRouter, ...] = (session.router,)
+ROUTERS: Sequence[tuple[APIRouter, str]] = (
+    (session.router, ""),
+    (setup_page.router, ""),
+    *((each.router, "/api") for each in (projects, tokens, keys, usage, administrators)),
+)
+"""Routers, each with what its paths begin with."""
+ALIASES: Sequence[tuple[APIRouter, str]] = ((projects.router, "/manage"), (tokens.router, "/manage"))
+"""Paths of earlier systems."""
 
 router = APIRouter(route_class=ActRoute)
 
@@ -31,8 +39,10 @@ def make_app(desk: Desk) -> FastAPI:
     app.state.desk = desk
     app.router.route_class = ActRoute
     handle_problems(app)
-    for each in (router, *ROUTERS):
-        app.include_router(each)
+    for each, prefix in ((router, ""), *ROUTERS):
+        app.include_router(each, prefix=prefix)
+    for each, prefix in ALIASES:
+        app.include_router(each, prefix=prefix, include_in_schema=False)
     app.add_middleware(Guard, settings=desk.settings)
     list(routes_of(app))  # raises
     return app

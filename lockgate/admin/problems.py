@@ -39,6 +39,11 @@ CODES: Mapping[int, tuple[str, str]] = {
 }
 """What a status is called, and its sentence where there is no better one."""
 
+READS = (401, 403, 421, 422, 500, 503)
+"""What a route that reads may answer instead."""
+MAKES = (*READS, 400, 408, 409, 413)
+CHANGES = (*MAKES, 404)
+
 
 class Field_(BaseModel):
     """One thing that does not fit."""

@@ -72,7 +72,7 @@ async def begin(given: Login, request: Request, response: Response, desk: AtDesk
     _slow_down(request, desk, given.name)
     found = await desk.people.do(lambda people: people.password_of(given.name))
     if found:
-        act_of(request).subject = found[0].id
+        act_of(request).subject = f"administrator {found[0].name}"
     fits = await desk.passwords.fits(found[1] if found else None, given.password)
     if not found or not fits:
         raise Problem(401, WRONG)
@@ -137,7 +137,7 @@ async def first_administrator(desk: Desk, request: Request, given: FirstAdminist
         desk.setup.give_back(given.token)
         raise
     act_of(request).who = made.name
-    act_of(request).subject = made.id
+    act_of(request).subject = f"administrator {made.name}"
     return made
 
 
