@@ -50,7 +50,9 @@ class ActRoute(APIRoute):
             except BaseException as error:
                 _note_failure(request, act, error)
                 raise
-            if request.method not in READS:
+            if response.status_code >= 400:
+                _note_failure(request, act, Problem(response.status_code))
+            elif request.method not in READS:
                 _note(request, act, "success")
             return response
 

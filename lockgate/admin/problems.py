@@ -34,6 +34,7 @@ CODES: Mapping[int, tuple[str, str]] = {
     421: ("unknown_host", "this host is not known by that name"),
     422: ("unfit", "something in the request does not fit"),
     429: ("too_many", "too many attempts: wait"),
+    431: ("head_too_large", "the head of the request is larger than what is taken"),
     500: ("failed", "something went wrong, and the log of the proxy says what"),
     503: ("unavailable", "the database, or something else that this needs, cannot be used just now"),
 }

@@ -44,14 +44,23 @@ async def show(desk: AtDesk, token: str = "") -> Response:
 
 @router.post("/setup", name="setup", response_class=HTMLResponse)
 async def make(request: Request, desk: AtDesk) -> Response:
-    fields = parse_qs((await request.body()).decode("utf-8", "replace"), max_num_fields=10, keep_blank_values=True)
-    values = {name: fields.get(name, [""])[0] for name in FirstAdministrator.model_fields}
+    values = await _fields(request)
     try:
         made = await first_administrator(desk, request, FirstAdministrator.model_validate(values))
-    except (Error, Problem, ValidationError, ValueError) as error:
+    except (Error, Problem, ValidationError) as error:
         problem = problem_of(error) if isinstance(error, Error | Problem) else Problem(422)
         return _form(problem.message, values["token"], values["name"], problem.status_code)
     return _page(f"<p>{escape(made.name)} is an administrator now. This link is used up.</p>", 201)
+
+
+async def _fields(request: Request) -> dict[str, str]:
+    """What a form says; of too many fields, nothing."""
+    body = (await request.body()).decode("utf-8", "replace")
+    try:
+        given = parse_qs(body, max_num_fields=10, keep_blank_values=True)
+    except ValueError:
+        given: dict[str, list[str]] = {}
+    return {name: given.get(name, [""])[0] for name in FirstAdministrator.model_fields}
 
 
 def _form(said: str, token: str, name: str = "", status: int = 200) -> Response:

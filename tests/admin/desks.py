@@ -52,6 +52,10 @@ class Office:
             people.create(name, role, password=passwords.hashed(password) if password else None)
             return people.add_key(name)[0]
 
+    def lose_database(self) -> None:
+        """The SQLite file is not there any more."""
+        Path(self.url.removeprefix("sqlite:///")).unlink()
+
     def client(self, key: str = "", **headers: str) -> httpx2.AsyncClient:
         """Over ASGI; with a key, or as nobody."""
         given = headers | ({"authorization": f"Bearer {key}"} if key else {})

@@ -12,7 +12,7 @@ from lockgate.access.administrators import Role
 from lockgate.access.token import is_token
 from lockgate.storage.log import SqlLog
 from tests.admin.desks import Office
-from tests.storage.records import exchange
+from tests.storage.records import exchange_row
 
 SECRET = "sk-ant-api03-" + "k" * 30 + "WXYZ"
 NASTY = [
@@ -181,7 +181,7 @@ async def test_usage_is_added_up(anywhere: Office):
     log = SqlLog(anywhere.url)
     log.start()
     for project, token in (("shop", "t1"), ("shop", "t2"), ("other", "t3")):
-        log.put([exchange(project=project, token=token)])
+        log.put([exchange_row(project=project, token=token)])
     await log.close()
     async with anywhere.client(key(anywhere, "viewer")) as client:
         usage = (await client.get("/api/usage")).json()
