@@ -75,8 +75,10 @@ class Desk:
     clock: Callable[[], datetime] = now
     providers: frozenset[str] = frozenset()
     """What a provider key may be for: formats and model hosts."""
-    names: Throttle = field(default_factory=lambda: Throttle(tries=10, seconds=30))
-    """Of log-ins, by the name that was given."""
+    pairs: Throttle = field(default_factory=lambda: Throttle(tries=10, seconds=30))
+    """Of log-ins, by the name that was given and the address."""
+    names: Throttle = field(default_factory=lambda: Throttle(tries=100, seconds=10))
+    """Of log-ins, by the name alone: so much that no single address can shut somebody out."""
     addresses: Throttle = field(default_factory=lambda: Throttle(tries=20, seconds=10))
     """Of log-ins, by address."""
     strangers: Throttle = field(default_factory=lambda: Throttle(tries=30, seconds=60))

@@ -98,7 +98,7 @@ def problem_of(error: Exception) -> Problem:
         case RequestValidationError():
             return Problem(422, fields=[_field(each) for each in error.errors()])
         case Missing():
-            return Problem(404, str(error))
+            return Problem(404, "there is nothing by that name or id")
         case Conflict():
             return Problem(409, str(error))
         case AccessError():

@@ -66,7 +66,7 @@ class Office:
 async def office(url: str, home: Path, **settings: Any) -> AsyncGenerator[Office, None]:
     """On this database, which is made where it is not there."""
     schema.upgrade(url)
-    config = Config(database=url, home=home, admin={"listen": "127.0.0.1:8081", **settings})  # pyright: ignore[reportArgumentType]
+    config = Config(database=url, home=home, admin={"listen": "127.0.0.1:8081"} | settings)  # pyright: ignore[reportArgumentType]
     trail = Trail()
     with ThreadPoolExecutor(1) as thread:
         desk, closing = open_desk(config, RING, thread, trail)
