@@ -23,21 +23,21 @@ from lockgate.addons.kill_watch import KillWatch
 from lockgate.addons.route import Route
 from lockgate.addons.service import Refusal, Service, refuse_second
 from lockgate.admin.management import Management
+from lockgate.admin.proxy import Proxy
 from lockgate.certs.ca import open_authority
 from lockgate.certs.signing import SigningKey, open_signing_key
 from lockgate.config import Config, Loaded, load
 from lockgate.errors import Error
-from lockgate.exchange import Exchange, ExchangeRow, Ports, now
-from lockgate.health import Health, Upstreams
+from lockgate.exchange import Ports, now
+from lockgate.health import Upstreams
 from lockgate.history.history import History
-from lockgate.metrics import Gauge, Metrics
+from lockgate.metrics import Metrics
 from lockgate.policies.kill_switch import KillSwitch
 from lockgate.policies.pack import own_rules, policy_file
 from lockgate.policies.registry import PolicySet, Registry, load_rules
 from lockgate.policies.versions import Versions
 from lockgate.routing.models import HttpModels
 from lockgate.routing.webhooks import HttpWebhooks
-from lockgate.storage import condition
 from lockgate.storage.access_store import CHANNEL, SqlAccess
 from lockgate.storage.asking import SqlApprovals
 from lockgate.storage.log import SqlLog
@@ -70,8 +70,18 @@ def build(loaded: Loaded, finished: Finished | None = None, *, managed: bool = T
     log, access = _log(config, signer, metrics), _Access(config)
     upkeep, signals = Upkeep(config.database, config.retention, signer=signer), Signals(config.database)
     activity = Activity(log, lambda: [passage.growth for passage in gate.passages.values()])
-    management = Management(config, access.keyring, activity) if managed and config.admin.listen else None
     kills = KillWatch(KillSwitch(), config.database, config.stop_file, signals)
+    models, archive = HttpModels(activity), SqlArchive(config.database)
+    approvals, webhooks = SqlApprovals(config.database, signals), HttpWebhooks()
+    registry, route = Registry(policy_set), Route(config, metrics)
+    _keep(policy_set, config)
+    ports = Ports(log=activity, models=models, sessions=kills, approvals=approvals, webhooks=webhooks)
+    tell = _each(upstreams.ended, finished)
+    gate = Gate(config, route, registry, ports, tell, History(archive), kills.switch, access.door)
+    health = _health(log, upstreams)
+    metrics.gauges += _gauges(log, gate, health)
+    proxy = Proxy(activity=activity, health=health, metrics=metrics)
+    management = Management(config, access.keyring, proxy) if managed and config.admin.listen else None
 
     def open_log() -> None:
         log.start()
@@ -82,16 +92,7 @@ def build(loaded: Loaded, finished: Finished | None = None, *, managed: bool = T
         if management:
             management.start()
 
-    models, archive = HttpModels(log), SqlArchive(config.database)
-    approvals, webhooks = SqlApprovals(config.database, signals), HttpWebhooks()
-    registry, route = Registry(policy_set), Route(config, metrics)
-    _keep(policy_set, config)
-    seen = activity if management else log
-    ports = Ports(log=seen, models=models, sessions=kills, approvals=approvals, webhooks=webhooks)
-    tell = _each(upstreams.ended, finished)
-    gate = Gate(config, route, registry, ports, tell, History(archive), kills.switch, access.door)
-    health = _health(log, upstreams)
-    metrics.gauges += _gauges(log, gate, health)
+    others = (models, webhooks, approvals, signals, archive, upkeep, kills, *access.closables, log)
     return Service(
         config=config,
         gate=gate,
@@ -102,18 +103,7 @@ def build(loaded: Loaded, finished: Finished | None = None, *, managed: bool = T
         open_log=open_log,
         issue=lambda: access.tokens.issue(_own_token()),
         health=health,
-        closables=(
-            *filter(None, [management]),
-            models,
-            webhooks,
-            approvals,
-            signals,
-            archive,
-            upkeep,
-            kills,
-            *access.closables,
-            log,
-        ),
+        closables=(management, *others) if management else others,
     )
 
 

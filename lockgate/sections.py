@@ -192,7 +192,7 @@ class Admin(Section):
     secure_cookies: bool | None = None
     """Whether browsers send the cookie of a session over HTTPS only; by default so unless `listen` is a loopback
     address."""
-    idle_minutes: float = Field(default=30, gt=0, le=10_080)
+    idle_minutes: float = Field(default=30, ge=2, le=10_080)
     """A session that nobody used for so long is over."""
     session_hours: float = Field(default=12, gt=0, le=720)
     """Every session is over after so long."""

@@ -69,9 +69,11 @@ class Access(Acts):
         self._change(lambda at: at.execute(PROJECT.insert(), row), unfit=f"there is a project named {name!r} already")
         return project
 
-    def projects(self) -> list[Project]:
-        """All of them, by name."""
+    def projects(self, *, limit: int | None = None, before: str | None = None) -> list[Project]:
+        """All of them, by name; with a limit, the newest first, older than the one whose whole id is `before`."""
         query = select(PROJECT).order_by(PROJECT.c.name)
+        if limit is not None:
+            query = paged(select(PROJECT), PROJECT, limit, before)
         return self.do(lambda at: [as_project(row) for row in at.execute(query).mappings()])
 
     def project(self, named: str) -> Project:
@@ -124,11 +126,11 @@ class Access(Acts):
 
         return secret, self._change(make)
 
-    def tokens(self, *, project: str | None = None) -> list[Token]:
-        """The newest first, also those that cannot be used any more."""
+    def tokens(self, *, project: str | None = None, limit: int | None = None, before: str | None = None) -> list[Token]:
+        """The newest first, also those that cannot be used any more; older than the one whose whole id is `before`."""
 
         def read(at: Connection) -> list[Token]:
-            query = _TOKENS.order_by(_TOKEN.c.id.desc())
+            query = paged(_TOKENS, _TOKEN, limit, before)
             if project is not None:
                 query = query.where(_TOKEN.c.project_id == one_project(at, project)["id"])
             return [as_token(row) for row in at.execute(query).mappings()]
@@ -240,6 +242,8 @@ def told[Result](at: Connection, act: Callable[[Connection], Result]) -> Result:
 
 def checked_name(name: str) -> str:
     """Raises Error for what is no name."""
+    if _WHOLE_ID.fullmatch(name.replace("-", "").lower()):
+        raise Error(f"{name!r} is no name: it could be taken for an id")
     if not _NAME.fullmatch(name) or len(name) > NAME_CHARACTERS or not name.isprintable():
         raise Error(
             f"{name[:NAME_CHARACTERS]!r} is no name: it begins with a letter, digit or full stop, then also "
@@ -253,6 +257,12 @@ def checked_lifetime(lifetime: timedelta) -> timedelta:
     if not LIFETIMES[0] <= lifetime <= LIFETIMES[1]:
         raise Error("a token lives for 1 minute to 365 days: 30m, 12h, 90d")
     return lifetime
+
+
+def paged(query: Select[Any], table: Table, limit: int | None, before: str | None) -> Select[Any]:
+    """The newest first."""
+    query = query.order_by(table.c.id.desc()).limit(limit)
+    return query if before is None else query.where(table.c.id < before)
 
 
 def _revoke(at: Connection, *where: ColumnElement[bool]) -> int:

@@ -19,7 +19,7 @@ from lockgate.access.keyring import Keyring
 from lockgate.access.token import ADMIN_PREFIX, SESSION_PREFIX, hint, make_token
 from lockgate.errors import Conflict
 from lockgate.exchange import now
-from lockgate.storage.access import Row, checked_name, one
+from lockgate.storage.access import Row, checked_name, one, paged
 from lockgate.storage.access_models import AdministratorKeyModel, AdministratorModel, AdministratorSessionModel
 from lockgate.storage.acts import Acts
 
@@ -59,9 +59,7 @@ class Administrators(Acts):
 
     def every(self, *, limit: int | None = None, before: str | None = None) -> list[Administrator]:
         """The newest first."""
-        query = _PEOPLE.order_by(_WHO.c.id.desc()).limit(limit)
-        if before is not None:
-            query = query.where(_WHO.c.id < before)
+        query = paged(_PEOPLE, _WHO, limit, before)
         return self.do(lambda at: [_as_administrator(row) for row in at.execute(query).mappings()])
 
     def one(self, named: str) -> Administrator:

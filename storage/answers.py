@@ -37,6 +37,8 @@ class Filter:
     session_id: str | None = None
     """A session's id, the end of it, or the agent's own marker, which several sessions may have."""
     project: str | None = None
+    token: str | None = None
+    """The id of a token."""
     trigger: str | None = None
     """"" is the clients' own exchanges, "judge" and the like are Lockgate's."""
     outcome: Outcome | None = None
@@ -158,7 +160,7 @@ class Told:
     """user, tool, assistant, thinking or call; and the text."""
 
 
-type CostBy = Literal["session", "model", "project", "agent", "provider", "day"]
+type CostBy = Literal["session", "model", "project", "agent", "provider", "token", "day"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -10,7 +10,7 @@ from lockgate.access.keyring import Keyring
 from lockgate.access.keys import KeptKey
 from lockgate.access.records import KeySource, ProviderKey
 from lockgate.errors import Error
-from lockgate.storage.access import PROJECT, Row, as_project, checked_name, one, one_project, told, values_of
+from lockgate.storage.access import PROJECT, Row, as_project, checked_name, one, one_project, paged, told, values_of
 from lockgate.storage.access_models import ProviderKeyModel
 from lockgate.storage.acts import Acts
 
@@ -44,10 +44,15 @@ class ProviderKeys(Acts):
 
         return self.do(lambda at: told(at, make))
 
-    def every(self) -> list[ProviderKey]:
-        """All of them, by provider."""
+    def every(self, *, limit: int | None = None, before: str | None = None) -> list[ProviderKey]:
+        """All of them, by provider; with a limit, the newest first, older than the one whose whole id is `before`."""
         query = _KEYS.order_by(_KEY.c.provider, _KEY.c.id)
+        if limit is not None:
+            query = paged(_KEYS, _KEY, limit, before)
         return self.do(lambda at: [_as_key(row) for row in at.execute(query).mappings()])
+
+    def one(self, id: str) -> ProviderKey:
+        return self.do(lambda at: _as_key(one(at, _KEYS, _KEY, id, "provider key")))
 
     def set_active(self, id: str, *, active: bool) -> ProviderKey:
         def change(at: Connection) -> ProviderKey:

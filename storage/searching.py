@@ -46,7 +46,7 @@ _SAID = SaidModel.__table__.columns
 _FTS = table("said_fts", column("rowid"), column("rank"))
 _VECTOR = func.array_to_tsvector(func.string_to_array(func.btrim(_SAID.words), literal_column("' '", Text())))
 """What ix_said_words is made of: another spelling would not use it."""
-_KEYS = {name: _EXCHANGE[name] for name in ("model", "project", "agent", "provider")}
+_KEYS = {name: _EXCHANGE[name] for name in ("model", "project", "agent", "provider", "token")}
 _KEYS["session"] = _EXCHANGE.session_id
 
 

@@ -53,7 +53,7 @@ LEADS = (
 """What a filter may name, from what usually fits the fewest exchanges to what fits the most."""
 _PLUS: custom_op[Any] = custom_op("+")
 COLUMNS = (
-    "kind", "provider", "model", "agent", "project", "trigger", "outcome", "status", "attested", "purpose",
+    "kind", "provider", "model", "agent", "project", "token", "trigger", "outcome", "status", "attested", "purpose",
 )  # fmt: skip
 _TOKENS = reduce(lambda one, other: one + other, (func.coalesce(_EXCHANGE[name], 0) for name in USAGE_FIELDS))
 

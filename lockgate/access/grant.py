@@ -9,7 +9,7 @@ import ipaddress
 import re
 from typing import Literal, Self
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import ConfigDict, Field, field_validator, model_validator
 
 from lockgate.config import AccessLimits as Limits
 from lockgate.config import Section
@@ -23,6 +23,8 @@ _ENDPOINT = re.compile(r"/[\x21-\x7e]*")
 
 class Allow(Section):
     """What may be reached. `*` stands for any characters in a name, and for one part of a path; `**` for several."""
+
+    model_config = ConfigDict(allow_inf_nan=False)  # what JSON cannot say cannot be kept
 
     providers: tuple[str, ...] = ()
     """Of `anthropic`, `openai`, `google`, or host names."""
@@ -69,6 +71,8 @@ class Allow(Section):
 
 class Budget(Section):
     """What may be used up in a period. Days and months are those of UTC."""
+
+    model_config = ConfigDict(allow_inf_nan=False)
 
     per: Period
     tokens: int | None = Field(default=None, gt=0)

@@ -43,14 +43,16 @@ class ActRoute(APIRoute):
         handle = super().get_route_handler()
 
         async def noted(request: Request) -> Response:
-            subject = next(iter(request.path_params.values()), "")
-            act = request.state.act = Act(self.name, subject=str(subject))
+            kind, id = self.name.partition(".")[0], next(iter(request.path_params.values()), "")
+            act = request.state.act = Act(self.name, subject=f"{kind} {id}" if id else "")
             try:
                 response = await handle(request)
             except BaseException as error:
                 _note_failure(request, act, error)
                 raise
-            if request.method not in READS:
+            if response.status_code >= 400:
+                _note_failure(request, act, Problem(response.status_code))
+            elif request.method not in READS:
                 _note(request, act, "success")
             return response
 

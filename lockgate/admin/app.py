@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from fastapi import APIRouter, Depends, FastAPI
 from fastapi.openapi.utils import get_openapi
 from starlette.requests import Request
 
-from lockgate.admin import activity, exchanges, session
+from lockgate.admin import activity, administrators, exchanges, health, keys, projects, session, tokens, usage
 from lockgate.admin.acts import ActRoute
 from lockgate.admin.answering import Json
 from lockgate.admin.console import assets, entering, now
@@ -19,10 +20,14 @@ from lockgate.admin.identity import COOKIE, CSRF_HEADER, SAFE_METHODS, Needs, ro
 from lockgate.admin.problems import answers
 
 VERSION = "1"
-ROUTERS: tuple[APIRouter, ...] = (
-    session.router, activity.router, exchanges.router,
-    assets.router, entering.router, now.router,
-)  # fmt: skip
+ROUTERS: Sequence[tuple[APIRouter, str]] = (
+    *((each.router, "") for each in (session, activity, exchanges, health, assets, entering, now)),
+    (health.guarded, ""),
+    *((each.router, "/api") for each in (projects, tokens, keys, usage, administrators)),
+)
+"""Routers, each with what its paths begin with."""
+ALIASES: Sequence[tuple[APIRouter, str]] = ((projects.router, "/manage"), (tokens.router, "/manage"))
+"""Paths of earlier systems."""
 
 router = APIRouter(route_class=ActRoute)
 
@@ -36,8 +41,10 @@ def make_app(desk: Desk) -> FastAPI:
     app.state.desk = desk
     app.router.route_class = ActRoute
     handle_problems(app)
-    for each in (router, *ROUTERS):
-        app.include_router(each)
+    for each, prefix in ((router, ""), *ROUTERS):
+        app.include_router(each, prefix=prefix)
+    for each, prefix in ALIASES:
+        app.include_router(each, prefix=prefix, include_in_schema=False)
     app.add_middleware(Guard, settings=desk.settings)
     list(routes_of(app))  # raises
     return app

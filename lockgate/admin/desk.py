@@ -15,6 +15,8 @@ from lockgate.admin.passwords import Passwords
 from lockgate.admin.setup import Setup
 from lockgate.admin.throttle import Throttle
 from lockgate.exchange import now
+from lockgate.health import Health
+from lockgate.metrics import Metrics
 from lockgate.sections import Admin
 from lockgate.storage.access import Access
 from lockgate.storage.administrators import Administrators
@@ -72,14 +74,18 @@ class Desk:
     """What the log remembers."""
     activity: Activity
     """What goes on now."""
+    health: Health
+    metrics: Metrics
     setup: Setup
     audit: Audit = field(default_factory=NoAudit)
     passwords: Passwords = field(default_factory=Passwords)
     clock: Callable[[], datetime] = now
     providers: frozenset[str] = frozenset()
     """What a provider key may be for: formats and model hosts."""
-    names: Throttle = field(default_factory=lambda: Throttle(tries=10, seconds=30))
-    """Of log-ins, by the name that was given."""
+    pairs: Throttle = field(default_factory=lambda: Throttle(tries=10, seconds=30))
+    """Of log-ins, by the name that was given and the address."""
+    names: Throttle = field(default_factory=lambda: Throttle(tries=100, seconds=10))
+    """Of log-ins, by the name alone: so much that no single address can shut somebody out."""
     addresses: Throttle = field(default_factory=lambda: Throttle(tries=20, seconds=10))
     """Of log-ins, by address."""
     strangers: Throttle = field(default_factory=lambda: Throttle(tries=30, seconds=60))

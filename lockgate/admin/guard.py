@@ -20,6 +20,7 @@ AT_ONCE = 256
 """Requests under way; more are told to come again."""
 BODY_SECONDS = 20.0
 """How long a body may take to come."""
+HEAD_BYTES = 16 * 1024
 CHANGES_NOTHING = frozenset({"GET", "HEAD", "OPTIONS"})
 HEADERS = {
     "cache-control": "no-store",
@@ -49,6 +50,8 @@ class Guard:
             if self._under_way > AT_ONCE:
                 raise Problem(503, "too many requests at the same time", headers={"retry-after": "1"})
             headers = Headers(scope=scope)
+            if sum(len(name) + len(value) for name, value in headers.raw) + len(scope["raw_path"]) > HEAD_BYTES:
+                raise Problem(431, headers={"connection": "close"})
             self._check_host(headers)
             if scope["method"] not in CHANGES_NOTHING:
                 self._check_origin(headers)

@@ -5,7 +5,6 @@ Nothing is probed here: parts say what they have met.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import datetime
 from importlib.metadata import version
 from typing import Annotated, Any, Literal
@@ -13,18 +12,12 @@ from typing import Annotated, Any, Literal
 from fastapi import APIRouter, Depends, Header, Request, Response
 from pydantic import BaseModel, Field
 
-from lockgate.health import Degraded, Health
-from lockgate.metrics import Metrics
+from lockgate.admin.acts import ActRoute
+from lockgate.admin.identity import AtDesk, Caller, Needs, anyone, desk_of
+from lockgate.admin.problems import READS, answers
+from lockgate.health import Degraded
 
 NOT_STORED = {"cache-control": "no-store"}
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Vitals:
-    """What the routes tell of. The application keeps it as `app.state.vitals`."""
-
-    health: Health
-    metrics: Metrics
 
 
 class Liveness(BaseModel):
@@ -69,15 +62,18 @@ class HealthReport(BaseModel):
     parts: list[PartState]
 
 
-def vitals_of(request: Request) -> Vitals:
-    return request.app.state.vitals
+class NeedsToWatch(Needs):
+    """For viewers, or for everyone where `admin.metrics` is `open`."""
+
+    async def __call__(self, request: Request) -> Caller | None:
+        return None if desk_of(request).settings.metrics == "open" else await super().__call__(request)
 
 
-type Asked = Annotated[Vitals, Depends(vitals_of)]
-
-router = APIRouter(tags=["health"])
+router = APIRouter(tags=["health"], route_class=ActRoute, dependencies=[Depends(anyone)])
 """Open to everyone: it tells nothing that an outsider could use."""
-guarded = APIRouter(tags=["health"])
+guarded = APIRouter(
+    tags=["health"], route_class=ActRoute, dependencies=[Depends(NeedsToWatch("viewer"))], responses=answers(*READS)
+)
 """For viewers, or where the configuration says so for everyone."""
 
 _UNREADY: dict[int | str, dict[str, Any]] = {503: {"model": Readiness, "description": "Exchanges fail, or wait."}}
@@ -97,9 +93,9 @@ async def live(response: Response) -> Liveness:
 
 
 @router.get("/ready", name="health.ready", summary="Whether exchanges pass", responses=_UNREADY)
-async def ready(vitals: Asked, response: Response) -> Readiness:
+async def ready(desk: AtDesk, response: Response) -> Readiness:
     """Whether the proxy should be sent traffic: 503 where exchanges fail, or wait, for a part that is down."""
-    troubles = {part: state for part, state in vitals.health.states().items() if state}
+    troubles = {part: state for part, state in desk.health.states().items() if state}
     is_ready = not any(state.is_fatal for state in troubles.values())
     response.status_code = 200 if is_ready else 503
     response.headers.update(NOT_STORED)
@@ -108,15 +104,15 @@ async def ready(vitals: Asked, response: Response) -> Readiness:
 
 
 @guarded.get("/health", name="health.show", summary="How each part is")
-async def health(vitals: Asked, response: Response) -> HealthReport:
+async def health(desk: AtDesk, response: Response) -> HealthReport:
     """How each part is."""
     response.headers.update(NOT_STORED)
-    parts = [_part(name, state) for name, state in vitals.health.states().items()]
+    parts = [_part(name, state) for name, state in desk.health.states().items()]
     states = {part.state for part in parts}
     return HealthReport(
         state="failing" if "failing" in states else "degraded" if "degraded" in states else "ok",
         version=version("lockgate"),
-        started_at=vitals.health.started_at,
+        started_at=desk.health.started_at,
         parts=parts,
     )
 
@@ -124,9 +120,9 @@ async def health(vitals: Asked, response: Response) -> HealthReport:
 @guarded.get(
     "/metrics", name="metrics.show", summary="Metrics for Prometheus", response_class=Response, responses=_EXPOSITION
 )
-async def metrics(vitals: Asked, accept: Annotated[str, Header()] = "") -> Response:
+async def metrics(desk: AtDesk, accept: Annotated[str, Header()] = "") -> Response:
     """What was counted since the proxy started."""
-    body, content_type = vitals.metrics.exposition(accept)
+    body, content_type = desk.metrics.exposition(accept)
     return Response(body, headers=NOT_STORED | {"content-type": content_type})
 
 

@@ -11,7 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
 from lockgate.access.keyring import Keyring
-from lockgate.activity import Activity
+from lockgate.admin.proxy import Proxy
 from lockgate.config import Config, is_address
 from lockgate.errors import Error, told
 
@@ -23,13 +23,14 @@ if TYPE_CHECKING:
 logger = logging.getLogger("lockgate.admin")
 
 CLOSE_SECONDS = 10.0
+RETRY_SECONDS = 5.0
 
 
 class Management:
     """Listens from `start` on; who connects waits until all is imported."""
 
-    def __init__(self, config: Config, keyring: Keyring, activity: Activity, audit: Audit | None = None) -> None:
-        self._config, self._keyring, self._activity, self._audit = config, keyring, activity, audit
+    def __init__(self, config: Config, keyring: Keyring, proxy: Proxy, audit: Audit | None = None) -> None:
+        self._config, self._keyring, self._proxy, self._audit = config, keyring, proxy, audit
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="lockgate-admin")
         self._socket: socket.socket | None = None
         self._server: Server | None = None
@@ -50,7 +51,7 @@ class Management:
 
     async def close(self) -> None:
         """What is under way has a few seconds; new connections are not taken."""
-        await self._activity.close()
+        await self._proxy.activity.close()
         if self._server is not None:
             self._server.should_exit = True
         elif self._task is not None:
@@ -67,8 +68,9 @@ class Management:
     async def _serve(self, listening: socket.socket) -> None:
         try:
             desk, self._server = await asyncio.to_thread(self._opened)
-            await self._offer_setup(desk)
+            offering = asyncio.create_task(self._offer_setup(desk))
             await self._server.serve(sockets=[listening])
+            offering.cancel()
         except Exception as error:
             logger.error("the management API has stopped: %s", told(error))
             listening.close()
@@ -78,18 +80,20 @@ class Management:
         from lockgate.admin.app import make_app
         from lockgate.admin.opening import open_desk
         from lockgate.admin.server import server_of
+        from lockgate.storage import schema
+        from lockgate.storage.address import parse
 
-        desk, closing = open_desk(self._config, self._keyring, self._thread, self._activity, self._audit)
+        if parse(self._config.database).kind == "sqlite":
+            schema.upgrade(self._config.database)  # as the log does, and whoever is first
+        desk, closing = open_desk(self._config, self._keyring, self._thread, self._proxy, self._audit)
         self._closing += closing
         return desk, server_of(make_app(desk))
 
     async def _offer_setup(self, desk: Desk) -> None:
         """Where there is no administrator, print the link that makes the first; to a terminal, and into no log."""
-        try:
-            if await desk.people.do(lambda people: people.are_there()):
-                return
-        except Error as error:
-            logger.warning("whether there is an administrator is not known: %s", error)
+        while (known := await self._is_managed(desk)) is None:  # the database is away
+            await asyncio.sleep(RETRY_SECONDS)
+        if known:
             return
         if not sys.stderr.isatty():
             logger.warning("there is no administrator yet: make one with `lockgate admin create NAME`")
@@ -100,6 +104,14 @@ class Management:
             f"  {self._address()}/setup#{desk.setup.begin()}",
             file=sys.stderr,
         )
+
+    async def _is_managed(self, desk: Desk) -> bool | None:
+        """Whether there is an administrator; None where that cannot be known just now."""
+        try:
+            return await desk.people.do(lambda people: people.are_there())
+        except Error as error:
+            logger.debug("whether there is an administrator is not known: %s", error)
+            return None
 
     def _address(self) -> str:
         host = self._config.admin.listen.rpartition(":")[0]

@@ -6,8 +6,8 @@ from collections.abc import Awaitable, Callable, Sequence
 from concurrent.futures import Executor
 
 from lockgate.access.keyring import Keyring
-from lockgate.activity import Activity
 from lockgate.admin.desk import Audit, Desk, NoAudit, Service
+from lockgate.admin.proxy import Proxy
 from lockgate.admin.setup import Setup
 from lockgate.config import Config
 from lockgate.storage.access import Access
@@ -17,7 +17,7 @@ from lockgate.storage.queries import Queries
 
 
 def open_desk(
-    config: Config, keyring: Keyring, thread: Executor, activity: Activity, audit: Audit | None = None
+    config: Config, keyring: Keyring, thread: Executor, proxy: Proxy, audit: Audit | None = None
 ) -> tuple[Desk, Sequence[Callable[[], Awaitable[None] | None]]]:
     """The desk, and what closes it; nothing is asked of the database yet."""
     people, access = Administrators(config.database, keyring), Access(config.database, keyring)
@@ -29,7 +29,9 @@ def open_desk(
         access=Service(access, thread),
         keys=Service(keys, thread),
         log=(log := Queries(config.database)),
-        activity=activity,
+        activity=proxy.activity,
+        health=proxy.health,
+        metrics=proxy.metrics,
         setup=Setup(keyring, seconds=60 * config.admin.setup_minutes),
         audit=audit or NoAudit(),
         providers=frozenset({"anthropic", "openai", "google", *config.hosts}),

@@ -33,10 +33,16 @@ CODES: Mapping[int, tuple[str, str]] = {
     421: ("unknown_host", "this host is not known by that name"),
     422: ("unfit", "something in the request does not fit"),
     429: ("too_many", "too many attempts: wait"),
+    431: ("head_too_large", "the head of the request is larger than what is taken"),
     500: ("failed", "something went wrong, and the log of the proxy says what"),
     503: ("unavailable", "the database, or something else that this needs, cannot be used just now"),
 }
 """What a status is called, and its sentence where there is no better one."""
+
+READS = (401, 403, 421, 422, 500, 503)
+"""What a route that reads may answer instead."""
+MAKES = (*READS, 400, 408, 409, 413)
+CHANGES = (*MAKES, 404)
 
 
 class Field_(BaseModel):
@@ -91,7 +97,7 @@ def problem_of(error: Exception) -> Problem:
         case RequestValidationError():
             return Problem(422, fields=[_field(each) for each in error.errors()])
         case Missing():
-            return Problem(404, str(error))
+            return Problem(404, "there is nothing by that name or id")
         case Conflict():
             return Problem(409, str(error))
         case AccessError():

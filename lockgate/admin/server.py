@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 from collections.abc import Generator
 from typing import Any, cast
 
@@ -12,11 +13,11 @@ from fastapi import FastAPI
 from uvicorn import Config, Server
 from uvicorn.protocols.http.h11_impl import H11Protocol, RequestResponseCycle
 
+from lockgate.admin.guard import HEAD_BYTES
 from lockgate.admin.problems import Problem
 
 HEAD_SECONDS = 10.0
 """How long a connection may take for the head of its next request."""
-HEAD_BYTES = 16 * 1024
 CONNECTIONS = 512
 CLOSE_SECONDS = 5
 
@@ -75,6 +76,7 @@ class _Server(Server):
 
 def server_of(app: FastAPI) -> Server:
     """To be run by `serve(sockets=[…])`, and ended by `should_exit`."""
+    logging.getLogger("uvicorn.error").setLevel(logging.ERROR)  # what clients do wrong is theirs to know
     options: dict[str, Any] = {
         "http": Http, "ws": "none", "lifespan": "off", "log_config": None, "access_log": False,
         "proxy_headers": False, "server_header": False, "timeout_keep_alive": 30,

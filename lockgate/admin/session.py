@@ -72,11 +72,11 @@ async def begin(given: Login, request: Request, response: Response, desk: AtDesk
     _slow_down(request, desk, given.name)
     found = await desk.people.do(lambda people: people.password_of(given.name))
     if found:
-        act_of(request).subject = found[0].id
+        act_of(request).subject = f"administrator {found[0].name}"
     fits = await desk.passwords.fits(found[1] if found else None, given.password)
     if not found or not fits:
         raise Problem(401, WRONG)
-    desk.names.forget(_key(given.name))
+    desk.pairs.forget(_pair(request, given.name))
     act_of(request).who = found[0].name
     return await _begun(desk, request, response, found[0])
 
@@ -109,7 +109,7 @@ async def change_password(given: PasswordChange, caller: ForViewers, request: Re
     found = await desk.people.do(lambda people: people.password_of(caller.name))
     if not await desk.passwords.fits(found[1] if found else None, given.old):
         raise Problem(403, "the old password is wrong", code="wrong_password")
-    desk.names.forget(_key(caller.name))
+    desk.pairs.forget(_pair(request, caller.name))
     kept = await desk.passwords.hashed(checked_password(given.new))
     await desk.people.do(lambda people: people.update(caller.administrator.id, password=kept))
 
@@ -137,7 +137,7 @@ async def first_administrator(desk: Desk, request: Request, given: FirstAdminist
         desk.setup.give_back(given.token)
         raise
     act_of(request).who = made.name
-    act_of(request).subject = made.id
+    act_of(request).subject = f"administrator {made.name}"
     return made
 
 
@@ -158,7 +158,8 @@ async def _begun(desk: Desk, request: Request, response: Response, who: Administ
 
 def _slow_down(request: Request, desk: Desk, name: str) -> None:
     """Raises Problem 429 for a name, or an address, that was tried too often; whether there is that name or not."""
-    if wait := desk.addresses.wait(address_of(request)) or desk.names.wait(_key(name)):
+    address = address_of(request)
+    if wait := desk.addresses.wait(address) or desk.pairs.wait(_pair(request, name)) or desk.names.wait(name.lower()):
         raise _too_many(wait)
 
 
@@ -166,5 +167,5 @@ def _too_many(wait: int) -> Problem:
     return Problem(429, f"too many attempts: wait {wait} seconds", headers={"retry-after": str(wait)})
 
 
-def _key(name: str) -> str:
-    return name.lower()
+def _pair(request: Request, name: str) -> str:
+    return f"{address_of(request)} {name.lower()}"

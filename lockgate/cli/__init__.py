@@ -23,6 +23,7 @@ app.command("lockgate.cli.policy:app", name="policy", help="List, show, check an
 app.command("lockgate.cli.project:app", name="project", help="Projects: who tokens and provider keys belong to.")
 app.command("lockgate.cli.token:app", name="token", help="Tokens: credentials that wither.")
 app.command("lockgate.cli.key:app", name="key", help="Provider keys: what stands behind tokens.")
+app.command("lockgate.cli.admin:app", name="admin", help="Administrators: who manages Lockgate.")
 app.command("lockgate.cli.kill:app", name="kill", help="Stop sessions, agents, models, hosts or everything, at once.")
 app.command("lockgate.cli.cert:app", name="cert", help="Show, export and renew the certificate authority.")
 app.command("lockgate.cli.db:app", name="db", help="Look after the log's database.")

@@ -18,6 +18,7 @@ from lockgate.errors import Error
 from lockgate.units import span
 
 if TYPE_CHECKING:
+    from lockgate.access.administrators import Administrator, AdministratorKey
     from lockgate.access.grant import Grant
     from lockgate.access.keyring import Keyring
     from lockgate.access.records import Project, ProviderKey, Token
@@ -88,7 +89,7 @@ def lifetime(text: str) -> timedelta:
         raise Error(f"{text!r} is longer than a token lives: 365d at most") from error
 
 
-def json_of(record: Project | Token | ProviderKey, **more: Any) -> dict[str, Any]:
+def json_of(record: Project | Token | ProviderKey | Administrator | AdministratorKey, **more: Any) -> dict[str, Any]:
     values = asdict(record) | more
     return {name: _plain(value) for name, value in values.items()}
 

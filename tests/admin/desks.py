@@ -18,8 +18,11 @@ from lockgate.activity import Activity
 from lockgate.admin.app import make_app
 from lockgate.admin.desk import Desk
 from lockgate.admin.opening import open_desk
+from lockgate.admin.proxy import Proxy
 from lockgate.config import Config
 from lockgate.exchange import Record
+from lockgate.health import Health
+from lockgate.metrics import Metrics
 from lockgate.storage import schema
 from lockgate.storage.administrators import Administrators
 
@@ -52,6 +55,12 @@ class Nowhere:
         pass
 
 
+def a_proxy(health: Health | None = None, metrics: Metrics | None = None) -> Proxy:
+    """One in which nothing happens that is not told."""
+    metrics = metrics or Metrics(["api.anthropic.com"])
+    return Proxy(activity=Activity(Nowhere()), health=health or Health({}), metrics=metrics)
+
+
 class Office:
     """One desk with its app."""
 
@@ -64,6 +73,10 @@ class Office:
             people.create(name, role, password=passwords.hashed(password) if password else None)
             return people.add_key(name)[0]
 
+    def lose_database(self) -> None:
+        """The SQLite file is not there any more."""
+        Path(self.url.removeprefix("sqlite:///")).unlink()
+
     def client(self, key: str = "", **headers: str) -> httpx2.AsyncClient:
         """Over ASGI; with a key, or as nobody."""
         given = headers | ({"authorization": f"Bearer {key}"} if key else {})
@@ -71,13 +84,13 @@ class Office:
 
 
 @asynccontextmanager
-async def office(url: str, home: Path, **settings: Any) -> AsyncGenerator[Office, None]:
+async def office(url: str, home: Path, proxy: Proxy | None = None, **settings: Any) -> AsyncGenerator[Office, None]:
     """On this database, which is made where it is not there."""
     schema.upgrade(url)
-    config = Config(database=url, home=home, admin={"listen": "127.0.0.1:8081", **settings})  # pyright: ignore[reportArgumentType]
+    config = Config(database=url, home=home, admin={"listen": "127.0.0.1:8081"} | settings)  # pyright: ignore[reportArgumentType]
     trail = Trail()
     with ThreadPoolExecutor(1) as thread:
-        desk, closing = open_desk(config, RING, thread, Activity(Nowhere()), trail)
+        desk, closing = open_desk(config, RING, thread, proxy or a_proxy(), trail)
         try:
             yield Office(url, desk, make_app(desk), trail)
         finally:

@@ -8,18 +8,18 @@ from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import httpx2
 import pytest
-from fastapi import FastAPI
 
-from lockgate.admin.health import Vitals, guarded, router
+from lockgate.admin.proxy import Proxy
 from lockgate.exchange import now
 from lockgate.health import Degraded, Health
-from lockgate.metrics import Metrics
 from lockgate.storage import condition
 from lockgate.storage.log import SqlLog
+from tests.admin.desks import a_proxy, office
 from tests.exposed import Exposed
 from tests.storage.conftest import own_server, server_folder, start
 from tests.storage.logs import OwnServer, locked, until, written
@@ -33,8 +33,8 @@ type Start = Callable[..., SqlLog]
 class Asked:
     """The routes, with what they tell of."""
 
-    def __init__(self, client: httpx2.AsyncClient, vitals: Vitals) -> None:
-        self.client, self.vitals = client, vitals
+    def __init__(self, client: httpx2.AsyncClient, proxy: Proxy) -> None:
+        self.client, self.proxy = client, proxy
 
     async def get(self, path: str, **headers: str) -> httpx2.Response:
         return await self.client.get(path, headers=headers)
@@ -55,13 +55,13 @@ class Asked:
 async def asking(log: SqlLog | None = None, **parts: Any) -> AsyncIterator[Asked]:
     if log:
         parts |= {"database": lambda: condition.database(log), "spill": lambda: condition.spill(log)}
-    app = FastAPI()
-    app.state.vitals = Vitals(health=Health(parts), metrics=Metrics(["api.anthropic.com"]))
-    app.include_router(router)
-    app.include_router(guarded)
-    transport = httpx2.ASGITransport(app)
-    async with httpx2.AsyncClient(transport=transport, base_url="http://test") as client:
-        yield Asked(client, app.state.vitals)
+    proxy = a_proxy(Health(parts))
+    with TemporaryDirectory() as folder:
+        async with (
+            office(f"sqlite:///{folder}/desk.db", Path(folder), proxy, metrics="open") as desk,
+            desk.client() as client,
+        ):
+            yield Asked(client, proxy)
 
 
 def recently(text: str) -> bool:
@@ -210,7 +210,7 @@ async def test_a_log_that_has_stopped_is_told_for_good(
 
 async def test_metrics_are_told_as_they_are_asked_for() -> None:
     async with asking() as at:
-        at.vitals.metrics.ended(exchange_row(outcome="passed"))
+        at.proxy.metrics.ended(exchange_row(outcome="passed"))
         answer = await at.get("/metrics")
         assert answer.headers["content-type"].startswith("text/plain; version=")
         assert list(Exposed(answer.text).of("exchanges_total").values()) == [1]

@@ -81,3 +81,20 @@ async def test_who_is_not_known_logs_in_and_comes_back(here: Office) -> None:
         await expect(visit.page.get_by_role("heading", name="Now", exact=True)).to_be_visible()
         await visit.page.get_by_role("button", name="Log out").click()
         await expect(visit.page).to_have_url(f"{visit.base}/login")
+
+
+async def test_the_set_up_link_makes_the_first_administrator_and_works_once(here: Office) -> None:
+    link = f"/setup#{here.desk.setup.begin()}"
+    async with visiting(here) as visit:
+        await visit.page.goto(visit.base + link)
+        await expect(visit.page).to_have_url(f"{visit.base}/setup")
+        await visit.page.get_by_label("Name").fill("ada")
+        await visit.page.get_by_label("Password").fill(PASSWORD)
+        await visit.page.get_by_role("button", name="Begin").click()
+        await expect(visit.page.get_by_text("ada (admin)")).to_be_visible()
+        await visit.page.goto("about:blank")
+        await visit.page.goto(visit.base + link)
+        await visit.page.get_by_label("Name").fill("eve")
+        await visit.page.get_by_label("Password").fill(PASSWORD)
+        await visit.page.get_by_role("button", name="Begin").click()
+        await expect(visit.page.get_by_role("alert")).to_contain_text("this set-up link is not good any more")
