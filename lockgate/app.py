@@ -8,6 +8,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from lockgate.storage import condition
 from lockgate.access.budgets import Budgets
 from lockgate.access.charges import Charges
 from lockgate.access.keyring import keyring_of
@@ -28,10 +29,10 @@ from lockgate.certs.ca import open_authority
 from lockgate.certs.signing import SigningKey, open_signing_key
 from lockgate.config import Config, Loaded, load
 from lockgate.errors import Error
-from lockgate.exchange import Ports, now
-from lockgate.health import Upstreams
+from lockgate.exchange import Exchange, ExchangeRow, Ports, now
+from lockgate.health import Health, Upstreams
 from lockgate.history.history import History
-from lockgate.metrics import Metrics
+from lockgate.metrics import Gauge, Metrics
 from lockgate.policies.kill_switch import KillSwitch
 from lockgate.policies.pack import own_rules, policy_file
 from lockgate.policies.registry import PolicySet, Registry, load_rules

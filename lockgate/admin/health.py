@@ -12,6 +12,7 @@ from typing import Annotated, Any, Literal
 from fastapi import APIRouter, Depends, Header, Request, Response
 from pydantic import BaseModel, Field
 
+from lockgate.access.administrators import Administrator
 from lockgate.admin.acts import ActRoute
 from lockgate.admin.identity import AtDesk, Caller, Needs, anyone, desk_of
 from lockgate.admin.problems import READS, answers
@@ -62,11 +63,14 @@ class HealthReport(BaseModel):
     parts: list[PartState]
 
 
+NOBODY = Caller(administrator=Administrator(name="", role="viewer"))
+
+
 class NeedsToWatch(Needs):
     """For viewers, or for everyone where `admin.metrics` is `open`."""
 
-    async def __call__(self, request: Request) -> Caller | None:
-        return None if desk_of(request).settings.metrics == "open" else await super().__call__(request)
+    async def __call__(self, request: Request) -> Caller:
+        return NOBODY if desk_of(request).settings.metrics == "open" else await super().__call__(request)
 
 
 router = APIRouter(tags=["health"], route_class=ActRoute, dependencies=[Depends(anyone)])

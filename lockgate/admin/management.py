@@ -91,7 +91,7 @@ class Management:
 
     async def _offer_setup(self, desk: Desk) -> None:
         """Where there is no administrator, print the link that makes the first; to a terminal, and into no log."""
-        while (known := await self._is_managed(desk)) is None:  # the database is away
+        while (known := await self._is_managed(desk)) is None:  # noqa: ASYNC110  (the database is away)
             await asyncio.sleep(RETRY_SECONDS)
         if known:
             return

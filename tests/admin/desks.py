@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -43,6 +43,12 @@ class Trail:
     @property
     def acts(self) -> Sequence[tuple[str, str, str]]:
         return [(each["who"], each["act"], each["outcome"]) for each in self.entries]
+
+
+async def closed(closing: Sequence[Callable[[], Awaitable[None] | None]]) -> None:
+    for close in closing:
+        if (done := close()) is not None:
+            await done
 
 
 class Nowhere:
@@ -94,6 +100,4 @@ async def office(url: str, home: Path, proxy: Proxy | None = None, **settings: A
         try:
             yield Office(url, desk, make_app(desk), trail)
         finally:
-            for close in closing:
-                if (closed := close()) is not None:
-                    await closed
+            await closed(closing)

@@ -51,7 +51,7 @@ async def test_pages_of_other_origins_change_nothing(here: Office, headers: dict
 @pytest.mark.parametrize(
     ("method", "path", "status", "code"),
     [
-        ("GET", "/", 404, "not_found"),
+        ("GET", "/nothing", 404, "not_found"),
         ("GET", "/api/nothing", 404, "not_found"),
         ("PUT", "/api/projects", 405, "method_not_allowed"),
         ("GET", "/api/projects/", 404, "not_found"),

@@ -16,6 +16,7 @@ from lockgate.admin.identity import CHALLENGE, routes_of
 from tests.admin.desks import Office
 
 NOWHERE = "019368a0-0000-7000-8000-000000000000"
+PARTS = {"{id}": NOWHERE, "{key}": NOWHERE, "{name:path}": "lockgate.css"}
 OPEN = {
     "POST /api/session",
     "POST /api/setup",
@@ -51,11 +52,11 @@ async def test_every_route_is_for_the_role_that_it_should_be_for(here: Office):
 async def test_every_route_asks_who_it_is(here: Office):
     keys: dict[str, str] = {role: here.hire(role, role) for role in ROLES}
     here.hire("boss", "admin")
+    await here.desk.activity.close()  # its stream would not end
     for name, (route, needed) in all_routes(here.app).items():
-        method, path = (
-            name.split()[0],
-            str(route.path).replace("{id}", NOWHERE).replace("{key}", NOWHERE).replace("{name:path}", "lockgate.css"),
-        )
+        method, path = name.split()[0], str(route.path)
+        for part, value in PARTS.items():
+            path = path.replace(part, value)
         for role in (*ROLES, "nobody", "wrong"):
             key = make_token(ADMIN_PREFIX) if role == "wrong" else keys.get(role, "")
             async with here.client(key) as client:
@@ -67,7 +68,7 @@ async def test_every_route_asks_who_it_is(here: Office):
             elif ROLES.index(role) < ROLES.index(needed):  # pyright: ignore[reportArgumentType]
                 assert (answer.status_code, answer.json()["error"]["code"]) == (403, "forbidden"), (name, role)
             else:
-                assert answer.status_code in (200, 204, 404, 422), (name, role, answer.text)
+                assert answer.status_code in (200, 204, 307, 404, 422), (name, role, answer.text)
 
 
 def test_a_route_without_a_role_makes_no_app(monkeypatch: pytest.MonkeyPatch):
