@@ -13,9 +13,9 @@ from lockgate.admin import administrators, keys, projects, session, setup_page, 
 from lockgate.admin.acts import ActRoute
 from lockgate.admin.answering import Json
 from lockgate.admin.desk import Desk
-from lockgate.admin.guard import Guard
-from lockgate.admin.identity import COOKIE, CSRF_HEADER, SAFE_METHODS, Needs, routes_of
-from lockgate.admin.problems import answers, handle_problems
+from lockgate.admin.guard import CHANGES_NOTHING, Guard
+from lockgate.admin.identity import COOKIE, CSRF_HEADER, Needs, routes_of
+from lockgate.admin.problems import handle_problems
 
 VERSION = "1"
 ROUTERS: Sequence[tuple[APIRouter, str]] = (
@@ -69,10 +69,9 @@ def openapi(app: FastAPI) -> dict[str, Any]:
             for method in route.methods or ():
                 operation = document["paths"][str(route.path_format)][method.lower()]
                 operation["x-role"] = role
-                with_session: dict[str, list[str]] = {"session": []} | ({} if method in SAFE_METHODS else {"csrf": []})
+                with_session: dict[str, list[str]] = {"session": []} | (
+                    {} if method in CHANGES_NOTHING else {"csrf": []}
+                )
                 operation["security"] = [{"key": []}, with_session]
     app.openapi_schema = document
     return document
-
-
-__all__ = ["answers", "make_app", "openapi"]

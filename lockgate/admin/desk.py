@@ -6,14 +6,12 @@ import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass, field
-from datetime import datetime
 from typing import Any, Literal, Protocol
 
 from lockgate.access.keyring import Keyring
 from lockgate.admin.passwords import Passwords
 from lockgate.admin.setup import Setup
 from lockgate.admin.throttle import Throttle
-from lockgate.exchange import now
 from lockgate.sections import Admin
 from lockgate.storage.access import Access
 from lockgate.storage.administrators import Administrators
@@ -72,7 +70,6 @@ class Desk:
     setup: Setup
     audit: Audit = field(default_factory=NoAudit)
     passwords: Passwords = field(default_factory=Passwords)
-    clock: Callable[[], datetime] = now
     providers: frozenset[str] = frozenset()
     """What a provider key may be for: formats and model hosts."""
     pairs: Throttle = field(default_factory=lambda: Throttle(tries=10, seconds=30))
