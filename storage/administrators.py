@@ -70,10 +70,11 @@ class Administrators(Acts):
 
         def change(at: Connection) -> Administrator:
             _alone(at)
-            id = _one(at, named)["id"]
+            before = _as_administrator(_one(at, named))
+            id = before.id
             if changes:
                 at.execute(update(_WHO).where(_WHO.c.id == id).values(changes))
-            _require_admin(at)
+            _require_another(at, before)
             if "password" in changes or changes.get("active") is False:
                 at.execute(delete(_SESSION).where(_SESSION.c.administrator_id == id))
             return _as_administrator(_one(at, id))
@@ -87,7 +88,7 @@ class Administrators(Acts):
             _alone(at)
             gone = _as_administrator(_one(at, named))
             at.execute(delete(_WHO).where(_WHO.c.id == gone.id))
-            _require_admin(at)
+            _require_another(at, gone)
             return gone
 
         return self.do(change)
@@ -225,9 +226,10 @@ def _alone(at: Connection) -> None:
         at.execute(update(_WHO).where(_WHO.c.id.is_(None)).values(active=True))
 
 
-def _require_admin(at: Connection) -> None:
-    """Raises Conflict where nobody could let others in any more."""
-    if not at.execute(select(func.count()).where(_WHO.c.role == "admin", _WHO.c.active)).scalar():
+def _require_another(at: Connection, before: Administrator) -> None:
+    """Raises Conflict where this was the last one who could let others in."""
+    could = before.active and before.may("admin")
+    if could and not at.execute(select(func.count()).where(_WHO.c.role == "admin", _WHO.c.active)).scalar():
         raise Conflict("the last active administrator with the role admin stays: make another one before")
 
 

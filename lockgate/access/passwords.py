@@ -26,11 +26,6 @@ def fits(kept: str | None, password: str) -> bool:
         return False
 
 
-def is_old(kept: str) -> bool:
-    """Whether it was kept with other parameters than today's."""
-    return _HASHER.check_needs_rehash(kept)
-
-
 @lru_cache(maxsize=1)
 def _nobodys() -> str:
     return hashed("nobody has this password")

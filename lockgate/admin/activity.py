@@ -18,7 +18,7 @@ from lockgate.admin.acts import ActRoute
 from lockgate.admin.desk import Desk
 from lockgate.admin.identity import AtDesk, ForViewers, stands
 from lockgate.admin.problems import Problem, answers
-from lockgate.exchange import Decision, ExchangeRow
+from lockgate.exchange import Decision, ExchangeRow, now
 from lockgate.sections import Section
 from lockgate.storage.answers import Filter, SeriesBy, Step
 from lockgate.storage.shapes import dated, row_json
@@ -55,7 +55,7 @@ class Series(Section):
 @router.get("/api/activity/series", name="activity.series", responses=answers(401, 421, 422, 503))
 async def series(caller: ForViewers, desk: AtDesk, step: Step = "minute", by: SeriesBy = "") -> Series:
     """Exchanges, tokens, cost and latency by minute of the last hour, by hour of two days, or by day of a month."""
-    where = Filter(kind="model", trigger="", since=desk.clock() - SPANS[step])
+    where = Filter(kind="model", trigger="", since=now() - SPANS[step])
     points = await desk.log.series(step, by=by, where=where)
     return Series(points=[PointBody(**dated(each)) for each in points])
 

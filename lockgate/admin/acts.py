@@ -10,12 +10,11 @@ from fastapi import Request
 from fastapi.routing import APIRoute
 from starlette.responses import Response
 
+from lockgate.admin.guard import CHANGES_NOTHING
 from lockgate.admin.problems import Problem, problem_of
 
 if TYPE_CHECKING:
     from lockgate.admin.desk import Desk, Outcome
-
-READS = frozenset({"GET", "HEAD"})
 
 
 @dataclass(slots=True)
@@ -52,7 +51,7 @@ class ActRoute(APIRoute):
                 raise
             if response.status_code >= 400:
                 _note_failure(request, act, Problem(response.status_code))
-            elif request.method not in READS:
+            elif request.method not in CHANGES_NOTHING:
                 _note(request, act, "success")
             return response
 
@@ -70,7 +69,7 @@ def _note_failure(request: Request, act: Act, error: BaseException) -> None:
     desk: Desk = request.app.state.desk
     if not act.who and desk.strangers.wait(address_of(request)):
         return  # enough was noted about them
-    if denied or request.method not in READS:
+    if denied or request.method not in CHANGES_NOTHING:
         act.reason = act.reason or problem.code
         _note(request, act, "denied" if denied else "error")
 

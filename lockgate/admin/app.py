@@ -15,9 +15,8 @@ from lockgate.admin.answering import Json
 from lockgate.admin.console import assets, entering, now
 from lockgate.admin.console.problems import handle_problems
 from lockgate.admin.desk import Desk
-from lockgate.admin.guard import Guard
-from lockgate.admin.identity import COOKIE, CSRF_HEADER, SAFE_METHODS, Needs, routes_of
-from lockgate.admin.problems import answers
+from lockgate.admin.guard import CHANGES_NOTHING, Guard
+from lockgate.admin.identity import COOKIE, CSRF_HEADER, Needs, routes_of
 
 VERSION = "1"
 ROUTERS: Sequence[tuple[APIRouter, str]] = (
@@ -71,10 +70,9 @@ def openapi(app: FastAPI) -> dict[str, Any]:
             for method in route.methods or ():
                 operation = document["paths"][str(route.path_format)][method.lower()]
                 operation["x-role"] = role
-                with_session: dict[str, list[str]] = {"session": []} | ({} if method in SAFE_METHODS else {"csrf": []})
+                with_session: dict[str, list[str]] = {"session": []} | (
+                    {} if method in CHANGES_NOTHING else {"csrf": []}
+                )
                 operation["security"] = [{"key": []}, with_session]
     app.openapi_schema = document
     return document
-
-
-__all__ = ["answers", "make_app", "openapi"]

@@ -7,6 +7,7 @@ from typing import Annotated, Any
 from pydantic import AfterValidator, Field, model_validator
 
 from lockgate.admin.problems import Problem
+from lockgate.errors import Error
 from lockgate.sections import Section
 from lockgate.storage.access import NAME_CHARACTERS, checked_name
 
@@ -15,8 +16,6 @@ LARGEST = 10**15
 
 
 def _named(name: str) -> str:
-    from lockgate.errors import Error
-
     try:
         return checked_name(name)
     except Error:

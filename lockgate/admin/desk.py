@@ -6,7 +6,6 @@ import asyncio
 from collections.abc import Callable, Mapping
 from concurrent.futures import Executor
 from dataclasses import dataclass, field
-from datetime import datetime
 from typing import Any, Literal, Protocol
 
 from lockgate.access.keyring import Keyring
@@ -14,7 +13,6 @@ from lockgate.activity import Activity
 from lockgate.admin.passwords import Passwords
 from lockgate.admin.setup import Setup
 from lockgate.admin.throttle import Throttle
-from lockgate.exchange import now
 from lockgate.health import Health
 from lockgate.metrics import Metrics
 from lockgate.sections import Admin
@@ -79,7 +77,6 @@ class Desk:
     setup: Setup
     audit: Audit = field(default_factory=NoAudit)
     passwords: Passwords = field(default_factory=Passwords)
-    clock: Callable[[], datetime] = now
     providers: frozenset[str] = frozenset()
     """What a provider key may be for: formats and model hosts."""
     pairs: Throttle = field(default_factory=lambda: Throttle(tries=10, seconds=30))

@@ -17,13 +17,13 @@ from lockgate.access.keyring import Keyring
 from lockgate.access.token import ADMIN_PREFIX, SESSION_PREFIX, is_token
 from lockgate.admin.acts import ActRoute, act_of
 from lockgate.admin.desk import Desk
+from lockgate.admin.guard import CHANGES_NOTHING
 from lockgate.admin.problems import Problem
 from lockgate.config import is_loopback
 
 COOKIE, SAFE_COOKIE = "lockgate_session", "__Host-lockgate_session"
 """Browsers take the second over HTTPS only, and from no other host or path."""
 CSRF_HEADER = "x-csrf-token"
-SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 CHALLENGE = {"www-authenticate": 'Bearer realm="lockgate"'}
 
 
@@ -58,7 +58,7 @@ class Needs:
         if not caller.administrator.may(self.role):
             raise Problem(403, f"this is for administrators with the role {self.role}; yours is "
                           f"{caller.administrator.role}")  # fmt: skip
-        if caller.session is not None and request.method not in SAFE_METHODS:
+        if caller.session is not None and request.method not in CHANGES_NOTHING:
             _check_csrf(request, caller)
         return caller
 
@@ -128,7 +128,7 @@ def routes_of(app: FastAPI) -> Iterator[tuple[RouteContext, Role | Literal[""]]]
         if role is None:
             raise ValueError(f"the route {route.path!r} does not say who may use it: see Needs")
         if not isinstance(route.original_route, ActRoute) and (
-            role or not SAFE_METHODS.issuperset(route.methods or ())
+            role or not CHANGES_NOTHING.issuperset(route.methods or ())
         ):
             raise ValueError(f"the route {route.path!r} is not noted: its router takes route_class=ActRoute")
         yield route, role

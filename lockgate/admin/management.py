@@ -91,8 +91,10 @@ class Management:
 
     async def _offer_setup(self, desk: Desk) -> None:
         """Where there is no administrator, print the link that makes the first; to a terminal, and into no log."""
-        while (known := await self._is_managed(desk)) is None:  # noqa: ASYNC110  (the database is away)
+        known = await self._is_managed(desk)
+        while known is None:
             await asyncio.sleep(RETRY_SECONDS)
+            known = await self._is_managed(desk)
         if known:
             return
         if not sys.stderr.isatty():

@@ -13,7 +13,7 @@ from lockgate.access.token import SETUP_PREFIX, is_token
 from lockgate.admin.acts import ActRoute, act_of, address_of
 from lockgate.admin.desk import Desk
 from lockgate.admin.identity import AtDesk, ForViewers, anyone, cookie_name, csrf_token, is_secure
-from lockgate.admin.problems import Problem, answers
+from lockgate.admin.problems import MAKES, READS, Problem, answers
 from lockgate.errors import Error
 from lockgate.sections import Section
 
@@ -65,7 +65,7 @@ class Self(Section):
 
 @router.post(
     "/api/session", name="session.begin", status_code=201, dependencies=[Depends(anyone)], summary="Log in",
-    responses=answers(401, 403, 413, 421, 422, 429, 503),
+    responses=answers(*MAKES, 429),
 )  # fmt: skip
 async def begin(given: Login, request: Request, response: Response, desk: AtDesk) -> Self:
     """The cookie of the session is in the answer's header; its token for changes is in the answer."""
@@ -81,7 +81,7 @@ async def begin(given: Login, request: Request, response: Response, desk: AtDesk
     return await _begun(desk, request, response, found[0])
 
 
-@router.get("/api/session", name="session.show", summary="Who am I", responses=answers(401, 421, 503))
+@router.get("/api/session", name="session.show", summary="Who am I", responses=answers(*READS))
 async def show(caller: ForViewers) -> Self:
     session = caller.session
     return Self(
@@ -90,9 +90,7 @@ async def show(caller: ForViewers) -> Self:
     )  # fmt: skip
 
 
-@router.delete(
-    "/api/session", name="session.end", status_code=204, summary="Log out", responses=answers(401, 403, 421, 503)
-)
+@router.delete("/api/session", name="session.end", status_code=204, summary="Log out", responses=answers(*READS))
 async def end(caller: ForViewers, desk: AtDesk, response: Response) -> None:
     if (session := caller.session) is not None:
         await desk.people.do(lambda people: people.end_session(session.id))
@@ -101,7 +99,7 @@ async def end(caller: ForViewers, desk: AtDesk, response: Response) -> None:
 
 @router.post(
     "/api/session/password", name="session.password", status_code=204, summary="Change one's password",
-    responses=answers(401, 403, 413, 421, 422, 429, 503),
+    responses=answers(*MAKES, 429),
 )  # fmt: skip
 async def change_password(given: PasswordChange, caller: ForViewers, request: Request, desk: AtDesk) -> None:
     """All sessions are over, this one too."""
@@ -116,7 +114,7 @@ async def change_password(given: PasswordChange, caller: ForViewers, request: Re
 
 @router.post(
     "/api/setup", name="setup", status_code=201, dependencies=[Depends(anyone)], summary="Make the first administrator",
-    responses=answers(403, 409, 413, 421, 422, 429, 503),
+    responses=answers(*MAKES, 429),
 )  # fmt: skip
 async def set_up(given: FirstAdministrator, request: Request, response: Response, desk: AtDesk) -> Self:
     """With the token of the link that the first start prints. It logs in, too."""
