@@ -8,11 +8,13 @@ from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from lockgate.access.audit import LogAudit
 from lockgate.access.budgets import Budgets
 from lockgate.access.charges import Charges
 from lockgate.access.keyring import keyring_of
 from lockgate.access.keys import Keys
 from lockgate.access.records import Token
+from lockgate.access.refusals import Refusals
 from lockgate.access.token import PREFIX
 from lockgate.access.tokens import Tokens
 from lockgate.access.writing import Writing
@@ -58,9 +60,11 @@ def build(loaded: Loaded, finished: Finished | None = None) -> Service:
     if config.prices:
         read_prices(config.prices)  # a mistake in it is said now, not by the log's thread
     signer = open_signing_key(config.home) if config.seal.sign else None
-    log, access = _log(config, signer), _Access(config)
+    log = _log(config, signer)
+    access = _Access(config, log)
     upkeep, signals = Upkeep(config.database, config.retention, signer=signer), Signals(config.database)
-    kills = KillWatch(KillSwitch(), config.database, config.stop_file, signals)
+    audit = LogAudit(log)
+    kills = KillWatch(KillSwitch(), config.database, config.stop_file, signals, audit)
 
     def open_log() -> None:
         log.start()
@@ -84,6 +88,7 @@ def build(loaded: Loaded, finished: Finished | None = None) -> Service:
         watched=lambda: _files_of(loaded, registry),
         open_log=open_log,
         issue=lambda: access.tokens.issue(_own_token()),
+        audit=audit,
         closables=(models, webhooks, approvals, signals, archive, upkeep, kills, *access.closables, log),
     )
 
@@ -104,15 +109,17 @@ def _log(config: Config, signer: SigningKey | None) -> SqlLog:
 class _Access:
     """Who may speak, and what they have used."""
 
-    def __init__(self, config: Config) -> None:
+    def __init__(self, config: Config, log: SqlLog) -> None:
         keyring = keyring_of(config)
         store = SqlAccess(config.database, keyring)
         self.tokens, self._keys, budgets = Tokens(store, keyring), Keys(store), Budgets(store)
         charges = Charges(config.access.limits, budgets, lambda: load_prices(config.prices))
-        self.door = Door(config, self.tokens, self._keys, charges)
+        refusals = Refusals(log)
+        self.door = Door(config, self.tokens, self._keys, charges, refusals)
         self._writing = (
             Writing("the use of tokens", self.tokens.look_after, seconds=COUNT_SECONDS),
             Writing("the use of budgets", budgets.write, seconds=COUNT_SECONDS),
+            Writing("refusals of access", refusals.write, seconds=COUNT_SECONDS),
         )
         self.closables = (*self._writing, store)
 

@@ -1,0 +1,92 @@
+"""Refusals of access, those that are alike in one entry: who knocks ten thousand times is told of once, with a count.
+
+A first refusal is noted at once; the entry is written again each second in which more came. Nothing is left out: what
+is not told by itself is counted.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import OrderedDict
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+from lockgate.access.audit import entry_of
+from lockgate.errors import AccessError, Error
+from lockgate.exchange import AuditEntry, CommLog, now
+
+UNKNOWN = "unknown"
+MANY = "(several)"
+WINDOW_SECONDS = 600.0
+"""What comes later than so long after the first one begins an entry of its own."""
+ENTRIES = 250
+"""So many grow at a time. Who comes with more addresses or tokens than that is summed up by the kind of refusal: each
+entry that grows costs the log about 40 bytes a second."""
+
+type _Key = tuple[str, str, str]
+
+
+@dataclass(slots=True)
+class _Sum:
+    entry: AuditEntry
+    subject: str
+    """Of all that it stands for, or of the first."""
+    began: float
+    is_written: bool = True
+
+
+class Refusals:
+    """Sums up by the address, the token and the kind of refusal. On the event loop."""
+
+    def __init__(self, log: CommLog | None = None, clock: Callable[[], float] = time.monotonic) -> None:
+        """Without a log, nothing is kept."""
+        self._log, self._clock = log, clock
+        self._sums: OrderedDict[_Key, _Sum] = OrderedDict()
+        """In the order of their beginnings."""
+
+    def note(self, error: Exception, *, where: str, subject: str, token: str = "") -> bool:
+        """Whether this one has an entry of its own; else it was added to another."""
+        kind = error.kind if isinstance(error, AccessError) else "unchecked"
+        known = (error.token if isinstance(error, AccessError) else "") or token
+        key = (where, known or UNKNOWN, f"access.{kind}")
+        self._end_old()
+        if key not in self._sums and len(self._sums) >= ENTRIES:
+            key = (MANY, MANY, key[2])
+        if found := self._sums.get(key):
+            self._grow(found, subject)
+            return False
+        self._begin(key, error, subject)
+        return True
+
+    async def write(self) -> None:
+        """Write down how far they have grown."""
+        self._end_old()
+        self._put([one for one in self._sums.values() if not one.is_written])
+
+    def _begin(self, key: _Key, error: Exception, subject: str) -> None:
+        where, who, act = key
+        reason = str(error) if isinstance(error, Error) else type(error).__name__
+        outcome = "denied" if isinstance(error, AccessError) else "error"
+        entry = entry_of(who=who, where=where, act=act, subject=subject, outcome=outcome, reason=reason)
+        self._sums[key] = begun = _Sum(entry, subject, self._clock())
+        self._put([begun])
+
+    def _grow(self, found: _Sum, subject: str) -> None:
+        entry = found.entry
+        if found.subject and subject != found.subject:
+            entry, found.subject = replace(entry, subject=f"{entry.subject}, and others"), ""
+        found.entry = replace(entry, count=entry.count + 1, last_at=now())
+        found.is_written = False
+
+    def _end_old(self) -> None:
+        oldest = self._clock() - WINDOW_SECONDS
+        while self._sums and (first := next(iter(self._sums.values()))).began < oldest:
+            if not first.is_written:
+                self._put([first])
+            self._sums.popitem(last=False)
+
+    def _put(self, sums: list[_Sum]) -> None:
+        if sums and self._log:
+            self._log.put([one.entry for one in sums])
+        for one in sums:
+            one.is_written = True
