@@ -14,7 +14,7 @@ from lockgate.access.charges import Charges
 from lockgate.access.keyring import keyring_of
 from lockgate.access.keys import Keys
 from lockgate.access.records import Token
-from lockgate.access.refusals import Refusals
+from lockgate.access.refusals import WRITE_SECONDS, Refusals
 from lockgate.access.token import PREFIX
 from lockgate.access.tokens import Tokens
 from lockgate.access.writing import Writing
@@ -119,9 +119,9 @@ class _Access:
         self._writing = (
             Writing("the use of tokens", self.tokens.look_after, seconds=COUNT_SECONDS),
             Writing("the use of budgets", budgets.write, seconds=COUNT_SECONDS),
-            Writing("refusals of access", refusals.write, seconds=COUNT_SECONDS),
+            Writing("refusals of access", refusals.write, seconds=WRITE_SECONDS),
         )
-        self.closables = (*self._writing, store)
+        self.closables = (*self._writing, refusals, store)
 
     def start(self, gate: Gate, signals: Signals) -> None:
         """Needs a running loop."""

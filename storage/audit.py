@@ -15,6 +15,7 @@ from sqlalchemy.exc import IntegrityError
 
 from lockgate.access.audit import LOCAL, entry_of
 from lockgate.exchange import AuditEntry, AuditOutcome
+from lockgate.storage.alone import one_at_a_time
 from lockgate.storage.models import AuditModel
 from lockgate.storage.sealer import Sealer
 from lockgate.storage.seals import Signer
@@ -22,6 +23,7 @@ from lockgate.storage.seals import Signer
 _AUDIT = cast(Table, AuditModel.__table__)
 _FIELDS = [field.name for field in fields(AuditEntry)]
 TRIES = 8
+"""The writer of a proxy may begin a chain of the same number at the same moment."""
 
 
 class Book:
@@ -46,7 +48,8 @@ class Book:
             who=self._who, where=self._where, act=act, subject=subject, outcome=outcome, before=before, after=after,
             reason=reason,
         )  # fmt: skip
-        for _ in range(TRIES):  # another may begin a chain of the same number at the same moment
+        one_at_a_time(at)
+        for _ in range(TRIES):
             with suppress(IntegrityError), at.begin_nested():
                 keep(at, entry, Sealer(self._signer))
                 return

@@ -1,7 +1,7 @@
 """Refusals of access, those that are alike in one entry: who knocks ten thousand times is told of once, with a count.
 
-A first refusal is noted at once; the entry is written again each second in which more came. Nothing is left out: what
-is not told by itself is counted.
+A first refusal is noted at once, and the entry is written again as more come. Nothing is left out: what is not told by
+itself is counted.
 """
 
 from __future__ import annotations
@@ -19,9 +19,13 @@ UNKNOWN = "unknown"
 MANY = "(several)"
 WINDOW_SECONDS = 600.0
 """What comes later than so long after the first one begins an entry of its own."""
+WRITE_SECONDS = 0.4
+"""How often `write` is to be called: with half a second of the log's, a refusal is safe a second after it happened."""
+BRISK_SECONDS = 60.0
+SLOW_SECONDS = 10.0
+"""An entry that is older than `BRISK_SECONDS` is written so often only: each time, the log grows by a seal."""
 ENTRIES = 250
-"""So many grow at a time. Who comes with more addresses or tokens than that is summed up by the kind of refusal: each
-entry that grows costs the log about 40 bytes a second."""
+"""So many grow at a time. Who comes with more addresses or tokens than that is summed up by the kind of refusal."""
 
 type _Key = tuple[str, str, str]
 
@@ -32,6 +36,7 @@ class _Sum:
     subject: str
     """Of all that it stands for, or of the first."""
     began: float
+    written: float
     is_written: bool = True
 
 
@@ -61,6 +66,11 @@ class Refusals:
     async def write(self) -> None:
         """Write down how far they have grown."""
         self._end_old()
+        at = self._clock()
+        self._put([one for one in self._sums.values() if not one.is_written and _is_due(one, at)])
+
+    async def close(self) -> None:
+        """Write down all of it."""
         self._put([one for one in self._sums.values() if not one.is_written])
 
     def _begin(self, key: _Key, error: Exception, subject: str) -> None:
@@ -68,7 +78,8 @@ class Refusals:
         reason = str(error) if isinstance(error, Error) else type(error).__name__
         outcome = "denied" if isinstance(error, AccessError) else "error"
         entry = entry_of(who=who, where=where, act=act, subject=subject, outcome=outcome, reason=reason)
-        self._sums[key] = begun = _Sum(entry, subject, self._clock())
+        at = self._clock()
+        self._sums[key] = begun = _Sum(entry, subject, at, at)
         self._put([begun])
 
     def _grow(self, found: _Sum, subject: str) -> None:
@@ -89,4 +100,8 @@ class Refusals:
         if sums and self._log:
             self._log.put([one.entry for one in sums])
         for one in sums:
-            one.is_written = True
+            one.is_written, one.written = True, self._clock()
+
+
+def _is_due(one: _Sum, at: float) -> bool:
+    return at - one.began < BRISK_SECONDS or at - one.written >= SLOW_SECONDS
