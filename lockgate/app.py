@@ -63,7 +63,7 @@ def build(loaded: Loaded, finished: Finished | None = None) -> Service:
     log = _log(config, signer)
     access = _Access(config, log)
     upkeep, signals = Upkeep(config.database, config.retention, signer=signer), Signals(config.database)
-    audit = LogAudit(log)
+    audit = LogAudit(log, access.refusals)
     kills = KillWatch(KillSwitch(), config.database, config.stop_file, signals, audit)
 
     def open_log() -> None:
@@ -114,14 +114,14 @@ class _Access:
         store = SqlAccess(config.database, keyring)
         self.tokens, self._keys, budgets = Tokens(store, keyring), Keys(store), Budgets(store)
         charges = Charges(config.access.limits, budgets, lambda: load_prices(config.prices))
-        refusals = Refusals(log)
-        self.door = Door(config, self.tokens, self._keys, charges, refusals)
+        self.refusals = Refusals(log)
+        self.door = Door(config, self.tokens, self._keys, charges, self.refusals)
         self._writing = (
             Writing("the use of tokens", self.tokens.look_after, seconds=COUNT_SECONDS),
             Writing("the use of budgets", budgets.write, seconds=COUNT_SECONDS),
-            Writing("refusals of access", refusals.write, seconds=WRITE_SECONDS),
+            Writing("refusals of access", self.refusals.write, seconds=WRITE_SECONDS),
         )
-        self.closables = (*self._writing, refusals, store)
+        self.closables = (*self._writing, self.refusals, store)
 
     def start(self, gate: Gate, signals: Signals) -> None:
         """Needs a running loop."""

@@ -50,14 +50,28 @@ class Audit(Protocol):
     ) -> None: ...
 
 
-class LogAudit:
-    """The audit trail of a proxy: entries go the way of all that is logged. From any thread, and without waiting."""
+class Sums(Protocol):
+    """`lockgate.access.refusals.Refusals`."""
 
-    def __init__(self, log: CommLog) -> None:
-        self._log = log
+    def add(self, *, who: str, where: str, act: str, subject: str, reason: str = "") -> bool: ...
+
+
+class LogAudit:
+    """The audit trail of a proxy: entries go the way of all that is logged, without waiting.
+
+    From any thread; what is denied is summed up, if there is something that does it, and comes from its event loop.
+    """
+
+    def __init__(self, log: CommLog, sums: Sums | None = None) -> None:
+        self._log, self._sums = log, sums
 
     def note(self, **given: Any) -> None:
-        self._log.put((entry_of(**given),))
+        if self._sums and given["outcome"] == "denied":
+            self._sums.add(
+                **{name: given[name] for name in ("who", "where", "act", "subject", "reason") if name in given}
+            )
+        else:
+            self._log.put((entry_of(**given),))
 
 
 class NoAudit:

