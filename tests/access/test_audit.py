@@ -32,7 +32,7 @@ VALUES = st.recursive(
 )
 
 
-@settings(max_examples=50)
+@settings(max_examples=50, deadline=None)
 @given(st.dictionaries(st.text(max_size=5), VALUES, max_size=9))
 def test_any_state_is_json_text_of_bounded_size(state: Mapping[str, Any]) -> None:
     made = entry(before=state)
