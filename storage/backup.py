@@ -8,7 +8,7 @@ from itertools import groupby
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Connection, Engine, Insert, Table, func, select
+from sqlalchemy import Connection, Engine, Insert, Table, func, inspect, select
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import DBAPIError
 
@@ -145,8 +145,9 @@ def _holds(connection: Connection, exchanges: int) -> str:
     """What a backup cannot be put beside; "" for nothing."""
     if exchanges:
         return f"{exchanges:,} exchanges"
-    chains = connection.scalar(select(func.count()).select_from(ChainModel))
-    return "a sealed audit trail" if chains else ""
+    if not inspect(connection).has_table(ChainModel.__tablename__):  # as it was made for an older file
+        return ""
+    return "a sealed audit trail" if connection.scalar(select(func.count()).select_from(ChainModel)) else ""
 
 
 def _exchanges(connection: Connection) -> int:
