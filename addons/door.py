@@ -7,10 +7,11 @@ from weakref import WeakKeyDictionary
 
 from mitmproxy import connection, http
 
-from lockgate.access.allowed import Reach, refusal
+from lockgate.access.allowed import FROM_ADDRESS, Reach, refusal
 from lockgate.access.charges import Charges, Stay
 from lockgate.access.keys import Keys
 from lockgate.access.records import Token
+from lockgate.access.refusals import Refusals
 from lockgate.access.tokens import Tokens
 from lockgate.addons.credentials import has_token, key_tokens, proxy_token, put_key
 from lockgate.addons.record import client_of
@@ -40,8 +41,10 @@ class Guest:
 class Door:
     """Lets requests in. Whoever needs no token, and shows none, passes at once."""
 
-    def __init__(self, config: Config, tokens: Tokens, keys: Keys, charges: Charges) -> None:
-        self._mode = config.access_mode
+    def __init__(
+        self, config: Config, tokens: Tokens, keys: Keys, charges: Charges, refusals: Refusals | None = None
+    ) -> None:
+        self._mode, self._refusals = config.access_mode, refusals or Refusals()
         self._tokens, self._keys, self.charges = tokens, keys, charges
         self._shown: WeakKeyDictionary[connection.Client, str] = WeakKeyDictionary()
 
@@ -63,7 +66,7 @@ class Door:
         if secret is not None:
             await self._tokens.look_up(secret)
         elif self._mode == "token":
-            raise AccessError(WANTED)
+            raise AccessError(WANTED, kind="missing")
 
     async def enter(self, flow: http.HTTPFlow) -> Guest | None:
         """Who this is; None for who needs no token, and shows none.
@@ -75,16 +78,16 @@ class Door:
             by_proxy = ""  # `lockgate run` gave it to whoever asks; this is who it is
         shown = {*in_key, *([by_proxy] if by_proxy else [])}
         if len(shown) > 1:
-            raise AccessError(TWO)
+            raise AccessError(TWO, kind="ambiguous")
         if shown:
             if in_key and self._mode == "passthrough":
-                raise AccessError(NO_KEYS)
+                raise AccessError(NO_KEYS, kind="misplaced")
             secret = shown.pop()
             return Guest(await self._tokens.look_up(secret), secret, bool(in_key))
         if has_token(flow.request):
-            raise AccessError(STRAY)
+            raise AccessError(STRAY, kind="misplaced")
         if self._mode == "token":
-            raise AccessError(WANTED)
+            raise AccessError(WANTED, kind="missing")
         return None
 
     def admit(self, guest: Guest, flow: http.HTTPFlow, host: Host, asked: str, x: Exchange | None = None) -> None:
@@ -96,7 +99,8 @@ class Door:
         )  # fmt: skip
         for grant in (guest.token.project_grant, guest.token.grant):
             if why := refusal(grant.allow, reach):
-                raise AccessError(f"the token may not be used {why}")
+                kind = "address" if why == FROM_ADDRESS else "forbidden"
+                raise AccessError(f"the token may not be used {why}", kind=kind)
 
     async def seat(self, guest: Guest | None, x: Exchange, request_bytes: int) -> Stay | None:
         """Take of the limits and budgets that the exchange is held to; None where there are none.
@@ -118,7 +122,7 @@ class Door:
             guest.key_id, key = await self._keys.choose(guest.token.project_id, asked, host.format)
             put_key(flow.request, host.format, key)
         if has_token(flow.request):
-            raise AccessError(STRAY)
+            raise AccessError(STRAY, kind="misplaced")
 
     def answered(self, guest: Guest, status: int, retry_after: str) -> None:
         """The provider has answered: the request counts."""
@@ -132,10 +136,17 @@ class Door:
             guest.charged = False
             await self._tokens.give_back(guest.token)
 
-    async def refusal(self, guest: Guest) -> str:
-        """Why a token that was let in could not be used now; "" where it could, or nobody knows."""
+    async def refusal(self, guest: Guest) -> AccessError | None:
+        """Why a token that was let in could not be used now; None where it could. Raises StorageError."""
         try:
             await self._tokens.look_up(guest.secret)
         except AccessError as error:
-            return str(error)
-        return ""
+            return error
+        return None
+
+    def refused(self, error: Exception, flow: http.HTTPFlow, asked: str, guest: Guest | None = None) -> None:
+        """Have it noted in the audit trail: who may not, or could not be checked."""
+        token = guest.token.id if guest else ""
+        is_new = self._refusals.note(error, where=client_of(flow), subject=f"host {asked}", token=token)
+        if isinstance(error, AccessError):
+            error.repeats = not is_new

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Mapping
 
 from mitmproxy import http
 
 from lockgate.access.limits import Limited
-from lockgate.addons.door import Door
+from lockgate.addons.door import Door, Guest
 from lockgate.addons.passage import Passage
 from lockgate.addons.reply import FAILED
 from lockgate.addons.route import Route
-from lockgate.addons.stops import Stops
+from lockgate.addons.stops import Side, Stops
 from lockgate.config import Config, Host
 from lockgate.errors import AccessError, StorageError, WireError, told
 from lockgate.metrics import Metrics, Refusal
@@ -80,36 +81,62 @@ async def enter_other(door: Door, flow: http.HTTPFlow, metrics: Metrics) -> None
         with Counting(metrics):
             await door.enter_other(flow)
     except Exception as error:
+        door.refused(error, flow, flow.request.host)
         flow.request.stream = False
         headers = {"content-type": "text/plain", "proxy-authenticate": 'Basic realm="Lockgate"'}
         flow.response = http.Response.make(407, f"{_told(error)}.\n", headers)
 
 
-async def enter_side(door: Door, flow: http.HTTPFlow, asked: str, host: Host, metrics: Metrics) -> str:
-    """Why a request that carries no conversation may not pass; "" where it may, with the provider's key in it."""
+async def enter(door: Door, flow: http.HTTPFlow, asked: str) -> Guest | None:
+    """Who asks; None for who shows no token, and needs none. Raises AccessError, or StorageError."""
+    try:
+        return await door.enter(flow)
+    except Exception as error:
+        door.refused(error, flow, asked)
+        raise
+
+
+async def enter_side(door: Door, flow: http.HTTPFlow, asked: str, host: Host, metrics: Metrics) -> Side | None:
+    """What becomes of a request that carries no conversation; None where it may pass, with the provider's key in it."""
+    guest = None
     try:
         with Counting(metrics, asked):
             if guest := await door.enter(flow):
                 door.admit(guest, flow, host, asked)
                 await door.exchange(guest, flow, host, asked)
     except AccessError as error:
-        return str(Refused(ACCESS, str(error), "error"))
+        door.refused(error, flow, asked, guest)
+        sentence = str(Refused(ACCESS, str(error), "error"))
+        return Side(asked, host.format, sentence, recorded=not error.repeats)
     except Exception as error:
-        return _told(error)
-    return ""
+        door.refused(error, flow, asked, guest)
+        return Side(asked, host.format, _told(error))
+    return None
 
 
 async def let_in(door: Door, passage: Passage, host: Host, request_bytes: int) -> None:
     """Hold an exchange to grants, limits and quotas, and put the provider's key in it. Raises AccessError."""
     flow, x, guest = passage.flow, passage.x, passage.guest
-    if guest:
-        door.admit(guest, flow, host, x.host, x)
-    if passage.converses or passage.compacts:
-        passage.take(await door.seat(guest, x, request_bytes))
-    if guest:
-        if passage.converses:
-            await door.charge(guest)
-        await door.exchange(guest, flow, host, x.host)
+    try:
+        if guest:
+            door.admit(guest, flow, host, x.host, x)
+        if passage.converses or passage.compacts:
+            passage.take(await door.seat(guest, x, request_bytes))
+        if guest:
+            if passage.converses:
+                await door.charge(guest)
+            await door.exchange(guest, flow, host, x.host)
+    except Exception as error:
+        door.refused(error, flow, x.host, guest)
+        raise
+
+
+async def end_refused(door: Door, stops: Stops, passages: Mapping[str, Passage]) -> None:
+    """End what is under way with a token that can be used no more."""
+    for passage in list(passages.values()):
+        why = await door.refusal(passage.guest) if passage.guest else None
+        if why and stops.end(passage, Refused(ACCESS, str(why), "error"), str(why)):
+            door.refused(why, passage.flow, passage.x.host, passage.guest)
 
 
 def _told(error: Exception) -> str:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Awaitable, Coroutine
-from dataclasses import replace
 from typing import Any, cast
 
 from mitmproxy import http
@@ -13,7 +12,16 @@ from mitmproxy import http
 from lockgate.access.limits import Limited
 from lockgate.addons.along import ReadAlong
 from lockgate.addons.door import Door
-from lockgate.addons.entrance import ACCESS, Counting, enter_other, enter_side, let_in, never_passes
+from lockgate.addons.entrance import (
+    ACCESS,
+    Counting,
+    end_refused,
+    enter,
+    enter_other,
+    enter_side,
+    let_in,
+    never_passes,
+)
 from lockgate.addons.identify import agent_of, marks_of
 from lockgate.addons.passage import Finished, Passage, refuse
 from lockgate.addons.record import client_of, record_side_call
@@ -121,9 +129,9 @@ class Gate:
 
     async def _enter_side(self, door: Door, flow: http.HTTPFlow, asked: str, host: Host) -> None:
         """A request that carries no conversation, of who shows a token, or needs one."""
-        if refused := await enter_side(door, flow, asked, host, self.metrics):
-            self._sides[flow.id] = Side(asked, host.format, refused)
-            flow.response = refuse(FAMILIES[host.format], refused, 400)
+        if side := await enter_side(door, flow, asked, host, self.metrics):
+            self._sides[flow.id] = side
+            flow.response = refuse(FAMILIES[host.format], side.refused, 400)
             return
         try:
             self.route.send(flow, host)
@@ -169,9 +177,8 @@ class Gate:
             self._deny(flow, asked, host, format, error)
         except StorageError as error:
             log.warning("a request to %s was refused: %s", asked, error)
-            self._reject(flow, asked, host, format, f"Lockgate lets nothing pass that it cannot record, and {error}.")
-            if side := self._sides.get(flow.id):
-                self._sides[flow.id] = replace(side, recorded=False)
+            why = f"Lockgate lets nothing pass that it cannot record, and {error}."
+            self._reject(flow, asked, host, format, why, recorded=False)
         except Exception as error:
             log.error("a request to %s could not be checked: %s", asked, told(error))
             self._reject(flow, asked, host, format, FAILED)
@@ -180,7 +187,7 @@ class Gate:
         limit = self.config.limits.request_bytes
         body = decode_body(flow.request.raw_content or b"", flow.request.headers.get("content-encoding", ""), limit)
         headers, format = flow.request.headers, endpoint.format
-        guest = await self.door.enter(flow) if self.door and self.door.concerns(flow) else None
+        guest = await enter(self.door, flow, asked) if self.door and self.door.concerns(flow) else None
         x = Exchange(
             provider=host.format, format=format.name, host=asked, endpoint=flow.request.path.partition("?")[0],
             request=format.read_request(body), ports=self.ports, agent=agent_of(headers), client=client_of(flow),
@@ -249,17 +256,19 @@ class Gate:
         if passage and passage.stop(refusal, str(error)):
             self._answer(flow, format, refusal)
         else:
-            self._reject(flow, asked, host, format, str(refusal))
+            self._reject(flow, asked, host, format, str(refusal), recorded=not error.repeats)
         if isinstance(error, Limited) and error.retry_after:
             flow.response = refuse(format, str(refusal), 429, retry_after=error.retry_after)
 
-    def _reject(self, flow: http.HTTPFlow, asked: str, host: Host, format: Format, sentence: str) -> None:
+    def _reject(
+        self, flow: http.HTTPFlow, asked: str, host: Host, format: Format, sentence: str, *, recorded: bool = True
+    ) -> None:
         """The request could not be judged: it is never sent."""
         flow.response = refuse(format, sentence, 400)
         if passage := self.passages.get(flow.id):
             passage.fault = sentence
         else:
-            self._sides[flow.id] = Side(asked, host.format, sentence)
+            self._sides[flow.id] = Side(asked, host.format, sentence, recorded)
 
     # Replies
 
@@ -349,9 +358,8 @@ class Gate:
 
     async def check_guests(self) -> None:
         """Something about access has changed: end what is under way with a token that can be used no more."""
-        for passage in list(self.passages.values()):
-            if self.door and passage.guest and (why := await self.door.refusal(passage.guest)):
-                self.stops.end(passage, Refused(ACCESS, why, "error"), why)
+        if self.door:
+            await end_refused(self.door, self.stops, self.passages)
 
     # The end
 

@@ -13,6 +13,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from lockgate.access.audit import LOCAL, Audit, NoAudit
 from lockgate.addons.stop_file import look
 from lockgate.errors import Error, StorageError, told
 from lockgate.exchange import Exchange, Kill, now
@@ -37,8 +38,8 @@ UNSAVED = 1_000
 class KillWatch:
     """`start` reads what is in force before the first request, then keeps up; `lockgate.exchange.SessionEnds`."""
 
-    def __init__(self, switch: KillSwitch, url: str, file: Path, signals: Signals) -> None:
-        self.switch = switch
+    def __init__(self, switch: KillSwitch, url: str, file: Path, signals: Signals, audit: Audit | None = None) -> None:
+        self.switch, self._audit = switch, audit or NoAudit()
         self._url, self._path, self._signals = url, file, signals
         self._apply: Callable[[], None] = lambda: None
         self._stored: Sequence[Kill] = ()
@@ -151,8 +152,17 @@ class KillWatch:
             log.error("%s", sentence)
         self._said = sentence
         if kill != self._file:
+            self._note(kill)
             self._file = kill
             self._put_in_force()
+
+    def _note(self, kill: Kill | None) -> None:
+        """Whoever writes or removes the file needs no database, so that nobody else can note it."""
+        is_new, by = kill is not None, kill or self._file
+        self._audit.note(
+            who=by.set_by if by else "", where=LOCAL, act="kill.create" if is_new else "kill.lift",
+            subject=f"stop file {self._path}", outcome="success", after={"reason": kill.reason} if kill else None,
+        )  # fmt: skip
 
     def _begin(self, work: Coroutine[Any, Any, None]) -> None:
         task = asyncio.get_running_loop().create_task(work)

@@ -14,6 +14,7 @@ from typing import Any, Protocol
 from mitmproxy import ctx
 from mitmproxy.addonmanager import Loader
 
+from lockgate.access.audit import LOCAL, Audit, NoAudit
 from lockgate.addons.dispatch import QuickAddonManager
 from lockgate.addons.gate import Gate
 from lockgate.addons.route import Route, allow_pattern
@@ -54,13 +55,14 @@ class Service:
         closables: Sequence[Closable],
         health: Health | None = None,
         issue: Callable[[], str] = str,
+        audit: Audit | None = None,
     ) -> None:
         self.config, self.registry = config, registry
         self.health = health or Health()
         self.gate = gate
         self.addons = [AwaitableStreams(gate.stops.exchanges), route, gate, Settings(config)]
         self._read_rules, self._watched, self._open_log = read_rules, watched, open_log
-        self._closables = closables
+        self._closables, self._audit = closables, audit or NoAudit()
         self.issue = issue
         """Makes a token for a client that this process starts itself; "" where there are none."""
         self._watch: asyncio.Task[None] | None = None
@@ -77,17 +79,26 @@ class Service:
         gc.freeze()  # what is there now stays: a full collection would look through it, and stop every stream meanwhile
         self._watch = asyncio.create_task(self._watch_files())
         with suppress(NotImplementedError, RuntimeError, ValueError):  # not the main thread, or a system without it
-            asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, self.reload)
+            asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, self.reload, "signal")
 
-    def reload(self) -> None:
+    def reload(self, who: str = "file change") -> None:
         """Put the rules that the files hold now in force; those before stay where the files do not fit."""
+        before = self.registry.current
         try:
             changed = self.registry.swap(self._read_rules())
         except Exception as error:  # a policy's own; whatever it is, the files are watched on
             log.error("the rules stay as they were: %s", told(error))
+            self._note_reload(who, before, told(error))
         else:
             if changed:
                 log.warning("policy set %s is in force; other options need a new start", self.registry.current.version)
+                self._note_reload(who, before)
+
+    def _note_reload(self, who: str, before: PolicySet, error: str = "") -> None:
+        self._audit.note(
+            who=who, where=LOCAL, act="policy.reload", subject="policy set", outcome="error" if error else "success",
+            before=_told(before), after=None if error else _told(self.registry.current), reason=error,
+        )  # fmt: skip
 
     async def done(self) -> None:
         if self._watch:
@@ -112,6 +123,10 @@ class Service:
                 status = path.stat()
                 states.append((str(path), status.st_mtime_ns, status.st_size))
         return states
+
+
+def _told(policy_set: PolicySet) -> dict[str, Any]:
+    return {"version": policy_set.version, "rules": len(policy_set.rules)}
 
 
 class Refusal:

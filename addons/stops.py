@@ -28,7 +28,8 @@ class Side:
     provider: str
     refused: str = ""
     recorded: bool = True
-    """False where the log itself is why the request was refused: it takes no more."""
+    """False where the log takes no more, and that is why the request was refused; and where the audit trail sums it up
+    with others, so that nobody fills the log by being refused."""
 
 
 class Stops:
@@ -82,11 +83,13 @@ class Stops:
             self._metrics.refused("stop")
             self._cut(flow, why)
 
-    def end(self, passage: Passage, why: Refused, reason: str) -> None:
+    def end(self, passage: Passage, why: Refused, reason: str) -> bool:
         """Cut one exchange; nothing happens to one that is over."""
-        if passage.stop(why, reason):
-            flow, format = passage.flow, passage.format
-            self.exchanges.cut(flow, str(why), lambda: refuse(format, str(why), 400))
+        if not passage.stop(why, reason):
+            return False
+        flow, format = passage.flow, passage.format
+        self.exchanges.cut(flow, str(why), lambda: refuse(format, str(why), 400))
+        return True
 
     def _cut(self, flow: http.HTTPFlow, why: Refused, provider: str = "") -> None:
         def answer() -> http.Response:

@@ -8,12 +8,13 @@ from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from lockgate.storage import condition
+from lockgate.access.audit import LogAudit
 from lockgate.access.budgets import Budgets
 from lockgate.access.charges import Charges
 from lockgate.access.keyring import keyring_of
 from lockgate.access.keys import Keys
 from lockgate.access.records import Token
+from lockgate.access.refusals import WRITE_SECONDS, Refusals
 from lockgate.access.token import PREFIX
 from lockgate.access.tokens import Tokens
 from lockgate.access.writing import Writing
@@ -39,6 +40,7 @@ from lockgate.policies.registry import PolicySet, Registry, load_rules
 from lockgate.policies.versions import Versions
 from lockgate.routing.models import HttpModels
 from lockgate.routing.webhooks import HttpWebhooks
+from lockgate.storage import condition
 from lockgate.storage.access_store import CHANNEL, SqlAccess
 from lockgate.storage.asking import SqlApprovals
 from lockgate.storage.log import SqlLog
@@ -68,10 +70,12 @@ def build(loaded: Loaded, finished: Finished | None = None, *, managed: bool = T
         read_prices(config.prices)  # a mistake in it is said now, not by the log's thread
     signer = open_signing_key(config.home) if config.seal.sign else None
     metrics, upstreams = Metrics(config.hosts), Upstreams()
-    log, access = _log(config, signer, metrics), _Access(config)
+    log = _log(config, signer, metrics)
+    access = _Access(config, log)
     upkeep, signals = Upkeep(config.database, config.retention, signer=signer), Signals(config.database)
     activity = Activity(log, lambda: [passage.growth for passage in gate.passages.values()])
-    kills = KillWatch(KillSwitch(), config.database, config.stop_file, signals)
+    audit = LogAudit(log, access.refusals)
+    kills = KillWatch(KillSwitch(), config.database, config.stop_file, signals, audit)
     models, archive = HttpModels(activity), SqlArchive(config.database)
     approvals, webhooks = SqlApprovals(config.database, signals), HttpWebhooks()
     registry, route = Registry(policy_set), Route(config, metrics)
@@ -82,7 +86,7 @@ def build(loaded: Loaded, finished: Finished | None = None, *, managed: bool = T
     health = _health(log, upstreams)
     metrics.gauges += _gauges(log, gate, health)
     proxy = Proxy(activity=activity, health=health, metrics=metrics)
-    management = Management(config, access.keyring, proxy) if managed and config.admin.listen else None
+    management = Management(config, access.keyring, proxy, audit) if managed and config.admin.listen else None
 
     def open_log() -> None:
         log.start()
@@ -104,6 +108,7 @@ def build(loaded: Loaded, finished: Finished | None = None, *, managed: bool = T
         open_log=open_log,
         issue=lambda: access.tokens.issue(_own_token()),
         health=health,
+        audit=audit,
         closables=(management, *others) if management else others,
     )
 
@@ -159,17 +164,19 @@ def _log(config: Config, signer: SigningKey | None, metrics: Metrics) -> SqlLog:
 class _Access:
     """Who may speak, and what they have used."""
 
-    def __init__(self, config: Config) -> None:
+    def __init__(self, config: Config, log: SqlLog) -> None:
         self.keyring = keyring = keyring_of(config)
         store = SqlAccess(config.database, keyring)
         self.tokens, self._keys, budgets = Tokens(store, keyring), Keys(store), Budgets(store)
         charges = Charges(config.access.limits, budgets, lambda: load_prices(config.prices))
-        self.door = Door(config, self.tokens, self._keys, charges)
+        self.refusals = Refusals(log)
+        self.door = Door(config, self.tokens, self._keys, charges, self.refusals)
         self._writing = (
             Writing("the use of tokens", self.tokens.look_after, seconds=COUNT_SECONDS),
             Writing("the use of budgets", budgets.write, seconds=COUNT_SECONDS),
+            Writing("refusals of access", self.refusals.write, seconds=WRITE_SECONDS),
         )
-        self.closables = (*self._writing, store)
+        self.closables = (*self._writing, self.refusals, store)
 
     def start(self, gate: Gate, signals: Signals) -> None:
         """Needs a running loop."""

@@ -30,7 +30,16 @@ class StorageError(Error):
 
 
 class AccessError(Error):
-    """Whoever asks may not do this."""
+    """Whoever asks may not do this.
+
+    `kind` is a word for why, and `token` the id of the token where one is known: for the audit trail, and nobody else.
+    """
+
+    def __init__(self, sentence: str, *, kind: str = "forbidden", token: str = "") -> None:
+        super().__init__(sentence)
+        self.kind, self.token = kind, token
+        self.repeats = False
+        """Whether the audit trail has it summed up with one before."""
 
 
 def told(error: BaseException) -> str:

@@ -42,6 +42,9 @@ type KillScope = Literal["session", "agent", "model", "host", "project", "token"
 type ApprovalState = Literal["pending", "approved", "denied", "edited", "expired", "withdrawn"]
 """`edited`: approved with other arguments; `expired`: nobody decided in time; `withdrawn`: the client left for good."""
 
+type AuditOutcome = Literal["success", "denied", "error"]
+"""`denied`: who asked may not; `error`: it failed, and nothing was changed."""
+
 type CountedBy = Literal["provider", "tiktoken", "none"]
 """Who counted the tokens: `tiktoken` is Lockgate's own count where the provider sent none."""
 
@@ -196,7 +199,35 @@ class TurnRow:
     id: str = field(default_factory=new_id)
 
 
-type Record = Comm | Relation | Decision | ExchangeRow | SessionRow | TurnRow
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AuditEntry:
+    """An administrative act, or a refusal of access; made by `lockgate.access.audit`. Bounded, and without secrets.
+
+    One that stands for several is written again, whole, while they become more.
+    """
+
+    who: str
+    """An administrator's name, `cli:USER`, the id of a token, or `unknown`."""
+    where: str
+    """The client's address, or `local`."""
+    act: str
+    """Such as `token.create`; of a refusal `access.` and why: `access.expired`."""
+    subject: str
+    """What it is about, by kind and name: `project shop`."""
+    outcome: AuditOutcome
+    reason: str = ""
+    before: str = ""
+    """As JSON text, what was changed; "" for nothing."""
+    after: str = ""
+    """What it is since then."""
+    count: int = 1
+    """How many it stands for: refusals that are alike, from `at` to `last_at`."""
+    at: datetime = field(default_factory=now)
+    last_at: datetime | None = None
+    id: str = field(default_factory=new_id)
+
+
+type Record = Comm | Relation | Decision | ExchangeRow | SessionRow | TurnRow | AuditEntry
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

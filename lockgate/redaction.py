@@ -23,7 +23,7 @@ _FINGERPRINT_DIGITS = 8
 
 def redact_headers(headers: Iterable[tuple[str, str]]) -> list[tuple[str, str]]:
     """The headers in order; a credential is its scheme and a fingerprint: `Bearer sha256:1a2b3c4d…`."""
-    return [(name, _redacted(value) if is_secret(name) else _without_tokens(value)) for name, value in headers]
+    return [(name, _redacted(value) if is_secret(name) else without_tokens(value)) for name, value in headers]
 
 
 def redact_query(query: Iterable[tuple[str, str]]) -> list[tuple[str, str]]:
@@ -42,7 +42,7 @@ def fingerprint(secret: str) -> str:
     return f"sha256:{digest[:_FINGERPRINT_DIGITS]}…"
 
 
-def _without_tokens(value: str) -> str:
+def without_tokens(value: str) -> str:
     """A token of Lockgate's own is unreadable wherever a client puts it."""
     return _TOKEN.sub(lambda found: fingerprint(found[0]), value) if "lg_" in value else value
 

@@ -119,6 +119,8 @@ class Retention(Section):
     tables, without indexes."""
     keep_labels: list[str] = Field(default_factory=lambda: ["*"])
     """Exchanges with one of these labels, or in a session with one, stay; `*` stands for any characters."""
+    audit_days: float | None = Field(default=None, gt=0)
+    """Entries of the audit trail that are older are removed; nothing else removes one."""
     archive: Path | None = None
     """The folder for files with what is removed, which `lockgate db restore` takes back; by default there are none."""
 

@@ -37,6 +37,7 @@ from lockgate.exchange import now
 from lockgate.storage.access_models import ProjectModel, TokenModel
 from lockgate.storage.access_store import CHANNEL
 from lockgate.storage.acts import Acts
+from lockgate.storage.audit import Book
 from lockgate.storage.budgets import forget_gone
 from lockgate.storage.signals import tell
 
@@ -57,8 +58,8 @@ class Access(Acts):
     what is not there or does not fit.
     """
 
-    def __init__(self, url: str, keyring: Keyring) -> None:
-        super().__init__(url)
+    def __init__(self, url: str, keyring: Keyring, book: Book | None = None) -> None:
+        super().__init__(url, book)
         self._keyring = keyring
 
     # Projects
@@ -66,8 +67,15 @@ class Access(Acts):
     def create_project(self, name: str, *, notes: str = "", grant: Grant | None = None) -> Project:
         project = Project(name=checked_name(name), notes=notes, grant=grant or Grant())
         row = values_of(project)
-        self._change(lambda at: at.execute(PROJECT.insert(), row), unfit=f"there is a project named {name!r} already")
-        return project
+
+        def make(at: Connection) -> Project:
+            at.execute(PROJECT.insert(), row)
+            self.noted(at, "project.create", f"project {name}", None, project)
+            return project
+
+        return self._change(
+            make, unfit=f"there is a project named {name!r} already", named=("project.create", f"project {name}")
+        )
 
     def projects(self, *, limit: int | None = None, before: str | None = None) -> list[Project]:
         """All of them, by name; with a limit, the newest first, older than the one whose whole id is `before`."""
@@ -86,12 +94,18 @@ class Access(Acts):
         values = stored(changes)
 
         def change(at: Connection) -> Project:
-            id = one_project(at, named)["id"]
+            before = as_project(one_project(at, named))
             if values:
-                at.execute(update(PROJECT).where(PROJECT.c.id == id).values(values))
-            return as_project(one_project(at, id))
+                at.execute(update(PROJECT).where(PROJECT.c.id == before.id).values(values))
+            after = as_project(one_project(at, before.id))
+            self.noted(at, "project.update", f"project {before.name}", before, after)
+            return after
 
-        return self._change(change, unfit=f"there is a project named {changes.get('name')!r} already")
+        return self._change(
+            change,
+            unfit=f"there is a project named {changes.get('name')!r} already",
+            named=("project.update", f"project {named}"),
+        )
 
     # Tokens
 
@@ -122,9 +136,10 @@ class Access(Acts):
             )  # fmt: skip
             values = values_of(token, without=("project", "project_active", "project_grant"))
             at.execute(_TOKEN.insert(), values | {"digest": self._keyring.digest(secret)})
+            self.noted(at, "token.create", f"token {token.id}", None, values | {"project": owner.name})
             return token
 
-        return secret, self._change(make)
+        return secret, self._change(make, named=("token.create", f"project {project}"))
 
     def tokens(self, *, project: str | None = None, limit: int | None = None, before: str | None = None) -> list[Token]:
         """The newest first, also those that cannot be used any more; older than the one whose whole id is `before`."""
@@ -150,9 +165,9 @@ class Access(Acts):
                 raise Conflict(f"the token {id} was revoked, which cannot be taken back: create another one")
             values = {"digest": self._keyring.digest(secret), "hint": hint(secret), "expires_at": ends}
             at.execute(update(_TOKEN).where(_TOKEN.c.id == found.id).values(values))
-            return as_token(one(at, _TOKENS, _TOKEN, found.id, "token"))
+            return self._changed(at, "token.refresh", found)
 
-        return secret, self._change(change)
+        return secret, self._change(change, named=("token.refresh", f"token {id}"))
 
     def update_token(self, id: str, **changes: Any) -> Token:
         """Of `name`, `labels`, `request_quota` and `grant`."""
@@ -161,22 +176,22 @@ class Access(Acts):
         values = stored(changes)
 
         def change(at: Connection) -> Token:
-            found = one(at, _TOKENS, _TOKEN, id, "token")["id"]
+            found = as_token(one(at, _TOKENS, _TOKEN, id, "token"))
             if values:
-                at.execute(update(_TOKEN).where(_TOKEN.c.id == found).values(values))
-            return as_token(one(at, _TOKENS, _TOKEN, found, "token"))
+                at.execute(update(_TOKEN).where(_TOKEN.c.id == found.id).values(values))
+            return self._changed(at, "token.update", found)
 
-        return self._change(change)
+        return self._change(change, named=("token.update", f"token {id}"))
 
     def revoke_token(self, id: str) -> Token:
         """Cannot be taken back; one that is revoked stays so."""
 
         def change(at: Connection) -> Token:
-            found = one(at, _TOKENS, _TOKEN, id, "token")["id"]
-            _revoke(at, _TOKEN.c.id == found)
-            return as_token(one(at, _TOKENS, _TOKEN, found, "token"))
+            found = as_token(one(at, _TOKENS, _TOKEN, id, "token"))
+            _revoke(at, _TOKEN.c.id == found.id)
+            return self._changed(at, "token.revoke", found)
 
-        return self._change(change)
+        return self._change(change, named=("token.revoke", f"token {id}"))
 
     def revoke_tokens(self, *, project: str | None = None, before: datetime | None = None) -> int:
         """How many were revoked: those of a project, those created before a time, or those that are both."""
@@ -189,16 +204,33 @@ class Access(Acts):
                 where.append(_TOKEN.c.project_id == one_project(at, project)["id"])
             if before is not None:
                 where.append(_TOKEN.c.created_at < before)
-            return _revoke(at, *where)
+            count = _revoke(at, *where)
+            self.noted(at, "token.revoke", which, None, {"count": count, "created_before": before})
+            return count
 
-        return self._change(change)
+        which = f"tokens of project {project}" if project is not None else "tokens"
+        return self._change(change, named=("token.revoke", which))
 
     def clean_up(self, *, ended_before: datetime) -> int:
         """How many tokens were removed: those that expired, or were revoked, before this time."""
-        return self.do(lambda at: clean_up(at, ended_before))
 
-    def _change[Result](self, act: Callable[[Connection], Result], *, unfit: str = "") -> Result:
-        return self.do(lambda at: told(at, act), unfit=unfit)
+        def clean(at: Connection) -> int:
+            count = clean_up(at, ended_before)
+            self.noted(at, "token.clean", "tokens", None, {"count": count, "ended_before": ended_before})
+            return count
+
+        return self.do(clean, named=("token.clean", "tokens"))
+
+    def _change[Result](
+        self, act: Callable[[Connection], Result], *, named: tuple[str, str], unfit: str = ""
+    ) -> Result:
+        return self.do(lambda at: told(at, act), unfit=unfit, named=named)
+
+    def _changed(self, at: Connection, act: str, before: Token) -> Token:
+        """The token as it is now, after that was noted."""
+        after = as_token(one(at, _TOKENS, _TOKEN, before.id, "token"))
+        self.noted(at, act, f"token {before.id}", before, after)
+        return after
 
 
 def token_with(at: Connection, digests: Sequence[bytes]) -> Token | None:

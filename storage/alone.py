@@ -13,6 +13,8 @@ from sqlalchemy import Connection, Engine, text
 
 COLLECTING_KEY = 0x10C6A7F
 """PostgreSQL's advisory lock of whoever collects; any number that no other program takes."""
+NOTING_KEY = 0x10C6A80
+"""Of whoever notes something in the audit trail beside the proxies."""
 
 
 @contextmanager
@@ -26,6 +28,12 @@ def collecting(engine: Engine) -> Generator[Connection]:
 def keep_collectors_out(connection: Connection) -> None:
     """At the beginning of a transaction: what it finds stays there until it ends."""
     _begin(connection, "pg_advisory_xact_lock_shared")
+
+
+def one_at_a_time(connection: Connection) -> None:
+    """Until the end of this transaction, nobody else comes here; an SQLite file is locked by whoever writes."""
+    if connection.dialect.name == "postgresql":
+        connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": NOTING_KEY})
 
 
 def _begin(connection: Connection, lock: str) -> None:

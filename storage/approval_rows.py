@@ -10,7 +10,7 @@ from collections.abc import Awaitable, Callable, Collection, Mapping
 from datetime import datetime
 from typing import Any, cast
 
-from sqlalchemy import ColumnElement, Select, Table, and_, insert, select, update
+from sqlalchemy import ColumnElement, Connection, Select, Table, and_, insert, select, update
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -76,13 +76,21 @@ class ApprovalRows:
 
         return await self._transact(work)
 
-    async def change(self, which: ColumnElement[bool], values: Mapping[str, Any]) -> int:
-        """How many rows were changed; who watches hears of it."""
+    async def noted(self, note: Callable[[Connection], object]) -> None:
+        """In a transaction of its own."""
+        await self._transact(lambda connection: connection.run_sync(note))
+
+    async def change(
+        self, which: ColumnElement[bool], values: Mapping[str, Any], note: Callable[[Connection], object] | None = None
+    ) -> int:
+        """How many rows were changed; who watches hears of it, and it is noted in the same transaction."""
 
         async def work(connection: AsyncConnection) -> int:
             changed = (await connection.execute(update(_TABLE).where(which).values(**values))).rowcount
             if changed:
                 await connection.run_sync(tell, CHANNEL)
+            if changed and note:
+                await connection.run_sync(note)
             return changed
 
         return await self._transact(work)

@@ -5,17 +5,19 @@ A row that nobody decided about is expired once its deadline has passed, whoever
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from types import TracebackType
 from typing import Any, Literal, Self
 
-from sqlalchemy import Select, Text, and_, cast, func, or_, select
+from sqlalchemy import Connection, Select, Text, and_, cast, func, or_, select
 
 from lockgate.errors import Error
 from lockgate.exchange import Approval, now
 from lockgate.storage.address import parse
 from lockgate.storage.approval_rows import COLUMNS as _C
 from lockgate.storage.approval_rows import ApprovalRows
+from lockgate.storage.audit import Book
 from lockgate.storage.queries import SHORTEST_ID, SHOWN_CANDIDATES, digits_of
 from lockgate.storage.schema import require_current
 
@@ -23,6 +25,7 @@ NOTE_CHARACTERS = 4_000
 EDIT_CHARACTERS = 5_000_000
 
 type Decided = Literal["approved", "denied", "edited"]
+_ACTS: Mapping[Decided, str] = {"approved": "approve", "denied": "deny", "edited": "edit"}
 
 
 class ApprovalDesk:
@@ -31,8 +34,9 @@ class ApprovalDesk:
     Raises ConfigError for a bad URL, StorageError for a database that is missing, behind, newer, or not ours.
     """
 
-    def __init__(self, url: str) -> None:
-        self._address = parse(url)
+    def __init__(self, url: str, book: Book | None = None) -> None:
+        """Decisions are noted in the book, if there is one."""
+        self._address, self._book = parse(url), book
         self._rows = ApprovalRows(self._address)
 
     async def __aenter__(self) -> Self:
@@ -93,11 +97,24 @@ class ApprovalDesk:
         changed = await self._rows.change(
             and_(_C.id == id, _C.state == "pending", _C.digest == digest, _C.deadline > moment),
             values | {"edited": arguments},
+            self._noting(id, decision, {"state": decision, "digest_of_call": digest, "by": by, "note": note}),
         )
         found = await self._all(select(*_C).where(_C.id == id))
         if not changed:
-            raise Error(_why_not(id, found[0] if found else None, digest))
+            why = _why_not(id, found[0] if found else None, digest)
+            if failed := self._noting(id, decision, None, why):
+                await self._rows.noted(failed)
+            raise Error(why)
         return found[0]
+
+    def _noting(
+        self, id: str, decision: Decided, after: dict[str, Any] | None, why: str = ""
+    ) -> Callable[[Connection], None] | None:
+        """What notes the decision, or why there is none. Arguments are not noted: the approval has them."""
+        if (book := self._book) is None:
+            return None
+        act, outcome = f"approval.{_ACTS[decision]}", "error" if why else "success"
+        return lambda at: book.note(at, act, f"approval {id}", outcome=outcome, after=after, reason=why)
 
     async def _all(self, query: Select[*tuple[Any, ...]]) -> list[Approval]:
         return [_seen(one) for one in await self._rows.read(query)]

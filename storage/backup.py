@@ -8,7 +8,7 @@ from itertools import groupby
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Connection, Engine, Insert, Table, func, select
+from sqlalchemy import Connection, Engine, Insert, Table, func, inspect, select
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import DBAPIError
 
@@ -16,7 +16,7 @@ from lockgate.errors import StorageError
 from lockgate.storage import schema
 from lockgate.storage.address import Address, parse
 from lockgate.storage.engine import READER_BUSY_SECONDS, writer_engine
-from lockgate.storage.models import ExchangeModel
+from lockgate.storage.models import ChainModel, ExchangeModel
 from lockgate.storage.places import last_place, reindex
 from lockgate.storage.portable import Head, columns_of, new_file, read_rows, tables, verify
 from lockgate.storage.sealer import Sealer
@@ -58,9 +58,9 @@ def restore(
         try:
             with engine.begin() as connection:
                 before = _exchanges(connection)
-                if before and head.lockgate == "backup":
+                if head.lockgate == "backup" and (holds := _holds(connection, before)):
                     raise StorageError(
-                        f"{schema.place(address)} holds {before:,} exchanges, which a backup would be mixed with:"
+                        f"{schema.place(address)} holds {holds}, which a backup would be mixed with:"
                         " restore it into a new database"
                     )
                 unsealed = TAGS if head.lockgate == "archive" and head.schema == schema.HEAD else ()
@@ -139,6 +139,15 @@ def _batches(rows: Iterator[dict[str, Any]]) -> Iterator[list[dict[str, Any]]]:
             batch, size = [], 0
     if batch:
         yield batch
+
+
+def _holds(connection: Connection, exchanges: int) -> str:
+    """What a backup cannot be put beside; "" for nothing."""
+    if exchanges:
+        return f"{exchanges:,} exchanges"
+    if not inspect(connection).has_table(ChainModel.__tablename__):  # as it was made for an older file
+        return ""
+    return "a sealed audit trail" if connection.scalar(select(func.count()).select_from(ChainModel)) else ""
 
 
 def _exchanges(connection: Connection) -> int:

@@ -47,10 +47,14 @@ FORMS: Mapping[int, Mapping[str, tuple[str, ...]]] = {
             *("id", "exchange_id", "session_id", "node", "parent", "meaning", "words", "comm_id", "reply_id"),
             *("attested", "complete", "veto", "purpose"),
         ),
+        "audit": (
+            *("id", "at", "last_at", "who", "where", "act", "subject", "outcome", "reason", "before", "after"),
+            "count",
+        ),
     }
 }
 """By version, the columns that a digest covers. A migration that adds a column adds a version: rows that were sealed
-before keep theirs."""
+before keep theirs. A new table needs none."""
 FORM = max(FORMS)
 
 

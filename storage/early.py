@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from lockgate.exchange import Comm, Decision, ExchangeRow, Record, Relation, SessionRow, TurnRow
+from lockgate.exchange import AuditEntry, Comm, Decision, ExchangeRow, Record, Relation, SessionRow, TurnRow
 
 
 class Early:
@@ -45,5 +45,5 @@ def points_to(record: Record) -> set[str]:
             return {record.exchange_id}
         case Relation():
             return {record.from_comm_id, record.to_comm_id}
-        case ExchangeRow() | SessionRow():
+        case ExchangeRow() | SessionRow() | AuditEntry():
             return set()

@@ -8,16 +8,18 @@ from dataclasses import dataclass
 from types import TracebackType
 from typing import Self
 
-from lockgate.storage.seals import unpack
+from lockgate.storage.seals import REWRITTEN, TAGS, unpack
 
 PLACE_BITS = 32
 _TABLE = """CREATE TABLE entry (
     tag INTEGER, id BLOB, digest BLOB, form INTEGER, place INTEGER, retired INTEGER, PRIMARY KEY (tag, id)
 ) WITHOUT ROWID"""
-# An exchange is written again when it ends, and its last digest counts. All else is written once: who writes it again,
-# out of a spill, leaves what is there, so that the first digest counts, whatever others did to the row in between.
-_SEALED = """INSERT INTO entry VALUES (?, ?, ?, ?, ?, 0) ON CONFLICT DO UPDATE SET
-    digest = excluded.digest, form = excluded.form, place = excluded.place WHERE digest IS NULL OR tag = 1"""
+# An exchange is written again when it ends, a refusal of access while others are summed up with it, and the last digest
+# counts. All else is written once: who writes it again, out of a spill, leaves what is there, so that the first digest
+# counts, whatever others did to the row in between.
+_SEALED = f"""INSERT INTO entry VALUES (?, ?, ?, ?, ?, 0) ON CONFLICT DO UPDATE SET
+    digest = excluded.digest, form = excluded.form, place = excluded.place
+    WHERE digest IS NULL OR tag IN ({", ".join(str(TAGS[table]) for table in REWRITTEN)})"""
 _RETIRED = "INSERT INTO entry VALUES (?, ?, NULL, ?, ?, 1) ON CONFLICT DO UPDATE SET retired = 1"
 _BY_ID = "SELECT id, digest, form, place, retired FROM entry WHERE tag = ? ORDER BY id"
 

@@ -10,6 +10,7 @@ from sqlalchemy import CTE, ColumnElement, Connection, Engine, Select, Table, fu
 from lockgate.storage.archive import belongs
 from lockgate.storage.choosing import Choice
 from lockgate.storage.models import (
+    AuditModel,
     BlobModel,
     CommModel,
     ExchangeModel,
@@ -21,16 +22,16 @@ from lockgate.storage.portable import tables
 from lockgate.storage.prune import Plan, Pruned
 from lockgate.storage.sizes import stored_bytes
 
-_EXCHANGE, _COMM, _THREAD, _MESSAGE, _BLOB, _LINK = (
+_EXCHANGE, _COMM, _THREAD, _MESSAGE, _BLOB, _LINK, _AUDIT = (
     cast(Table, model.__table__)
-    for model in (ExchangeModel, CommModel, ThreadModel, MessageModel, BlobModel, MessageBlobModel)
+    for model in (ExchangeModel, CommModel, ThreadModel, MessageModel, BlobModel, MessageBlobModel, AuditModel)
 )
 _BEGAN = _EXCHANGE.c.started_at
 
 
 def forecast(engine: Engine, plan: Plan) -> Pruned:
     """Exact for an age, but for a judge's exchanges; for a size, it goes by what an exchange takes on average."""
-    done = Pruned()
+    done, audit = Pruned(), 0
     with engine.connect() as connection:
         choice = Choice.of(connection, plan.keep_labels)
         done.bytes_before = stored_bytes(connection)
@@ -38,10 +39,14 @@ def forecast(engine: Engine, plan: Plan) -> Pruned:
         bound = by_age
         if by_age is not None:
             _measure(connection, choice, by_age, done)
+        if plan.audit_until is not None:
+            old = func.coalesce(_AUDIT.c.last_at, _AUDIT.c.at) < plan.audit_until
+            audit = connection.scalar(select(func.count()).select_from(_AUDIT).where(old)) or 0
         if plan.max_bytes is not None and (more := _more(connection, choice, done, plan.max_bytes, by_age)):
             done, bound = Pruned(bytes_before=done.bytes_before, estimated=True), more
             _measure(connection, choice, more, done)
         done.kept = choice.kept(connection, bound) if bound else {}
+    done.audit = audit
     done.bytes_after = done.bytes_before - done.sizes.total
     return done
 

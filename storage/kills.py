@@ -6,6 +6,7 @@ Each call is a transaction of its own beside the writer's; a proxy makes them on
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any, cast
 
@@ -29,14 +30,18 @@ class Kills(Acts):
 
     def add(self, kill: Kill) -> None:
         """Raises Error where so many are in force that no proxy would keep one more."""
-        with self.begin() as connection:
+
+        def add(connection: Connection) -> None:
             if (connection.scalar(select(func.count()).where(*_in_force())) or 0) >= MOST:
                 raise Error(f"{MOST:,} kills are in force, which is the most: lift some with `lockgate kill lift`")
             row = {name: getattr(kill, name) for name in _KILL.c.keys()}  # noqa: SIM118  (not a dictionary)
             connection.execute(_KILL.insert(), row)
             old = _KILL.c.set_by.startswith("rule "), _KILL.c.until < now() - KEPT  # decisions of the log tell of them
             connection.execute(delete(_KILL).where(*old))
+            self.noted(connection, "kill.create", f"kill {kill.id}", None, replace(kill, names=()))
             tell(connection, CHANNEL)
+
+        self.do(add, named=("kill.create", f"{kill.scope} {kill.target}".strip()))
 
     def session(self, name: str) -> tuple[str, tuple[str, ...]]:
         """The id of the session that is called so, and every name that a kill of it is about. Raises Error."""
@@ -45,12 +50,16 @@ class Kills(Acts):
 
     def lift(self, id: str, by: str) -> Kill:
         """Let pass again what was stopped; the id's beginning or end is enough. Gives what was lifted. Raises Error."""
-        with self.begin() as connection:
+
+        def lift(connection: Connection) -> Kill:
             kill = _named(id, self._read(connection, *_in_force()))
             changed = update(_KILL).where(_KILL.c.id == kill.id, _KILL.c.lifted_at.is_(None))
             connection.execute(changed.values(lifted_at=now(), lifted_by=by))
+            self.noted(connection, "kill.lift", f"kill {kill.id}", replace(kill, names=()), {"lifted_by": by})
             tell(connection, CHANNEL)
             return kill
+
+        return self.do(lift, named=("kill.lift", f"kill {id}"))
 
     def in_force(self) -> Sequence[Kill]:
         """The newest first, and one more than the most where there are more."""

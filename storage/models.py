@@ -368,6 +368,27 @@ class ApprovalModel(Base):
     __table_args__ = (Index(None, "state", "id"),)
 
 
+class AuditModel(Base):
+    """An administrative act, or a refusal of access: `lockgate.exchange.AuditEntry`. Exchanges go without it."""
+
+    __tablename__ = "audit"
+
+    id: Mapped[str] = mapped_column(Id(), primary_key=True)
+    at: Mapped[datetime] = mapped_column(index=True)
+    last_at: Mapped[datetime | None]
+    who: Mapped[str]
+    where: Mapped[str]
+    act: Mapped[str]
+    subject: Mapped[str]
+    outcome: Mapped[Word]
+    reason: Mapped[str]
+    before: Mapped[str]
+    after: Mapped[str]
+    count: Mapped[int] = mapped_column(BigInteger())
+
+    __table_args__ = (Index(None, "who", "id"), Index(None, "act", "id"))
+
+
 class ChainModel(Base):
     """The seals of one writer; see `lockgate.storage.seals`. Numbers have no gaps, so that a lost chain is missed.
 

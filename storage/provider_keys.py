@@ -13,6 +13,7 @@ from lockgate.errors import Error
 from lockgate.storage.access import PROJECT, Row, as_project, checked_name, one, one_project, paged, told, values_of
 from lockgate.storage.access_models import ProviderKeyModel
 from lockgate.storage.acts import Acts
+from lockgate.storage.audit import Book
 
 LONG_KEY = 20
 
@@ -20,8 +21,8 @@ LONG_KEY = 20
 class ProviderKeys(Acts):
     """`with ProviderKeys(url, keyring) as keys:` is how it is used. A key is named by its id, whose end is enough."""
 
-    def __init__(self, url: str, keyring: Keyring) -> None:
-        super().__init__(url)
+    def __init__(self, url: str, keyring: Keyring, book: Book | None = None) -> None:
+        super().__init__(url, book)
         self._keyring = keyring
 
     def add(
@@ -40,9 +41,10 @@ class ProviderKeys(Acts):
             )  # fmt: skip
             kept = self._keyring.encrypt(value, key.id) if source == "kept" else None
             at.execute(_KEY.insert(), values_of(key, without=("project",)) | {"kept": kept})
+            self.noted(at, "key.create", f"key {key.id}", None, key)
             return key
 
-        return self.do(lambda at: told(at, make))
+        return self.do(lambda at: told(at, make), named=("key.create", f"key {name} for {provider}"))
 
     def every(self, *, limit: int | None = None, before: str | None = None) -> list[ProviderKey]:
         """All of them, by provider; with a limit, the newest first, older than the one whose whole id is `before`."""
@@ -56,19 +58,23 @@ class ProviderKeys(Acts):
 
     def set_active(self, id: str, *, active: bool) -> ProviderKey:
         def change(at: Connection) -> ProviderKey:
-            found = one(at, _KEYS, _KEY, id, "provider key")["id"]
-            at.execute(update(_KEY).where(_KEY.c.id == found).values(active=active))
-            return _as_key(one(at, _KEYS, _KEY, found, "provider key"))
+            found = _as_key(one(at, _KEYS, _KEY, id, "provider key"))
+            at.execute(update(_KEY).where(_KEY.c.id == found.id).values(active=active))
+            changed = _as_key(one(at, _KEYS, _KEY, found.id, "provider key"))
+            self.noted(at, called, f"key {found.id}", found, changed)
+            return changed
 
-        return self.do(lambda at: told(at, change))
+        called = f"key.{'enable' if active else 'disable'}"
+        return self.do(lambda at: told(at, change), named=(called, f"key {id}"))
 
     def remove(self, id: str) -> ProviderKey:
         def change(at: Connection) -> ProviderKey:
-            found = one(at, _KEYS, _KEY, id, "provider key")
-            at.execute(delete(_KEY).where(_KEY.c.id == found["id"]))
-            return _as_key(found)
+            found = _as_key(one(at, _KEYS, _KEY, id, "provider key"))
+            at.execute(delete(_KEY).where(_KEY.c.id == found.id))
+            self.noted(at, "key.remove", f"key {found.id}", found)
+            return found
 
-        return self.do(lambda at: told(at, change))
+        return self.do(lambda at: told(at, change), named=("key.remove", f"key {id}"))
 
     def reencrypt(self) -> int:
         """How many keys were encrypted with an older secret, and are now with the one in use."""
@@ -79,9 +85,10 @@ class ProviderKeys(Acts):
             for id, kept in old:
                 new = self._keyring.encrypt(self._keyring.decrypt(kept, id), id)
                 at.execute(update(_KEY).where(_KEY.c.id == id).values(kept=new))
+            self.noted(at, "key.reencrypt", "keys", None, {"count": len(old)})
             return len(old)
 
-        return self.do(lambda at: told(at, change))
+        return self.do(lambda at: told(at, change), named=("key.reencrypt", "keys"))
 
 
 def usable(at: Connection, keyring: Keyring) -> list[KeptKey]:

@@ -13,13 +13,15 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any, cast
 
-from sqlalchemy import ColumnElement, Engine, Table, delete, exists, or_, select
+from sqlalchemy import ColumnElement, Engine, Table, delete, exists, func, or_, select
 
+from lockgate.access.audit import LOCAL, entry_of
 from lockgate.exchange import now
 from lockgate.storage.alone import collecting
 from lockgate.storage.archive import OF_SESSION, archive, belongs
+from lockgate.storage.audit import keep
 from lockgate.storage.choosing import SETTLED, Choice, with_own
-from lockgate.storage.models import Base, CommModel, ExchangeModel
+from lockgate.storage.models import AuditModel, Base, CommModel, ExchangeModel
 from lockgate.storage.orphans import Collector
 from lockgate.storage.pace import Pace
 from lockgate.storage.places import unindex
@@ -34,9 +36,10 @@ CHOSEN_BY_SIZE = 100
 """The same where it is not known how many it takes."""
 BATCH_EXCHANGES = 25
 """So many go in one transaction: some ten milliseconds."""
+BATCH_ENTRIES = 500
 VACUUM_PAGES = 500
 
-_EXCHANGE, _COMM = (cast(Table, model.__table__) for model in (ExchangeModel, CommModel))
+_EXCHANGE, _COMM, _AUDIT = (cast(Table, model.__table__) for model in (ExchangeModel, CommModel, AuditModel))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,6 +50,8 @@ class Plan:
     max_bytes: int | None = None
     keep_labels: Sequence[str] = ("*",)
     archive: Path | None = None
+    audit_until: datetime | None = None
+    """Entries of the audit trail from before then go; nothing else removes one."""
     most: int | None = None
     """About so many exchanges at most in this run."""
 
@@ -56,6 +61,8 @@ class Pruned:
     """What went, or would go."""
 
     exchanges: int = 0
+    audit: int = 0
+    """Entries of the audit trail."""
     first: datetime | None = None
     last: datetime | None = None
     """When the first and the last of them began."""
@@ -92,10 +99,35 @@ class Pruner:
             self._phase(choice, choice.until(plan.until), by_size=False)
         if plan.max_bytes is not None:
             self._phase(choice, choice.until(None), by_size=True)
+        if plan.audit_until is not None:
+            self._prune_audit(plan.audit_until)
         if sweep:
             self._sweep()
         self._finish(choice)
         return done
+
+    def note(self, who: str, error: str = "") -> None:
+        """What this run removed, in the audit trail."""
+        done = self._done
+        after = {"exchanges": done.exchanges, "entries": done.audit, "first": done.first, "last": done.last}
+        entry = entry_of(
+            who=who, where=LOCAL, act="log.prune", subject="log", outcome="error" if error else "success",
+            after=after | {"archives": done.archives}, reason=error,
+        )  # fmt: skip
+        with self._engine.begin() as connection:
+            keep(connection, entry, self._sealer)
+        self._sealer.committed()
+
+    def _prune_audit(self, until: datetime) -> None:
+        old = select(_AUDIT.c.id).where(func.coalesce(_AUDIT.c.last_at, _AUDIT.c.at) < until).limit(BATCH_ENTRIES)
+        while not self._pace.stopped:
+            with self._pace.work(), collecting(self._engine) as connection:
+                if not (ids := list(connection.scalars(old))):
+                    return
+                self._sealer.retired(connection, _AUDIT.name, ids)
+                connection.execute(delete(_AUDIT).where(_AUDIT.c.id.in_(ids)))
+            self._sealer.committed()
+            self._done.audit += len(ids)
 
     def _phase(self, choice: Choice, until: datetime, *, by_size: bool) -> None:
         after: tuple[datetime, str] | None = None

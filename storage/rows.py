@@ -55,6 +55,8 @@ class Rows:
         """The exchange that the row belongs to, as far as the database says so."""
         if self.name == "exchange":
             return str(UUID(bytes=id)) if id else ""
+        if self.name == "audit":
+            return ""
         column: Any = self._table.c.get("exchange_id")
         query = select(sql_cast(column, Text())) if column is not None else _of_relation()
         return id_text(self._connection.execute(query.where(self._table.c.id == id.hex())).scalar())

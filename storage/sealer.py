@@ -26,7 +26,7 @@ IDS_PER_QUERY = 500
 
 
 class Sealer:
-    """In each transaction one call, `write` or `removed`, and `committed` after it."""
+    """In each transaction one call, `write`, `removed` or `retired`, and `committed` after it."""
 
     def __init__(self, signer: Signer | None = None) -> None:
         self._signer = signer
@@ -55,6 +55,10 @@ class Sealer:
             entries += _rows_of(connection, exchange_ids[start : start + IDS_PER_QUERY])
         if entries:
             self._append(connection, list(dict.fromkeys(entries)))
+
+    def retired(self, connection: Connection, table: str, ids: Iterable[str]) -> None:
+        """Say that retention removes these rows, which no exchange has."""
+        self._append(connection, [Entry(tag=TAGS[table], id=_bytes(id), digest=None) for id in ids])
 
     def committed(self) -> None:
         """The transaction of the last call is in the database."""

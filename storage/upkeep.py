@@ -39,7 +39,8 @@ class Upkeep:
         self._thread = threading.Thread(target=self._run, name="lockgate-upkeep", daemon=True)
 
     def start(self) -> None:
-        if self._retention.days is not None or self._retention.bytes is not None:
+        keep = self._retention
+        if (keep.days, keep.bytes, keep.audit_days) != (None, None, None):
             self._thread.start()
 
     async def close(self) -> None:
@@ -72,10 +73,14 @@ class Upkeep:
             max_bytes=keep.bytes,
             keep_labels=keep.keep_labels,
             archive=keep.archive,
+            audit_until=None if keep.audit_days is None else now() - timedelta(days=keep.audit_days),
             most=MOST_EXCHANGES,
         )
         with opened(parse(self._url)) as engine:
-            done = Pruner(engine, plan, Pace(REST, self._stop), self._signer).run(sweep=sweep)
+            pruner = Pruner(engine, plan, Pace(REST, self._stop), self._signer)
+            done = pruner.run(sweep=sweep)
+            if done.exchanges or done.audit:
+                pruner.note("retention")
         if done.exchanges:
             logger.info("retention removed %d exchanges from the log, %d bytes", done.exchanges, done.sizes.total)
         return done.exchanges

@@ -181,8 +181,9 @@ class _Verification:
         self._findings.add(found, rank=1, order=row)
 
     def _beside(self, name: str, sealed: Sealed) -> str:
-        """The exchange that a row was sealed after, which is its own unless it was written alone."""
-        if name == "exchange":
+        """The exchange that a row was sealed after, which is its own unless it was written alone; no entry of
+        the audit trail has one."""
+        if name in ("exchange", "audit"):
             return ""
         beside = b""
         for entry in unpack(entries_of(self._connection, *sealed.seal))[1]:

@@ -12,7 +12,7 @@ from sqlalchemy import Connection, Engine, Insert, Table, select
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import DBAPIError, IntegrityError, InterfaceError, InternalError, OperationalError
 
-from lockgate.exchange import Comm, Decision, ExchangeRow, Record, Relation, SessionRow, TurnRow
+from lockgate.exchange import AuditEntry, Comm, Decision, ExchangeRow, Record, Relation, SessionRow, TurnRow
 from lockgate.storage.address import Address
 from lockgate.storage.alone import keep_collectors_out
 from lockgate.storage.answers import USAGE_FIELDS
@@ -21,6 +21,7 @@ from lockgate.storage.headings import Headings
 from lockgate.storage.index import Index
 from lockgate.storage.meter import Meter
 from lockgate.storage.models import (
+    AuditModel,
     CommModel,
     DecisionModel,
     ExchangeModel,
@@ -29,7 +30,7 @@ from lockgate.storage.models import (
     TurnModel,
 )
 from lockgate.storage.sealer import Sealer
-from lockgate.storage.seals import Signer
+from lockgate.storage.seals import REWRITTEN, Signer
 from lockgate.storage.threads import Threads
 
 type Row = dict[str, Any]
@@ -123,12 +124,12 @@ def is_early(error: Exception) -> bool:
 
 
 def _insert(address: Address, table: Table) -> Insert:
-    """Exchanges replace what was written when they began; all else is written once and never changes.
+    """Exchanges replace what was written when they began, and so do sums; all else is written once and never changes.
 
     A commit whose answer was lost is tried again, so a row that is already there is no error.
     """
     statement = (sqlite.insert if address.kind == "sqlite" else postgresql.insert)(table)
-    if table is not ExchangeModel.__table__:
+    if table.name not in REWRITTEN:
         return statement.on_conflict_do_nothing()
     changes = {column.name: statement.excluded[column.name] for column in table.columns if not column.primary_key}
     return statement.on_conflict_do_update(index_elements=["id"], set_=changes)
@@ -170,4 +171,5 @@ _TABLES: tuple[tuple[type[Record], Any, Callable[[Any], Row]], ...] = (
     (Decision, DecisionModel, _fields),
     (SessionRow, SessionModel, _fields),
     (TurnRow, TurnModel, _fields),
+    (AuditEntry, AuditModel, _fields),
 )

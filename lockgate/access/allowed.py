@@ -14,6 +14,7 @@ from urllib.parse import unquote
 
 from lockgate.access.grant import Allow, Value
 
+FROM_ADDRESS = "from this address"
 _UNCLEAR = ("%", "\\", "\x00", "\ufffd")
 """What one server reads as a part of a name, and another one does not."""
 
@@ -37,7 +38,7 @@ class Reach:
 def refusal(allow: Allow, reach: Reach) -> str:
     """What is not allowed, as the end of a sentence; "" where nothing stands against it."""
     if allow.addresses and not _is_within(reach.client, allow.addresses):
-        return "from this address"
+        return FROM_ADDRESS
     if allow.origins and reach.origin and reach.origin not in allow.origins:
         return "from a page of this origin"
     if allow.providers and not {reach.provider, reach.host} & set(allow.providers):

@@ -126,7 +126,7 @@ class Charges:
             if (line := self._budgets.over(left, asked.sum)) is None:
                 return asked
             if line.budget.then == "refuse":
-                raise Limited(self._refusal(line, asked))
+                raise Limited(self._refusal(line, asked), kind="budget")
             left = [other for other in left if other is not line]
             if line.budget.map_to != asked.model:
                 asked.model, stay.map_to, stay.why = line.budget.map_to, line.budget.map_to, f"{line} is used up"
@@ -139,7 +139,8 @@ class Charges:
         if cost is None and any(line.budget.tokens is None for line in lines):
             raise Limited(
                 f"the model {asked.model or 'that is not named'} has no price that Lockgate knows, and a budget in "
-                "dollars stands for it: its operator adds the price to `prices`"
+                "dollars stands for it: its operator adds the price to `prices`",
+                kind="budget",
             )
         return Sum(asked.usage.total, cost or 0)
 

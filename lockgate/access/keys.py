@@ -72,10 +72,14 @@ class Keys:
         fit = [key for key in self._kept if key.provider in (host, provider) and key.project_id in (project_id, None)]
         own = [key for key in fit if key.project_id is not None] or fit
         if not own:
-            raise AccessError(f"there is no key for {host} to put in the token's place; its operator adds one")
+            raise AccessError(
+                f"there is no key for {host} to put in the token's place; its operator adds one", kind="no_key"
+            )
         awake = [key for key in own if self._state(key).rests_until <= self._clock()]
         if not awake:
-            raise AccessError(f"every key for {host} is refused or limited by the provider just now; try again later")
+            raise AccessError(
+                f"every key for {host} is refused or limited by the provider just now; try again later", kind="no_key"
+            )
         key = min(awake, key=lambda one: self._state(one).used)
         self._state(key).used += 1
         return key.id, await self._value(key)
@@ -103,7 +107,9 @@ class Keys:
             try:
                 state.read = _one_line(await _read(key))
             except (ConfigError, OSError, TimeoutError, UnicodeDecodeError) as error:
-                raise AccessError(f"the key for {key.provider} cannot be read from its {key.source}") from error
+                raise AccessError(
+                    f"the key for {key.provider} cannot be read from its {key.source}", kind="no_key"
+                ) from error
             state.read_until = self._clock() + READ_SECONDS
         return state.read
 

@@ -29,8 +29,8 @@ LONGEST_WAIT_SECONDS = 30
 class Limited(AccessError):
     """It is too much, or too fast. After `retry_after` whole seconds it fits; 0 where waiting does not help."""
 
-    def __init__(self, sentence: str, retry_after: int = 0) -> None:
-        super().__init__(sentence)
+    def __init__(self, sentence: str, retry_after: int = 0, *, kind: str = "limit") -> None:
+        super().__init__(sentence, kind=kind)
         self.retry_after = retry_after
 
 

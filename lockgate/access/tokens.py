@@ -87,7 +87,7 @@ class Tokens:
     def known(self, secret: str) -> Token | None:
         """The token, where nothing has to be looked up. Raises AccessError for one that cannot be used."""
         if not is_token(secret):
-            raise AccessError(DENIED)
+            raise AccessError(DENIED, kind="malformed")
         digest = self._keyring.digest(secret)
         if digest in self._own:
             return self._checked(self._own[digest])
@@ -117,7 +117,7 @@ class Tokens:
         """Count a request before it is sent. Raises AccessError where the token's requests are used up."""
         if token.request_quota is not None:
             if not await self._store.charge(token.id):
-                raise AccessError(ENDED["exhausted"])
+                raise AccessError(ENDED["exhausted"], kind="exhausted", token=token.id)
             self._add(token, 0)
         else:
             self._add(token, 1)
@@ -157,8 +157,8 @@ class Tokens:
 
     def _checked(self, token: Token | None) -> Token:
         if token is None:
-            raise AccessError(DENIED)
+            raise AccessError(DENIED, kind="unknown")
         standing = token.standing(self._clock())
         if standing not in ("active", "exhausted"):  # a quota is counted where it is charged
-            raise AccessError(ENDED[standing])
+            raise AccessError(ENDED[standing], kind=standing, token=token.id)
         return token

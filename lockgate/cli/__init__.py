@@ -25,6 +25,7 @@ app.command("lockgate.cli.token:app", name="token", help="Tokens: credentials th
 app.command("lockgate.cli.key:app", name="key", help="Provider keys: what stands behind tokens.")
 app.command("lockgate.cli.admin:app", name="admin", help="Administrators: who manages Lockgate.")
 app.command("lockgate.cli.kill:app", name="kill", help="Stop sessions, agents, models, hosts or everything, at once.")
+app.command("lockgate.cli.audit:app", name="audit", help="Who administered what, and who was refused access.")
 app.command("lockgate.cli.cert:app", name="cert", help="Show, export and renew the certificate authority.")
 app.command("lockgate.cli.db:app", name="db", help="Look after the log's database.")
 app.command("lockgate.cli.config:app", name="config", help="Show the configuration in force.")

@@ -187,10 +187,13 @@ def watch(*, json_: Json = False, config: ConfigFile = None) -> None:
 
 
 def _desk[T](config: Path | None, work: Callable[[ApprovalDesk], Awaitable[T]]) -> T:
+    from lockgate.cli.noting import book_of
     from lockgate.storage.approvals import ApprovalDesk
 
+    settings = load_config(config)
+
     async def done() -> T:
-        async with ApprovalDesk(load_config(config).database) as desk:
+        async with ApprovalDesk(settings.database, book_of(settings)) as desk:
             return await work(desk)
 
     return asyncio.run(done())

@@ -43,7 +43,7 @@ def export(
     if format == "parquet":
         count = _parquet(config, where, output)
     else:
-        with _opened(output) as write:
+        with opened(output) as write:
             count = ask(config, lambda log: _write(log, where, format, write))
     if output:
         print(f"{count:,} exchange{'' if count == 1 else 's'} in {output}")
@@ -110,7 +110,7 @@ async def _details(log: Queries, where: Filter) -> AsyncIterator[tuple[ExchangeD
 
 
 @contextmanager
-def _opened(output: Path | None) -> Generator[Write]:
+def opened(output: Path | None) -> Generator[Write]:
     """A new file that only its owner reads: it holds whole conversations."""
     if output is None:
         yield sys.stdout.write

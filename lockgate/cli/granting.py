@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from lockgate.access.grant import Grant
     from lockgate.access.keyring import Keyring
     from lockgate.access.records import Project, ProviderKey, Token
+    from lockgate.storage.audit import Book
 
 
 def _help(text: str) -> Parameter:
@@ -68,17 +69,21 @@ NOTHING = Grants()
 
 
 def opening[Opened](
-    kind: Callable[[str, Keyring], AbstractContextManager[Opened]], config: Path | None
+    kind: Callable[[str, Keyring, Book], AbstractContextManager[Opened]], config: Path | None
 ) -> AbstractContextManager[Opened]:
-    """The database of access that the configuration names; an SQLite file is made, or brought up to date."""
+    """The database of access that the configuration names; an SQLite file is made, or brought up to date.
+
+    What is changed there is noted in the audit trail.
+    """
     from lockgate.access.keyring import keyring_of
+    from lockgate.cli.noting import book_of
     from lockgate.storage import schema
     from lockgate.storage.address import parse
 
     settings = load_config(config)
     if (address := parse(settings.database)).kind == "sqlite" and schema.version(address) != schema.HEAD:
         schema.upgrade(settings.database)
-    return kind(settings.database, keyring_of(settings))
+    return kind(settings.database, keyring_of(settings), book_of(settings))
 
 
 def lifetime(text: str) -> timedelta:

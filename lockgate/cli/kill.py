@@ -118,16 +118,18 @@ def lift(
             raise Error(f"the stop file {settings.stop_file} cannot be removed: {error.strerror}") from error
         print(f"The stop file {settings.stop_file} is removed.")
         return
+    from lockgate.cli.noting import book_of
     from lockgate.storage.kills import Kills
 
-    with Kills(settings.database) as kills:
+    with Kills(settings.database, book_of(settings)) as kills:
         print(f"Lifted: {_what(kills.lift(id, by or _user()))}.")
 
 
 def _store(settings: Config, wanted: Kill) -> Kill:
+    from lockgate.cli.noting import book_of
     from lockgate.storage.kills import Kills
 
-    with Kills(settings.database) as kills:
+    with Kills(settings.database, book_of(settings)) as kills:
         if wanted.scope == "session":
             from dataclasses import replace
 

@@ -55,6 +55,7 @@ def rollback(version: str, /, *, config: ConfigFile = None) -> None:
     version
         The version, or its beginning.
     """
+    from lockgate.cli.noting import note
     from lockgate.policies.registry import load_rules
     from lockgate.policies.versions import set_rules
 
@@ -65,8 +66,12 @@ def rollback(version: str, /, *, config: ConfigFile = None) -> None:
     rules = known.rules(found)
     if (given := load_rules(rules).version) != found:
         raise ConfigError(f"the rules of version {found} are read as {given} by this release; put them back by hand")
-    _keep_present(loaded, known)
+    before = _keep_present(loaded, known)
     set_rules(loaded.file, rules)
+    note(
+        loaded.config, "policy.rollback", f"policy set in {loaded.file}",
+        before={"version": before}, after={"version": found},
+    )  # fmt: skip
     print(f"{loaded.file}: the rules are those of version {found} again")
 
 
@@ -77,13 +82,15 @@ def _opened(config: Any) -> tuple[Loaded, Versions]:
     return loaded, Versions(loaded.config.home)
 
 
-def _keep_present(loaded: Loaded, known: Versions) -> None:
-    """What is replaced may not have been in force yet, or may be wrong: then the file itself is all there was."""
+def _keep_present(loaded: Loaded, known: Versions) -> str:
+    """The version that is replaced. It may not have been in force yet; where it is wrong, the file is all there was."""
     from lockgate.policies.pack import own_rules
     from lockgate.policies.registry import load_rules
 
     try:
         rules = own_rules(loaded.config)
-        known.keep(load_rules(rules), rules)
+        policy_set = load_rules(rules)
+        known.keep(policy_set, rules)
     except ConfigError:
-        return
+        return ""
+    return policy_set.version

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -14,10 +14,11 @@ from cyclopts import Parameter
 from lockgate.cli.reading import ConfigFile, Json
 from lockgate.config import Retention, load_config
 from lockgate.errors import Error
+from lockgate.exchange import now
 from lockgate.units import moment
 
 if TYPE_CHECKING:
-    from lockgate.storage.prune import Plan, Pruned
+    from lockgate.storage.prune import Plan, Pruned, Pruner
 
 _SIZE = re.compile(r"(\d+(?:\.\d+)?)\s*([kmgt]?)(i?)b?", re.IGNORECASE)
 _POWERS = {"": 0, "k": 1, "m": 2, "g": 3, "t": 4}
@@ -56,16 +57,29 @@ def prune(
         max_bytes=max_bytes,
         keep_labels=keep.keep_labels if keep_label is None else keep_label,
         archive=archive or keep.archive,
+        audit_until=None if keep.audit_days is None else now() - timedelta(days=keep.audit_days),
     )
     address = parse(settings.database)
     require_current(address)
     signer = open_signing_key(settings.home) if settings.seal.sign else None
     with opened(address) as engine:
-        done = forecast(engine, plan) if dry_run else Pruner(engine, plan, signer=signer).run()
+        done = forecast(engine, plan) if dry_run else _pruned(Pruner(engine, plan, signer=signer))
     if json_:
         print(json.dumps(_document(done, dry_run), indent=2))
     else:
         print("\n".join(_told(done, plan, dry_run)))
+
+
+def _pruned(pruner: Pruner) -> Pruned:
+    from lockgate.cli.noting import who
+
+    try:
+        done = pruner.run()
+    except Error as error:
+        pruner.note(who(), str(error))
+        raise
+    pruner.note(who())
+    return done
 
 
 def _bounds(keep: Retention, older_than: str | None, larger_than: str | None) -> tuple[datetime | None, int | None]:
@@ -75,7 +89,7 @@ def _bounds(keep: Retention, older_than: str | None, larger_than: str | None) ->
         max_bytes = keep.bytes
     else:
         max_bytes = None if larger_than is None else bytes_of(larger_than)
-    if older_than is None and max_bytes is None:
+    if older_than is None and max_bytes is None and keep.audit_days is None:
         raise Error("nothing says what is to go: give --older-than or --larger-than, or configure `retention`")
     return moment(older_than) if older_than else None, max_bytes
 
@@ -108,6 +122,8 @@ def _told(done: Pruned, plan: Plan, dry_run: bool) -> Iterator[str]:
     yield f"{about}{done.exchanges:,} exchange{'' if done.exchanges == 1 else 's'} {verb}{span}"
     for name, rows in sorted(done.sizes.rows.items()):
         yield f"  {name:<18} {rows:>12,} rows  {size(done.sizes.bytes[name]):>12}"
+    if done.audit:
+        yield f"{done.audit:,} entr{'y' if done.audit == 1 else 'ies'} of the audit trail {verb}"
     for label, count in sorted(done.kept.items()):
         yield f"{count:,} kept by the label {label}"
     for path in done.archives:
@@ -127,6 +143,7 @@ def _document(done: Pruned, dry_run: bool) -> dict[str, Any]:
     return {
         "dry_run": dry_run,
         "exchanges": done.exchanges,
+        "audit": done.audit,
         "first": done.first and done.first.isoformat(),
         "last": done.last and done.last.isoformat(),
         "rows": done.sizes.rows,

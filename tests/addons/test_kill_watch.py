@@ -7,11 +7,14 @@ import logging
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from lockgate.access.audit import Audit
 from lockgate.addons import kill_watch
 from lockgate.addons.kill_watch import KillWatch
+from lockgate.addons.stop_file import write
 from lockgate.exchange import Kill
 from lockgate.policies.kill_switch import KillSwitch
 from lockgate.storage import schema
@@ -34,9 +37,9 @@ def _soon(monkeypatch: pytest.MonkeyPatch) -> None:
 class Proxy:
     """What one proxy knows."""
 
-    def __init__(self, url: str, folder: Path) -> None:
+    def __init__(self, url: str, folder: Path, audit: Audit | None = None) -> None:
         self.signals = Signals(url)
-        self.watch = KillWatch(KillSwitch(), url, folder / "stop", self.signals)
+        self.watch = KillWatch(KillSwitch(), url, folder / "stop", self.signals, audit)
         self.changes = Changes()
 
     @property
@@ -48,8 +51,8 @@ class Proxy:
 
 
 @asynccontextmanager
-async def running(url: str, folder: Path) -> AsyncIterator[Proxy]:
-    proxy = Proxy(url, folder)
+async def running(url: str, folder: Path, audit: Audit | None = None) -> AsyncIterator[Proxy]:
+    proxy = Proxy(url, folder, audit)
     proxy.signals.start()
     proxy.watch.start(proxy.changes.tell)
     try:
@@ -161,3 +164,23 @@ async def test_more_kills_than_are_kept_are_told(
     assert "more than 3 kills are in force" in caplog.text
     assert "in force: 1 kills more" in caplog.text
     await soon(asyncio.sleep(0))
+
+
+async def test_what_the_stop_file_does_is_noted(sqlite_url: str, tmp_path: Path) -> None:
+    """Whoever writes it needs no database, so that nobody else could."""
+    schema.upgrade(sqlite_url)
+    noted, file = list[dict[str, Any]](), tmp_path / "stop"
+
+    class Trail:
+        def note(self, **entry: Any) -> None:
+            noted.append(entry)
+
+    write(file, "smoke")
+    async with running(sqlite_url, tmp_path, Trail()) as proxy:
+        file.unlink()
+        await proxy.until()
+    assert [(one["act"], one["subject"], one["after"]) for one in noted] == [
+        ("kill.create", f"stop file {file}", {"reason": "smoke"}),
+        ("kill.lift", f"stop file {file}", None),
+    ]
+    assert all(one["who"].startswith("the stop file of ") for one in noted)

@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from lockgate.events import Usage
-from lockgate.exchange import Comm, Decision, ExchangeRow, Record, Relation, new_id
+from lockgate.exchange import AuditEntry, Comm, Decision, ExchangeRow, Record, Relation, new_id
 
 START = datetime(2026, 11, 21, 9, 30, 0, 123456, tzinfo=UTC)
 
@@ -45,6 +45,14 @@ def decision(exchange_id: str, **changes: Any) -> Decision:
         **{"score": 0.75, "reason": "it touches", "milliseconds": 1.5, "created_at": START},
     }
     return Decision(**(values | changes))
+
+
+def audit_entry(**changes: Any) -> AuditEntry:
+    values: dict[str, Any] = {
+        **{"who": "cli:ada", "where": "local", "act": "token.create", "subject": "token 1", "outcome": "success"},
+        **{"reason": "", "before": "", "after": '{"name":"nightly"}'},
+    }
+    return AuditEntry(**(values | changes))
 
 
 def whole_exchange(**changes: Any) -> list[Record]:

@@ -306,8 +306,8 @@ async def test_two_writers_of_one_home_keep_to_their_own(
 class Loaded:
     """A process under load, and what it said had ended."""
 
-    def __init__(self, url: str, spill: Path, seconds: float) -> None:
-        command = [sys.executable, "-m", "tests.storage.load", url, str(spill)]
+    def __init__(self, url: str, spill: Path, seconds: float, module: str = "tests.storage.load") -> None:
+        command = [sys.executable, "-m", module, url, str(spill)]
         self._process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True)
         self._seconds = seconds
         self.ended: list[tuple[float, str]] = []

@@ -1,0 +1,125 @@
+"""The audit trail, read: typed, asynchronous, paged by id, the newest first. Nothing here writes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime
+from types import TracebackType
+from typing import Any, Self, cast
+
+from sqlalchemy import ColumnElement, Select, Table, Text, func, or_, select
+from sqlalchemy import cast as sql_cast
+from sqlalchemy.exc import DBAPIError
+
+from lockgate.errors import Error
+from lockgate.exchange import AuditEntry, AuditOutcome
+from lockgate.storage.address import parse
+from lockgate.storage.engine import reader_engine
+from lockgate.storage.models import AuditModel
+from lockgate.storage.queries import SHORTEST_ID, SHOWN_CANDIDATES, digits_of
+from lockgate.storage.schema import cannot_open, require_current
+
+_AUDIT = cast(Table, AuditModel.__table__)
+_C = _AUDIT.c
+_TEXTS = ("who", "where", "act", "subject", "reason", "before", "after")
+"""Where `text` is looked for."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AuditFilter:
+    """Which entries are asked for; None does not look. Times are aware; `since` is included, `until` is not."""
+
+    who: str | None = None
+    where: str | None = None
+    act: str | None = None
+    """The whole act, or its beginning up to a full stop: `token` is all acts on tokens."""
+    subject: str | None = None
+    """A part of it, such as a name or an id."""
+    outcome: AuditOutcome | None = None
+    text: str | None = None
+    """Stands somewhere in the entry, whatever the case of its letters; with SQLite, of those from A to Z."""
+    since: datetime | None = None
+    until: datetime | None = None
+
+
+class Trail:
+    """`async with Trail(url) as trail:` checks that the database is there and up to date.
+
+    Raises ConfigError for a bad URL, StorageError for a database that is missing, behind, newer, or not ours.
+    """
+
+    def __init__(self, url: str) -> None:
+        self._address = parse(url)
+        self._engine = reader_engine(self._address)
+
+    async def __aenter__(self) -> Self:
+        require_current(self._address)
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.close()
+
+    async def close(self) -> None:
+        await self._engine.dispose()
+
+    async def entries(
+        self,
+        *,
+        limit: int = 50,
+        before: str | None = None,
+        after: str | None = None,
+        where: AuditFilter = AuditFilter(),
+    ) -> list[AuditEntry]:
+        """The newest first, older than the one with the whole id `before`; with `after`, the oldest first."""
+        query = select(_AUDIT).where(*_conditions(where)).limit(limit)
+        if before is not None:
+            query = query.where(_C.id < _whole(before))
+        if after is not None:
+            query = query.where(_C.id > _whole(after))
+        return await self._read(query.order_by(_C.id.desc() if after is None else _C.id))
+
+    async def find(self, id: str) -> AuditEntry | None:
+        """The one with this id, or whose id alone begins or ends so. Raises Error for what is no id, or for several."""
+        digits = digits_of(id, shortest=SHORTEST_ID, of="an entry")
+        begins = _C.id.between(digits.ljust(32, "0"), digits.ljust(32, "f"))
+        ends = func.replace(sql_cast(_C.id, Text), "-", "").like(f"%{digits}")
+        query = select(_AUDIT).where(begins if len(digits) == 32 else or_(begins, ends)).order_by(_C.id)
+        found = await self._read(query.limit(SHOWN_CANDIDATES))
+        if len(found) > 1:
+            names = ", ".join(one.id for one in found)
+            raise Error(f"{id!r} fits several entries: {names}; give more digits of the one you mean")
+        return found[0] if found else None
+
+    async def _read(self, query: Select[*tuple[Any, ...]]) -> list[AuditEntry]:
+        try:
+            async with self._engine.connect() as connection:
+                return [AuditEntry(**row) for row in (await connection.execute(query)).mappings()]
+        except DBAPIError as error:
+            raise cannot_open(self._address, error) from error
+
+
+def _conditions(where: AuditFilter) -> Iterator[ColumnElement[bool]]:
+    for name in ("who", "where", "outcome"):
+        if (value := getattr(where, name)) is not None:
+            yield _C[name] == value
+    if where.act is not None:
+        yield or_(_C.act == where.act, _C.act.startswith(f"{where.act}.", autoescape=True))
+    if where.subject is not None:
+        yield _holds("subject", where.subject)
+    if where.text is not None:
+        yield or_(*(_holds(name, where.text) for name in _TEXTS))
+    if where.since is not None:  # a sum goes on after it began
+        yield func.coalesce(_C.last_at, _C.at) >= where.since
+    if where.until is not None:
+        yield _C.at < where.until
+
+
+def _holds(name: str, text: str) -> ColumnElement[bool]:
+    return _C[name].icontains(text, autoescape=True)
+
+
+def _whole(id: str) -> str:
+    return digits_of(id, shortest=32, of="an entry")
