@@ -393,7 +393,7 @@ class Gate:
     @property
     def under_way(self) -> int:
         """How many exchanges have begun, and have not ended."""
-        return len(self._passages)
+        return len(self.passages)
 
     async def drain(self) -> None:
         """Every exchange that was let in is told to the log before the proxy ends."""

@@ -15,6 +15,7 @@ from lockgate.access.administrators import (
     Role,
     checked_administrator,
 )
+from lockgate.access.audit import state_of
 from lockgate.access.keyring import Keyring
 from lockgate.access.token import ADMIN_PREFIX, SESSION_PREFIX, hint, make_token
 from lockgate.errors import Conflict
@@ -22,6 +23,7 @@ from lockgate.exchange import now
 from lockgate.storage.access import Row, checked_name, one, paged
 from lockgate.storage.access_models import AdministratorKeyModel, AdministratorModel, AdministratorSessionModel
 from lockgate.storage.acts import Acts
+from lockgate.storage.audit import Book
 
 SESSIONS = 20
 """Of one administrator; with one more, the oldest is over."""
@@ -34,8 +36,8 @@ SEEN_EVERY = timedelta(minutes=1)
 class Administrators(Acts):
     """`with Administrators(url, keyring) as people:` is how it is used. They are named by name or id."""
 
-    def __init__(self, url: str, keyring: Keyring) -> None:
-        super().__init__(url)
+    def __init__(self, url: str, keyring: Keyring, book: Book | None = None) -> None:
+        super().__init__(url, book)
         self._keyring = keyring
 
     def are_there(self) -> bool:
@@ -53,9 +55,11 @@ class Administrators(Acts):
                 if at.execute(select(_WHO.c.id).limit(1)).first():
                     raise Conflict("there is an administrator already: ask one of them")
             at.execute(_WHO.insert(), values | {"password": password})
+            self.noted(at, "administrator.create", f"administrator {made.name}", None, made)
             return made
 
-        return self.do(make, unfit=f"there is an administrator named {made.name!r} already")
+        unfit = f"there is an administrator named {made.name!r} already"
+        return self.do(make, unfit=unfit, named=("administrator.create", f"administrator {made.name}"))
 
     def every(self, *, limit: int | None = None, before: str | None = None) -> list[Administrator]:
         """The newest first."""
@@ -77,9 +81,12 @@ class Administrators(Acts):
             _require_another(at, before)
             if "password" in changes or changes.get("active") is False:
                 at.execute(delete(_SESSION).where(_SESSION.c.administrator_id == id))
-            return _as_administrator(_one(at, id))
+            after = _as_administrator(_one(at, id))
+            told = state_of(after) | ({"password": "changed"} if "password" in changes else {})
+            self.noted(at, "administrator.update", f"administrator {after.name}", before, told)
+            return after
 
-        return self.do(change)
+        return self.do(change, named=("administrator.update", f"administrator {named}"))
 
     def remove(self, named: str) -> Administrator:
         """With keys and sessions."""
@@ -89,9 +96,10 @@ class Administrators(Acts):
             gone = _as_administrator(_one(at, named))
             at.execute(delete(_WHO).where(_WHO.c.id == gone.id))
             _require_another(at, gone)
+            self.noted(at, "administrator.remove", f"administrator {gone.name}", gone)
             return gone
 
-        return self.do(change)
+        return self.do(change, named=("administrator.remove", f"administrator {named}"))
 
     def password_of(self, name: str) -> tuple[Administrator, str | None] | None:
         """Who has this name and is active, and the hash of their password."""
@@ -120,9 +128,10 @@ class Administrators(Acts):
                 raise Conflict(f"an administrator has {KEYS} keys at most: remove one")
             values = {each: getattr(key, each) for each in key.__dataclass_fields__}
             at.execute(_KEY.insert(), values | {"digest": self._keyring.digest(secret)})
+            self.noted(at, "administrator_key.create", f"administrator {named}", None, key)
             return key
 
-        return secret, self.do(make)
+        return secret, self.do(make, named=("administrator_key.create", f"administrator {named}"))
 
     def keys(self, named: str) -> list[AdministratorKey]:
         """The newest first."""
@@ -138,9 +147,10 @@ class Administrators(Acts):
             query = _KEYS.where(_KEY.c.administrator_id == _one(at, named)["id"])
             gone = AdministratorKey(**one(at, query, _KEY, id, "key"))
             at.execute(delete(_KEY).where(_KEY.c.id == gone.id))
+            self.noted(at, "administrator_key.remove", f"administrator {named}", gone)
             return gone
 
-        return self.do(change)
+        return self.do(change, named=("administrator_key.remove", f"administrator {named}"))
 
     def with_key(self, secret: str) -> tuple[Administrator, AdministratorKey] | None:
         """Who shows this key, if it can be used."""

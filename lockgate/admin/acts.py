@@ -12,9 +12,10 @@ from starlette.responses import Response
 
 from lockgate.admin.guard import CHANGES_NOTHING
 from lockgate.admin.problems import Problem, problem_of
+from lockgate.exchange import AuditOutcome
 
 if TYPE_CHECKING:
-    from lockgate.admin.desk import Desk, Outcome
+    from lockgate.admin.desk import Desk
 
 
 @dataclass(slots=True)
@@ -74,7 +75,7 @@ def _note_failure(request: Request, act: Act, error: BaseException) -> None:
         _note(request, act, "denied" if denied else "error")
 
 
-def _note(request: Request, act: Act, outcome: Outcome) -> None:
+def _note(request: Request, act: Act, outcome: AuditOutcome) -> None:
     desk: Desk = request.app.state.desk
     desk.audit.note(
         who=act.who, where=address_of(request), act=act.name, subject=act.subject, outcome=outcome,

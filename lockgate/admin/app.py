@@ -9,7 +9,7 @@ from fastapi import APIRouter, Depends, FastAPI
 from fastapi.openapi.utils import get_openapi
 from starlette.requests import Request
 
-from lockgate.admin import activity, administrators, exchanges, health, keys, projects, session, tokens, usage
+from lockgate.admin import activity, administrators, audit, exchanges, health, keys, projects, session, tokens, usage
 from lockgate.admin.acts import ActRoute
 from lockgate.admin.answering import Json
 from lockgate.admin.console import assets, entering, now
@@ -22,7 +22,7 @@ VERSION = "1"
 ROUTERS: Sequence[tuple[APIRouter, str]] = (
     *((each.router, "") for each in (session, activity, exchanges, health, assets, entering, now)),
     (health.guarded, ""),
-    *((each.router, "/api") for each in (projects, tokens, keys, usage, administrators)),
+    *((each.router, "/api") for each in (projects, tokens, keys, usage, audit, administrators)),
 )
 """Routers, each with what its paths begin with."""
 ALIASES: Sequence[tuple[APIRouter, str]] = ((projects.router, "/manage"), (tokens.router, "/manage"))

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from concurrent.futures import Executor
 from dataclasses import dataclass, field
-from typing import Any, Literal, Protocol
 
+from lockgate.access.audit import Audit, NoAudit
 from lockgate.access.keyring import Keyring
 from lockgate.activity import Activity
 from lockgate.admin.passwords import Passwords
@@ -20,32 +20,7 @@ from lockgate.storage.access import Access
 from lockgate.storage.administrators import Administrators
 from lockgate.storage.provider_keys import ProviderKeys
 from lockgate.storage.queries import Queries
-
-type Outcome = Literal["success", "denied", "error"]
-
-
-class Audit(Protocol):
-    """Where administrative acts are noted. What it is given holds no secret."""
-
-    def note(
-        self,
-        *,
-        who: str,
-        where: str,
-        act: str,
-        subject: str,
-        outcome: Outcome,
-        before: Mapping[str, Any] | None = None,
-        after: Mapping[str, Any] | None = None,
-        reason: str = "",
-    ) -> None: ...
-
-
-class NoAudit:
-    """For tests, and until there is one."""
-
-    def note(self, **entry: Any) -> None:
-        pass
+from lockgate.storage.trail import Trail
 
 
 class Service[Acts]:
@@ -74,6 +49,8 @@ class Desk:
     """What goes on now."""
     health: Health
     metrics: Metrics
+    trail: Callable[[], Trail]
+    """What reads the audit trail, as a context manager."""
     setup: Setup
     audit: Audit = field(default_factory=NoAudit)
     passwords: Passwords = field(default_factory=Passwords)

@@ -10,6 +10,7 @@ from collections.abc import Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
+from lockgate.access.audit import Audit
 from lockgate.access.keyring import Keyring
 from lockgate.admin.proxy import Proxy
 from lockgate.config import Config, is_address
@@ -18,7 +19,7 @@ from lockgate.errors import Error, told
 if TYPE_CHECKING:
     from uvicorn import Server
 
-    from lockgate.admin.desk import Audit, Desk
+    from lockgate.admin.desk import Desk
 
 logger = logging.getLogger("lockgate.admin")
 

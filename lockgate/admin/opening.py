@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
 from concurrent.futures import Executor
+from functools import partial
 
+from lockgate.access.audit import Audit, NoAudit
 from lockgate.access.keyring import Keyring
-from lockgate.admin.desk import Audit, Desk, NoAudit, Service
+from lockgate.admin.desk import Desk, Service
 from lockgate.admin.proxy import Proxy
 from lockgate.admin.setup import Setup
 from lockgate.config import Config
@@ -14,6 +16,7 @@ from lockgate.storage.access import Access
 from lockgate.storage.administrators import Administrators
 from lockgate.storage.provider_keys import ProviderKeys
 from lockgate.storage.queries import Queries
+from lockgate.storage.trail import Trail
 
 
 def open_desk(
@@ -32,6 +35,7 @@ def open_desk(
         activity=proxy.activity,
         health=proxy.health,
         metrics=proxy.metrics,
+        trail=partial(Trail, config.database),
         setup=Setup(keyring, seconds=60 * config.admin.setup_minutes),
         audit=audit or NoAudit(),
         providers=frozenset({"anthropic", "openai", "google", *config.hosts}),
