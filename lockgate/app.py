@@ -13,6 +13,7 @@ from lockgate.access.charges import Charges
 from lockgate.access.keyring import keyring_of
 from lockgate.access.keys import Keys
 from lockgate.access.records import Token
+from lockgate.access.shared_limits import SharedLimiter
 from lockgate.access.token import PREFIX
 from lockgate.access.tokens import Tokens
 from lockgate.access.writing import Writing
@@ -23,7 +24,7 @@ from lockgate.addons.route import Route
 from lockgate.addons.service import Refusal, Service, refuse_second
 from lockgate.certs.ca import open_authority
 from lockgate.certs.signing import SigningKey, open_signing_key
-from lockgate.config import Config, Loaded, load
+from lockgate.config import Config, Loaded, SharedLimits, load, secret_from_environment
 from lockgate.errors import Error
 from lockgate.exchange import Exchange, ExchangeRow, Ports, now
 from lockgate.history.history import History
@@ -108,13 +109,14 @@ class _Access:
         keyring = keyring_of(config)
         store = SqlAccess(config.database, keyring)
         self.tokens, self._keys, budgets = Tokens(store, keyring), Keys(store), Budgets(store)
-        charges = Charges(config.access.limits, budgets, lambda: load_prices(config.prices))
+        self.limiter = _shared_limiter(config.access.limits)
+        charges = Charges(config.access.limits, budgets, lambda: load_prices(config.prices), limiter=self.limiter)
         self.door = Door(config, self.tokens, self._keys, charges)
         self._writing = (
             Writing("the use of tokens", self.tokens.look_after, seconds=COUNT_SECONDS),
             Writing("the use of budgets", budgets.write, seconds=COUNT_SECONDS),
         )
-        self.closables = (*self._writing, store)
+        self.closables = (*self._writing, store, *([self.limiter] if self.limiter else []))
 
     def start(self, gate: Gate, signals: Signals) -> None:
         """Needs a running loop."""
@@ -127,6 +129,14 @@ class _Access:
         signals.watch(CHANNEL, changed)
         for each in self._writing:
             each.start()
+        if self.limiter:
+            self.limiter.start()
+
+
+def _shared_limiter(limits: SharedLimits) -> SharedLimiter | None:
+    """Where the limits of several proxies are counted; None where each counts in its memory."""
+    url = secret_from_environment(limits.redis_env) if limits.redis_env else limits.redis
+    return SharedLimiter(url, when_away=limits.when_away) if url else None
 
 
 def _own_token() -> Token:
