@@ -230,7 +230,6 @@ async def test_a_redis_that_takes_nothing_is_away(
         "http://:sesame@host",
         "redis://:sesame@host:port",
         "redis://:sesame@[x",
-        "redis://:12/sesame@host",
         "sesame@host",
     ],
 )
