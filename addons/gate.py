@@ -12,7 +12,7 @@ from mitmproxy import http
 
 from lockgate.access.limits import Limited
 from lockgate.addons.along import ReadAlong
-from lockgate.addons.door import Door
+from lockgate.addons.door import Door, Guest
 from lockgate.addons.entrance import ACCESS, enter_other, enter_side, let_in
 from lockgate.addons.identify import agent_of, marks_of
 from lockgate.addons.passage import Finished, Passage, refuse
@@ -22,13 +22,13 @@ from lockgate.addons.route import Route
 from lockgate.addons.stops import Side, Stops
 from lockgate.addons.stream import ANSWERS, CLIENT_LEFT, Answers
 from lockgate.config import Config, Host
-from lockgate.errors import AccessError, StorageError, WireError, told
+from lockgate.errors import AccessError, ConfigError, StorageError, WireError, told
 from lockgate.exchange import Exchange, Outcome, Ports
 from lockgate.history.asked import Asked
 from lockgate.history.history import History, Standing
 from lockgate.policies.kill_switch import KillSwitch
 from lockgate.policies.pipeline import Pipeline, Refused
-from lockgate.policies.registry import Registry
+from lockgate.policies.registry import PolicySet, Registry
 from lockgate.redaction import credentials_in
 from lockgate.wire.codec import Format
 from lockgate.wire.encoding import decode_body
@@ -201,8 +201,8 @@ class Gate:
         await self.ports.log.ready()
         standing = await self._stand(x, headers, endpoint)
         try:
-            pipeline = Pipeline(self.registry.current, x)
-        except Exception:
+            pipeline = Pipeline(await self._rules(guest), x)
+        except BaseException:
             if standing:
                 self.history.ended(standing)
             raise
@@ -220,6 +220,17 @@ class Gate:
         self.stops.check(passage)  # of the model that it goes to
         passage.is_sent = True
         self.route.send(flow, host)
+
+    async def _rules(self, guest: Guest | None) -> PolicySet:
+        """Those for all, and those that the token and its project are given. Raises AccessError."""
+        if guest is None:
+            return self.registry.current
+        try:
+            return await self.registry.judging((guest.token.project_grant.policy, guest.token.grant.policy))
+        except ConfigError as error:
+            raise AccessError(
+                "the policy set that the token is held to cannot be put in force; tell its operator"
+            ) from error
 
     async def _stand(self, x: Exchange, headers: http.Headers, endpoint: Endpoint) -> Standing | None:
         """What is known of the history, before the rules look; None where that failed: then it is `unknown`."""

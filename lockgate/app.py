@@ -28,9 +28,10 @@ from lockgate.config import Config, Loaded, SharedLimits, load, secret_from_envi
 from lockgate.errors import Error
 from lockgate.exchange import Exchange, ExchangeRow, Ports, now
 from lockgate.history.history import History
+from lockgate.policies.further import load_sets
 from lockgate.policies.kill_switch import KillSwitch
 from lockgate.policies.pack import own_rules, policy_file
-from lockgate.policies.registry import PolicySet, Registry, load_rules
+from lockgate.policies.registry import PolicySet, Registry
 from lockgate.policies.versions import Versions
 from lockgate.routing.models import HttpModels
 from lockgate.routing.webhooks import HttpWebhooks
@@ -55,7 +56,7 @@ def build(loaded: Loaded, finished: Finished | None = None) -> Service:
     """The proxy that a configuration describes, ready to be loaded into mitmproxy. Raises Error with a sentence."""
     config = loaded.config
     open_authority(config.ca, config.hosts)
-    policy_set = load_rules(own_rules(config))
+    policy_set = load_sets(config)
     if config.prices:
         read_prices(config.prices)  # a mistake in it is said now, not by the log's thread
     signer = open_signing_key(config.home) if config.seal.sign else None
@@ -156,7 +157,7 @@ def script_addons() -> list[object]:
 def _rules_of(loaded: Loaded) -> Callable[[], PolicySet]:
     def read() -> PolicySet:
         config = load(loaded.file, loaded.flags).config
-        policy_set = load_rules(own_rules(config))
+        policy_set = load_sets(config)
         _keep(policy_set, config)
         return policy_set
 
@@ -167,6 +168,7 @@ def _keep(policy_set: PolicySet, config: Config) -> None:
     """Remember which rules are in force; where that cannot be written, they are in force all the same."""
     try:
         Versions(config.home).keep(policy_set, own_rules(config))
+        Versions(config.home).keep_further(policy_set.further)
     except OSError as error:
         logger.warning("the policy set %s cannot be kept for a rollback: %s", policy_set.version, error)
 
@@ -174,7 +176,8 @@ def _keep(policy_set: PolicySet, config: Config) -> None:
 def _files_of(loaded: Loaded, registry: Registry) -> list[Path]:
     """The configuration, its policy set, and the files that its rules' policies come from."""
     own = (loaded.file, policy_file(loaded.config.policy))
-    return [*(file for file in own if file), *registry.current.files]
+    further = registry.current.further.files if registry.current.further else ()
+    return [*(file for file in own if file), *registry.current.files, *further]
 
 
 def _nobody(row: ExchangeRow, x: Exchange) -> None:

@@ -200,5 +200,8 @@ class AccessConfig(Section):
     key_file: Path | None = None
     """The file with the secret, which only its owner may read; by default `access.key` in `home`, made on first use.
     Proxies that share a database share the secret."""
+    policy_sets: Literal["add", "replace"] = "add"
+    """What the [policy set](access.md#grants) of a project or token does: `add`, its rules hold after those for all;
+    `replace`, instead of them."""
     limits: SharedLimits = SharedLimits()
     """[Limits](access.md#limits) besides those of projects and tokens."""
