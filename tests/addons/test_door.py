@@ -276,7 +276,9 @@ async def test_where_tokens_cannot_be_looked_up_nothing_passes(tls: Tls, store: 
     async with guarded(tls, store) as to:
         reply = await (await to.at.client()).send(WHOLE, {"x-api-key": SECRET}, path=PATH)
         await reply.over()
-        assert reply.status == 400
+        assert (reply.status, dict(reply.headers)["retry-after"]) == (429, "5")
+        assert b"cannot be looked up at the moment" in reply.body
+        assert b"database" not in reply.body
         assert to.at.provider.requests == 0
 
 
