@@ -195,7 +195,8 @@ class Gate:
             credentials=credentials_in((*headers.items(multi=True), *flow.request.query.items(multi=True))),
         )  # fmt: skip
         if guest:
-            x.project, x.token, x.credentials = guest.token.project, guest.token.id, (*x.credentials, guest.secret)
+            x.project, x.token, x.labels = guest.token.project, guest.token.id, guest.token.labels
+            x.credentials = (*x.credentials, guest.secret)
             if guest.secret.encode() in body:
                 x.conceal(guest.secret, guest.token.hint)
         await self.ports.log.ready()

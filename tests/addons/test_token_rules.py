@@ -77,6 +77,13 @@ async def test_a_change_of_it_holds_for_the_next_exchange(tls: Tls, store: Store
         assert len({row.policy_set for row in await to.at.log.ended(2)}) == 2
 
 
+async def test_a_rule_may_look_at_a_tokens_labels(tls: Tls, store: Store) -> None:
+    store.tokens[SECRET] = a_token(labels=("night",))
+    async with guarded(tls, store, {**SHUT, "match": {"label": "night"}}) as to:
+        await refused(to.at, "not at night", headers={"x-api-key": SECRET})
+        await passes(to, OTHER)
+
+
 async def test_where_it_cannot_be_had_nothing_passes(tls: Tls, store: Store) -> None:
     async with guarded(tls, store) as to:
         await refused(
