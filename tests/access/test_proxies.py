@@ -27,7 +27,6 @@ from tests.cli.test_kill import serving
 from tests.storage.logs import until
 from tests.upstream.proxied import H1Client, Tls, running_provider, soon, tls, tunnel
 from tests.upstream.steered import Provider
-from tests.upstream.waiting import Changes
 from tests.valkey import Valkey
 
 __all__ = ["tls"]
@@ -77,7 +76,6 @@ class Crowd:
 
     passed: int = 0
     told: Counter[str] = field(default_factory=Counter[str])
-    changes: Changes = field(default_factory=Changes)
 
     async def ask(self, client: H1Client) -> None:
         while True:
@@ -86,7 +84,6 @@ class Crowd:
                 assert reply.complete
                 assert reply.body == SAID
                 self.passed += 1
-                self.changes.tell()
             elif ENDED["exhausted"].encode() in reply.body:
                 return
             else:  # the database is away for a moment
@@ -103,11 +100,11 @@ async def answering(provider: Provider) -> None:
 
 async def disturb(crowd: Crowd, server: Valkey, database: Database) -> None:
     """What can be away is away once, in the middle."""
-    await crowd.changes.until(lambda: crowd.passed >= 200)
+    await until(lambda: crowd.passed >= 200)
     await asyncio.to_thread(server.kill)
-    await crowd.changes.until(lambda: crowd.passed >= 350)
+    await until(lambda: crowd.passed >= 350)
     await asyncio.to_thread(server.start)
-    await crowd.changes.until(lambda: crowd.passed >= 600)
+    await until(lambda: crowd.passed >= 600)
     await asyncio.to_thread(database.restart)
 
 
@@ -132,6 +129,7 @@ def settings_of(database: Database, tls: Tls, provider: Provider, redis: str, ke
     }  # fmt: skip
 
 
+@pytest.mark.timeout(300)  # about 20 seconds on a free machine
 @pytest.mark.parametrize(
     ("database", "disturbed"),
     [
