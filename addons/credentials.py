@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import base64
 import binascii
+import re
 from collections.abc import Iterator
+from urllib.parse import unquote
 
 from mitmproxy import http
 
-from lockgate.access.token import PREFIX, claims_token
+from lockgate.access.token import PREFIX, RANDOM_CHARACTERS, claims_token
 
 MARK = PREFIX.encode()
 BEARER = "authorization"
@@ -16,6 +18,8 @@ NAMED = ("x-api-key", "x-goog-api-key", "api-key")
 """Headers that hold a key and nothing else."""
 PARAMETERS = ("key",)
 """Of the query: Google's."""
+_IN_A_WORD = re.compile(rf"{PREFIX}[0-9A-Za-z]{{{RANDOM_CHARACTERS}}}", re.ASCII)
+_KEPT_IN = frozenset(name.encode() for name in (BEARER, *NAMED))
 LOGIN = "sk-ant-oat"
 """How Anthropic's keys begin that are a person's login: they go as a bearer's."""
 
@@ -25,12 +29,7 @@ def proxy_token(headers: http.Headers) -> str:
     scheme, _, rest = headers.get("proxy-authorization", "").strip().partition(" ")
     if scheme.lower() == "bearer":
         return rest.strip() if claims_token(rest.strip()) else ""
-    if scheme.lower() != "basic":
-        return ""
-    try:
-        user, _, password = base64.b64decode(rest, validate=True).decode("utf-8").partition(":")
-    except (binascii.Error, ValueError):
-        return ""
+    user, _, password = (_basic(rest) if scheme.lower() == "basic" else "").partition(":")
     return next((text for text in (user, password) if claims_token(text)), "")
 
 
@@ -41,31 +40,52 @@ def key_tokens(request: http.Request) -> set[str]:
 
 def has_token(request: http.Request) -> bool:
     """Whether any header or parameter still holds one, wherever it stands."""
-    values = [value.decode("utf-8", "surrogateescape") for _, value in request.headers.fields if MARK in value]
-    if "?" in request.path:
-        values += request.query.values()
-    return any(claims_token(word) for value in values for word in value.replace(",", " ").replace(";", " ").split())
+    values: list[str] = []
+    for name, raw in request.headers.fields:
+        if MARK in raw:
+            values.append(raw.decode("utf-8", "surrogateescape"))
+        elif raw[:6].lower() == b"basic " and name.lower() == BEARER.encode():
+            values += _basic(raw[6:].strip().decode("latin-1")).split(":")
+    if PREFIX in (path := unquote(request.path)):
+        values += [path, *request.query.values()]
+    return any(_holds_token(value) for value in values)
 
 
 def put_key(request: http.Request, format: str, key: str) -> None:
     """Put a provider's key in the place of the token, in the header that this format has for it."""
-    for name in (BEARER, *NAMED):
-        request.headers.pop(name, None)
-    for name in PARAMETERS:
+    headers = request.headers
+    headers.fields = tuple(field for field in headers.fields if field[0].lower() not in _KEPT_IN)
+    for name in PARAMETERS if PREFIX in unquote(request.path) else ():
         if claims_token(request.query.get(name, "")):
             del request.query[name]
     if format == "google":
-        request.headers["x-goog-api-key"] = key
+        headers.add("x-goog-api-key", key)
     elif format == "anthropic" and not key.startswith(LOGIN):
-        request.headers["x-api-key"] = key
+        headers.add("x-api-key", key)
     else:
-        request.headers["authorization"] = f"Bearer {key}"
+        headers.add("authorization", f"Bearer {key}")
+
+
+def _holds_token(value: str) -> bool:
+    """Whether a word of it means to be a token, or anything in it, such as a WebSocket's protocol, ends with one."""
+    words = value.replace(",", " ").replace(";", " ").split()
+    return any(map(claims_token, words)) or _IN_A_WORD.search(value) is not None
+
+
+def _basic(rest: str) -> str:
+    """The user and password; "" for what is none."""
+    try:
+        return base64.b64decode(rest, validate=True).decode("utf-8")
+    except (binascii.Error, ValueError):
+        return ""
 
 
 def _values(request: http.Request) -> Iterator[str]:
-    scheme, _, rest = request.headers.get(BEARER, "").strip().partition(" ")
-    yield rest.strip() if rest else scheme
-    for name in NAMED:
-        yield request.headers.get(name, "").strip()
-    for name in PARAMETERS:
-        yield request.query.get(name, "")
+    for name, raw in request.headers.fields:
+        if MARK in raw and (kept_in := name.lower()) in _KEPT_IN:
+            value = raw.decode("utf-8", "surrogateescape").strip()
+            rest = value.partition(" ")[2] if kept_in == BEARER.encode() else ""
+            yield rest.strip() or value
+    if PREFIX in unquote(request.path):
+        for name in PARAMETERS:
+            yield request.query.get(name, "")

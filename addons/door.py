@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import logging
+from collections.abc import Awaitable
 from dataclasses import dataclass, field
 from weakref import WeakKeyDictionary
 
@@ -10,19 +12,24 @@ from mitmproxy import connection, http
 from lockgate.access.allowed import FROM_ADDRESS, Reach, refusal
 from lockgate.access.charges import Charges, Stay
 from lockgate.access.keys import Keys
+from lockgate.access.limits import BUSY_SECONDS, Limited
 from lockgate.access.records import Token
 from lockgate.access.refusals import Refusals
 from lockgate.access.tokens import Tokens
 from lockgate.addons.credentials import has_token, key_tokens, proxy_token, put_key
 from lockgate.addons.record import client_of
 from lockgate.config import Config, Host
-from lockgate.errors import AccessError
+from lockgate.errors import AccessError, StorageError
 from lockgate.exchange import Exchange
+
+log = logging.getLogger(__name__)
 
 WANTED = "a token is needed: HTTPS_PROXY=http://lockgate:TOKEN@HOST:PORT, or give it in place of the provider's key"
 TWO = "the proxy's credentials and the provider's key are two different tokens: give one"
 NO_KEYS = "a token is in place of the provider's key, and 'access.mode' is 'passthrough': give the provider's own key"
 STRAY = "a token stands in this request where no key belongs: it would be sent to the provider"
+
+UNKNOWN = "what the token may do cannot be looked up at the moment"
 
 
 @dataclass(slots=True)
@@ -64,14 +71,14 @@ class Door:
         """To a host that is no model host. Raises AccessError for who needs a token and shows none that can be used."""
         secret = self._shown.get(flow.client_conn)
         if secret is not None:
-            await self._tokens.look_up(secret)
+            await _known(self._tokens.look_up(secret))
         elif self._mode == "token":
             raise AccessError(WANTED, kind="missing")
 
     async def enter(self, flow: http.HTTPFlow) -> Guest | None:
         """Who this is; None for who needs no token, and shows none.
 
-        Raises AccessError for who may not, StorageError where that cannot be known.
+        Raises AccessError for who may not.
         """
         by_proxy, in_key = self._shown.get(flow.client_conn, ""), key_tokens(flow.request)
         if in_key and self._tokens.is_own(by_proxy):
@@ -83,7 +90,7 @@ class Door:
             if in_key and self._mode == "passthrough":
                 raise AccessError(NO_KEYS, kind="misplaced")
             secret = shown.pop()
-            return Guest(await self._tokens.look_up(secret), secret, bool(in_key))
+            return Guest(await _known(self._tokens.look_up(secret)), secret, bool(in_key))
         if has_token(flow.request):
             raise AccessError(STRAY, kind="misplaced")
         if self._mode == "token":
@@ -105,21 +112,21 @@ class Door:
     async def seat(self, guest: Guest | None, x: Exchange, request_bytes: int) -> Stay | None:
         """Take of the limits and budgets that the exchange is held to; None where there are none.
 
-        Raises AccessError where they have no room for it, StorageError where that cannot be known.
+        Raises AccessError where they have no room for it.
         """
         if guest is None and not self.charges.hold_everyone:
             return None
-        return await self.charges.begin(x, guest.token if guest else None, request_bytes)
+        return await _known(self.charges.begin(x, guest.token if guest else None, request_bytes))
 
     async def charge(self, guest: Guest) -> None:
         """Count the request before it is sent. Raises AccessError where the token's requests are used up."""
-        await self._tokens.charge(guest.token)
+        await _known(self._tokens.charge(guest.token))
         guest.charged = True
 
     async def exchange(self, guest: Guest, flow: http.HTTPFlow, host: Host, asked: str) -> None:
         """Put the provider's key in the token's place. Raises AccessError where there is none, or a token is left."""
         if guest.in_key:
-            guest.key_id, key = await self._keys.choose(guest.token.project_id, asked, host.format)
+            guest.key_id, key = await _known(self._keys.choose(guest.token.project_id, asked, host.format))
             put_key(flow.request, host.format, key)
         if has_token(flow.request):
             raise AccessError(STRAY, kind="misplaced")
@@ -150,3 +157,12 @@ class Door:
         is_new = self._refusals.note(error, where=client_of(flow), subject=f"host {asked}", token=token)
         if isinstance(error, AccessError):
             error.repeats = not is_new
+
+
+async def _known[Result](work: Awaitable[Result]) -> Result:
+    """Whoever asks is told to come again where the database is away, and nothing about it."""
+    try:
+        return await work
+    except StorageError as error:
+        log.warning("a request was refused: %s", error)
+        raise Limited(UNKNOWN, BUSY_SECONDS) from error

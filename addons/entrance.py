@@ -14,10 +14,11 @@ from lockgate.addons.reply import FAILED
 from lockgate.addons.route import Route
 from lockgate.addons.stops import Side, Stops
 from lockgate.config import Config, Host
-from lockgate.errors import AccessError, StorageError, WireError, told
+from lockgate.errors import AccessError, ConfigError, StorageError, WireError, told
 from lockgate.metrics import Metrics, Refusal
 from lockgate.policies.kill_switch import RULE as KILL
 from lockgate.policies.pipeline import Refused
+from lockgate.policies.registry import PolicySet, Registry
 from lockgate.wire.endpoints import Endpoint
 
 log = logging.getLogger(__name__)
@@ -94,6 +95,18 @@ async def enter(door: Door, flow: http.HTTPFlow, asked: str) -> Guest | None:
     except Exception as error:
         door.refused(error, flow, asked)
         raise
+
+
+async def rules_for(registry: Registry, guest: Guest | None) -> PolicySet:
+    """Those for all, and those that the token and its project are given. Raises AccessError."""
+    if guest is None:
+        return registry.current
+    try:
+        return await registry.judging((guest.token.project_grant.policy, guest.token.grant.policy))
+    except ConfigError as error:
+        raise AccessError(
+            "the policy set that the token is held to cannot be put in force; tell its operator"
+        ) from error
 
 
 async def enter_side(door: Door, flow: http.HTTPFlow, asked: str, host: Host, metrics: Metrics) -> Side | None:

@@ -21,6 +21,7 @@ from lockgate.addons.entrance import (
     enter_side,
     let_in,
     never_passes,
+    rules_for,
 )
 from lockgate.addons.identify import agent_of, marks_of
 from lockgate.addons.passage import Finished, Passage, refuse
@@ -194,14 +195,15 @@ class Gate:
             credentials=credentials_in((*headers.items(multi=True), *flow.request.query.items(multi=True))),
         )  # fmt: skip
         if guest:
-            x.project, x.token, x.credentials = guest.token.project, guest.token.id, (*x.credentials, guest.secret)
+            x.project, x.token, x.labels = guest.token.project, guest.token.id, guest.token.labels
+            x.credentials = (*x.credentials, guest.secret)
             if guest.secret.encode() in body:
                 x.conceal(guest.secret, guest.token.hint)
         await self.ports.log.ready()
         standing = await self._stand(x, headers, endpoint)
         try:
-            pipeline = Pipeline(self.registry.current, x)
-        except Exception:
+            pipeline = Pipeline(await rules_for(self.registry, guest), x)
+        except BaseException:
             if standing:
                 self.history.ended(standing)
             raise

@@ -1,4 +1,4 @@
-"""What a token costs an exchange: to check it, known and not, and to take of its limits and budgets."""
+"""What a token costs an exchange: to check it, known and not, to take of its limits and budgets, and all together."""
 
 from __future__ import annotations
 
@@ -11,12 +11,13 @@ from typing import cast
 
 from lockgate.access.budgets import Budgets
 from lockgate.access.charges import Charges
-from lockgate.access.grant import Budget, Grant, Limits
+from lockgate.access.grant import Allow, Budget, Grant, Limits
 from lockgate.access.keyring import Keyring
 from lockgate.access.tokens import Tokens
 from lockgate.bench.databases import databases
-from lockgate.bench.measures import Measure, Size, Step, told
-from lockgate.bench.result import Result, absolutes
+from lockgate.bench.measures import WARM_EXCHANGES, Measure, Size, Step, alternate, told
+from lockgate.bench.processes import Proxy
+from lockgate.bench.result import Result, absolutes, ratios
 from lockgate.bench.stage import Stage
 from lockgate.bench.usage import pinned
 from lockgate.config import SharedLimits
@@ -29,11 +30,17 @@ from lockgate.usage.prices import load_prices
 from lockgate.wire.anthropic import FORMAT
 
 KNOWN_BOUND_US, UNKNOWN_BOUND_MS, CHARGES_BOUND_US = 50.0, 3.0, 200.0
+GUARDED_BOUND = 1.10
 RING = Keyring([b"b" * 32])
 GRANT = Grant(
     limits=Limits(requests_per_minute=10**9, tokens_per_minute=10**12, concurrent=10),
     budgets=(Budget(per="day", usd=10**6), Budget(per="life", tokens=10**15)),
 )
+REACH = Allow(
+    providers=("anthropic",), models=("claude-opus-*", "claude-sonnet-*"), methods=("GET", "POST"),
+    endpoints=("/v1/messages", "/v1/messages/*", "/v1/models"), addresses=("127.0.0.0/8", "10.0.0.0/8"),
+    parameters={"service_tier": ("auto", "standard_only")},
+)  # fmt: skip
 ASKED = {"model": "claude-haiku-4-5", "max_tokens": 1000, "messages": [{"role": "user", "content": "word " * 200}]}
 
 
@@ -109,5 +116,29 @@ async def _seconds(act: Callable[[], Awaitable[None]], count: int, clock: Callab
     return (clock() - began) / count
 
 
+def guarded(stage: Stage, size: Size, rounds: int, step: Step) -> Sequence[Result]:
+    """CPU of a small exchange with a token, limits and allowlists, against the same proxy without."""
+    program, secret = stage.guarded(Grant(limits=GRANT.limits, allow=REACH))
+
+    def asked(proxy: Proxy, count: int = WARM_EXCHANGES) -> float:
+        shown = {"key": secret} if proxy.name == program.name else {}
+        found = stage.client.ask(proxy.job("exchanges", count=count, warm=20, **shown))
+        return found["cpu_seconds"] / found["count"] * 1e6
+
+    def cost(proxy: Proxy) -> float:
+        step()
+        return asked(proxy, size.exchanges)
+
+    with stage.lockgate.running(stage.core) as open_, program.running(stage.core) as held:
+        for each in (open_, held):
+            asked(each)
+        pairs = alternate((open_, held), rounds, cost)
+    notes = {"exchanges_per_round": size.exchanges}
+    return [ratios(*pairs, unit="us", **told("guarded", "small exchange with a token, CPU", GUARDED_BOUND, notes))]
+
+
 KINDS = len(list(databases()))
-ACCESS_MEASURES = {"access": Measure(what="tokens, limits and budgets", run=access, rounds=3, steps_per_round=KINDS)}
+ACCESS_MEASURES = {
+    "access": Measure(what="tokens, limits and budgets", run=access, rounds=3, steps_per_round=KINDS),
+    "guarded": Measure(what="CPU of exchanges with tokens, limits and allowlists", run=guarded, rounds=9),
+}

@@ -19,7 +19,7 @@ from time import perf_counter
 from typing import Any
 
 from lockgate.bench.sessions import session
-from lockgate.bench.traffic import DELTA, HOST, LAST_CHUNK, Plan, request
+from lockgate.bench.traffic import DELTA, HOST, KEY, LAST_CHUNK, Plan, request
 from lockgate.bench.usage import cpu_seconds, resident_bytes
 
 SETTLE_SECONDS = 0.3
@@ -56,13 +56,13 @@ class Connection:
         self._reader, self._writer = reader, writer
 
     @classmethod
-    async def open(cls, port: int, target: str, context: ssl.SSLContext) -> Connection:
+    async def open(cls, port: int, target: str, context: ssl.SSLContext, key: str) -> Connection:
         reader, writer = await asyncio.open_connection("127.0.0.1", port)
         writer.write(f"CONNECT {target} HTTP/1.1\r\nhost: {target}\r\n\r\n".encode())
         connection = cls(reader, writer)
         await connection._head()
         await writer.start_tls(context, server_hostname=HOST)
-        await connection.exchange(request(Plan()))
+        await connection.exchange(request(Plan(), key=key))
         return connection
 
     async def exchange(self, asked: bytes) -> bytes:
@@ -115,7 +115,8 @@ class Connection:
 async def connections(job: Any, count: int) -> AsyncGenerator[Sequence[Connection], None]:
     """Connections that have each had an exchange."""
     context = ssl.create_default_context(cafile=job["ca"])
-    opened = [await Connection.open(job["port"], job["target"], context) for _ in range(count)]
+    key = job.get("key", KEY)
+    opened = [await Connection.open(job["port"], job["target"], context, key) for _ in range(count)]
     try:
         await asyncio.sleep(SETTLE_SECONDS)
         yield opened
@@ -126,7 +127,7 @@ async def connections(job: Any, count: int) -> AsyncGenerator[Sequence[Connectio
 
 async def exchanges(job: Any) -> dict[str, Any]:
     """Small exchanges one after the other on one connection: what they cost the proxy."""
-    asked = request(Plan())
+    asked = request(Plan(), key=job.get("key", KEY))
     async with connections(job, 1) as (connection,):
         for _ in range(job["warm"]):
             await connection.exchange(asked)

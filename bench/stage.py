@@ -8,13 +8,19 @@ import tempfile
 from collections.abc import Generator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
+from lockgate.access.grant import Grant
+from lockgate.access.keyring import open_keyring
 from lockgate.bench.certificates import make_provider_files
 from lockgate.bench.processes import Helper, Program, Proxy, clean_environment
-from lockgate.bench.traffic import HOST
+from lockgate.bench.traffic import HOST, KEY
 from lockgate.bench.usage import check_system, cores
+from lockgate.storage import schema
+from lockgate.storage.access import Access
+from lockgate.storage.provider_keys import ProviderKeys
 
 MITMDUMP = "import sys; from mitmproxy.tools.main import mitmdump; sys.exit(mitmdump())"
 LOCKGATE = "from lockgate.cli import main; main()"
@@ -60,6 +66,11 @@ class Stage:
         """Lockgate as it comes: its default policy set, its log in SQLite."""
         return self._lockgate("lockgate")
 
+    def guarded(self, grant: Grant) -> tuple[Program, str]:
+        """The same where every client shows a token, and a token with this grant."""
+        program = self._lockgate("guarded", access={"mode": "token"})
+        return program, _token_in(self._home("guarded") / "home", grant)
+
     @property
     def unlogged(self) -> Program:
         """The same without a log."""
@@ -78,11 +89,16 @@ class Stage:
         with self.plain.running(self.core) as plain, self.lockgate.running(self.core) as lockgate:
             yield plain, lockgate
 
-    def _lockgate(self, name: str, *rules: Any, code: str = LOCKGATE) -> Program:
+    def _lockgate(self, name: str, *rules: Any, code: str = LOCKGATE, **more: Any) -> Program:
         home = self._home(name)
         upstream = f"https://127.0.0.1:{self.provider_port}"
         host = {"format": "anthropic", "upstream": upstream, "upstream_ca": str(self.provider_authority)}
-        document: dict[str, Any] = {"home": "home", "hosts": {HOST: host}} | ({"rules": rules} if rules else {})
+        document: dict[str, Any] = {
+            "home": "home",
+            "hosts": {HOST: host},
+            **({"rules": rules} if rules else {}),
+            **more,
+        }
         (home / "lockgate.yaml").write_text(json.dumps(document))  # JSON is YAML
         options = ["serve", "--config", str(home / "lockgate.yaml"), "--listen", "127.0.0.1:{port}"]
         return self._program(name, code, options, f"{HOST}:443", home / "home" / "ca" / CERTIFICATE_FILE)
@@ -98,6 +114,18 @@ class Stage:
         home = self.folder / name
         home.mkdir(exist_ok=True)
         return home
+
+
+def _token_in(home: Path, grant: Grant) -> str:
+    """A token in the database of a proxy that has not run yet, and a provider key to go in its place."""
+    home.mkdir(mode=0o700, exist_ok=True)
+    url, keyring = f"sqlite:///{home / 'lockgate.db'}", open_keyring(home)
+    schema.upgrade(url)
+    with Access(url, keyring) as access, ProviderKeys(url, keyring) as keys:
+        access.create_project("bench", grant=grant)
+        keys.add("anthropic", KEY, name="bench")
+        secret, _ = access.create_token("bench", lifetime=timedelta(days=1), grant=grant)
+    return secret
 
 
 @contextmanager

@@ -9,6 +9,7 @@ from typing import Any, Literal
 HOST = "api.anthropic.com"
 PLAN_HEADER = b"x-bench-plan: "
 MODEL = "claude-sonnet-4-5"
+KEY = "sk-ant-benchmark"
 DELTA = b"event: content_block_delta\n"
 """What each paced event begins with."""
 LAST_CHUNK = b"0\r\n\r\n"
@@ -26,7 +27,7 @@ class Plan:
     """Makes the arguments of a tool call its own, so that no verdict is reused."""
 
 
-def request(plan: Plan, body: bytes = b"") -> bytes:
+def request(plan: Plan, body: bytes = b"", key: str = KEY) -> bytes:
     """A whole HTTP request; without a body of its own, that is about 1 KB."""
     body = body or _dumps(
         {
@@ -41,7 +42,7 @@ def request(plan: Plan, body: bytes = b"") -> bytes:
     )
     head = (
         f"POST /v1/messages?beta=true HTTP/1.1\r\nhost: {HOST}\r\ncontent-type: application/json\r\n"
-        "accept: application/json\r\nuser-agent: claude-cli/2.1.0 (external, cli)\r\nx-api-key: sk-ant-benchmark\r\n"
+        f"accept: application/json\r\nuser-agent: claude-cli/2.1.0 (external, cli)\r\nx-api-key: {key}\r\n"
         f"anthropic-version: 2023-06-01\r\ncontent-length: {len(body)}\r\n"
     ).encode()
     return head + PLAN_HEADER + _dumps(asdict(plan)) + b"\r\n\r\n" + body

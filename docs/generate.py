@@ -41,6 +41,7 @@ CONDITIONS = {
     "purpose": "`side` for a title, a probe or a count, `compaction` for a summary to go on from, else empty",
     "project": "the project of the token that was shown",
     "token": "the id of that token",
+    "label": "one of that token's labels",
     "client": "the address that the request came from",
     "tool": "the tool that is called: a rule that names it looks at calls only",
 }

@@ -15,6 +15,7 @@ from lockgate.access.keyring import keyring_of
 from lockgate.access.keys import Keys
 from lockgate.access.records import Token
 from lockgate.access.refusals import WRITE_SECONDS, Refusals
+from lockgate.access.shared_limits import SharedLimiter
 from lockgate.access.token import PREFIX
 from lockgate.access.tokens import Tokens
 from lockgate.access.writing import Writing
@@ -28,15 +29,16 @@ from lockgate.admin.management import Management
 from lockgate.admin.proxy import Proxy
 from lockgate.certs.ca import open_authority
 from lockgate.certs.signing import SigningKey, open_signing_key
-from lockgate.config import Config, Loaded, load
+from lockgate.config import Config, Loaded, SharedLimits, load, secret_from_environment
 from lockgate.errors import Error
 from lockgate.exchange import Exchange, ExchangeRow, Ports, now
 from lockgate.health import Health, Upstreams
 from lockgate.history.history import History
 from lockgate.metrics import Gauge, Metrics
+from lockgate.policies.further import load_sets
 from lockgate.policies.kill_switch import KillSwitch
 from lockgate.policies.pack import own_rules, policy_file
-from lockgate.policies.registry import PolicySet, Registry, load_rules
+from lockgate.policies.registry import PolicySet, Registry
 from lockgate.policies.versions import Versions
 from lockgate.routing.models import HttpModels
 from lockgate.routing.webhooks import HttpWebhooks
@@ -65,7 +67,7 @@ def build(loaded: Loaded, finished: Finished | None = None, *, managed: bool = T
     """
     config = loaded.config
     open_authority(config.ca, config.hosts)
-    policy_set = load_rules(own_rules(config))
+    policy_set = load_sets(config)
     if config.prices:
         read_prices(config.prices)  # a mistake in it is said now, not by the log's thread
     signer = open_signing_key(config.home) if config.seal.sign else None
@@ -84,6 +86,8 @@ def build(loaded: Loaded, finished: Finished | None = None, *, managed: bool = T
     tell = _each(upstreams.ended, finished)
     gate = Gate(config, route, registry, ports, tell, History(archive), kills.switch, access.door)
     health = _health(log, upstreams)
+    if access.limiter:
+        health.add("redis", access.limiter.state)
     metrics.gauges += _gauges(log, gate, health)
     proxy = Proxy(activity=activity, health=health, metrics=metrics)
     management = Management(config, access.keyring, proxy, audit) if managed and config.admin.listen else None
@@ -168,7 +172,8 @@ class _Access:
         self.keyring = keyring = keyring_of(config)
         store = SqlAccess(config.database, keyring)
         self.tokens, self._keys, budgets = Tokens(store, keyring), Keys(store), Budgets(store)
-        charges = Charges(config.access.limits, budgets, lambda: load_prices(config.prices))
+        self.limiter = _shared_limiter(config.access.limits)
+        charges = Charges(config.access.limits, budgets, lambda: load_prices(config.prices), limiter=self.limiter)
         self.refusals = Refusals(log)
         self.door = Door(config, self.tokens, self._keys, charges, self.refusals)
         self._writing = (
@@ -176,7 +181,7 @@ class _Access:
             Writing("the use of budgets", budgets.write, seconds=COUNT_SECONDS),
             Writing("refusals of access", self.refusals.write, seconds=WRITE_SECONDS),
         )
-        self.closables = (*self._writing, self.refusals, store)
+        self.closables = (*self._writing, self.refusals, store, *([self.limiter] if self.limiter else []))
 
     def start(self, gate: Gate, signals: Signals) -> None:
         """Needs a running loop."""
@@ -189,6 +194,14 @@ class _Access:
         signals.watch(CHANNEL, changed)
         for each in self._writing:
             each.start()
+        if self.limiter:
+            self.limiter.start()
+
+
+def _shared_limiter(limits: SharedLimits) -> SharedLimiter | None:
+    """Where the limits of several proxies are counted; None where each counts in its memory."""
+    url = secret_from_environment(limits.redis_env) if limits.redis_env else limits.redis
+    return SharedLimiter(url, when_away=limits.when_away) if url else None
 
 
 def _own_token() -> Token:
@@ -208,7 +221,7 @@ def script_addons() -> list[object]:
 def _rules_of(loaded: Loaded) -> Callable[[], PolicySet]:
     def read() -> PolicySet:
         config = load(loaded.file, loaded.flags).config
-        policy_set = load_rules(own_rules(config))
+        policy_set = load_sets(config)
         _keep(policy_set, config)
         return policy_set
 
@@ -219,6 +232,7 @@ def _keep(policy_set: PolicySet, config: Config) -> None:
     """Remember which rules are in force; where that cannot be written, they are in force all the same."""
     try:
         Versions(config.home).keep(policy_set, own_rules(config))
+        Versions(config.home).keep_further(policy_set.further)
     except OSError as error:
         logger.warning("the policy set %s cannot be kept for a rollback: %s", policy_set.version, error)
 
@@ -226,7 +240,8 @@ def _keep(policy_set: PolicySet, config: Config) -> None:
 def _files_of(loaded: Loaded, registry: Registry) -> list[Path]:
     """The configuration, its policy set, and the files that its rules' policies come from."""
     own = (loaded.file, policy_file(loaded.config.policy))
-    return [*(file for file in own if file), *registry.current.files]
+    further = registry.current.further.files if registry.current.further else ()
+    return [*(file for file in own if file), *registry.current.files, *further]
 
 
 __all__ = ["Config", "build", "script_addons"]

@@ -91,6 +91,9 @@ class Config(Section):
     `rules:` of its own; by default, where there are no `rules` either, one that stops nothing."""
     rules: list[RuleConfig] | None = None
     """Rules of your own, in order: the whole policy set, or, beside `policy`, what comes after it."""
+    policy_sets: dict[str, Path] = Field(default_factory=dict)
+    """Further policy sets, each a file with `rules:`, by the names that [grants](access.md#grants) give them to
+    projects and tokens. Those that ship need not be named here."""
     unknown_endpoint: Literal["forward", "block"] = "forward"
     """What happens to a model host's endpoint that Lockgate cannot read."""
     log_full: Literal["wait", "refuse"] = "wait"
@@ -274,6 +277,9 @@ def _resolve(document: dict[str, Any], folder: Path) -> dict[str, Any]:
             resolved[name] = section | {key: folder / Path(given).expanduser()}
     if isinstance(hosts := document.get("hosts"), dict):
         resolved["hosts"] = {name: _resolve_host(host, folder) for name, host in cast(dict[str, Any], hosts).items()}
+    if isinstance(sets := document.get("policy_sets"), dict):
+        named = cast(dict[str, Any], sets)
+        resolved["policy_sets"] = {name: folder / Path(str(file)).expanduser() for name, file in named.items()}
     if isinstance(rules := document.get("rules"), list):
         resolved["rules"] = [_resolve_rule(rule, folder) for rule in cast(list[Any], rules)]
     return resolved

@@ -441,6 +441,8 @@ class Exchange:
     purpose: Purpose = ""
     project: str = ""
     token: str = ""
+    labels: tuple[str, ...] = ()
+    """The token's."""
     client: str = ""
     policy_set: str = ""
     origin: Origin | None = field(default=None, repr=False)

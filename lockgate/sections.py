@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, Self
+from urllib.parse import urlsplit
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import BaseModel, ConfigDict, Field, field_serializer, field_validator, model_validator
 
 MEGABYTE = 2**20
 
@@ -158,12 +159,43 @@ class AccessLimits(Section):
 
 
 class SharedLimits(Section):
-    """Limits that hold whoever asks, with a token or without."""
+    """Limits that hold whoever asks, with a token or without, and where all limits are counted."""
 
     address: AccessLimits = AccessLimits()
     """Of each client address."""
     all: AccessLimits = AccessLimits()
-    """Of all exchanges of a proxy together."""
+    """Of all exchanges together: of this proxy, or, with `redis`, of all that share it."""
+    redis: str = Field(default="", repr=False)
+    """Count the limits of several proxies together, in a Redis: redis://[USER:PASSWORD@]HOST[:PORT][/DATABASE], or
+    rediss:// for TLS. Without it, each proxy counts in its memory."""
+    redis_env: str = ""
+    """The environment variable with that address, so that its password stands in no file."""
+    when_away: Literal["open", "closed"] = "open"
+    """While Redis does not answer: `open`, each proxy counts by itself, as without Redis; `closed`, what is limited is
+    refused, and may be asked again in a few seconds."""
+
+    @field_serializer("redis")
+    def _show(self, redis: str) -> str:
+        """Whoever shows the configuration shows no password."""
+        return without_credentials(redis) if redis else ""
+
+    @model_validator(mode="after")
+    def _is_one_redis(self) -> Self:
+        if self.redis and self.redis_env:
+            raise ValueError("'redis' and 'redis_env' are two addresses of a Redis: give one")
+        return self
+
+
+def without_credentials(url: str) -> str:
+    """The address of a Redis, or another server, for people to read."""
+    try:
+        parts = urlsplit(url)
+        host, port = parts.hostname or "", parts.port
+    except ValueError:
+        host, port, parts = "", None, urlsplit("")
+    if not (host or parts.scheme == "unix") or "@" in parts.path:
+        return "an address that cannot be read"
+    return f"{parts.scheme}://{f'[{host}]' if ':' in host else host}{f':{port}' if port else ''}{parts.path}"
 
 
 class AccessConfig(Section):
@@ -178,6 +210,9 @@ class AccessConfig(Section):
     key_file: Path | None = None
     """The file with the secret, which only its owner may read; by default `access.key` in `home`, made on first use.
     Proxies that share a database share the secret."""
+    policy_sets: Literal["add", "replace"] = "add"
+    """What the [policy set](access.md#grants) of a project or token does: `add`, its rules hold after those for all;
+    `replace`, instead of them."""
     limits: SharedLimits = SharedLimits()
     """[Limits](access.md#limits) besides those of projects and tokens."""
 

@@ -28,6 +28,7 @@ FIELDS: Mapping[str, Callable[[Exchange, str], Any]] = {
     "purpose": lambda x, _: x.purpose,
     "project": lambda x, _: x.project,
     "token": lambda x, _: x.token,
+    "label": lambda x, _: x.labels,
     "client": lambda x, _: x.client,
     "tool": lambda _, tool: tool,
 }
@@ -81,6 +82,8 @@ def _one(key: str, value: Any, subject: str) -> Test:
             return lambda x, tool: not negated(x, tool)
         case _:
             look, compare = _lookup(key, subject), _comparison(value, subject)
+            if key == "label":
+                return lambda x, _: any(map(compare, x.labels))
             return lambda x, tool: compare(look(x, tool))
 
 

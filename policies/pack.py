@@ -69,6 +69,17 @@ def named_rules(name: str) -> Sequence[RuleConfig]:
     return rules_of(config)
 
 
+def further_rules(config: Config, name: str) -> Sequence[RuleConfig]:
+    """The rules of a set that projects and tokens may name: one of `policy_sets`, or one that ships. Raises
+    ConfigError."""
+    if (file := config.policy_sets.get(name)) is not None:
+        return named_rules(str(file))
+    if name not in pack_names():
+        known = ", ".join(sorted({*pack_names(), *config.policy_sets}))
+        raise ConfigError(f"unknown policy set '{name}'; there are: {known}; 'policy_sets' names files with others")
+    return pack(name).rules
+
+
 def policy_file(name: str) -> Path | None:
     """The file that a policy set's name means; None where it is a pack's."""
     return Path(name).expanduser() if "/" in name or name.endswith((".yaml", ".yml")) else None

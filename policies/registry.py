@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import importlib
 import importlib.util
+import logging
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from importlib.metadata import entry_points
 from pathlib import Path
 from types import ModuleType
-from typing import Any, Literal, cast
+from typing import TYPE_CHECKING, Any, Literal, cast
 
 from lockgate.config import RuleConfig, validate
 from lockgate.errors import ConfigError, told
@@ -21,6 +23,11 @@ from lockgate.policies.composition import Shares, flattened
 from lockgate.policies.match import Match, compile_match
 from lockgate.policies.pack import DEFAULT, pack
 from lockgate.wire.document import dumps
+
+if TYPE_CHECKING:
+    from lockgate.policies.further import Further
+
+log = logging.getLogger(__name__)
 
 BUILT_IN = {
     "noop": "lockgate.policies.noop:Noop",
@@ -98,6 +105,8 @@ class PolicySet:
     version: str
     files: tuple[Path, ...] = ()
     """The files that its policies were taken from."""
+    further: Further | None = None
+    """The sets that projects and tokens may name."""
 
 
 class Registry:
@@ -105,13 +114,47 @@ class Registry:
 
     def __init__(self, policy_set: PolicySet) -> None:
         self.current = policy_set
+        self._joined: dict[tuple[str, ...], PolicySet | ConfigError] = {}
+        self._lock = asyncio.Lock()
 
     def swap(self, policy_set: PolicySet) -> bool:
         """Whether anything is different now."""
-        changed = policy_set.version != self.current.version
+        changed = _versions(policy_set) != _versions(self.current)
         if changed:
-            self.current = policy_set
+            self.current, self._joined = policy_set, {}
         return changed
+
+    async def judging(self, names: Sequence[str]) -> PolicySet:
+        """The policy set for all, with those that a project and its token name; "" names none. Raises ConfigError."""
+        wanted = tuple(dict.fromkeys(filter(None, names)))
+        if not wanted:
+            return self.current
+        async with self._lock:
+            found = self._joined.get(wanted) or await self._join(wanted)
+        if isinstance(found, ConfigError):
+            raise found
+        return found
+
+    async def _join(self, names: tuple[str, ...]) -> PolicySet | ConfigError:
+        """On a thread, as what a set needs may take a while to load; what does not fit is not tried again."""
+        joined, further = self._joined, self.current.further
+        try:
+            found = await asyncio.to_thread(_further(further).join, names)
+        except ConfigError as error:
+            log.warning("the policy sets %s cannot be put in force: %s", ", ".join(names), error)
+            found = error
+        joined[names] = found
+        return found
+
+
+def _further(further: Further | None) -> Further:
+    if further is None:
+        raise ConfigError("this proxy knows no further policy sets")
+    return further
+
+
+def _versions(policy_set: PolicySet) -> tuple[str, Mapping[str, str]]:
+    return policy_set.version, policy_set.further.versions if policy_set.further else {}
 
 
 def discover() -> dict[str, str]:
@@ -149,18 +192,24 @@ def _load_file(path: Path) -> ModuleType:
     return module
 
 
-def load_rules(configs: Sequence[RuleConfig] | None = None) -> PolicySet:
+def load_rules(
+    configs: Sequence[RuleConfig] | None = None, *, version: str = "", further: Further | None = None
+) -> PolicySet:
     """The policy set that these rules make; the one that ships, where none are given. Raises ConfigError."""
     given = pack(DEFAULT).rules if configs is None else configs
     leaves = flattened(given)
     names = [config.name for config, _ in leaves]
     if repeated := next((name for name in names if names.count(name) > 1), None):
         raise ConfigError(f"rule '{repeated}': the name is used twice; a rule's name is its own")
-    content = dumps([config.model_dump(mode="json", by_alias=True) for config in given])
-    files = policy_files(given)
     rules = tuple(make_rule(config, shares=shares) for config, shares in leaves)
-    code = b"".join(file.read_bytes() for file in files)
-    return PolicySet(rules=rules, version=_digest(content + code), files=tuple(files))
+    files = tuple(policy_files(given))
+    return PolicySet(rules=rules, version=version or version_of(given), files=files, further=further)
+
+
+def version_of(configs: Sequence[RuleConfig]) -> str:
+    """What names these rules and the files of their own."""
+    content = dumps([config.model_dump(mode="json", by_alias=True) for config in configs])
+    return _digest(content + b"".join(file.read_bytes() for file in policy_files(configs)))
 
 
 def policy_files(configs: Sequence[RuleConfig]) -> list[Path]:

@@ -15,8 +15,9 @@ from typing import Any, cast
 
 from lockgate.config import RuleConfig, read_file, validate
 from lockgate.errors import ConfigError
+from lockgate.policies.further import Further
 from lockgate.policies.pack import DEFAULT, pack
-from lockgate.policies.registry import PolicySet
+from lockgate.policies.registry import PolicySet, policy_files, version_of
 
 HISTORY = "history.jsonl"
 
@@ -41,14 +42,22 @@ class Versions:
         changes = self.changes()
         if changes and changes[-1].version == policy_set.version:
             return
-        self._folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-        given = None if configs is None else [_plain(config) for config in configs]
-        files = {str(file): _digest(file) for file in policy_set.files}
-        _write(self._folder / f"{policy_set.version}.yaml", yaml_of({"files": files, "rules": given}))
+        self._write(policy_set.version, configs, policy_set.files)
         at = datetime.now(UTC).isoformat(timespec="seconds")
         change = Change(version=policy_set.version, at=at, rules=len(policy_set.rules))
         with os.fdopen(os.open(self._folder / HISTORY, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600), "a") as history:
             history.write(json.dumps(asdict(change)) + "\n")
+
+    def keep_further(self, further: Further | None) -> None:
+        """Remember the rules of sets that projects and tokens are given. Raises OSError."""
+        for rules in further.named.values() if further else ():
+            self._write(version_of(rules), rules, policy_files(rules))
+
+    def _write(self, version: str, configs: Sequence[RuleConfig] | None, files: Sequence[Path]) -> None:
+        self._folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        given = None if configs is None else [_plain(config) for config in configs]
+        digests = {str(file): _digest(file) for file in files}
+        _write(self._folder / f"{version}.yaml", yaml_of({"files": digests, "rules": given}))
 
     def changes(self) -> list[Change]:
         """What came into force, oldest first. A line that was cut short is left out."""
@@ -66,7 +75,8 @@ class Versions:
 
     def find(self, name: str) -> str:
         """The version that begins so. Raises ConfigError."""
-        known = list(dict.fromkeys(change.version for change in self.changes()))
+        kept = (file.stem for file in self._folder.glob("*.yaml"))
+        known = list(dict.fromkeys([*(change.version for change in self.changes()), *kept]))
         found = [version for version in known if version.startswith(name)]
         if len(found) != 1:
             problem = "no version" if not found else "more than one version"

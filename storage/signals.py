@@ -35,11 +35,14 @@ LAST_RETRY_SECONDS = 1.0
 
 
 def tell(connection: Connection, channel: str) -> None:
-    """Within a transaction: who watches the channel hears of it once it is committed."""
+    """Within a transaction, after what was changed: who watches the channel hears of it once it is committed."""
     if connection.dialect.name == "postgresql":
         from sqlalchemy import func, select
 
         connection.execute(select(func.pg_notify(POSTGRES_CHANNEL, channel)))
+    else:  # a number in the file's header, which nobody else uses, and which belongs to the transaction
+        told = connection.exec_driver_sql("PRAGMA user_version").scalar_one()
+        connection.exec_driver_sql(f"PRAGMA user_version = {(told + 1) % 2**31}")
 
 
 class Signals:
@@ -121,17 +124,22 @@ class Signals:
             pause = min(2 * pause, LAST_RETRY_SECONDS)
 
     async def _poll(self, back: Callable[[], None]) -> None:
-        """An SQLite file's version differs when anyone else has committed something; microseconds, and no lock."""
+        """An SQLite file's version differs when anyone else has committed something; microseconds, and no lock.
+
+        Most of that is the log: only what was told is a change.
+        """
         uri = f"{self._address.path.absolute().as_uri()}?mode=ro"
         with contextlib.closing(sqlite3.connect(uri, uri=True, timeout=0)) as connection:
-            seen = _data_version(connection)
+            seen, told = _data_version(connection), _told(connection)
             back()
             while True:
                 await asyncio.sleep(POLL_SECONDS)
                 await self._wanted.wait()
                 if (version := _data_version(connection)) != seen:
                     seen = version
-                    self._tell()
+                    if (number := _told(connection)) != told:
+                        told = number
+                        self._tell()
 
     async def _hear(self, back: Callable[[], None]) -> None:
         connection = await (await asyncio.to_thread(_connector, self._address))()
@@ -185,6 +193,11 @@ class _Watch:
 
 def _data_version(connection: sqlite3.Connection) -> int:
     return connection.execute("PRAGMA data_version").fetchone()[0]
+
+
+def _told(connection: sqlite3.Connection) -> int:
+    """Differs when `tell` was called."""
+    return connection.execute("PRAGMA user_version").fetchone()[0]
 
 
 def _connector(address: Address) -> Callable[[], Awaitable[AsyncConnection[Any]]]:

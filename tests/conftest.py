@@ -10,7 +10,7 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).parent.parent))  # `from tests.upstream import …`
 
-from tests import postgres
+from tests import postgres, valkey
 
 
 @pytest.fixture(scope="session")
@@ -38,3 +38,18 @@ def database_url(request: pytest.FixtureRequest) -> str:
     """The URL of an empty database of this test's own; the test runs once for each kind of database."""
     name = {"sqlite": "sqlite_url", "postgresql": "postgres_url"}[request.param]
     return request.getfixturevalue(name)
+
+
+@pytest.fixture(scope="session")
+def valkey_server() -> Iterator[valkey.Valkey]:
+    """A real Valkey, one for each worker; a test that kills it starts one of its own."""
+    with valkey.running() as server:
+        yield server
+
+
+@pytest.fixture
+def valkey_url(valkey_server: valkey.Valkey) -> str:
+    """The URL of a Valkey that holds nothing."""
+    with valkey_server.client() as client:
+        client.flushall()
+    return valkey_server.url

@@ -83,20 +83,17 @@ def _is_among(value: Any, allowed: Sequence[Value]) -> bool:
     return any(type(value) is type(each) and value == each for each in allowed)
 
 
-def _is_within(client: str, networks: Sequence[str]) -> bool:
+@lru_cache(maxsize=1024)
+def _is_within(client: str, networks: tuple[str, ...]) -> bool:
     try:
         address = ipaddress.ip_address(client)
     except ValueError:
         return False
     mapped = address.ipv4_mapped if isinstance(address, ipaddress.IPv6Address) else None
-    return any((mapped or address) in _network(each) for each in networks)
+    return any((mapped or address) in ipaddress.ip_network(each) for each in networks)
 
 
 @lru_cache(maxsize=1024)
-def _network(text: str) -> ipaddress.IPv4Network | ipaddress.IPv6Network:
-    return ipaddress.ip_network(text)
-
-
 def _fits(glob: str, path: str) -> bool:
     normal = normal_path(path)
     return normal is not None and _pattern(glob).fullmatch(normal) is not None

@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from lockgate.access import estimate
-from lockgate.access.budgets import Budgets, Line, Reserved, Sum, lines_of
-from lockgate.access.limits import Limited, Limiter, Size, Subject, Taken
+from lockgate.access.budgets import NOTHING, Budgets, Line, Reserved, Sum, lines_of
+from lockgate.access.limits import Limited, Limiter, MemoryLimiter, Size, Subject, Taken
 from lockgate.access.records import Token
 from lockgate.config import SharedLimits
 from lockgate.events import Request, Usage
@@ -62,7 +62,7 @@ class Charges:
         clock: Callable[[], datetime] = now,
     ) -> None:
         self._shared, self._budgets, self._read_prices = shared, budgets, prices
-        self._limiter, self._clock = limiter or Limiter(), clock
+        self._limiter, self._clock = limiter or MemoryLimiter(), clock
         self._prices: Prices | None = None
         self.hold_everyone = bool(shared.address.model_fields_set or shared.all.model_fields_set)
         """Whether who shows no token is held to limits too."""
@@ -80,12 +80,23 @@ class Charges:
         counts = bool(lines) or any(subject.limits.tokens_per_minute for subject in subjects)
         stay = Stay(x=x, input_tokens=estimate.input_tokens(x.request) if counts else 0)
         asked = self._fitted(stay, lines, x.request)
-        if subjects:
-            stay.taken = self._limiter.take(subjects, _size(stay, x.request, request_bytes))
-            stay.reply_bytes = min((n for s in subjects if (n := s.limits.reply_bytes)), default=None)
         if lines:
-            stay.reserved, stay.warning = self._budgets.reserve(lines, asked.sum), self._budgets.warning(lines)
+            stay.reserved = self._budgets.reserve(lines, asked.sum)
+        if subjects:
+            await self._take(stay, subjects, request_bytes)
+        if lines:
+            stay.warning = self._budgets.warning(lines)
         return stay
+
+    async def _take(self, stay: Stay, subjects: list[Subject], request_bytes: int) -> None:
+        """Of the limits; what was reserved before is free again where they have no room."""
+        try:
+            stay.taken = await self._limiter.take(subjects, _size(stay, stay.x.request, request_bytes))
+        except BaseException:
+            if stay.reserved:
+                self._budgets.settle(stay.reserved, NOTHING)
+            raise
+        stay.reply_bytes = min((n for s in subjects if (n := s.limits.reply_bytes)), default=None)
 
     def end(self, stay: Stay, usage: Usage) -> None:
         """The exchange is over, and this is what it took."""

@@ -1,4 +1,4 @@
-"""What a project or a token may do: what it reaches, how fast, and for how much.
+"""What a project or a token may do: what it reaches, how fast, for how much, and by which rules.
 
 A token's grant narrows its project's: an exchange has to fit both. What is left out says nothing.
 """
@@ -99,3 +99,5 @@ class Grant(Section):
     allow: Allow = Allow()
     limits: Limits = Limits()
     budgets: tuple[Budget, ...] = ()
+    policy: str = Field(default="", pattern=r"^([A-Za-z0-9][A-Za-z0-9_.-]{0,63})?$")
+    """A policy set by its name: its rules hold too."""

@@ -1,7 +1,8 @@
-"""How fast, and how much at once: what exchanges take of the limits of those that they belong to. In memory, no I/O.
+"""How fast, and how much at once: what exchanges take of the limits of those that they belong to. No I/O.
 
 A rate is a bucket, as providers have it: it holds what a minute allows, and fills evenly. So the time until the next
-request fits is known exactly, and short. Who does nothing is forgotten.
+request fits is known exactly, and short. Here it is counted in memory, where who does nothing is forgotten;
+`shared_limits` counts the same for several proxies.
 """
 
 from __future__ import annotations
@@ -10,14 +11,15 @@ import time
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, Protocol
 
 from lockgate.config import AccessLimits
 from lockgate.errors import AccessError
 
 type Whose = Literal["token", "project", "address", "all"]
+type Counted = Literal["requests", "tokens"]
 
-WHOSE = {"token": "the token", "project": "the token's project", "address": "this address", "all": "this proxy"}
+WHOSE = {"token": "the token", "project": "the token's project", "address": "this address", "all": "Lockgate"}
 MINUTE_NS = 60 * 10**9
 SECOND_NS = 10**9
 BUSY_SECONDS = 5
@@ -71,8 +73,20 @@ class _State:
     tokens_full: int = 0
 
 
-class Limiter:
-    """The limits of one proxy. Each exchange takes of all its subjects, or of none."""
+class Limiter(Protocol):
+    """Counts what exchanges take. Each takes of all its subjects, or of none."""
+
+    async def take(self, subjects: Sequence[Subject], size: Size) -> Taken:
+        """For an exchange that begins. Raises Limited where one of the subjects has no room for it."""
+        ...
+
+    def give_back(self, taken: Taken, tokens: int) -> None:
+        """The exchange is over, however it ended, and took so many tokens. Only the first call counts."""
+        ...
+
+
+class MemoryLimiter:
+    """The limits of one proxy."""
 
     def __init__(self, clock: Callable[[], int] = time.monotonic_ns) -> None:
         self._clock = clock
@@ -81,14 +95,20 @@ class Limiter:
     def __len__(self) -> int:
         return len(self._states)
 
-    def take(self, subjects: Sequence[Subject], size: Size) -> Taken:
-        """For an exchange that begins. Raises Limited where one of the subjects has no room for it."""
+    async def take(self, subjects: Sequence[Subject], size: Size) -> Taken:
+        now = self._clock()
+        for subject in subjects:
+            check_size(subject, size)
+            if state := self._states.get((subject.whose, subject.id)):
+                _check(subject, state, size, now)
+        return self.count(subjects, size)
+
+    def count(self, subjects: Sequence[Subject], size: Size) -> Taken:
+        """The same, whether or not there is room: somebody else has seen to that."""
         now = self._clock()
         self._forget(now, 1 + len(subjects))
-        states = [self._states.setdefault((subject.whose, subject.id), _State()) for subject in subjects]
-        for subject, state in zip(subjects, states, strict=True):
-            _check(subject, state, size, now)
-        for subject, state in zip(subjects, states, strict=True):
+        for subject in subjects:
+            state = self._states.setdefault((subject.whose, subject.id), _State())
             state.running += 1
             if rate := subject.limits.requests_per_minute:
                 state.requests_full = _later(state.requests_full, 1, rate, now)
@@ -97,7 +117,6 @@ class Limiter:
         return Taken(subjects, size.tokens)
 
     def give_back(self, taken: Taken, tokens: int) -> None:
-        """The exchange is over, however it ended, and took so many tokens. Only the first call counts."""
         if taken.is_over:
             return
         taken.is_over, now = True, self._clock()
@@ -118,8 +137,8 @@ class Limiter:
                 self._states[key] = state
 
 
-def _check(subject: Subject, state: _State, size: Size, now: int) -> None:
-    """Raises Limited."""
+def check_size(subject: Subject, size: Size) -> None:
+    """Raises Limited for what is too large, whatever else there is."""
     limits, whose = subject.limits, WHOSE[subject.whose]
     if limits.request_bytes is not None and size.request_bytes > limits.request_bytes:
         raise Limited(
@@ -127,20 +146,35 @@ def _check(subject: Subject, state: _State, size: Size, now: int) -> None:
         )
     if limits.messages is not None and size.messages > limits.messages:
         raise Limited(f"{size.messages:,} messages in a request are too many: {whose} is held to {limits.messages:,}")
+
+
+def busy(subject: Subject) -> Limited:
+    """As many are under way as may be."""
+    held = f"{WHOSE[subject.whose]} is held to {subject.limits.concurrent:,} at a time"
+    return Limited(f"{held}, and as many are under way", BUSY_SECONDS)
+
+
+def too_fast(subject: Subject, what: Counted, wait: int) -> Limited:
+    """There is room after so many nanoseconds."""
+    rate = subject.limits.requests_per_minute if what == "requests" else subject.limits.tokens_per_minute
+    seconds = -(-wait // SECOND_NS)
+    sentence = (
+        f"{WHOSE[subject.whose]} is held to {rate:,} {what} a minute: there is room for this request in {seconds} s"
+    )
+    return Limited(sentence, seconds if seconds <= LONGEST_WAIT_SECONDS else 0)
+
+
+def _check(subject: Subject, state: _State, size: Size, now: int) -> None:
+    """Raises Limited."""
+    limits = subject.limits
     if limits.concurrent is not None and state.running >= limits.concurrent:
-        raise Limited(f"{whose} is held to {limits.concurrent:,} at a time, and as many are under way", BUSY_SECONDS)
-    if rate := limits.requests_per_minute:
-        _check_rate(_wait(state.requests_full, 1, rate, now), f"{whose} is held to {rate:,} requests a minute")
+        raise busy(subject)
+    if (rate := limits.requests_per_minute) and (wait := _wait(state.requests_full, 1, rate, now)) > 0:
+        raise too_fast(subject, "requests", wait)
     if rate := limits.tokens_per_minute:
-        tokens = min(size.tokens, rate)
-        _check_rate(_wait(state.tokens_full, tokens, rate, now), f"{whose} is held to {rate:,} tokens a minute")
-
-
-def _check_rate(wait: int, limit: str) -> None:
-    if wait > 0:
-        seconds = -(-wait // SECOND_NS)
-        sentence = f"{limit}: there is room for this request in {seconds} s"
-        raise Limited(sentence, seconds if seconds <= LONGEST_WAIT_SECONDS else 0)
+        wait = _wait(state.tokens_full, min(size.tokens, rate), rate, now)
+        if wait > 0:
+            raise too_fast(subject, "tokens", wait)
 
 
 def _each(rate: int) -> int:

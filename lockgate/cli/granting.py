@@ -38,20 +38,23 @@ class Grants:
     model: Annotated[tuple[str, ...], _help("Only models like this: claude-*; may be given again.")] = ()
     method: Annotated[tuple[str, ...], _help("Only this HTTP method; may be given again.")] = ()
     endpoint: Annotated[tuple[str, ...], _help("Only this path: /v1/messages, /v1/files/*; may be given again.")] = ()
+    origin: Annotated[tuple[str, ...], _help("Only web pages of this origin: https://HOST; may be given again.")] = ()
     address: Annotated[tuple[str, ...], _help("Only clients of this address or network; may be given again.")] = ()
     requests_per_minute: int | None = None
     tokens_per_minute: int | None = None
     concurrent: Annotated[int | None, _help("So many exchanges at the same time.")] = None
     budget: Annotated[tuple[str, ...], _help("What may be used up: $5/day, 2000000/month, $100/life.")] = ()
+    policy: Annotated[str | None, _help("A policy set that ships, or of `policy_sets`: its rules hold too.")] = None
     grant: Annotated[Path | None, _help("A YAML file with all of it; the options above go before it.")] = None
 
-    def over(self, before: Grant) -> Grant:
+    def over(self, before: Grant, config: Path | None) -> Grant:
         """The grant with what was given. Raises ConfigError for what does not fit."""
         from lockgate.access.grant import Grant
+        from lockgate.policies.pack import further_rules
 
         file = read_file(self.grant) if self.grant else before.model_dump(mode="json", exclude_defaults=True)
         allow = {"providers": self.provider, "models": self.model, "methods": self.method}
-        allow |= {"endpoints": self.endpoint, "addresses": self.address}
+        allow |= {"endpoints": self.endpoint, "addresses": self.address, "origins": self.origin}
         limits = {name: getattr(self, name) for name in ("requests_per_minute", "tokens_per_minute", "concurrent")}
         document: dict[str, Any] = {
             **file,
@@ -61,8 +64,12 @@ class Grants:
                 **{name: given for name, given in limits.items() if given is not None},
             },
             **({"budgets": [_budget(text) for text in self.budget]} if self.budget else {}),
+            **({} if self.policy is None else {"policy": self.policy}),
         }
-        return validate(Grant, document, str(self.grant or "the grant"))
+        grant = validate(Grant, document, str(self.grant or "the grant"))
+        if grant.policy and grant.policy != before.policy:
+            further_rules(load_config(config), grant.policy)
+        return grant
 
 
 NOTHING = Grants()

@@ -27,7 +27,7 @@ def create(
     from lockgate.storage.access import Access
 
     with opening(Access, config) as access:
-        made = access.create_project(name, notes=notes, grant=grants.over(Grant()))
+        made = access.create_project(name, notes=notes, grant=grants.over(Grant(), config))
     if json_:
         print_json(json_of(made))
     else:
@@ -88,7 +88,7 @@ def update(
     with opening(Access, config) as access:
         changes: dict[str, object] = {key: value for key, value in given.items() if value is not None}
         if grants != NOTHING:
-            changes["grant"] = grants.over(access.project(named).grant)
+            changes["grant"] = grants.over(access.project(named).grant, config)
         if not changes:
             raise Error("nothing to change was given: `lockgate project update --help` shows what there is")
         _show(access.update_project(named, **changes), json_=json_)

@@ -57,7 +57,12 @@ def create(
 
     with opening(Access, config) as access:
         secret, made = access.create_token(
-            project, lifetime=lifetime(for_), name=name, labels=label, request_quota=quota, grant=grants.over(Grant())
+            project,
+            lifetime=lifetime(for_),
+            name=name,
+            labels=label,
+            request_quota=quota,
+            grant=grants.over(Grant(), config),
         )
     _told(secret, made, json_=json_)
 
@@ -123,7 +128,7 @@ def update(
     changes |= {"request_quota": quota} if quota is not None else {}
     with opening(Access, config) as access:
         if grants != NOTHING:
-            changes["grant"] = grants.over(access.token(id).grant)
+            changes["grant"] = grants.over(access.token(id).grant, config)
         if not changes:
             raise Error("nothing to change was given: `lockgate token update --help` shows what there is")
         _show(access.update_token(id, **changes), json_=json_)

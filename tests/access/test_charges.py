@@ -131,4 +131,4 @@ async def test_everyone_is_held_to_what_is_shared(store: Store):
     stay = await begun(charges, None)
     assert stay.reply_bytes == 5
     assert "this address is held to 1 at a time" in await refused(charges, None)
-    assert "this proxy is held to 1" in await refused(charges, None, messages=[{"role": "user", "content": "x"}] * 2)
+    assert "Lockgate is held to 1" in await refused(charges, None, messages=[{"role": "user", "content": "x"}] * 2)

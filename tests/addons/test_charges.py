@@ -321,7 +321,7 @@ async def test_where_what_was_used_cannot_be_known_nothing_passes(tls: Tls, stor
     async with guarded(tls, store) as to:
         await to.tokens.look_up(SECRET)
         store.is_away = True
-        assert (await refused(to))[0] == 400
+        assert (await refused(to))[0] == 429
 
 
 async def test_a_token_without_limits_leaves_no_trace(tls: Tls, store: Store) -> None:

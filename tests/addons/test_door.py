@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from base64 import b64encode
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
@@ -24,7 +25,7 @@ from lockgate.config import Config
 from lockgate.errors import StorageError
 from lockgate.exchange import now
 from lockgate.usage.prices import load_prices
-from tests.addons.gated import ANTHROPIC, Gated, gated
+from tests.addons.gated import ANTHROPIC, OPENAI, Gated, gated
 from tests.addons.messages import ASK, PATH, START, WHOLE, end, stream, text
 from tests.addons.wires import Wire, every_wire
 from tests.upstream.proxied import Http, Tls, soon, tls
@@ -212,8 +213,11 @@ async def test_who_needs_no_token_is_left_alone(tls: Tls, store: Store, http: Ht
         ("passthrough", {"x-api-key": "sk-own", "x-note": SECRET}, "", STRAY),
         ("both", {"x-api-key": "sk-own", "cookie": f"a=b; {SECRET}"}, "", STRAY),
         ("both", {"x-api-key": SECRET, "x-note": f"see {SECRET}"}, "", STRAY),
+        ("both", {"sec-websocket-protocol": f"realtime, openai-insecure-api-key.{SECRET}"}, "", STRAY),
+        ("both", {"x-api-key": "sk-own", "cookie": f"session={SECRET}"}, "", STRAY),
+        ("both", {"authorization": f"Basic {b64encode(f'{SECRET}:'.encode()).decode()}"}, "", STRAY),
     ],
-    ids=range(13),
+    ids=range(16),
 )
 async def test_who_is_not_let_in(
     tls: Tls, store: Store, mode: str, headers: Mapping[str, str], proxy_auth: str, sentence: str
@@ -221,6 +225,35 @@ async def test_who_is_not_let_in(
     async with guarded(tls, store, mode=mode) as to:
         await refused(to.at, sentence, headers=headers, proxy_auth=proxy_auth)
         assert not any(secret in repr(to.at.log.records) for secret in (SECRET, OTHER, UNKNOWN))
+
+
+@pytest.mark.parametrize("path", [f"/v1/files/{SECRET}", f"/v1/models?a={SECRET}", f"/v1/models?lg%5f={SECRET[3:]}"])
+async def test_a_token_in_a_path_never_leaves(tls: Tls, store: Store, path: str) -> None:
+    async with guarded(tls, store) as to:
+        reply = await (await to.at.client()).send(b"", {"x-api-key": "sk-own"}, path=path, method="GET")
+        if "%5f" in path:  # it is none
+            await (await to.at.provider.next()).reply(b"{}", headers={"content-type": "application/json"})
+        await reply.over()
+        assert (reply.status, to.at.provider.requests) == ((200, 1) if "%5f" in path else (400, 0))
+
+
+@pytest.mark.parametrize(
+    "shown",
+    [
+        {"authorization": f"Bearer {SECRET}"},
+        {"sec-websocket-protocol": f"realtime, openai-insecure-api-key.{SECRET}"},
+    ],
+    ids=["bearer", "protocol"],
+)
+@pytest.mark.parametrize("path", ["/v1/realtime?model=m", "/v1/responses", "/v1/unheard-of"])
+async def test_a_token_in_an_upgrade_never_leaves(tls: Tls, store: Store, shown: Mapping[str, str], path: str) -> None:
+    upgrade = {"upgrade": "websocket", "connection": "Upgrade", "sec-websocket-version": "13"}
+    async with guarded(tls, store, mode="token") as to:
+        client = await to.at.client(OPENAI, http="h1")
+        reply = await client.send(b"", {**upgrade, "sec-websocket-key": "AAAA", **shown}, path=path, method="GET")
+        await reply.over()
+        assert (reply.status, to.at.provider.requests) == (426, 0)
+        assert SECRET not in repr(to.at.log.records)
 
 
 @pytest.mark.parametrize(
@@ -243,7 +276,9 @@ async def test_where_tokens_cannot_be_looked_up_nothing_passes(tls: Tls, store: 
     async with guarded(tls, store) as to:
         reply = await (await to.at.client()).send(WHOLE, {"x-api-key": SECRET}, path=PATH)
         await reply.over()
-        assert reply.status == 400
+        assert (reply.status, dict(reply.headers)["retry-after"]) == (429, "5")
+        assert b"cannot be looked up at the moment" in reply.body
+        assert b"database" not in reply.body
         assert to.at.provider.requests == 0
 
 

@@ -110,6 +110,22 @@ def test_a_grant_that_does_not_fit_is_refused(words: tuple[str, ...], sentence: 
         run(project, "show", "shop")
 
 
+def test_a_policy_set_is_given_by_a_name_that_there_is(ran: Ran, tmp_path: Path):
+    (tmp_path / "night.yaml").write_text("rules: []")
+    (tmp_path / "lockgate.yaml").write_text("policy_sets: {night: night.yaml}")
+    ran.text(project, "create", "shop", "--policy", "strict", "--origin", "https://app.example.com")
+    assert ran.json(project, "show", "shop")["grant"] == {
+        "allow": {"origins": ["https://app.example.com"]},
+        "policy": "strict",
+    }
+    ran.text(token, "create", "shop", "--policy", "night")
+    with pytest.raises(ConfigError, match="unknown policy set 'nigth'; there are: coding-agent"):
+        run(token, "create", "shop", "--policy", "nigth")
+    with pytest.raises(ConfigError, match="policy"):
+        run(token, "create", "shop", "--policy", "./night.yaml")
+    assert "policy" not in ran.json(project, "update", "shop", "--policy", "")["grant"]
+
+
 def test_a_token_is_told_once_listed_refreshed_and_revoked(ran: Ran):
     run(project, "create", "shop")
     first = ran.json(

@@ -11,7 +11,10 @@ from lockgate.policies.match import compile_match
 from tests.policies.chains import exchange_of, request_of
 
 X = exchange_of(
-    request_of(model="claude-x", max_tokens=5, tools=[{"name": "Bash"}]), agent="claude-code", session_id="s1"
+    request_of(model="claude-x", max_tokens=5, tools=[{"name": "Bash"}]),
+    agent="claude-code",
+    session_id="s1",
+    labels=("night", "ci/main"),
 )
 
 
@@ -31,6 +34,10 @@ X = exchange_of(
     ({"request.tools.0.name": "Bash"}, True),
     ({"request.tools.7.name": "Bash"}, False),
     ({"stream": True}, True),
+    ({"label": "ci/*"}, True),
+    ({"label": ["day", "night"]}, True),
+    ({"label": "day"}, False),
+    ({"not": {"label": "day"}}, True),
 ])  # fmt: skip
 def test_conditions(conditions: dict[str, Any], expected: bool) -> None:
     assert compile_match(conditions, "rule").exchange(X) is expected

@@ -258,6 +258,32 @@ async def test_a_file_is_looked_at_only_while_someone_watches(sqlite_url: str, m
         assert looks > before
 
 
+async def test_what_the_log_writes_is_no_change(sqlite_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(signals, "POLL_SECONDS", 0.001)
+    schema.upgrade(sqlite_url)
+    heard, versions = Heard(), set[int]()
+    look = signals._data_version
+
+    def seen(connection: sqlite3.Connection) -> int:
+        versions.add(found := look(connection))
+        return found
+
+    monkeypatch.setattr(signals, "_data_version", seen)
+    async with listening(sqlite_url) as each:
+        each.watch("access", heard)
+        await heard.more_than(0)
+        with contextlib.closing(sqlite3.connect(parse(sqlite_url).path)) as other:
+            for count in range(1, 4):
+                other.execute("UPDATE lockgate_version SET version_num = version_num")
+                other.commit()
+                await until(lambda count=count: len(versions) > count)
+        assert heard.times == 1
+        change(sqlite_url, "access", commit=False)
+        change(sqlite_url, "access")
+        await heard.more_than(1)
+        assert heard.times == 2
+
+
 def _waits(each: Signals) -> bool:
     return bool(each._wanted._waiters)
 
