@@ -81,7 +81,8 @@ _NOT = compile_pattern(
     r"issue|query|translation|i18n|sort|route|shard|map|dict|storage_?object|trace|event|build|restore|index|lock|hot|"
     r"bucket|turn|fly)[_.-]?keys?$|key[_-]?(?:ids?|name|path|file|size|length|code|board|word|vault|ring|type|usage|"
     r"press|down|up|frame|store(?:$|[_-]?(?:file|path|type|provider|loc))|pair|s$)|author(?:s|ed|ity)?(?:[_.-]|$)|"
-    r"keyboard|monkey|keyword|turkey|hotkey|tokeniz|"
+    r"keyboard|monkey$|keyword|turkey|hotkey|tokeniz|"
+    r"^auth0$|\.(?:txt|json|ya?ml|toml|pem|crt|env|py|js|ts|go|sh|md|html?|xml|cfg|conf|csv|zip|gz|enc|gpg|asc)$|"
     r"site[_-]?key|client[_-]?id|secret(?:ary|[_-]?(?:name|arn|ids?$|ref|version|path|store|manager|length|key_?ref))|"
     r"passive|passenger|bypass|compass|passport[_-]?(?:no|js)|passed|passing|passes|encompass|surpass|"
     r"password[_-]?(?:hash\w*|field|polic\w*|reset\w*|min\w*|max\w*|length|strength|confirm\w*|input|label|hint|"
@@ -181,9 +182,10 @@ def _secret(name: _Name, joint: str, quoted: bool, value: str, before: bytes) ->
     if (
         not joint
         or (joint[-1] == "(" and not quoted)
-        or _ASSIGNS.match(value)
+        or (_ASSIGNS.match(value) and not is_token(value.partition("=")[0]))
         or "basic" in joint.lower()
         or (joint[-1], value[0]) == (">", "@")
+        or (joint, before) == (":", b":")
     ):
         return ""
     if _CALL.search(joint) or ("\n" in joint and "value" not in joint):

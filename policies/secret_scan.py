@@ -20,6 +20,7 @@ _BLOB = compile_bytes(r"[A-Za-z0-9+/]{32,}={0,2}")
 MAX_BLOB_CHARS = 3_072
 SMALL_CHARS = 2_048
 """In a longer text, words are not looked at one by one."""
+_MODE = compile_pattern(r"^(?:[A-Z]{4,}|[_-])*_?(?:TEST|LIVE|test|live)[_-]")
 _EXAMPLE = compile_pattern(
     r"example|dummy|placeholder|fake|sample|redacted|your[_-]|xxxxx|changeme|_here$|not[_-]?real|(?:^|[_-])test[_-]?(?:key|token)",
     ignore_case=True,
@@ -123,7 +124,9 @@ def is_live(rule: SecretRule, secret: str) -> bool:
     prefix = next((len(word) for word in rule.keywords if secret.lower().startswith(word)), 0)
     payload = longest if len(longest) >= 20 and len(parts) > 1 else secret[prefix:]
     payload = payload.rpartition("_")[2] if len(payload.rpartition("_")[2]) >= 16 else payload
-    named = not any(map(str.isdigit, payload)) and (is_wordy(payload) or payload.isupper() or payload.islower())
+    payload = _MODE.sub("", payload)
+    one_case = len(payload) < 24 and (payload.isupper() or payload.islower())
+    named = not any(map(str.isdigit, payload)) and (one_case or is_wordy(payload))
     return len(payload) < 8 or (is_random(payload) and not is_made_up(payload) and not named)
 
 

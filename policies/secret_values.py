@@ -51,7 +51,7 @@ _ORDINARY = compile_pattern(
     r"^(?:[\d.,:+/-]+|[\^~<>=v]{0,3}\d+(?:\.\d+)+[\w.+-]*|\d{4}-\d\d-\d\d[T\d:.Z+-]*|[\w.+-]+@[\w-]+(?:\.[\w-]+)+|"
     r"(?:~|\.{1,2})?/[\w./@ -]*|[A-Za-z]:\\.*|[\w./-]+\.(?:py|js|ts|tsx|go|rs|rb|java|json|ya?ml|toml|pem|key|crt|cer|"
     r"pub|txt|md|env|cfg|ini|conf|sh|html?|css|xml|p12|pfx|jks|com|org|net|io|dev|local|internal|svc)|"
-    r"(?:[\w-]+/)+[\w.-]+\.[a-z0-9]{1,5}|"
+    r"(?:[\w-]+/)+[\w.-]+\.[a-z0-9]{1,5}|(?:required|nullable|sometimes|present|string|confirmed)\|[\w|:,]*|"
     r"[A-Za-z_$][\w$.]*\(.*|.*\)\)?|[A-Za-z_][\w.]*\[[^\]]*\].*|(?:ssh-(?:rsa|ed25519|dss)|ecdsa-sha2).*|-----.*|[^A-Za-z0-9]+)$"
 )
 """Numbers, versions, dates, addresses, paths, calls and indexing."""
@@ -89,7 +89,7 @@ def entropy(value: str) -> float:
 def is_random(value: str) -> bool:
     """Whether its characters are spread as chance spreads them, and follow no pattern."""
     size = len(value)
-    if size < 8 or _spread(value) < 0.72:
+    if size < 8 or _spread(value) < (0.66 if size < 24 and _HEX.match(value) else 0.72):
         return False
     steps = [ord(b) - ord(a) for a, b in pairwise(value)]
     if sum(step in (-1, 0, 1) for step in steps) > 0.45 * len(steps):
@@ -101,20 +101,26 @@ def is_random(value: str) -> bool:
 
 def _spread(value: str) -> float:
     """The share of the entropy that chance would give a value of this length and alphabet."""
-    alphabet = 10 if value.isdigit() else 16 if _HEX.match(value) else 36 if value.islower() else 62
+    alphabet = 10 if value.isdigit() else 16 if _HEX.match(value.replace("_", "")) else 36 if value.islower() else 62
     return entropy(value) / min(math.log2(alphabet), math.log2(len(value)))
 
 
-def is_wordy(value: str) -> bool:
+def is_wordy(value: str, *, share: float = 0.66) -> bool:
     """Whether its letters follow each other as in words, of which each begins with a capital at most."""
     every = [*map("".join, pairwise(value))]
     pairs = [pair for pair in every if pair.isalpha()]
-    if len(value) >= 16 and sum(a.isdigit() != b.isdigit() for a, b in every if (a + b).isalnum()) > 0.28 * len(value):
+    if len(value) >= 10 and sum(a.isdigit() != b.isdigit() for a, b in every if (a + b).isalnum()) > 0.28 * len(value):
         return False  # digits strewn among letters
     joints = sum(a.islower() and b.isupper() for a, b in pairs)
     usual = sum(pair.lower() in _BIGRAMS and not (pair[0].islower() and pair[1].isupper()) for pair in pairs)
     usual += joints if joints * 6 <= len(pairs) else 0
-    return len(pairs) >= max(4, 0.4 * len(value)) and usual > 0.66 * len(pairs)
+    return len(pairs) >= max(4, 0.4 * len(value)) and usual > (0.85 if is_mixed(value) else share) * len(pairs)
+
+
+def is_mixed(value: str) -> bool:
+    """Whether small letters, capitals and digits alternate more than in the names of things."""
+    kinds = ["a" if letter.islower() else "A" if letter.isupper() else "0" for letter in value if letter.isalnum()]
+    return sum(a != b and (a, b) != ("A", "a") for a, b in pairwise(kinds)) > 0.25 * len(value)
 
 
 def _is_name(value: str) -> bool:
@@ -122,7 +128,11 @@ def _is_name(value: str) -> bool:
     if _NAME.match(value) is None:
         return False
     mixed = sum(a.islower() != b.islower() for a, b in pairwise(value)) >= 0.25 * len(value)
-    return not value.isalpha() or len(value) < (8 if mixed else 20) or is_wordy(value) or not is_random(value)
+    if not (value.isalpha() or (mixed and len(value) >= 16 and value.replace("_", "").isalpha())):
+        return True
+    if len(value) >= 12 and (value.islower() or value.isupper()):
+        return is_wordy(value, share=0.55) or not is_random(value)
+    return len(value) < (8 if mixed else 20) or is_wordy(value) or not is_random(value)
 
 
 def is_made_up(value: str) -> bool:
@@ -139,7 +149,9 @@ def is_elsewhere(value: str) -> bool:
         and is_random(value)
         and not is_wordy(value)
     ):
-        return max(map(len, value.split("/"))) < 14  # no path has a part like that
+        return max(map(len, value.split("/"))) < 14 and not is_mixed(value)  # no path has a part like that
+    if value[:1] == "/" and len(value) >= 12 and "." not in value and is_mixed(value) and not is_wordy(value):
+        return False  # base64
     return any(pattern.match(value) for pattern in (_REFERENCE, _HASH, _ORDINARY, _SEALED))
 
 
@@ -158,7 +170,8 @@ def is_token(value: str, *, strong: bool = True) -> bool:
     if _UUID.match(value):
         return strong
     digits = sum(letter.isdigit() for letter in value)
-    if not digits and (len(value) < 16 or ((value.islower() or value.isupper()) and not value.isalpha())):
+    one_case = value.islower() or value.isupper()
+    if not digits and ((one_case and not value.isalpha()) or (len(value) < 16 and one_case)):
         return False
     return is_random(value) and not is_wordy(value)
 
@@ -172,7 +185,7 @@ def is_password(value: str, *, quoted: bool = False) -> bool:
     if core in _COMMON or (_is_name(value) if quoted else _NAME.match(value)):
         return False
     classes = _classes(value)
-    if len(set(value)) < 5 or (len(classes) < 2 and not (quoted and len(value) >= 16 and not is_wordy(value))):
+    if len(set(value)) < 5 or (len(classes) < 2 and not (quoted and len(value) >= 16)):
         return False
     if "digit" not in classes and not ("symbol" in classes and len(classes) >= 3):
         return len(value) >= 8 and not is_wordy(value)
