@@ -36,11 +36,13 @@ _TYPE = (
 )
 _SIGN = (
     r"(?:"
+    r"(?:[a-z']{1,12}[ \t]){0,6}[a-z']{1,12}:[ \t]|"
     r"[ \t\r\n]{0,4},[ \t\r\n]{0,24}\\?[\"']?(?:value|default)\\?[\"']?[ \t]{0,4}[:=]|\bvalue[ \t]?=|"
     r":[ \t\r\n]{0,4}\{[^{}]{0,100}?\\?[\"']?\bvalue\\?[\"']?[ \t]{0,4}:|"
     r"(?:for|f.r|pour|para|per|voor)[ \t](?:[\w.@/-]{1,40}[ \t]){0,3}?[\w.@/-]{1,40}(?:[ \t]\([^()\r\n]{1,80}\))?(?:"
     r"[ \t]is|:|[ \t]?=)|"
-    r":?\*\*:?|=>|:=|===?|!=|=|:|,|\bwas (?:changed|reset|set) to\b|\bis\b:?|\bwas\b|\bset to\b|\?=|\|\|=?|\?\?=?|"
+    r":?\*\*:?|=>|:=|===?|!=|=|:|,|\b(?:was|is|has been|will be) (?:now )?(?:changed|reset|set|updated) to\b|"
+    r"\bwill be\b|\bis\b:?|\bwas\b|\bset to\b|\?=|\|\|=?|\?\?=?|"
     r"\bor\b|->|>|"
     r"%3[ad]|\||</(?:td|th|dt)>\s{0,8}<(?:td|dd)>|\b(?:to|es|est|ist|lautet|are|e)\b|"
     r"(?:for|of) (?:the )?[\w.@-]{1,40} (?:to|is|was))?"
@@ -95,12 +97,15 @@ _NOT = compile_pattern(
     r"Manager|Count|Alg|Algorithm|Method|Hash|Digest|Status|Error|Schema|Service|Handler)$|salt_?rounds|default",
     ignore_case=True,
 )
+_HASHED = compile_bytes(r"(?i)(?:sha\d*|md5|hash|digest|bcrypt|crc32|hmac)\w*\(b?[\"']$")
 _ASSIGNS = compile_pattern(r"^[A-Za-z_][\w.-]{0,40}=[^=]")
-_WORDS_ONLY = compile_pattern(r"^[ \t]*(?i:to|es|est|ist|lautet|are|e|\||:?\*\*:?|(?:for|of) .*)[ \t\"'`]*$")
+_WORDS_ONLY = compile_pattern(
+    r"^[ \t]*(?i:to|es|est|ist|lautet|are|e|\||:?\*\*:?|(?:for|of) .*|(?:was|is|has been|will) .*|[a-z' ]+:)[ \t\"'`]*$"
+)
 _CALL = compile_pattern(r"\w\([\"'`\\]*$")
 _SECRET_ID = compile_pattern(r"secret[_-]?id$", ignore_case=True)
 _ENVIRONMENT = compile_pattern(r"^[A-Z][A-Z0-9_]*$")
-_HINT = compile_bytes(rf"(?i:{_WORDS}|{FORM_HINT})|LS0tLS1CRUdJTi|KEY|PW|PAT|SEED")
+_HINT = compile_bytes(rf"(?i:{_WORDS}|{FORM_HINT})|LS0tLS1CRUdJTi|KEY|PW|PAT|SEED|\s--?key[ =]")
 """Without it there is nothing here to be found."""
 
 
@@ -119,7 +124,12 @@ def _assigned(data: bytes, start: int) -> Iterator[Span]:
         if found.start() + MAX_DISTANCE_CHARS < start:
             continue  # what it names stood in what went before
         name = _name(found.group()) if end - found.start() <= MAX_DISTANCE_CHARS else None
-        if name is None or not _may_follow(data, end) or _is_plain(data[end : end + MAX_DISTANCE_CHARS]):
+        if (
+            name is None
+            or _HASHED.search(data[max(0, found.start() - 12) : found.start()])
+            or not _may_follow(data, end)
+            or _is_plain(data[end : end + MAX_DISTANCE_CHARS])
+        ):
             continue
         lead = _VALUE.search(data[end : end + MAX_DISTANCE_CHARS + MAX_UNIT_CHARS])
         if lead is None or not start <= (at := end + lead.start(3)) <= found.start() + MAX_DISTANCE_CHARS:
@@ -138,7 +148,8 @@ _PLAIN = compile_bytes(
 )
 _JOINTS = frozenset(
     b"value default for far fir fur fer pour para per voor is was set or to es est ist lautet are e of string str "
-    b"bytes any secretstr optional final bearer token basic apikey key".split()
+    b"bytes any secretstr optional final bearer token basic apikey key has will "
+    b"we you that i they he she from which".split()
 )
 
 
@@ -186,6 +197,8 @@ def _secret(name: _Name, joint: str, quoted: bool, value: str, before: bytes) ->
         or "basic" in joint.lower()
         or (joint[-1], value[0]) == (">", "@")
         or (joint, before) == (":", b":")
+        or (name.text.startswith("-") and before.isalnum())
+        or value.endswith("...")
     ):
         return ""
     if _CALL.search(joint) or ("\n" in joint and "value" not in joint):

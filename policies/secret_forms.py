@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import base64
 import binascii
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from itertools import pairwise
 from typing import Any
 
 from lockgate.policies.patterns import compile_bytes
+from lockgate.policies.secret_tables import TABLE_HINT, secrets_in_tables
+from lockgate.policies.secret_told import TOLD_HINT, secrets_told
 from lockgate.policies.secret_values import is_hard, is_made_up, is_password, is_random, is_token, is_wordy
 from lockgate.policies.spans import Span
 
@@ -24,12 +26,11 @@ FORM_HINT = (
     r"\.login|login\(|client\(|client::|sdk\(|bot\(|@tcp\(|:\d\d|@[\w.-]{2,60}:|\bkeys? (?:\d|\()|"
     r"connect|pdo\(|session\(|search\(|require\(|jwt\.|hmac|aes|fernet|cipher|signing|signwith| [/|] |%40|"
     r"[?&](?:appid|app_?key|code|auth|ticket|key)=|\"(?:d|p|q|dp|dq|qi|k)\\?\"\s?:|<(?:D|P|Q|DP|DQ|InverseQ)>|"
-    r"[ .]key[\"'`)*]{0,3}\s{0,2}(?:=|:|is|was|\|)|thin:|sqlplus|sqlldr|expdp|impdp|\b(?:password|token|secret|api.?key)\b[^\n]{0,240}\n"
+    rf"{TOLD_HINT}|{TABLE_HINT}"
 )
 """Without it, nothing here finds anything; whatever the case."""
 CONTEXT_CHARS = 480
 """A manifest's value stands no further from what says that it is one of a secret."""
-MAX_HEADING_CHARS = 240
 _URL = compile_bytes(
     r"[A-Za-z][A-Za-z0-9+.-]{1,24}://([^\s/:@\"'<>]{0,96}):"
     r"([^\s\"'<>/@]{3,200}|[^\s\"'<>/@]{3,200}@[^\s\"'<>/@]{3,100})@[A-Za-z0-9\[_.{$-]|"
@@ -61,12 +62,13 @@ _FLAG = compile_bytes(
     r"\b(?:sshpass|redis-cli|mongo|mongosh|mongodump|docker login|az login|sqlcmd|psexec|smbclient|7za?|zip|unzip|"
     r"rar)\b"
     r"[^\n|;]{0,120}?[ \t](?:-p|-a|-P|-w)[ =]{0,2}|"
-    r"\bldap\w{3,8}\b[^\n|;]{0,100}?[ \t]-w[ \t]{1,2}|"
+    r"\bldap\w{3,8}\b[^\n|;]{0,100}?[ \t]-w[ \t]{1,2}|\bopenssl enc\b[^\n|;]{0,100}?[ \t]-k[ \t]{1,2}|"
     r"\bnet use\b[^\n|;]{0,80}?/user:\S{1,60}[ \t]|\bnet user [\w.-]{1,40}[ \t]|[ \t]-U[ \t]?[\w.\\@-]{1,60}%|"
     r"[ \t]-{1,2}\w{0,20}(?:storepass|keypass|srcstorepass|deststorepass)(?::\w+)?[ =]{1,2}|"
     r"[ \t]-pass(?:in|out)?[ =]{1,2}pass:|(?i:ConvertTo-SecureString)(?: -String)?[ \t]+|"
     r"\bmachine[ \t]\S{1,60}\s+login[ \t]\S{1,60}\s+password[ \t]+|"
-    r"(?i:\.login|authenticate|basic_?auth|auth=|NetworkCredential|PasswordCredentials|PasswordAuthentication)"
+    r"(?i:[.>]login|authenticate|(?:basic|set|with)_?(?:basic_?)?auth|(?:set|with)_?credentials|auth=|"
+    r"NetworkCredential|PasswordCredentials|PasswordAuthentication)"
     r"\([\"'][^\"'\s]{1,80}[\"'],[ \t]{0,4}|"
     r"\b(?i:identified by|with password)[ \t]+(?:=[ \t]*N?)?|chpasswd[ \t]*<<<[ \t]*[\"']?\w+:|"
     r"--from-literal=[\w.-]{1,60}=|\bsnmp-server community[ \t]|\badd_?user[ \t][\w.-]{1,40}[ \t]|"
@@ -119,31 +121,6 @@ _ENTRY = compile_bytes(
 )
 
 
-_KEYED = compile_bytes(
-    r"(?i)[ .]key(?:[\"'`)*]{0,3}\s{0,2}(?:=>|:=|[:=]|\b(?:is|was)\b:?)\*{0,2}\s{0,4}|\s{0,2}\|\s{0,4})[\"'`<(]{0,2}"
-    r"([A-Za-z0-9_+/=.~-]{20,})"
-)
-"""A key of something that is told in words."""
-_OTHER_KEY = compile_bytes(
-    r"(?i)(?:primary|foreign|sort|partition|cache|object|s3|redis|row|unique|composite|surrogate|natural|public|publishable|"
-    r"hash|range|dedup\w*|group|item|issue|query|lookup|index\w*|search|storage|idempoten\w*|translation|i18n|message|"
-    r"route|routing|shard|map|dict|trace|event|site|registry|bucket|lock|host|gpg|pgp|signer|verif\w*|node|peer|react)$"
-)
-"""What stands before a key that is no secret."""
-_HEADING = compile_bytes(
-    r"(?i)\b(?:passw(?:or)?d|passphrase|pwd|pass|secret|token|api[ _-]?key|access[ _-]?key)\b[^\n]*\n"
-)
-_RULE = compile_bytes(r"[|+: \t-]*-[|+: \t-]*\r?\n")
-"""The line under the first of a table."""
-_COLUMN = compile_bytes(
-    r"(?i)^(?:[\w.]{1,20}[ _-])?(?:passw(?:or)?d|passphrase|pwd|pass|secret(?:[ _-]?key)?|token|api[ _-]?key|access[ _-]?key)$"
-)
-_ORACLE = compile_bytes(
-    r"(?i)(?:\bthin:|\bsqlplus[ \t]+(?:-\w+[ \t]+)*|\b(?:sqlldr|expdp|impdp|exp|imp)[ \t]+|\bconnect[ \t]+)"
-    r"[\"']?[\w$#.]{1,40}/([^\s\"'/@]{4,64})@"
-)
-
-
 def secrets_by_form(data: bytes) -> Iterator[Span]:
     """The secrets in a text of single-byte characters.
 
@@ -155,51 +132,8 @@ def secrets_by_form(data: bytes) -> Iterator[Span]:
     yield from _given(data, lowered)
     yield from _as_arguments(data)
     yield from _in_manifests(data)
-    yield from _told(data, lowered)
-    yield from _in_tables(data)
-
-
-def _told(data: bytes, lowered: bytes) -> Iterator[Span]:
-    """A key named in words, and the account that Oracle's tools take."""
-    for match in _KEYED.finditer(data) if b" key" in lowered or b".key" in lowered else ():
-        before = data[max(0, match.start() - 24) : match.start()]
-        if (
-            before[-1:].isalnum()
-            and not _OTHER_KEY.search(before)
-            and is_token(match.group(1).decode("ascii"), strong=False)
-        ):
-            yield Span(match.start(1), match.end(1), "api-key")
-    for match in _ORACLE.finditer(data) if b"@" in data and b"/" in data else ():
-        if is_password(match.group(1).decode("ascii"), quoted=True):
-            yield Span(match.start(1), match.end(1), "password")
-
-
-def _in_tables(data: bytes) -> Iterator[Span]:
-    """In a column whose heading says so, of a table or of comma-separated values."""
-    for head in _HEADING.finditer(data) if b"|" in data or b"," in data or b"\t" in data else ():
-        first = data.rfind(b"\n", 0, head.start()) + 1
-        line, rule = data[first : head.end()], _RULE.match(data[head.end() : head.end() + CONTEXT_CHARS])
-        sign = b"|" if rule else next((sign for sign in (b",", b"\t", b";") if sign in line), b"")
-        if sign and len(line) <= MAX_HEADING_CHARS and not line.strip().endswith((b":", b".", b"{", b"(")):
-            heading = [cell.strip(b" \t\r\n\"'`*") for cell in line.split(sign)]
-            yield from _rows(data, first, head.end() + (rule.end() if rule else 0), heading, sign)
-
-
-def _rows(data: bytes, first: int, at: int, heading: Sequence[bytes], sign: bytes) -> Iterator[Span]:
-    columns = [number for number, cell in enumerate(heading) if _COLUMN.match(cell)]
-    while columns and at - first < CONTEXT_CHARS:
-        line = data[at:].partition(b"\n")[0]
-        cells = line.split(sign)
-        if len(cells) <= columns[0]:
-            return
-        for number in columns:
-            start = at + sum(len(cell) + 1 for cell in cells[:number])
-            word = next(iter(cells[number].split()), b"") if number < len(cells) else b""
-            value = word.strip(b"\"'`").decode("ascii")
-            start += cells[number].find(value.encode()) if value else 0
-            if value and start - first <= CONTEXT_CHARS and (is_password(value, quoted=True) or is_token(value)):
-                yield Span(start, start + len(value), "password")
-        at += len(line) + 1
+    yield from secrets_told(data, lowered)
+    yield from secrets_in_tables(data, lowered)
 
 
 def _in_urls(data: bytes) -> Iterator[Span]:

@@ -128,6 +128,8 @@ def _is_name(value: str) -> bool:
     if _NAME.match(value) is None:
         return False
     mixed = sum(a.islower() != b.islower() for a, b in pairwise(value)) >= 0.25 * len(value)
+    if len(value) >= 10 and any(map(str.isdigit, value)) and is_mixed(value):
+        return is_wordy(value) or not is_random(value)
     if not (value.isalpha() or (mixed and len(value) >= 16 and value.replace("_", "").isalpha())):
         return True
     if len(value) >= 12 and (value.islower() or value.isupper()):
@@ -158,9 +160,11 @@ def is_elsewhere(value: str) -> bool:
 @lru_cache(maxsize=4096)
 def is_token(value: str, *, strong: bool = True) -> bool:
     """Whether a value named as a key or token is one. `strong`: the name leaves no doubt."""
+    cut = value.endswith("...")
     value = value.strip(".,;:")
     if (
-        len(value) < (12 if strong else 20)
+        cut
+        or len(value) < (12 if strong else 20)
         or is_made_up(value)
         or is_example(value)
         or is_elsewhere(value)
