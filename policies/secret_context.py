@@ -8,7 +8,7 @@ from functools import lru_cache
 
 from lockgate.policies.patterns import compile_bytes, compile_pattern
 from lockgate.policies.secret_forms import FORM_HINT, secrets_by_form
-from lockgate.policies.secret_values import is_hard, is_password, is_token
+from lockgate.policies.secret_values import is_hard, is_password, is_plain, is_token
 from lockgate.policies.spans import MAX_UNIT_CHARS, Span
 
 MAX_DISTANCE_CHARS = 160
@@ -36,6 +36,7 @@ _TYPE = (
 )
 _SIGN = (
     r"(?:"
+    r"[ \t]?\{[^{}]{0,120}?\b(?:value|default)[ \t]{0,8}=|"
     r"(?:[a-z']{1,12}[ \t]){0,6}[a-z']{1,12}:[ \t]|"
     r"[ \t\r\n]{0,4},[ \t\r\n]{0,24}\\?[\"']?(?:value|default)\\?[\"']?[ \t]{0,4}[:=]|\bvalue[ \t]?=|"
     r":[ \t\r\n]{0,4}\{[^{}]{0,100}?\\?[\"']?\bvalue\\?[\"']?[ \t]{0,4}:|"
@@ -185,7 +186,13 @@ def _name(found: bytes) -> _Name | None:
 def _may_follow(data: bytes, at: int) -> bool:
     """Whether one of the next words holds a digit or a sign, as every secret does: cheaper than to look for a value."""
     words = data[at : at + MAX_DISTANCE_CHARS].split(None, 14)[:14]
-    return any(len(word) >= 6 and word.translate(None, _TELLING) != word for word in words)
+    return any(len(word) >= 6 and (word.translate(None, _TELLING) != word or _is_letters(word)) for word in words)
+
+
+def _is_letters(word: bytes) -> bool:
+    """Whether it is a secret of letters alone, with what stands around it."""
+    core = word.strip(b"\"'`=:,;>(){}[]\\")
+    return core.isalpha() and not is_plain(core.decode("ascii"))
 
 
 def _secret(name: _Name, joint: str, quoted: bool, value: str, before: bytes) -> str:
@@ -201,7 +208,7 @@ def _secret(name: _Name, joint: str, quoted: bool, value: str, before: bytes) ->
         or value.endswith("...")
     ):
         return ""
-    if _CALL.search(joint) or ("\n" in joint and "value" not in joint):
+    if _CALL.search(joint) or ("\n" in joint and "value" not in joint and "default" not in joint):
         return _certain(name, joint, quoted, value, before)
     told = joint.strip(" \t\"'`\\") != "" or quoted or before == b"-" or name.text.startswith("-")
     for stop in ("&quot;", "&#34;", "&#39;", "%22", "%27", "\\u0022"):

@@ -22,7 +22,7 @@ FORM_HINT = (
     r"basic|hooks?[^\s\"'<>]{0,40}/|/(?:incoming|catch|trigger)|://[^\s/@]{0,80}:|-[uwpUPWk][ =]|-p\S|-b |-pass|"
     r"--auth|--cred|"
     r"--body|mysql|sshpass|redis-cli|identified|machine|mongo|docker|sqlcmd|ldap|cookie|zip|7z|net use|smb|snmp|"
-    r"adduser|add_user|passwd|"
+    r"adduser|add_user|passwd|setx |setenv |"
     r"\.login|login\(|client\(|client::|sdk\(|bot\(|@tcp\(|:\d\d|@[\w.-]{2,60}:|\bkeys? (?:\d|\()|"
     r"connect|pdo\(|session\(|search\(|require\(|jwt\.|hmac|aes|fernet|cipher|signing|signwith| [/|] |%40|"
     r"[?&](?:appid|app_?key|code|auth|ticket|key)=|\"(?:d|p|q|dp|dq|qi|k)\\?\"\s?:|<(?:D|P|Q|DP|DQ|InverseQ)>|"
@@ -71,7 +71,9 @@ _FLAG = compile_bytes(
     r"NetworkCredential|PasswordCredentials|PasswordAuthentication)"
     r"\([\"'][^\"'\s]{1,80}[\"'],[ \t]{0,4}|"
     r"\b(?i:identified by|with password)[ \t]+(?:=[ \t]*N?)?|chpasswd[ \t]*<<<[ \t]*[\"']?\w+:|"
-    r"--from-literal=[\w.-]{1,60}=|\bsnmp-server community[ \t]|\badd_?user[ \t][\w.-]{1,40}[ \t]|"
+    r"--from-literal=[\w.-]{1,60}=|"
+    r"\b(?:setx|setenv|ENV)[ \t]{1,2}\w{0,40}(?i:pass(?:wor)?d?|pwd|secret|token|key)[ \t]{1,4}|"
+    r"\bsnmp-server community[ \t]|\badd_?user[ \t][\w.-]{1,40}[ \t]|"
     r"\bhtpasswd[ \t](?:-\w{1,4}[ \t]){0,3}[^\s-]\S{0,60}[ \t][\w.-]{1,40}[ \t]|"
     r"(?:^|\s)[\w.*-]{1,60}:(?:\d{4,5}|\*):[\w*-]{1,40}:[\w*-]{1,40}:)([\"'`]?)([^\s\"'`<>]+)"
 )
@@ -107,9 +109,10 @@ _CRYPTO = compile_bytes(
 )
 _CONNECT = compile_bytes(r"(?:getConnection|\w{0,20}connect|PDO|createConnection|create_engine|\w{0,20}Credentials?)\(")
 _ARGUMENT = compile_bytes(
-    r"^\s{0,4}(?:[\w.{}$ -]{1,40},\s{0,4})?(?:\w{1,20}[=:]\s?)?[bru]?\\?[\"'`]([^\"'`\n\\]{1,200})\\?[\"'`](?:,|"
+    r"^\s{0,4}(?:[\w.{}$ -]{1,40},\s{0,4})?(?:(\w{1,20})[=:]\s?)?[bru]?\\?[\"'`]([^\"'`\n\\]{1,200})\\?[\"'`](?:,|"
     r"[)\]}])?"
 )
+_KEY_NAME = compile_bytes(r"(?i)key|secret|token|pass|pw|auth|cred|sid$")
 _MEMBER = compile_bytes(
     r"\\?\"(?:d|p|q|dp|dq|qi|k)\\?\"\s{0,4}:\s{0,4}\\?\"([A-Za-z0-9_-]{42,}={0,2})\\?\"|"
     r"<(?:D|P|Q|DP|DQ|InverseQ)>([A-Za-z0-9+/=]{40,})</"
@@ -231,9 +234,9 @@ def _arguments(data: bytes, at: int, is_secret: Callable[[str], bool]) -> Iterat
         found = _ARGUMENT.match(data[at : at + CONTEXT_CHARS])
         if found is None:
             return
-        value = found.group(1).decode("ascii")
-        if "://" not in value and is_secret(value):
-            yield Span(at + found.start(1), at + found.end(1), "api-key")
+        name, value = found.group(1), found.group(2).decode("ascii")
+        if "://" not in value and (name is None or _KEY_NAME.search(name)) and is_secret(value):
+            yield Span(at + found.start(2), at + found.end(2), "api-key")
         at += found.end()
 
 

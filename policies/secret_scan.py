@@ -11,7 +11,7 @@ from lockgate.policies.secret_context import secrets_in
 from lockgate.policies.secret_forms import decoded
 from lockgate.policies.secret_known import KnownSecrets
 from lockgate.policies.secret_rules import Prefilter, SecretRule, single_bytes
-from lockgate.policies.secret_values import is_example, is_made_up, is_random, is_wordy
+from lockgate.policies.secret_values import PLAIN_CHARS, is_example, is_made_up, is_plain, is_random, is_wordy
 from lockgate.policies.spans import Detector, Span, merged
 
 MIN_TOKEN_CHARS = 20
@@ -125,7 +125,7 @@ def is_live(rule: SecretRule, secret: str) -> bool:
     payload = longest if len(longest) >= 20 and len(parts) > 1 else secret[prefix:]
     payload = payload.rpartition("_")[2] if len(payload.rpartition("_")[2]) >= 16 else payload
     payload = _MODE.sub("", payload)
-    one_case = len(payload) < 24 and (payload.isupper() or payload.islower())
+    one_case = len(payload) < PLAIN_CHARS and (payload.isupper() or payload.islower())
     named = not any(map(str.isdigit, payload)) and (one_case or is_wordy(payload))
     return len(payload) < 8 or (is_random(payload) and not is_made_up(payload) and not named)
 
@@ -144,7 +144,7 @@ def _longest(text: str, start: int, end: int) -> int:
     """The length of the longest word that is more than letters and their punctuation."""
     longest = 0
     for word in text[start:end].split():
-        if len(word) > longest and (len(word) >= MIN_TOKEN_CHARS or not word.strip(".,;:!?()\"'`*").isalpha()):
+        if len(word) > longest and not is_plain(word.strip(".,;:!?()\"'`*")):
             longest = len(word)
     return longest
 

@@ -76,6 +76,8 @@ _BIGRAMS = frozenset(_BIGRAMS_WORDS.split())
 _EXAMPLE_JWT = compile_pattern(
     r'"(?:John Doe|1234567890|Jane Doe|Joe Coder)"|"role" ?: ?"anon"|example\.(?:com|org)/?"'
 )
+PLAIN_CHARS = 16
+"""A word that is no longer may be in any language, or a name."""
 _EXAMPLES = frozenset(("2cafc0970149a84f", "f2d6ca16515033e5", "78a08441f4314f0a"))
 """Digests of keys that issuers print in their documentation and that nothing else tells from live ones."""
 
@@ -120,20 +122,29 @@ def is_wordy(value: str, *, share: float = 0.66) -> bool:
 def is_mixed(value: str) -> bool:
     """Whether small letters, capitals and digits alternate more than in the names of things."""
     kinds = ["a" if letter.islower() else "A" if letter.isupper() else "0" for letter in value if letter.isalnum()]
-    return sum(a != b and (a, b) != ("A", "a") for a, b in pairwise(kinds)) > 0.25 * len(value)
+    steps = Counter(pairwise(kinds))
+    turns = sum(count for (a, b), count in steps.items() if a != b and (a, b) != ("A", "a"))
+    return turns > 0.25 * len(value) or min(steps["a", "A"], steps["A", "A"]) >= max(2, 0.12 * len(value))
+
+
+def is_plain(word: str) -> bool:
+    """Whether it is letters alone, few and of one case but for one capital besides the first: no secret looks so."""
+    return word.isalpha() and len(word) < PLAIN_CHARS and (word.isupper() or sum(map(str.isupper, word[1:])) < 2)
 
 
 def _is_name(value: str) -> bool:
     """Whether it could be the name of something: letters alone are one, unless chance has put them."""
     if _NAME.match(value) is None:
         return False
+    if is_plain(value):
+        return True
     mixed = sum(a.islower() != b.islower() for a, b in pairwise(value)) >= 0.25 * len(value)
     if len(value) >= 10 and any(map(str.isdigit, value)) and is_mixed(value):
         return is_wordy(value) or not is_random(value)
     if not (value.isalpha() or (mixed and len(value) >= 16 and value.replace("_", "").isalpha())):
         return True
-    if len(value) >= 12 and (value.islower() or value.isupper()):
-        return is_wordy(value, share=0.55) or not is_random(value)
+    if value.islower() or value.isupper():
+        return is_wordy(value, share=0.55 if len(value) < 20 else 0.66) or not is_random(value)
     return len(value) < (8 if mixed else 20) or is_wordy(value) or not is_random(value)
 
 
@@ -186,7 +197,7 @@ def is_password(value: str, *, quoted: bool = False) -> bool:
     if not 6 <= len(value) <= 256 or is_made_up(value) or is_elsewhere(value) or _HASH.match(value):
         return False
     core = "".join(filter(str.isalpha, value)).lower()
-    if core in _COMMON or (_is_name(value) if quoted else _NAME.match(value)):
+    if core in _COMMON or _is_name(value) or not (quoted or is_mixed(value) or _NAME.match(value) is None):
         return False
     classes = _classes(value)
     if len(set(value)) < 5 or (len(classes) < 2 and not (quoted and len(value) >= 16)):
