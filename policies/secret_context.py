@@ -20,7 +20,8 @@ _TELLING = b"0123456789!@#$%^&*~+"
 
 _WORDS = (
     r"secret[_. -]?(?:access[_. -]?)?key|pass(?:word|wd|phrase|code|wort)?|pwd|psk|\bpw\b|bind_?pw|_pw\b|"
-    r"mot de passe|kennwort|senha|parola|wachtwoord|heslo|contrasena|psswd|secret|token|api[_. -]?key|apikey|auth|"
+    r"mot de passe|kennwort|senha|clave|parola|lozinka|salasana|adgangskode|passord|jelszo|wachtwoord|heslo|"
+    r"contrasena|psswd|secret|\bwif\b|token|api[_. -]?key|apikey|auth|"
     r"credential|cred|bearer|"
     r"(?:access|account|acct|private|priv|signing|sign|encryption|encrypt|enc|master|shared|service|server|webhook|app|"
     r"application|deploy|license|subscription|integration|storage|admin|unseal|recovery|crypto|cookie|session|jwt|"
@@ -51,7 +52,8 @@ _SIGN = (
 _REMARK = r"(?:[ \t]{1,2}(?:#?\d{1,2}|\([^()\r\n]{1,80}\))[ \t]{0,2}:)?"
 _GAP = r"(?:[ \t]{0,12}|[ \t]{0,12}(?:\\?\r?\n[ \t-]{0,24}|\\n[ \t]{0,24}){1,3}(?:value:[ \t]{1,4})?)"
 _OPENING = (
-    r"(?:[A-Za-z_][\w.:]{0,40}\(|[bBrRuUfFNL@$]{1,2}[\"']|\(|\[|[fub]?\"\"\"|!!str )?((?:\\{0,3}[\"'`]|&quot;|"
+    r"(?:<(?:code|b|strong|kbd|pre|td|span|em|tt|samp)\b[^<>]{0,60}>\s{0,4}|[A-Za-z_][\w.:]{0,40}\(|"
+    r"[bBrRuUfFNL@$]{1,2}[\"']|\(|\[|[fub]?\"\"\"|!!str )?((?:\\{0,3}[\"'`]|&quot;|"
     r"&#3[49];|%2[27]|\\\\u0022){0,3})"
     r"(?:(?:bearer|token|basic|apikey|key)[ :]{1,2})?"
 )
@@ -59,7 +61,8 @@ _VALUE = compile_bytes(
     rf"(?i:^((?:{_QUOTE}|[\])]){{0,3}}{_TYPE}{_REMARK}[ \t]{{0,12}}{_SIGN}{_GAP}{_OPENING})([^\s\"'`<>]+))"
 )
 _SECRET_NAME = compile_pattern(
-    r"(?:^|[_-])psk$|bind_?pw$|[a-z]pass$|mot de passe|kennwort|senha|parola|wachtwoord|heslo|contrasena|passw|"
+    r"(?:^|[_-])psk$|bind_?pw$|[a-z]pass$|mot de passe|kennwort|senha|clave|parola|lozinka|salasana|adgangskode|"
+    r"passord|jelszo|wachtwoord|heslo|contrasena|passw|"
     r"passwd|passphrase|passcode|pwd|psswd|(?:^|[^A-Za-z])pass(?:[^a-z]|$)|\bpw\b|_pw$",
     ignore_case=True,
 )
@@ -95,7 +98,7 @@ _NOT = compile_pattern(
     r"enabled|required|format|prefix|suffix|index|error|status|handler|service|test|func|function|validator|info|"
     r"schema|model|view|form|node|list|map|set|cache|store|limit))$|"
     r"[a-z](?:Path|File|Url|Uri|Name|Id|Policy|Arn|Length|Size|Ttl|Type|Version|Header|Field|Label|Hint|Provider|Class|"
-    r"Manager|Count|Alg|Algorithm|Method|Hash|Digest|Status|Error|Schema|Service|Handler)$|salt_?rounds|default",
+    r"Manager|Count|Regexp?|Pattern|Rules?|Format|Input|Strength|Placeholder|Validator|Alg|Algorithm|Method|Hash|Digest|Status|Error|Schema|Service|Handler)$|salt_?rounds|default",
     ignore_case=True,
 )
 _HASHED = compile_bytes(r"(?i)(?:sha\d*|md5|hash|digest|bcrypt|crc32|hmac)\w*\(b?[\"']$")
@@ -103,6 +106,14 @@ _ASSIGNS = compile_pattern(r"^[A-Za-z_][\w.-]{0,40}=[^=]")
 _WORDS_ONLY = compile_pattern(
     r"^[ \t]*(?i:to|es|est|ist|lautet|are|e|\||:?\*\*:?|(?:for|of) .*|(?:was|is|has been|will) .*|[a-z' ]+:)[ \t\"'`]*$"
 )
+_NEXT = compile_pattern(r"&(?:[\w.%-]+=|amp;|lt;|$)")
+"""What begins the next parameter of a query."""
+_OF_IT = compile_pattern(
+    r"\b(?:ids?|name|url|uri|hash|digest|type|version|status|count|length|size|limit|expir\w+|date|file|path|"
+    r"fingerprint|"
+    r"created|updated|issued|by|at|in|on|error|prefix|label|hint|header|scopes?|user|algorithm|format|usage):[ \t]"
+)
+"""What a sentence tells of a secret, and is none."""
 _CALL = compile_pattern(r"\w\([\"'`\\]*$")
 _SECRET_ID = compile_pattern(r"secret[_-]?id$", ignore_case=True)
 _ENVIRONMENT = compile_pattern(r"^[A-Z][A-Z0-9_]*$")
@@ -206,6 +217,7 @@ def _secret(name: _Name, joint: str, quoted: bool, value: str, before: bytes) ->
         or (joint, before) == (":", b":")
         or (name.text.startswith("-") and before.isalnum())
         or value.endswith("...")
+        or _OF_IT.search(joint)
     ):
         return ""
     if _CALL.search(joint) or ("\n" in joint and "value" not in joint and "default" not in joint):
@@ -251,7 +263,8 @@ def _trimmed(name: str, joint: str, quoted: bool, value: str, before: bytes) -> 
     if environment and not quoted:
         return value.rstrip(",;"), True
     if not quoted:
-        for stop in (";", "&", ",", "|", "\\n", "\\r", "\\t"):
+        value = value[: next((found.start() for found in _NEXT.finditer(value)), len(value))]
+        for stop in (";", ",", "|", "\\n", "\\r", "\\t"):
             value = value.partition(stop)[0]
         value = value.rstrip(".:")
         for opening, closing in (("(", ")"), ("[", "]"), ("{", "}")):

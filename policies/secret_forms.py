@@ -22,7 +22,7 @@ FORM_HINT = (
     r"basic|hooks?[^\s\"'<>]{0,40}/|/(?:incoming|catch|trigger)|://[^\s/@]{0,80}:|-[uwpUPWk][ =]|-p\S|-b |-pass|"
     r"--auth|--cred|"
     r"--body|mysql|sshpass|redis-cli|identified|machine|mongo|docker|sqlcmd|ldap|cookie|zip|7z|net use|smb|snmp|"
-    r"adduser|add_user|passwd|setx |setenv |"
+    r"adduser|add_user|passwd|setx |setenv |lftp|--value|wallet|privatekeyto|fromsecret|from_key|://\w{20}|"
     r"\.login|login\(|client\(|client::|sdk\(|bot\(|@tcp\(|:\d\d|@[\w.-]{2,60}:|\bkeys? (?:\d|\()|"
     r"connect|pdo\(|session\(|search\(|require\(|jwt\.|hmac|aes|fernet|cipher|signing|signwith| [/|] |%40|"
     r"[?&](?:appid|app_?key|code|auth|ticket|key)=|\"(?:d|p|q|dp|dq|qi|k)\\?\"\s?:|<(?:D|P|Q|DP|DQ|InverseQ)>|"
@@ -41,6 +41,10 @@ _URL_PART = compile_bytes("@|%40")
 """What is in every find of that pattern, which is dear where no such find can be."""
 _URL_CHARS = 512
 """More than any find of it has."""
+_USER = compile_bytes(r"://([A-Za-z0-9_-]{20,100})@([\w.-]{3,60})")
+"""A token where the name of a user stands."""
+_MONITOR = compile_bytes(r"sentry|ingest|^o\d+\.")
+"""What these get in that place is public."""
 _HOOK = compile_bytes(
     r"(?i)https?://[^\s\"'<>/]{3,120}/(?:[^\s\"'<>/?#]{1,60}/){0,5}?"
     r"(?:[\w-]{0,20}hooks?[\w-]{0,12}|incoming|catch|triggers?)/(?:[\w.@-]{1,60}/){0,4}?([A-Za-z0-9_-]{16,})(?:[\s\""
@@ -71,7 +75,9 @@ _FLAG = compile_bytes(
     r"NetworkCredential|PasswordCredentials|PasswordAuthentication)"
     r"\([\"'][^\"'\s]{1,80}[\"'],[ \t]{0,4}|"
     r"\b(?i:identified by|with password)[ \t]+(?:=[ \t]*N?)?|chpasswd[ \t]*<<<[ \t]*[\"']?\w+:|"
-    r"--from-literal=[\w.-]{1,60}=|"
+    r"--from-literal=[\w.-]{1,60}=|\blftp\b[^\n|;]{0,60}?[ \t]-u[ \t][^\s,]{1,40},|"
+    r"\b(?:SecureString|secrets?[ -](?:set|add|create|put))\b[^\n|;]{0,120}?[ \t](?:--value|--body|"
+    r"--secret-string)[ =]{1,2}|"
     r"\b(?:setx|setenv|ENV)[ \t]{1,2}\w{0,40}(?i:pass(?:wor)?d?|pwd|secret|token|key)[ \t]{1,4}|"
     r"\bsnmp-server community[ \t]|\badd_?user[ \t][\w.-]{1,40}[ \t]|"
     r"\bhtpasswd[ \t](?:-\w{1,4}[ \t]){0,3}[^\s-]\S{0,60}[ \t][\w.-]{1,40}[ \t]|"
@@ -105,7 +111,8 @@ _CLIENT = compile_bytes(
 _CRYPTO = compile_bytes(
     r"(?:(?i:jwt)\.(?:sign|verify|encode|decode)|(?i:hmac)(?:\.new|\.create|::new\w*)?|createHmac|AES(?:\.new|"
     r"::new)?|Fernet|"
-    r"create(?:De)?[Cc]ipheriv|SecretKeySpec|setSigningKey|signWith|hmacShaKeyFor)\("
+    r"\bWallet|privateKeyToAccount|fromSecretKey|from_key|create(?:De)?[Cc]ipheriv|SecretKeySpec|setSigningKey|"
+    r"signWith|hmacShaKeyFor)\("
 )
 _CONNECT = compile_bytes(r"(?:getConnection|\w{0,20}connect|PDO|createConnection|create_engine|\w{0,20}Credentials?)\(")
 _ARGUMENT = compile_bytes(
@@ -149,6 +156,9 @@ def _in_urls(data: bytes) -> Iterator[Span]:
         weak = password == user or is_made_up(password) or password[:1] in "$%{<*[" or "${" in password
         if token or (not weak and len(password) >= 5 and any(not c.isalpha() for c in password)):
             yield Span(match.start(group), match.end(group), "url-password")
+    for match in _USER.finditer(data) if b"@" in data and b"://" in data else ():
+        if not _MONITOR.search(match.group(2)) and is_token(match.group(1).decode("ascii"), strong=False):
+            yield Span(match.start(1), match.end(1), "url-password")
     for match in _HOOK.finditer(data) if b"://" in data else ():
         if is_token(match.group(1).decode("ascii")):
             yield Span(match.start(1), match.end(1), "webhook")

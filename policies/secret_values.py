@@ -19,7 +19,7 @@ _MADE_UP = compile_pattern(
     r"example|sample|dummy|placehold|redacted|removed|change.?me|your[_-]|xxxx|\*\*\*|\.\.\.|fake|insert[_-]|"
     r"replace[_-]?(?:me|with|this)|foo_?bar|lorem|ipsum|not[_-]?a?[_-]?(?:real|secret)|_here\b|deadbeef|cafebabe|"
     r"\bmock|(?:^|[_-])(?:test|tests|testing|demo|fixture|stub|invalid|expired|bogus|sandbox[_-]only)(?:[_-]|\d|$)|"
-    r"s(?:3|e)cr(?:3|e)t[_-]?(?:key|token|value)|my[_-](?:key|token|secret|pass)|super[_-]?secret|"
+    r"s(?:3|e)cr(?:3|e)t[_-]?(?:key|token|value)|my[_-](?:key|token|secret|pass)|super[_-]?secret(?:[_-]|$)|"
     r"\[secret|REDACTED_|<[a-z_ -]+>|0123456789|1234567890|a1b2c3d4|abcd1234|abc123",
     ignore_case=True,
 )
@@ -35,6 +35,8 @@ _COMMON_WORDS = (
     "ignored empty required optional secretpassword supersecret adminadmin rootroot testtest user:pass "
 )
 _COMMON = frozenset(_COMMON_WORDS.split())
+_CHOSEN = frozenset(("qwerty", "welcome", "letmein", "supersecret"))
+"""What people choose as well, with digits and signs around it."""
 _REFERENCE = compile_pattern(
     r"^(?:[$@%#&*~^?!|]?[{(<\[]|\$(?:[({]|[A-Za-z_]\w*(?:$|[^\w#!%^*+?@&~-]))|%[A-Za-z_]+%|[A-Za-z_.]*(?:env|ENV|environ|getenv|config|settings|secrets|vars?|"
     r"vault|ssm|params?|args|opts|options|props|self|this|ctx|req|request|response|process|os|Deno|import)[.\[(]|"
@@ -52,7 +54,7 @@ _ORDINARY = compile_pattern(
     r"(?:~|\.{1,2})?/[\w./@ -]*|[A-Za-z]:\\.*|[\w./-]+\.(?:py|js|ts|tsx|go|rs|rb|java|json|ya?ml|toml|pem|key|crt|cer|"
     r"pub|txt|md|env|cfg|ini|conf|sh|html?|css|xml|p12|pfx|jks|com|org|net|io|dev|local|internal|svc)|"
     r"(?:[\w-]+/)+[\w.-]+\.[a-z0-9]{1,5}|(?:required|nullable|sometimes|present|string|confirmed)\|[\w|:,]*|"
-    r"[A-Za-z_$][\w$.]*\(.*|.*\)\)?|[A-Za-z_][\w.]*\[[^\]]*\].*|(?:ssh-(?:rsa|ed25519|dss)|ecdsa-sha2).*|-----.*|[^A-Za-z0-9]+)$"
+    r"[A-Za-z_$][\w$.]*\(.*|.*\)\)?|[A-Za-z_][\w.]*\[[^\]]*\].*|(?:ssh-(?:rsa|ed25519|dss)|ecdsa-sha2).*|-----.*|[^A-Za-z0-9]+|/?\^.*|.*\(\?[=!:<].*)$"
 )
 """Numbers, versions, dates, addresses, paths, calls and indexing."""
 _SEALED = compile_pattern(r"^Ag[A-C][A-Za-z0-9+/]{80}|^(?:AQICAHh|AQECAHg|AAAA[BCE][23][A-Z])")
@@ -197,7 +199,11 @@ def is_password(value: str, *, quoted: bool = False) -> bool:
     if not 6 <= len(value) <= 256 or is_made_up(value) or is_elsewhere(value) or _HASH.match(value):
         return False
     core = "".join(filter(str.isalpha, value)).lower()
-    if core in _COMMON or _is_name(value) or not (quoted or is_mixed(value) or _NAME.match(value) is None):
+    if (
+        (core in _COMMON and not (core in _CHOSEN and len(value) >= 10 and len(_classes(value)) == 4))
+        or _is_name(value)
+        or not (quoted or is_mixed(value) or _NAME.match(value) is None)
+    ):
         return False
     classes = _classes(value)
     if len(set(value)) < 5 or (len(classes) < 2 and not (quoted and len(value) >= 16)):
