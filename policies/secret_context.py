@@ -136,12 +136,7 @@ def _assigned(data: bytes, start: int) -> Iterator[Span]:
         if found.start() + MAX_DISTANCE_CHARS < start:
             continue  # what it names stood in what went before
         name = _name(found.group()) if end - found.start() <= MAX_DISTANCE_CHARS else None
-        if (
-            name is None
-            or _HASHED.search(data[max(0, found.start() - 12) : found.start()])
-            or not _may_follow(data, end)
-            or _is_plain(data[end : end + MAX_DISTANCE_CHARS])
-        ):
+        if name is None or not _may_follow(data, end) or _is_plain(data[end : end + MAX_DISTANCE_CHARS]):
             continue
         lead = _VALUE.search(data[end : end + MAX_DISTANCE_CHARS + MAX_UNIT_CHARS])
         if lead is None or not start <= (at := end + lead.start(3)) <= found.start() + MAX_DISTANCE_CHARS:
@@ -150,7 +145,7 @@ def _assigned(data: bytes, start: int) -> Iterator[Span]:
         value = _secret(
             name, lead.group(1).decode("ascii"), lead.group(2) != b"", lead.group(3).decode("ascii"), before
         )
-        if value:
+        if value and not _HASHED.search(data[max(0, found.start() - 12) : found.start()]):
             yield Span(at, at + len(value), name.kind)
 
 
@@ -161,7 +156,7 @@ _PLAIN = compile_bytes(
 _JOINTS = frozenset(
     b"value default for far fir fur fer pour para per voor is was set or to es est ist lautet are e of string str "
     b"bytes any secretstr optional final bearer token basic apikey key has will "
-    b"we you that i they he she from which".split()
+    b"we you i he she".split()
 )
 
 
@@ -202,6 +197,8 @@ def _may_follow(data: bytes, at: int) -> bool:
 
 def _is_letters(word: bytes) -> bool:
     """Whether it is a secret of letters alone, with what stands around it."""
+    if len(word) < 16 and word[1:].islower():
+        return False
     core = word.strip(b"\"'`=:,;>(){}[]\\")
     return core.isalpha() and not is_plain(core.decode("ascii"))
 
@@ -217,7 +214,7 @@ def _secret(name: _Name, joint: str, quoted: bool, value: str, before: bytes) ->
         or (joint, before) == (":", b":")
         or (name.text.startswith("-") and before.isalnum())
         or value.endswith("...")
-        or _OF_IT.search(joint)
+        or (len(joint) > 4 and _OF_IT.search(joint))
     ):
         return ""
     if _CALL.search(joint) or ("\n" in joint and "value" not in joint and "default" not in joint):

@@ -13,7 +13,7 @@ from itertools import pairwise
 from typing import Any
 
 from lockgate.policies.patterns import compile_bytes
-from lockgate.policies.secret_tables import TABLE_HINT, secrets_in_tables
+from lockgate.policies.secret_tables import secrets_in_tables
 from lockgate.policies.secret_told import TOLD_HINT, secrets_told
 from lockgate.policies.secret_values import is_hard, is_made_up, is_password, is_random, is_token, is_wordy
 from lockgate.policies.spans import Span
@@ -26,7 +26,7 @@ FORM_HINT = (
     r"\.login|login\(|client\(|client::|sdk\(|bot\(|@tcp\(|:\d\d|@[\w.-]{2,60}:|\bkeys? (?:\d|\()|"
     r"connect|pdo\(|session\(|search\(|require\(|jwt\.|hmac|aes|fernet|cipher|signing|signwith| [/|] |%40|"
     r"[?&](?:appid|app_?key|code|auth|ticket|key)=|\"(?:d|p|q|dp|dq|qi|k)\\?\"\s?:|<(?:D|P|Q|DP|DQ|InverseQ)>|"
-    rf"{TOLD_HINT}|{TABLE_HINT}"
+    rf"{TOLD_HINT}"
 )
 """Without it, nothing here finds anything; whatever the case."""
 CONTEXT_CHARS = 480

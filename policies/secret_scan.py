@@ -144,8 +144,10 @@ def _longest(text: str, start: int, end: int) -> int:
     """The length of the longest word that is more than letters and their punctuation."""
     longest = 0
     for word in text[start:end].split():
-        if len(word) > longest and not is_plain(word.strip(".,;:!?()\"'`*")):
-            longest = len(word)
+        if len(word) > longest:
+            core = word.strip(".,;:!?()\"'`*")
+            if not (core.isalpha() and len(core) < PLAIN_CHARS and (core[1:].islower() or is_plain(core))):
+                longest = len(word)
     return longest
 
 

@@ -11,8 +11,6 @@ from lockgate.policies.patterns import compile_bytes
 from lockgate.policies.secret_values import is_password, is_token
 from lockgate.policies.spans import Span
 
-TABLE_HINT = r"\b(?:passw(?:or)?d|passphrase|pwd|pass|secret|token|api.?key|access.?key)\b[^\n]{0,240}\n|insert into"
-"""Without it, nothing here finds anything; whatever the case."""
 CONTEXT_CHARS = 480
 """A value stands no further from the beginning of its heading."""
 MAX_HEADING_CHARS = 240

@@ -48,21 +48,22 @@ _ORACLE = compile_bytes(
     r"(?i)(?:\bthin:|\bsqlplus[ \t]+(?:-\w+[ \t]+){0,3}|\b(?:sqlldr|expdp|"
     r"impdp)[ \t]+)[\"']?[\w$#.]{1,40}/([^\s\"'/@]{4,64})@"
 )
+_ORACLE_TOOLS = (b"thin:", b"sqlplus", b"sqlldr", b"expdp", b"impdp")
 _EXPECT = compile_bytes(r"\bsend (?:-- )?\\?\"([^\s\"\\]{6,64})\\{1,2}[rn]")
 
 
 def secrets_told(data: bytes, lowered: bytes) -> Iterator[Span]:
     """The secrets in a text of single-byte characters."""
-    keyed = b"key" in lowered
-    for match in _KEY.finditer(data) if keyed else ():
+    for match in _KEY.finditer(data) if b" key" in lowered or b".key" in lowered else ():
         before = data[max(0, match.start() - 24) : match.start()]
         if before[-1:].isalnum() and not _OTHER_KEY.search(before) and _is_key(match.group(1)):
             yield Span(match.start(1), match.end(1), "api-key")
-    for pattern in (_PLAIN_KEY, _MEMBER) if keyed or b"code" in lowered or b".login" in lowered else ():
-        for match in pattern.finditer(data):
-            if _is_key(match.group(1)):
-                yield Span(match.start(1), match.end(1), "api-key")
-    yield from _accounts(data)
+    member = b'key"' in lowered or b"key\\" in lowered or b"key:" in lowered
+    plain = b" key " in lowered or b" code" in lowered or b"sonar" in lowered
+    for match in (*(_PLAIN_KEY.finditer(data) if plain else ()), *(_MEMBER.finditer(data) if member else ())):
+        if _is_key(match.group(1)):
+            yield Span(match.start(1), match.end(1), "api-key")
+    yield from _accounts(data, lowered)
 
 
 def _is_key(value: bytes) -> bool:
@@ -70,15 +71,15 @@ def _is_key(value: bytes) -> bool:
     return is_token(text, strong=False) and not (text.isupper() and len(text) <= 40)  # fingerprints are written so
 
 
-def _accounts(data: bytes) -> Iterator[Span]:
+def _accounts(data: bytes, lowered: bytes) -> Iterator[Span]:
     """Passwords beside the names of accounts, and what a script answers when it is asked for one."""
     for match in _ACCOUNT.finditer(data) if b":" in data or b"/" in data else ():
         value = match.group(1).decode("ascii").rstrip(".!?")
         if is_hard(value) and not value.isalnum():
             yield Span(match.start(1), match.start(1) + len(value), "password")
-    for match in _ORACLE.finditer(data) if b"@" in data and b"/" in data else ():
+    for match in _ORACLE.finditer(data) if any(tool in lowered for tool in _ORACLE_TOOLS) else ():
         if is_password(match.group(1).decode("ascii"), quoted=True):
             yield Span(match.start(1), match.end(1), "password")
-    for match in _EXPECT.finditer(data) if b"send " in data else ():
+    for match in _EXPECT.finditer(data) if b"send " in data and b"\\" in data else ():
         if is_hard(match.group(1).decode("ascii")):
             yield Span(match.start(1), match.end(1), "password")
