@@ -214,6 +214,8 @@ def _secret(name: _Name, joint: str, quoted: bool, value: str, before: bytes) ->
         or (joint, before) == (":", b":")
         or (name.text.startswith("-") and before.isalnum())
         or value.endswith("...")
+        or value == name.text
+        or value[0] == ","
         or (len(joint) > 4 and _OF_IT.search(joint))
     ):
         return ""
@@ -227,7 +229,7 @@ def _secret(name: _Name, joint: str, quoted: bool, value: str, before: bytes) ->
         good = is_hard(value)
     elif name.kind == "password":
         good = (told or is_hard(value)) and (is_password(value, quoted=quoted or environment) or is_token(value))
-    elif (not told and len(value) < 20 and name.text.lower() != "bearer") or (
+    elif (not told and (len(value) < 20 or value.count("_") > 1) and name.text.lower() != "bearer") or (
         _SECRET_ID.search(name.text) and len(value) < 30
     ):
         good = False

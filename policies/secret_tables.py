@@ -23,6 +23,7 @@ _COLUMN = compile_bytes(
     r"(?i)^(?:[\w.]{1,20}[ _-])?(?:passw(?:or)?d|passphrase|pwd|pass|secret(?:[ _-]?key)?|token|(?:api|"
     r"access)[ _-]?key)$"
 )
+_NAME = compile_bytes(r"^[\w .-]{1,40}$")
 _INSERT = compile_bytes(r"(?i)insert[ \t]+into[ \t]+[\w.`\"\[\]]{1,60}\s{0,4}\(([^()]{1,200})\)\s{0,4}values\s{0,4}")
 _VALUE = compile_bytes(r"\(?[ \t]{0,4}N?(?:'([^'\n]*)'|[^,()'\n]+)[ \t]{0,4}(?:,|\)[,;]?\s{0,4})?")
 
@@ -41,9 +42,16 @@ def _table(data: bytes, first: int, at: int) -> Iterator[Span]:
     """What stands under the line data[first:at]."""
     line, rule = data[first:at], _RULE.match(data[at : at + CONTEXT_CHARS])
     sign = b"|" if rule else next((sign for sign in (b",", b"\t", b";") if sign in line), b"")
-    if not sign or len(line) > MAX_HEADING_CHARS or line.strip().endswith((b":", b".", b"{", b"(")):
+    if (
+        not sign
+        or (not rule and line[:1].isspace())
+        or len(line) > MAX_HEADING_CHARS
+        or line.strip().endswith((b":", b".", b"{", b"("))
+    ):
         return
     heading = [cell.strip(b" \t\r\n\"'`*") for cell in line.split(sign)]
+    if not rule and not all(map(_NAME.match, heading)):
+        return
     columns = [number for number, cell in enumerate(heading) if _COLUMN.match(cell)]
     at += rule.end() if rule else 0
     while columns and at - first < CONTEXT_CHARS:

@@ -42,7 +42,7 @@ _MEMBER = compile_bytes(
 )
 """A document's member that says what the key is for."""
 _ACCOUNT = compile_bytes(
-    r"\b(?i:root|admin|administrator|ubuntu|postgres|sa|pi)(?::|/)([^\s\"'`<>/:@,;|\\]{8,64})(?:[\s\"'`<>,;|)\\]|$)"
+    r"\b(?i:(?:root|admin|administrator)[:/]|(?:ubuntu|postgres|sa|pi):)([^\s\"'`<>/:@,;|\\]{8,64})(?:[\s\"'`<>,;|)\\]|$)"
 )
 _ORACLE = compile_bytes(
     r"(?i)(?:\bthin:|\bsqlplus[ \t]+(?:-\w+[ \t]+){0,3}|\b(?:sqlldr|expdp|"

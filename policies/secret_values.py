@@ -54,7 +54,7 @@ _ORDINARY = compile_pattern(
     r"(?:~|\.{1,2})?/[\w./@ -]*|[A-Za-z]:\\.*|[\w./-]+\.(?:py|js|ts|tsx|go|rs|rb|java|json|ya?ml|toml|pem|key|crt|cer|"
     r"pub|txt|md|env|cfg|ini|conf|sh|html?|css|xml|p12|pfx|jks|com|org|net|io|dev|local|internal|svc)|"
     r"(?:[\w-]+/)+[\w.-]+\.[a-z0-9]{1,5}|(?:required|nullable|sometimes|present|string|confirmed)\|[\w|:,]*|"
-    r"[A-Za-z_$][\w$.]*\(.*|.*\)\)?|[A-Za-z_][\w.]*\[[^\]]*\].*|(?:ssh-(?:rsa|ed25519|dss)|ecdsa-sha2).*|-----.*|[^A-Za-z0-9]+|/?\^.*|.*\(\?[=!:<].*)$"
+    r"[*&]{0,2}[A-Za-z_$][\w$.]*\(.*|.*\)\)?|(?:Callable|Optional|Union|List|Dict|Tuple|Type|Literal|Annotated|Mapping|Sequence|Iterable|Promise|Map|Array)[\[<].*|RFC-?\d.*|[A-Za-z_][\w.]*\[[^\]]*\].*|(?:ssh-(?:rsa|ed25519|dss)|ecdsa-sha2).*|-----.*|[^A-Za-z0-9]+|/?\^.*|.*\(\?[=!:<].*)$"
 )
 """Numbers, versions, dates, addresses, paths, calls and indexing."""
 _SEALED = compile_pattern(r"^Ag[A-C][A-Za-z0-9+/]{80}|^(?:AQICAHh|AQECAHg|AAAA[BCE][23][A-Z])")
