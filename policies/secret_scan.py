@@ -71,7 +71,7 @@ class SecretDetector(Detector):
 
     def _found(self, text: str, start: int, end: int, longest: int, known: bool) -> Iterator[Span]:
         low = max(0, start - self.context_chars)
-        data = single_bytes(text[low:end])
+        data = single_bytes(text[low:end]).replace(b"\\n", b" \n").replace(b"\\t", b" \t")  # lines in a string
         if longest >= MIN_TOKEN_CHARS:
             yield from _moved(self._in_words(data, start - low), low)
             yield from _moved(self._in_blobs(data, start - low), low)
