@@ -8,7 +8,7 @@ from functools import lru_cache
 
 from lockgate.policies.patterns import compile_bytes, compile_pattern
 from lockgate.policies.secret_forms import FORM_HINT, secrets_by_form
-from lockgate.policies.secret_values import is_hard, is_password, is_plain, is_token
+from lockgate.policies.secret_values import is_hard, is_mixed, is_password, is_plain, is_token
 from lockgate.policies.spans import MAX_UNIT_CHARS, Span
 
 MAX_DISTANCE_CHARS = 160
@@ -111,7 +111,8 @@ _NEXT = compile_pattern(r"&(?:[\w.%-]+=|amp;|lt;|$)")
 _OF_IT = compile_pattern(
     r"\b(?:ids?|name|url|uri|hash|digest|type|version|status|count|length|size|limit|expir\w+|date|file|path|"
     r"fingerprint|"
-    r"created|updated|issued|by|at|in|on|error|prefix|label|hint|header|scopes?|user|algorithm|format|usage):[ \t]"
+    r"created|updated|issued|by|at|in|on|error|prefix|label|hint|header|polic\w+|rules?|strength|manager|reset|field|"
+    r"form|page|rotation|history|generator|table|column|scopes?|user|algorithm|format|usage):[ \t]"
 )
 """What a sentence tells of a secret, and is none."""
 _CALL = compile_pattern(r"\w\([\"'`\\]*$")
@@ -226,12 +227,14 @@ def _secret(name: _Name, joint: str, quoted: bool, value: str, before: bytes) ->
         value = value.partition(stop)[0]
     value, environment = _trimmed(name.text.strip(".-"), joint, quoted, value, before)
     if name.kind == "password" and _WORDS_ONLY.match(joint):
-        good = is_hard(value)
+        good = is_hard(value) or is_token(value)
     elif name.kind == "password":
         good = (told or is_hard(value)) and (is_password(value, quoted=quoted or environment) or is_token(value))
-    elif (not told and (len(value) < 20 or value.count("_") > 1) and name.text.lower() != "bearer") or (
-        _SECRET_ID.search(name.text) and len(value) < 30
-    ):
+    elif (
+        not told
+        and (len(value) < 20 or (value.count("_") > 1 and not is_mixed(value)))
+        and name.text.lower() != "bearer"
+    ) or (_SECRET_ID.search(name.text) and len(value) < 30):
         good = False
     else:
         hard = "secret" in name.text.lower() and (quoted or environment) and is_hard(value)

@@ -119,7 +119,7 @@ _ARGUMENT = compile_bytes(
     r"^\s{0,4}(?:[\w.{}$ -]{1,40},\s{0,4})?(?:(\w{1,20})[=:]\s?)?[bru]?\\?[\"'`]([^\"'`\n\\]{1,200})\\?[\"'`](?:,|"
     r"[)\]}])?"
 )
-_KEY_NAME = compile_bytes(r"(?i)key|secret|token|pass|pw|auth|cred|sid$")
+_KEY_NAME = compile_bytes(r"(?i)(?:key|secret|token|pass\w*|pwd?|auth|cred\w*|sid)$")
 _MEMBER = compile_bytes(
     r"\\?\"(?:d|p|q|dp|dq|qi|k)\\?\"\s{0,4}:\s{0,4}\\?\"([A-Za-z0-9_-]{42,}={0,2})\\?\"|"
     r"<(?:D|P|Q|DP|DQ|InverseQ)>([A-Za-z0-9+/=]{40,})</"

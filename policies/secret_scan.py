@@ -11,6 +11,7 @@ from lockgate.policies.secret_context import secrets_in
 from lockgate.policies.secret_forms import decoded
 from lockgate.policies.secret_known import KnownSecrets
 from lockgate.policies.secret_rules import Prefilter, SecretRule, single_bytes
+from lockgate.policies.secret_told import unfinished
 from lockgate.policies.secret_values import PLAIN_CHARS, is_example, is_made_up, is_plain, is_random, is_wordy
 from lockgate.policies.spans import Detector, Span, merged
 
@@ -53,6 +54,8 @@ class SecretDetector(Detector):
             return start
         if secret_keys.begins(text) >= 0:
             bound = secret_keys.settled(text, start, bound)
+        if (first := unfinished(text, start)) < bound:
+            bound = max(start, last_white(text, start, first + 1) + 1)
         if self._known:
             found, open_from = self._known.spans(text, start)
             self._looked = None if found else text

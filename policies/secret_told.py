@@ -7,11 +7,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from lockgate.policies.patterns import compile_bytes
+from lockgate.policies.patterns import compile_bytes, compile_pattern, encodable
 from lockgate.policies.secret_values import is_hard, is_password, is_token
 from lockgate.policies.spans import Span
 
 TOLD_HINT = (
+    r"echo [^\n|]{6,100}\||"
     r"[ .]key[\"'`)*]{0,3}\s{0,2}(?:=|:|is|was|\|)|\b(?:use this|here is|here's|my|our) key |\bcodes?[ :]|\.login|"
     r"(?:root|admin|administrator|ubuntu|postgres|sa|pi)[:/]|\bkey\\?\"?[ \t]{0,2}:|thin:|sqlplus|sqlldr|expdp|impdp|"
     r"\bsend "
@@ -42,7 +43,8 @@ _MEMBER = compile_bytes(
 )
 """A document's member that says what the key is for."""
 _ACCOUNT = compile_bytes(
-    r"\b(?i:(?:root|admin|administrator)[:/]|(?:ubuntu|postgres|sa|pi):)([^\s\"'`<>/:@,;|\\]{8,64})(?:[\s\"'`<>,;|)\\]|$)"
+    r"\b(?i:(?:root|admin|administrator)[:/]|(?:ubuntu|postgres|sa|pi):)([^\s\"'`<>/:@,;|\\]{8,64})(?:[\s\"'`<>,;|"
+    r")\\]|$)"
 )
 _ORACLE = compile_bytes(
     r"(?i)(?:\bthin:|\bsqlplus[ \t]+(?:-\w+[ \t]+){0,3}|\b(?:sqlldr|expdp|"
@@ -50,6 +52,25 @@ _ORACLE = compile_bytes(
 )
 _ORACLE_TOOLS = (b"thin:", b"sqlplus", b"sqlldr", b"expdp", b"impdp")
 _EXPECT = compile_bytes(r"\bsend (?:-- )?\\?\"([^\s\"\\]{6,64})\\{1,2}[rn]")
+
+_PIPED = compile_bytes(
+    r"\becho {1,4}(?:-\w{1,6} {1,4})?[\"']?(?:[\w.-]{1,32}:)?([^\s\"'|:$]{6,64})[\"']? {0,4}\| {0,4}(?:sudo {1,4})?"
+    r"(?:-\w{0,4}S|chpasswd|passwd|docker|podman|kinit|cryptsetup|gpg|openssl)(?:[\s\"'`;|)\\]|$)"
+)
+"""A password that is piped into what asks for one."""
+_MAY_BE_PIPED = compile_pattern(
+    r"^echo(?:[ \t]+-\w+)?(?:[ \t]+(?:[^\s|]+(?:[ \t]*\|[^\S\n]*\S*(?:[ \t]+\S*)?|[ \t]*)|\S*))?$"
+)
+"""What may yet become one."""
+MAX_PIPED_CHARS = 200
+"""More than any find of it has."""
+
+
+def unfinished(text: str, start: int) -> int:
+    """Where a command begins after `start` of which more has to be seen; len(text) where none does."""
+    at = text.rfind("echo ", start)
+    is_open = at >= 0 and len(text) - at < MAX_PIPED_CHARS and _MAY_BE_PIPED.match(encodable(text[at:]))
+    return at if is_open else len(text)
 
 
 def secrets_told(data: bytes, lowered: bytes) -> Iterator[Span]:
@@ -78,6 +99,9 @@ def _accounts(data: bytes, lowered: bytes) -> Iterator[Span]:
         if is_hard(value) and not value.isalnum():
             yield Span(match.start(1), match.start(1) + len(value), "password")
     for match in _ORACLE.finditer(data) if any(tool in lowered for tool in _ORACLE_TOOLS) else ():
+        if is_password(match.group(1).decode("ascii"), quoted=True):
+            yield Span(match.start(1), match.end(1), "password")
+    for match in _PIPED.finditer(data) if b"echo " in data and b"|" in data else ():
         if is_password(match.group(1).decode("ascii"), quoted=True):
             yield Span(match.start(1), match.end(1), "password")
     for match in _EXPECT.finditer(data) if b"send " in data and b"\\" in data else ():
