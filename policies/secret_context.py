@@ -42,11 +42,12 @@ _SIGN = (
     r"[ \t\r\n]{0,4},[ \t\r\n]{0,24}\\?[\"']?(?:value|default)\\?[\"']?[ \t]{0,4}[:=]|\bvalue[ \t]?=|"
     r":[ \t\r\n]{0,4}\{[^{}]{0,100}?\\?[\"']?\bvalue\\?[\"']?[ \t]{0,4}:|"
     r"(?:for|f.r|pour|para|per|voor)[ \t](?:[\w.@/-]{1,40}[ \t]){0,3}?[\w.@/-]{1,40}(?:[ \t]\([^()\r\n]{1,80}\))?(?:"
-    r"[ \t]is|:|[ \t]?=)|"
+    r"[ \t]is(?: now)?|:|[ \t]?=)|"
     r":?\*\*:?|=>|:=|===?|!=|=|:|,|\b(?:was|is|has been|will be) (?:now )?(?:changed|reset|set|updated) to\b|"
-    r"\bwill be\b|\bis\b:?|\bwas\b|\bset to\b|\?=|\|\|=?|\?\?=?|"
+    r"\bwill be\b|\bis\b(?: now)?:?|[ \t]?\bby lazy \{|\.(?:send_?keys|type|fill|setvalue)|"
+    r"/?>\s{0,24}<value>|\bwas\b|\bset to\b|\?=|\|\|=?|\?\?=?|"
     r"\bor\b|->|>|"
-    r"%3[ad]|\||</(?:td|th|dt)>\s{0,8}<(?:td|dd)>|\b(?:to|es|est|ist|lautet|are|e)\b|"
+    r"%3[ad]|\||</(?:td|th|dt|key|name)>\s{0,24}<(?:td|dd|string|value)>|\b(?:to|es|est|ist|lautet|are|e)\b|"
     r"(?:for|of) (?:the )?[\w.@-]{1,40} (?:to|is|was))?"
 )
 _REMARK = r"(?:[ \t]{1,2}(?:#?\d{1,2}|\([^()\r\n]{1,80}\))[ \t]{0,2}:)?"
@@ -116,7 +117,8 @@ _OF_IT = compile_pattern(
 )
 """What a sentence tells of a secret, and is none."""
 _CALL = compile_pattern(r"\w\([\"'`\\]*$")
-_SECRET_ID = compile_pattern(r"secret[_-]?id$", ignore_case=True)
+_TYPED = compile_pattern(r"(?i)\.(?:send_?keys|type|fill|setvalue)\(")
+_SECRET_ID = compile_pattern(r"secret[_-]?id$|pepper$", ignore_case=True)
 _ENVIRONMENT = compile_pattern(r"^[A-Z][A-Z0-9_]*$")
 _HINT = compile_bytes(rf"(?i:{_WORDS}|{FORM_HINT})|LS0tLS1CRUdJTi|KEY|PW|PAT|SEED|\s--?key[ =]")
 """Without it there is nothing here to be found."""
@@ -157,7 +159,7 @@ _PLAIN = compile_bytes(
 _JOINTS = frozenset(
     b"value default for far fir fur fer pour para per voor is was set or to es est ist lautet are e of string str "
     b"bytes any secretstr optional final bearer token basic apikey key has will "
-    b"we you i he she".split()
+    b"we you i he she by".split()
 )
 
 
@@ -216,11 +218,13 @@ def _secret(name: _Name, joint: str, quoted: bool, value: str, before: bytes) ->
         or (name.text.startswith("-") and before.isalnum())
         or value.endswith("...")
         or value == name.text
-        or value[0] == ","
+        or value[0] in ",."
         or (len(joint) > 4 and _OF_IT.search(joint))
     ):
         return ""
-    if _CALL.search(joint) or ("\n" in joint and "value" not in joint and "default" not in joint):
+    if (_CALL.search(joint) and not _TYPED.search(joint)) or (
+        "\n" in joint and "value" not in joint and "default" not in joint
+    ):
         return _certain(name, joint, quoted, value, before)
     told = joint.strip(" \t\"'`\\") != "" or quoted or before == b"-" or name.text.startswith("-")
     for stop in ("&quot;", "&#34;", "&#39;", "%22", "%27", "\\u0022"):

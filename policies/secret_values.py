@@ -53,9 +53,9 @@ _HASH = compile_pattern(
 _ORDINARY = compile_pattern(
     r"^(?:[\d.,:+/-]+|[\^~<>=v]{0,3}\d+(?:\.\d+)+[\w.+-]*|\d{4}-\d\d-\d\d[T\d:.Z+-]*|[\w.+-]+@[\w-]+(?:\.[\w-]+)+|"
     r"(?:~|\.{1,2})?/[\w./@ -]*|[A-Za-z]:\\.*|[\w./-]+\.(?:py|js|ts|tsx|go|rs|rb|java|json|ya?ml|toml|pem|key|crt|cer|"
-    r"pub|txt|md|env|cfg|ini|conf|sh|html?|css|xml|p12|pfx|jks|com|org|net|io|dev|local|internal|svc)|"
+    r"pub|txt|md|env|cfg|ini|conf|sh|html?|css|xml|p12|pfx|jks|com|org|net|io|dev|local|internal|svc)(?::\d{1,5})?|"
     r"(?:[\w-]+/)+[\w.-]+\.[a-z0-9]{1,5}|(?:required|nullable|sometimes|present|string|confirmed)\|[\w|:,]*|"
-    r"[*&]{0,2}[A-Za-z_$][\w$.]*\(.*|.*\)\)?|(?:Callable|Optional|Union|List|Dict|Tuple|Type|Literal|Annotated|"
+    r"[*&]{0,2}[A-Za-z_$][\w$.]*[!?]?\(.*|.*\)\)?|(?:Callable|Optional|Union|List|Dict|Tuple|Type|Literal|Annotated|"
     r"Mapping|Sequence|Iterable|Promise|Map|Array)[\[<].*|RFC-?\d.*|[A-Za-z_][\w.]*\[[^\]]*\].*|(?:ssh-(?:rsa|"
     r"ed25519|dss)|ecdsa-sha2).*|-----.*|[^A-Za-z0-9]+|/?\^.*|.*\(\?[=!:<].*)$"
 )
@@ -144,6 +144,9 @@ def _is_name(value: str) -> bool:
     if is_plain(value):
         return True
     mixed = sum(a.islower() != b.islower() for a, b in pairwise(value)) >= 0.25 * len(value)
+    parts = value.split(".")
+    if len(value) >= 10 and any(any(map(str.isdigit, part)) and is_mixed(part) for part in parts[1:]):
+        return not is_random(value)
     if len(value) >= 10 and any(map(str.isdigit, value)) and is_mixed(value):
         return is_wordy(value) or not is_random(value)
     if not (value.isalpha() or (mixed and len(value) >= 16 and value.replace("_", "").isalpha())):
