@@ -8,7 +8,7 @@ from functools import lru_cache
 
 from lockgate.policies.patterns import compile_bytes, compile_pattern
 from lockgate.policies.secret_forms import FORM_HINT, secrets_by_form
-from lockgate.policies.secret_values import is_hard, is_password, is_token
+from lockgate.policies.secret_values import is_hard, is_mixed, is_password, is_plain, is_token
 from lockgate.policies.spans import MAX_UNIT_CHARS, Span
 
 MAX_DISTANCE_CHARS = 160
@@ -20,7 +20,8 @@ _TELLING = b"0123456789!@#$%^&*~+"
 
 _WORDS = (
     r"secret[_. -]?(?:access[_. -]?)?key|pass(?:word|wd|phrase|code|wort)?|pwd|psk|\bpw\b|bind_?pw|_pw\b|"
-    r"mot de passe|kennwort|senha|parola|wachtwoord|heslo|contrasena|psswd|secret|token|api[_. -]?key|apikey|auth|"
+    r"mot de passe|kennwort|senha|clave|parola|lozinka|salasana|adgangskode|passord|jelszo|wachtwoord|heslo|"
+    r"contrasena|psswd|secret|\bwif\b|token|api[_. -]?key|apikey|auth|"
     r"credential|cred|bearer|"
     r"(?:access|account|acct|private|priv|signing|sign|encryption|encrypt|enc|master|shared|service|server|webhook|app|"
     r"application|deploy|license|subscription|integration|storage|admin|unseal|recovery|crypto|cookie|session|jwt|"
@@ -36,19 +37,24 @@ _TYPE = (
 )
 _SIGN = (
     r"(?:"
+    r"[ \t]?\{[^{}]{0,120}?\b(?:value|default)[ \t]{0,8}=|"
+    r"(?:[a-z']{1,12}[ \t]){0,6}[a-z']{1,12}:[ \t]|"
     r"[ \t\r\n]{0,4},[ \t\r\n]{0,24}\\?[\"']?(?:value|default)\\?[\"']?[ \t]{0,4}[:=]|\bvalue[ \t]?=|"
     r":[ \t\r\n]{0,4}\{[^{}]{0,100}?\\?[\"']?\bvalue\\?[\"']?[ \t]{0,4}:|"
     r"(?:for|f.r|pour|para|per|voor)[ \t](?:[\w.@/-]{1,40}[ \t]){0,3}?[\w.@/-]{1,40}(?:[ \t]\([^()\r\n]{1,80}\))?(?:"
-    r"[ \t]is|:|[ \t]?=)|"
-    r":?\*\*:?|=>|:=|===?|!=|=|:|,|\bwas (?:changed|reset|set) to\b|\bis\b:?|\bwas\b|\bset to\b|\?=|\|\|=?|\?\?=?|"
+    r"[ \t]is(?: now)?|:|[ \t]?=)|"
+    r":?\*\*:?|=>|:=|===?|!=|=|:|,|\b(?:was|is|has been|will be) (?:now )?(?:changed|reset|set|updated) to\b|"
+    r"\bwill be\b|\bis\b(?: now)?:?|[ \t]?\bby lazy \{|\.(?:send_?keys|type|fill|setvalue)|"
+    r"/?>\s{0,24}<value>|\bwas\b|\bset to\b|\?=|\|\|=?|\?\?=?|"
     r"\bor\b|->|>|"
-    r"%3[ad]|\||</(?:td|th|dt)>\s{0,8}<(?:td|dd)>|\b(?:to|es|est|ist|lautet|are|e)\b|"
+    r"%3[ad]|\||</(?:td|th|dt|key|name)>\s{0,24}<(?:td|dd|string|value)>|\b(?:to|es|est|ist|lautet|are|e)\b|"
     r"(?:for|of) (?:the )?[\w.@-]{1,40} (?:to|is|was))?"
 )
 _REMARK = r"(?:[ \t]{1,2}(?:#?\d{1,2}|\([^()\r\n]{1,80}\))[ \t]{0,2}:)?"
 _GAP = r"(?:[ \t]{0,12}|[ \t]{0,12}(?:\\?\r?\n[ \t-]{0,24}|\\n[ \t]{0,24}){1,3}(?:value:[ \t]{1,4})?)"
 _OPENING = (
-    r"(?:[A-Za-z_][\w.:]{0,40}\(|[bBrRuUfFNL@$]{1,2}[\"']|\(|\[|[fub]?\"\"\"|!!str )?((?:\\{0,3}[\"'`]|&quot;|"
+    r"(?:<(?:code|b|strong|kbd|pre|td|span|em|tt|samp)\b[^<>]{0,60}>\s{0,4}|(?:\[\])?[A-Za-z_][\w.:]{0,40}\(|"
+    r"[bBrRuUfFNL@$]{1,2}[\"']|\(|\[|[fub]?\"\"\"|!!str )?((?:\\{0,3}[\"'`]|&quot;|"
     r"&#3[49];|%2[27]|\\\\u0022){0,3})"
     r"(?:(?:bearer|token|basic|apikey|key)[ :]{1,2})?"
 )
@@ -56,7 +62,8 @@ _VALUE = compile_bytes(
     rf"(?i:^((?:{_QUOTE}|[\])]){{0,3}}{_TYPE}{_REMARK}[ \t]{{0,12}}{_SIGN}{_GAP}{_OPENING})([^\s\"'`<>]+))"
 )
 _SECRET_NAME = compile_pattern(
-    r"(?:^|[_-])psk$|bind_?pw$|[a-z]pass$|mot de passe|kennwort|senha|parola|wachtwoord|heslo|contrasena|passw|"
+    r"(?:^|[_-])psk$|bind_?pw$|[a-z]pass$|mot de passe|kennwort|senha|clave|parola|lozinka|salasana|adgangskode|"
+    r"passord|jelszo|wachtwoord|heslo|contrasena|passw|"
     r"passwd|passphrase|passcode|pwd|psswd|(?:^|[^A-Za-z])pass(?:[^a-z]|$)|\bpw\b|_pw$",
     ignore_case=True,
 )
@@ -81,7 +88,8 @@ _NOT = compile_pattern(
     r"issue|query|translation|i18n|sort|route|shard|map|dict|storage_?object|trace|event|build|restore|index|lock|hot|"
     r"bucket|turn|fly)[_.-]?keys?$|key[_-]?(?:ids?|name|path|file|size|length|code|board|word|vault|ring|type|usage|"
     r"press|down|up|frame|store(?:$|[_-]?(?:file|path|type|provider|loc))|pair|s$)|author(?:s|ed|ity)?(?:[_.-]|$)|"
-    r"keyboard|monkey|keyword|turkey|hotkey|tokeniz|"
+    r"keyboard|monkey$|keyword|turkey|hotkey|tokeniz|"
+    r"^auth0$|\.(?:txt|json|ya?ml|toml|pem|crt|env|py|js|ts|go|sh|md|html?|xml|cfg|conf|csv|zip|gz|enc|gpg|asc)$|"
     r"site[_-]?key|client[_-]?id|secret(?:ary|[_-]?(?:name|arn|ids?$|ref|version|path|store|manager|length|key_?ref))|"
     r"passive|passenger|bypass|compass|passport[_-]?(?:no|js)|passed|passing|passes|encompass|surpass|"
     r"password[_-]?(?:hash\w*|field|polic\w*|reset\w*|min\w*|max\w*|length|strength|confirm\w*|input|label|hint|"
@@ -91,15 +99,28 @@ _NOT = compile_pattern(
     r"enabled|required|format|prefix|suffix|index|error|status|handler|service|test|func|function|validator|info|"
     r"schema|model|view|form|node|list|map|set|cache|store|limit))$|"
     r"[a-z](?:Path|File|Url|Uri|Name|Id|Policy|Arn|Length|Size|Ttl|Type|Version|Header|Field|Label|Hint|Provider|Class|"
-    r"Manager|Count|Alg|Algorithm|Method|Hash|Digest|Status|Error|Schema|Service|Handler)$|salt_?rounds|default",
+    r"Manager|Count|Regexp?|Pattern|Rules?|Format|Input|Strength|Placeholder|Validator|Alg|Algorithm|Method|Hash|Digest|Status|Error|Schema|Service|Handler)$|salt_?rounds|default",
     ignore_case=True,
 )
+_HASHED = compile_bytes(r"(?i)(?:sha\d*|md5|hash|digest|bcrypt|crc32|hmac)\w*\(b?[\"']$")
 _ASSIGNS = compile_pattern(r"^[A-Za-z_][\w.-]{0,40}=[^=]")
-_WORDS_ONLY = compile_pattern(r"^[ \t]*(?i:to|es|est|ist|lautet|are|e|\||:?\*\*:?|(?:for|of) .*)[ \t\"'`]*$")
+_WORDS_ONLY = compile_pattern(
+    r"^[ \t]*(?i:to|es|est|ist|lautet|are|e|\||:?\*\*:?|(?:for|of) .*|(?:was|is|has been|will) .*|[a-z' ]+:)[ \t\"'`]*$"
+)
+_NEXT = compile_pattern(r"&(?:[\w.%-]+=|amp;|lt;|$)")
+"""What begins the next parameter of a query."""
+_OF_IT = compile_pattern(
+    r"\b(?:ids?|name|url|uri|hash|digest|type|version|status|count|length|size|limit|expir\w+|date|file|path|"
+    r"fingerprint|"
+    r"created|updated|issued|by|at|in|on|error|prefix|label|hint|header|polic\w+|rules?|strength|manager|reset|field|"
+    r"form|page|rotation|history|generator|table|column|scopes?|user|algorithm|format|usage):[ \t]"
+)
+"""What a sentence tells of a secret, and is none."""
 _CALL = compile_pattern(r"\w\([\"'`\\]*$")
-_SECRET_ID = compile_pattern(r"secret[_-]?id$", ignore_case=True)
+_TYPED = compile_pattern(r"(?i)\.(?:send_?keys|type|fill|setvalue)\(")
+_SECRET_ID = compile_pattern(r"secret[_-]?id$|pepper$", ignore_case=True)
 _ENVIRONMENT = compile_pattern(r"^[A-Z][A-Z0-9_]*$")
-_HINT = compile_bytes(rf"(?i:{_WORDS}|{FORM_HINT})|LS0tLS1CRUdJTi|KEY|PW|PAT|SEED")
+_HINT = compile_bytes(rf"(?i:{_WORDS}|{FORM_HINT})|LS0tLS1CRUdJTi|KEY|PW|PAT|SEED|\s--?key[ =]")
 """Without it there is nothing here to be found."""
 
 
@@ -127,7 +148,7 @@ def _assigned(data: bytes, start: int) -> Iterator[Span]:
         value = _secret(
             name, lead.group(1).decode("ascii"), lead.group(2) != b"", lead.group(3).decode("ascii"), before
         )
-        if value:
+        if value and not _HASHED.search(data[max(0, found.start() - 12) : found.start()]):
             yield Span(at, at + len(value), name.kind)
 
 
@@ -137,7 +158,8 @@ _PLAIN = compile_bytes(
 )
 _JOINTS = frozenset(
     b"value default for far fir fur fer pour para per voor is was set or to es est ist lautet are e of string str "
-    b"bytes any secretstr optional final bearer token basic apikey key".split()
+    b"bytes any secretstr optional final bearer token basic apikey key has will "
+    b"we you i he she by".split()
 )
 
 
@@ -173,7 +195,15 @@ def _name(found: bytes) -> _Name | None:
 def _may_follow(data: bytes, at: int) -> bool:
     """Whether one of the next words holds a digit or a sign, as every secret does: cheaper than to look for a value."""
     words = data[at : at + MAX_DISTANCE_CHARS].split(None, 14)[:14]
-    return any(len(word) >= 6 and word.translate(None, _TELLING) != word for word in words)
+    return any(len(word) >= 6 and (word.translate(None, _TELLING) != word or _is_letters(word)) for word in words)
+
+
+def _is_letters(word: bytes) -> bool:
+    """Whether it is a secret of letters alone, with what stands around it."""
+    if len(word) < 16 and word[1:].islower():
+        return False
+    core = word.strip(b"\"'`=:,;>(){}[]\\")
+    return core.isalpha() and not is_plain(core.decode("ascii"))
 
 
 def _secret(name: _Name, joint: str, quoted: bool, value: str, before: bytes) -> str:
@@ -181,24 +211,34 @@ def _secret(name: _Name, joint: str, quoted: bool, value: str, before: bytes) ->
     if (
         not joint
         or (joint[-1] == "(" and not quoted)
-        or _ASSIGNS.match(value)
+        or (_ASSIGNS.match(value) and not is_token(value.partition("=")[0]))
         or "basic" in joint.lower()
         or (joint[-1], value[0]) == (">", "@")
+        or (joint, before) == (":", b":")
+        or (name.text.startswith("-") and before.isalnum())
+        or value.endswith("...")
+        or value == name.text
+        or value[0] in ",."
+        or (len(joint) > 4 and _OF_IT.search(joint))
     ):
         return ""
-    if _CALL.search(joint) or ("\n" in joint and "value" not in joint):
+    if (_CALL.search(joint) and not _TYPED.search(joint)) or (
+        "\n" in joint and "value" not in joint and "default" not in joint
+    ):
         return _certain(name, joint, quoted, value, before)
     told = joint.strip(" \t\"'`\\") != "" or quoted or before == b"-" or name.text.startswith("-")
     for stop in ("&quot;", "&#34;", "&#39;", "%22", "%27", "\\u0022"):
         value = value.partition(stop)[0]
     value, environment = _trimmed(name.text.strip(".-"), joint, quoted, value, before)
     if name.kind == "password" and _WORDS_ONLY.match(joint):
-        good = is_hard(value)
+        good = is_hard(value) or is_token(value)
     elif name.kind == "password":
         good = (told or is_hard(value)) and (is_password(value, quoted=quoted or environment) or is_token(value))
-    elif (not told and len(value) < 20 and name.text.lower() != "bearer") or (
-        _SECRET_ID.search(name.text) and len(value) < 30
-    ):
+    elif (
+        not told
+        and (len(value) < 20 or (value.count("_") > 1 and not is_mixed(value)))
+        and name.text.lower() != "bearer"
+    ) or (_SECRET_ID.search(name.text) and len(value) < 30):
         good = False
     else:
         hard = "secret" in name.text.lower() and (quoted or environment) and is_hard(value)
@@ -229,7 +269,8 @@ def _trimmed(name: str, joint: str, quoted: bool, value: str, before: bytes) -> 
     if environment and not quoted:
         return value.rstrip(",;"), True
     if not quoted:
-        for stop in (";", "&", ",", "|", "\\n", "\\r", "\\t"):
+        value = value[: next((found.start() for found in _NEXT.finditer(value)), len(value))]
+        for stop in (";", ",", "|", "\\n", "\\r", "\\t"):
             value = value.partition(stop)[0]
         value = value.rstrip(".:")
         for opening, closing in (("(", ")"), ("[", "]"), ("{", "}")):

@@ -13,6 +13,8 @@ from itertools import pairwise
 from typing import Any
 
 from lockgate.policies.patterns import compile_bytes
+from lockgate.policies.secret_tables import secrets_in_tables
+from lockgate.policies.secret_told import TOLD_HINT, secrets_told
 from lockgate.policies.secret_values import is_hard, is_made_up, is_password, is_random, is_token, is_wordy
 from lockgate.policies.spans import Span
 
@@ -20,10 +22,11 @@ FORM_HINT = (
     r"basic|hooks?[^\s\"'<>]{0,40}/|/(?:incoming|catch|trigger)|://[^\s/@]{0,80}:|-[uwpUPWk][ =]|-p\S|-b |-pass|"
     r"--auth|--cred|"
     r"--body|mysql|sshpass|redis-cli|identified|machine|mongo|docker|sqlcmd|ldap|cookie|zip|7z|net use|smb|snmp|"
-    r"adduser|add_user|passwd|"
+    r"adduser|add_user|passwd|setx |setenv |lftp|--value|wallet|getbytes|wifi|auth ?= ?\(|privatekeyto|fromsecret|from_key|://\w{20}|"
     r"\.login|login\(|client\(|client::|sdk\(|bot\(|@tcp\(|:\d\d|@[\w.-]{2,60}:|\bkeys? (?:\d|\()|"
     r"connect|pdo\(|session\(|search\(|require\(|jwt\.|hmac|aes|fernet|cipher|signing|signwith| [/|] |%40|"
-    r"[?&](?:appid|app_?key|code|auth|ticket|key)=|\"(?:d|p|q|dp|dq|qi|k)\\?\"\s?:|<(?:D|P|Q|DP|DQ|InverseQ)>"
+    r"[?&](?:appid|app_?key|code|auth|ticket|key)=|\"(?:d|p|q|dp|dq|qi|k)\\?\"\s?:|<(?:D|P|Q|DP|DQ|InverseQ)>|"
+    rf"{TOLD_HINT}"
 )
 """Without it, nothing here finds anything; whatever the case."""
 CONTEXT_CHARS = 480
@@ -38,6 +41,10 @@ _URL_PART = compile_bytes("@|%40")
 """What is in every find of that pattern, which is dear where no such find can be."""
 _URL_CHARS = 512
 """More than any find of it has."""
+_USER = compile_bytes(r"://([A-Za-z0-9_-]{20,100})@([\w.-]{3,60})")
+"""A token where the name of a user stands."""
+_MONITOR = compile_bytes(r"sentry|ingest|^o\d+\.")
+"""What these get in that place is public."""
 _HOOK = compile_bytes(
     r"(?i)https?://[^\s\"'<>/]{3,120}/(?:[^\s\"'<>/?#]{1,60}/){0,5}?"
     r"(?:[\w-]{0,20}hooks?[\w-]{0,12}|incoming|catch|triggers?)/(?:[\w.@-]{1,60}/){0,4}?([A-Za-z0-9_-]{16,})(?:[\s\""
@@ -59,15 +66,20 @@ _FLAG = compile_bytes(
     r"\b(?:sshpass|redis-cli|mongo|mongosh|mongodump|docker login|az login|sqlcmd|psexec|smbclient|7za?|zip|unzip|"
     r"rar)\b"
     r"[^\n|;]{0,120}?[ \t](?:-p|-a|-P|-w)[ =]{0,2}|"
-    r"\bldap\w{3,8}\b[^\n|;]{0,100}?[ \t]-w[ \t]{1,2}|"
+    r"\bldap\w{3,8}\b[^\n|;]{0,100}?[ \t]-w[ \t]{1,2}|\bopenssl enc\b[^\n|;]{0,100}?[ \t]-k[ \t]{1,2}|"
     r"\bnet use\b[^\n|;]{0,80}?/user:\S{1,60}[ \t]|\bnet user [\w.-]{1,40}[ \t]|[ \t]-U[ \t]?[\w.\\@-]{1,60}%|"
     r"[ \t]-{1,2}\w{0,20}(?:storepass|keypass|srcstorepass|deststorepass)(?::\w+)?[ =]{1,2}|"
     r"[ \t]-pass(?:in|out)?[ =]{1,2}pass:|(?i:ConvertTo-SecureString)(?: -String)?[ \t]+|"
     r"\bmachine[ \t]\S{1,60}\s+login[ \t]\S{1,60}\s+password[ \t]+|"
-    r"(?i:\.login|authenticate|basic_?auth|auth=|NetworkCredential|PasswordCredentials|PasswordAuthentication)"
+    r"(?i:[.>]login|authenticate|(?:basic|set|with)_?(?:basic_?)?auth|(?:set|with)_?credentials|auth ?= ?|WiFi\.begin|"
+    r"NetworkCredential|PasswordCredentials|PasswordAuthentication)"
     r"\([\"'][^\"'\s]{1,80}[\"'],[ \t]{0,4}|"
     r"\b(?i:identified by|with password)[ \t]+(?:=[ \t]*N?)?|chpasswd[ \t]*<<<[ \t]*[\"']?\w+:|"
-    r"--from-literal=[\w.-]{1,60}=|\bsnmp-server community[ \t]|\badd_?user[ \t][\w.-]{1,40}[ \t]|"
+    r"--from-literal=[\w.-]{1,60}=|\blftp\b[^\n|;]{0,60}?[ \t]-u[ \t][^\s,]{1,40},|"
+    r"\b(?:SecureString|secrets?[ -](?:set|add|create|put))\b[^\n|;]{0,120}?[ \t](?:--value|--body|"
+    r"--secret-string)[ =]{1,2}|"
+    r"\b(?:setx|setenv|ENV)[ \t]{1,2}\w{0,40}(?i:pass(?:wor)?d?|pwd|secret|token|key)[ \t]{1,4}|"
+    r"\bsnmp-server community[ \t]|\badd_?user[ \t][\w.-]{1,40}[ \t]|"
     r"\bhtpasswd[ \t](?:-\w{1,4}[ \t]){0,3}[^\s-]\S{0,60}[ \t][\w.-]{1,40}[ \t]|"
     r"(?:^|\s)[\w.*-]{1,60}:(?:\d{4,5}|\*):[\w*-]{1,40}:[\w*-]{1,40}:)([\"'`]?)([^\s\"'`<>]+)"
 )
@@ -99,13 +111,15 @@ _CLIENT = compile_bytes(
 _CRYPTO = compile_bytes(
     r"(?:(?i:jwt)\.(?:sign|verify|encode|decode)|(?i:hmac)(?:\.new|\.create|::new\w*)?|createHmac|AES(?:\.new|"
     r"::new)?|Fernet|"
-    r"create(?:De)?[Cc]ipheriv|SecretKeySpec|setSigningKey|signWith|hmacShaKeyFor)\("
+    r"\bWallet|GetBytes|privateKeyToAccount|fromSecretKey|from_key|create(?:De)?[Cc]ipheriv|SecretKeySpec|setSigningKey|"
+    r"signWith|hmacShaKeyFor)\("
 )
 _CONNECT = compile_bytes(r"(?:getConnection|\w{0,20}connect|PDO|createConnection|create_engine|\w{0,20}Credentials?)\(")
 _ARGUMENT = compile_bytes(
-    r"^\s{0,4}(?:[\w.{}$ -]{1,40},\s{0,4})?(?:\w{1,20}[=:]\s?)?[bru]?\\?[\"'`]([^\"'`\n\\]{1,200})\\?[\"'`](?:,|"
+    r"^\s{0,4}(?:[\w.{}$ -]{1,40},\s{0,4})?(?:(\w{1,20})[=:]\s?)?[bru]?\\?[\"'`]([^\"'`\n\\]{1,200})\\?[\"'`](?:,|"
     r"[)\]}])?"
 )
+_KEY_NAME = compile_bytes(r"(?i)(?:key|secret|token|pass\w*|pwd?|auth|cred\w*|sid)$")
 _MEMBER = compile_bytes(
     r"\\?\"(?:d|p|q|dp|dq|qi|k)\\?\"\s{0,4}:\s{0,4}\\?\"([A-Za-z0-9_-]{42,}={0,2})\\?\"|"
     r"<(?:D|P|Q|DP|DQ|InverseQ)>([A-Za-z0-9+/=]{40,})</"
@@ -128,6 +142,8 @@ def secrets_by_form(data: bytes) -> Iterator[Span]:
     yield from _given(data, lowered)
     yield from _as_arguments(data)
     yield from _in_manifests(data)
+    yield from secrets_told(data, lowered)
+    yield from secrets_in_tables(data, lowered)
 
 
 def _in_urls(data: bytes) -> Iterator[Span]:
@@ -140,6 +156,9 @@ def _in_urls(data: bytes) -> Iterator[Span]:
         weak = password == user or is_made_up(password) or password[:1] in "$%{<*[" or "${" in password
         if token or (not weak and len(password) >= 5 and any(not c.isalpha() for c in password)):
             yield Span(match.start(group), match.end(group), "url-password")
+    for match in _USER.finditer(data) if b"@" in data and b"://" in data else ():
+        if not _MONITOR.search(match.group(2)) and is_token(match.group(1).decode("ascii"), strong=False):
+            yield Span(match.start(1), match.end(1), "url-password")
     for match in _HOOK.finditer(data) if b"://" in data else ():
         if is_token(match.group(1).decode("ascii")):
             yield Span(match.start(1), match.end(1), "webhook")
@@ -198,7 +217,7 @@ def _given(data: bytes, lowered: bytes) -> Iterator[Span]:
     for anchor in _COOKIES.finditer(data) if b"cookie" in lowered or b"curl" in lowered else ():
         yield from _cookies(data[anchor.end() : anchor.end() + 2 * CONTEXT_CHARS], anchor.end())
     for match in _SCHEME.finditer(data) if b"authorization" in lowered else ():
-        if is_token(match.group(1).decode("ascii")):
+        if b"basic" not in match.group()[: -len(match.group(1))].lower() and is_token(match.group(1).decode("ascii")):
             yield Span(match.start(1), match.end(1), "token")
 
 
@@ -225,9 +244,9 @@ def _arguments(data: bytes, at: int, is_secret: Callable[[str], bool]) -> Iterat
         found = _ARGUMENT.match(data[at : at + CONTEXT_CHARS])
         if found is None:
             return
-        value = found.group(1).decode("ascii")
-        if "://" not in value and is_secret(value):
-            yield Span(at + found.start(1), at + found.end(1), "api-key")
+        name, value = found.group(1), found.group(2).decode("ascii")
+        if "://" not in value and (name is None or _KEY_NAME.search(name)) and is_secret(value):
+            yield Span(at + found.start(2), at + found.end(2), "api-key")
         at += found.end()
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, cast
 
 from lockgate.errors import ConfigError
-from lockgate.policies.patterns import compile_pattern, re2
+from lockgate.policies.patterns import compile_bytes, compile_pattern, re2
 from lockgate.policies.secret_values import entropy
 
 OWN_RULES = Path(__file__).with_name("secrets.toml")
@@ -66,18 +66,25 @@ _ABROAD = {
         "パスワード": "psswd",
         "비밀번호": "pass",
         "hasło": "psswd",
+        "lösenord": "password",
+        "şifre": "psswd",
+        "jelszó": "passwd",
+        "парола": "passwd",
+        "κωδικός": "pass_wd",
+        "סיסמה": "psswd",
         "：": ":",
     },
     **{"“": '"', "”": '"', "„": '"', "‘": "'", "’": "'"},
 }
 """Names of secrets and signs beside them in other scripts, as ASCII of the same length."""
+_FROM_ABROAD = compile_bytes("|".join(_ABROAD))
 
 
 def single_bytes(text: str) -> bytes:
     """The text with one byte for each character, "?" for what is not ASCII, so that places stay the same."""
     if not text.isascii():
-        for word, instead in _ABROAD.items():
-            text = text.replace(word, instead)
+        for word in {match.group().decode() for match in _FROM_ABROAD.finditer(text.encode("utf-8", "replace"))}:
+            text = text.replace(word, _ABROAD[word])
     return text.encode("ascii", "replace")
 
 

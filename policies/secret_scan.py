@@ -11,7 +11,8 @@ from lockgate.policies.secret_context import secrets_in
 from lockgate.policies.secret_forms import decoded
 from lockgate.policies.secret_known import KnownSecrets
 from lockgate.policies.secret_rules import Prefilter, SecretRule, single_bytes
-from lockgate.policies.secret_values import is_example, is_made_up, is_random, is_wordy
+from lockgate.policies.secret_told import unfinished
+from lockgate.policies.secret_values import PLAIN_CHARS, is_example, is_made_up, is_plain, is_random, is_wordy
 from lockgate.policies.spans import Detector, Span, merged
 
 MIN_TOKEN_CHARS = 20
@@ -20,6 +21,7 @@ _BLOB = compile_bytes(r"[A-Za-z0-9+/]{32,}={0,2}")
 MAX_BLOB_CHARS = 3_072
 SMALL_CHARS = 2_048
 """In a longer text, words are not looked at one by one."""
+_MODE = compile_pattern(r"^(?:[A-Z]{4,}|[_-])*_?(?:TEST|LIVE|test|live)[_-]")
 _EXAMPLE = compile_pattern(
     r"example|dummy|placeholder|fake|sample|redacted|your[_-]|xxxxx|changeme|_here$|not[_-]?real|(?:^|[_-])test[_-]?(?:key|token)",
     ignore_case=True,
@@ -52,6 +54,8 @@ class SecretDetector(Detector):
             return start
         if secret_keys.begins(text) >= 0:
             bound = secret_keys.settled(text, start, bound)
+        if (first := unfinished(text, start)) < bound:
+            bound = max(start, last_white(text, start, first + 1) + 1)
         if self._known:
             found, open_from = self._known.spans(text, start)
             self._looked = None if found else text
@@ -70,7 +74,7 @@ class SecretDetector(Detector):
 
     def _found(self, text: str, start: int, end: int, longest: int, known: bool) -> Iterator[Span]:
         low = max(0, start - self.context_chars)
-        data = single_bytes(text[low:end])
+        data = single_bytes(text[low:end]).replace(b"\\n", b" \n").replace(b"\\t", b" \t")  # lines in a string
         if longest >= MIN_TOKEN_CHARS:
             yield from _moved(self._in_words(data, start - low), low)
             yield from _moved(self._in_blobs(data, start - low), low)
@@ -123,7 +127,9 @@ def is_live(rule: SecretRule, secret: str) -> bool:
     prefix = next((len(word) for word in rule.keywords if secret.lower().startswith(word)), 0)
     payload = longest if len(longest) >= 20 and len(parts) > 1 else secret[prefix:]
     payload = payload.rpartition("_")[2] if len(payload.rpartition("_")[2]) >= 16 else payload
-    named = not any(map(str.isdigit, payload)) and (is_wordy(payload) or payload.isupper() or payload.islower())
+    payload = _MODE.sub("", payload)
+    one_case = len(payload) < PLAIN_CHARS and (payload.isupper() or payload.islower())
+    named = not any(map(str.isdigit, payload)) and (one_case or is_wordy(payload))
     return len(payload) < 8 or (is_random(payload) and not is_made_up(payload) and not named)
 
 
@@ -141,8 +147,10 @@ def _longest(text: str, start: int, end: int) -> int:
     """The length of the longest word that is more than letters and their punctuation."""
     longest = 0
     for word in text[start:end].split():
-        if len(word) > longest and (len(word) >= MIN_TOKEN_CHARS or not word.strip(".,;:!?()\"'`*").isalpha()):
-            longest = len(word)
+        if len(word) > longest:
+            core = word.strip(".,;:!?()\"'`*")
+            if not (core.isalpha() and len(core) < PLAIN_CHARS and (core[1:].islower() or is_plain(core))):
+                longest = len(word)
     return longest
 
 

@@ -19,7 +19,7 @@ _MADE_UP = compile_pattern(
     r"example|sample|dummy|placehold|redacted|removed|change.?me|your[_-]|xxxx|\*\*\*|\.\.\.|fake|insert[_-]|"
     r"replace[_-]?(?:me|with|this)|foo_?bar|lorem|ipsum|not[_-]?a?[_-]?(?:real|secret)|_here\b|deadbeef|cafebabe|"
     r"\bmock|(?:^|[_-])(?:test|tests|testing|demo|fixture|stub|invalid|expired|bogus|sandbox[_-]only)(?:[_-]|\d|$)|"
-    r"s(?:3|e)cr(?:3|e)t[_-]?(?:key|token|value)|my[_-](?:key|token|secret|pass)|super[_-]?secret|"
+    r"s(?:3|e)cr(?:3|e)t[_-]?(?:key|token|value)|my[_-](?:key|token|secret|pass)|super[_-]?secret(?:[_-]|$)|"
     r"\[secret|REDACTED_|<[a-z_ -]+>|0123456789|1234567890|a1b2c3d4|abcd1234|abc123",
     ignore_case=True,
 )
@@ -35,8 +35,11 @@ _COMMON_WORDS = (
     "ignored empty required optional secretpassword supersecret adminadmin rootroot testtest user:pass "
 )
 _COMMON = frozenset(_COMMON_WORDS.split())
+_CHOSEN = frozenset(("qwerty", "welcome", "letmein", "supersecret"))
+"""What people choose as well, with digits and signs around it."""
 _REFERENCE = compile_pattern(
-    r"^(?:[$@%#&*~^?!|]?[{(<\[]|\$(?:[({]|[A-Za-z_]\w*(?:$|[^\w#!%^*+?@&~-]))|%[A-Za-z_]+%|[A-Za-z_.]*(?:env|ENV|environ|getenv|config|settings|secrets|vars?|"
+    r"^(?:[$@%#&*~^?!|]?[{(<\[]|\$(?:[({]|[A-Za-z_]\w*(?:$|[^\w#!%^*+?@&~-]))|%[A-Za-z_]+%|[A-Za-z_.]*(?:env|ENV|"
+    r"environ|getenv|config|settings|secrets|vars?|"
     r"vault|ssm|params?|args|opts|options|props|self|this|ctx|req|request|response|process|os|Deno|import)[.\[(]|"
     r"(?:arn|file|vault|op|ssm|sm|gsm|kms|secret|ref|env|https?|gs|s3|data|urn|image|azurekeyvault|projects)[:/]|"
     r"pk[_.](?:live|test|prod|eyJ)|pub-|!Ref|!Sub|!GetAtt|\{\{|<%|ENC\[|AQICAHh|enc:|sealed:|awssm)"
@@ -50,9 +53,11 @@ _HASH = compile_pattern(
 _ORDINARY = compile_pattern(
     r"^(?:[\d.,:+/-]+|[\^~<>=v]{0,3}\d+(?:\.\d+)+[\w.+-]*|\d{4}-\d\d-\d\d[T\d:.Z+-]*|[\w.+-]+@[\w-]+(?:\.[\w-]+)+|"
     r"(?:~|\.{1,2})?/[\w./@ -]*|[A-Za-z]:\\.*|[\w./-]+\.(?:py|js|ts|tsx|go|rs|rb|java|json|ya?ml|toml|pem|key|crt|cer|"
-    r"pub|txt|md|env|cfg|ini|conf|sh|html?|css|xml|p12|pfx|jks|com|org|net|io|dev|local|internal|svc)|"
-    r"(?:[\w-]+/)+[\w.-]+\.[a-z0-9]{1,5}|"
-    r"[A-Za-z_$][\w$.]*\(.*|.*\)\)?|[A-Za-z_][\w.]*\[[^\]]*\].*|(?:ssh-(?:rsa|ed25519|dss)|ecdsa-sha2).*|-----.*|[^A-Za-z0-9]+)$"
+    r"pub|txt|md|env|cfg|ini|conf|sh|html?|css|xml|p12|pfx|jks|com|org|net|io|dev|local|internal|svc)(?::\d{1,5})?|"
+    r"(?:[\w-]+/)+[\w.-]+\.[a-z0-9]{1,5}|(?:required|nullable|sometimes|present|string|confirmed)\|[\w|:,]*|"
+    r"[*&]{0,2}[A-Za-z_$][\w$.]*[!?]?\(.*|.*\)\)?|(?:Callable|Optional|Union|List|Dict|Tuple|Type|Literal|Annotated|"
+    r"Mapping|Sequence|Iterable|Promise|Map|Array)[\[<].*|RFC-?\d.*|[A-Za-z_][\w.]*\[[^\]]*\].*|(?:ssh-(?:rsa|"
+    r"ed25519|dss)|ecdsa-sha2).*|-----.*|[^A-Za-z0-9]+|/?\^.*|.*\(\?[=!:<].*)$"
 )
 """Numbers, versions, dates, addresses, paths, calls and indexing."""
 _SEALED = compile_pattern(r"^Ag[A-C][A-Za-z0-9+/]{80}|^(?:AQICAHh|AQECAHg|AAAA[BCE][23][A-Z])")
@@ -76,6 +81,8 @@ _BIGRAMS = frozenset(_BIGRAMS_WORDS.split())
 _EXAMPLE_JWT = compile_pattern(
     r'"(?:John Doe|1234567890|Jane Doe|Joe Coder)"|"role" ?: ?"anon"|example\.(?:com|org)/?"'
 )
+PLAIN_CHARS = 16
+"""A word that is no longer may be in any language, or a name."""
 _EXAMPLES = frozenset(("2cafc0970149a84f", "f2d6ca16515033e5", "78a08441f4314f0a"))
 """Digests of keys that issuers print in their documentation and that nothing else tells from live ones."""
 
@@ -89,7 +96,7 @@ def entropy(value: str) -> float:
 def is_random(value: str) -> bool:
     """Whether its characters are spread as chance spreads them, and follow no pattern."""
     size = len(value)
-    if size < 8 or _spread(value) < 0.72:
+    if size < 8 or _spread(value) < (0.66 if size < 24 and _HEX.match(value) else 0.72):
         return False
     steps = [ord(b) - ord(a) for a, b in pairwise(value)]
     if sum(step in (-1, 0, 1) for step in steps) > 0.45 * len(steps):
@@ -101,28 +108,52 @@ def is_random(value: str) -> bool:
 
 def _spread(value: str) -> float:
     """The share of the entropy that chance would give a value of this length and alphabet."""
-    alphabet = 10 if value.isdigit() else 16 if _HEX.match(value) else 36 if value.islower() else 62
+    alphabet = 10 if value.isdigit() else 16 if _HEX.match(value.replace("_", "")) else 36 if value.islower() else 62
     return entropy(value) / min(math.log2(alphabet), math.log2(len(value)))
 
 
-def is_wordy(value: str) -> bool:
+def is_wordy(value: str, *, share: float = 0.66) -> bool:
     """Whether its letters follow each other as in words, of which each begins with a capital at most."""
     every = [*map("".join, pairwise(value))]
     pairs = [pair for pair in every if pair.isalpha()]
-    if len(value) >= 16 and sum(a.isdigit() != b.isdigit() for a, b in every if (a + b).isalnum()) > 0.28 * len(value):
+    if len(value) >= 10 and sum(a.isdigit() != b.isdigit() for a, b in every if (a + b).isalnum()) > 0.28 * len(value):
         return False  # digits strewn among letters
     joints = sum(a.islower() and b.isupper() for a, b in pairs)
     usual = sum(pair.lower() in _BIGRAMS and not (pair[0].islower() and pair[1].isupper()) for pair in pairs)
     usual += joints if joints * 6 <= len(pairs) else 0
-    return len(pairs) >= max(4, 0.4 * len(value)) and usual > 0.66 * len(pairs)
+    return len(pairs) >= max(4, 0.4 * len(value)) and usual > (0.85 if is_mixed(value) else share) * len(pairs)
+
+
+def is_mixed(value: str) -> bool:
+    """Whether small letters, capitals and digits alternate more than in the names of things."""
+    kinds = ["a" if letter.islower() else "A" if letter.isupper() else "0" for letter in value if letter.isalnum()]
+    steps = Counter(pairwise(kinds))
+    turns = sum(count for (a, b), count in steps.items() if a != b and (a, b) != ("A", "a"))
+    return turns > 0.25 * len(value) or min(steps["a", "A"], steps["A", "A"]) >= max(2, 0.12 * len(value))
+
+
+def is_plain(word: str) -> bool:
+    """Whether it is letters alone, few and of one case but for one capital besides the first: no secret looks so."""
+    return word.isalpha() and len(word) < PLAIN_CHARS and (word.isupper() or sum(map(str.isupper, word[1:])) < 2)
 
 
 def _is_name(value: str) -> bool:
     """Whether it could be the name of something: letters alone are one, unless chance has put them."""
     if _NAME.match(value) is None:
         return False
+    if is_plain(value):
+        return True
     mixed = sum(a.islower() != b.islower() for a, b in pairwise(value)) >= 0.25 * len(value)
-    return not value.isalpha() or len(value) < (8 if mixed else 20) or is_wordy(value) or not is_random(value)
+    parts = value.split(".")
+    if len(value) >= 10 and any(any(map(str.isdigit, part)) and is_mixed(part) for part in parts[1:]):
+        return not is_random(value)
+    if len(value) >= 10 and any(map(str.isdigit, value)) and is_mixed(value):
+        return is_wordy(value) or not is_random(value)
+    if not (value.isalpha() or (mixed and len(value) >= 16 and value.replace("_", "").isalpha())):
+        return True
+    if value.islower() or value.isupper():
+        return is_wordy(value, share=0.55 if len(value) < 20 else 0.66) or not is_random(value)
+    return len(value) < (8 if mixed else 20) or is_wordy(value) or not is_random(value)
 
 
 def is_made_up(value: str) -> bool:
@@ -139,16 +170,20 @@ def is_elsewhere(value: str) -> bool:
         and is_random(value)
         and not is_wordy(value)
     ):
-        return max(map(len, value.split("/"))) < 14  # no path has a part like that
+        return max(map(len, value.split("/"))) < 14 and not is_mixed(value)  # no path has a part like that
+    if value[:1] == "/" and len(value) >= 12 and "." not in value and is_mixed(value) and not is_wordy(value):
+        return False  # base64
     return any(pattern.match(value) for pattern in (_REFERENCE, _HASH, _ORDINARY, _SEALED))
 
 
 @lru_cache(maxsize=4096)
 def is_token(value: str, *, strong: bool = True) -> bool:
     """Whether a value named as a key or token is one. `strong`: the name leaves no doubt."""
+    cut = value.endswith("...")
     value = value.strip(".,;:")
     if (
-        len(value) < (12 if strong else 20)
+        cut
+        or len(value) < (12 if strong else 20)
         or is_made_up(value)
         or is_example(value)
         or is_elsewhere(value)
@@ -158,7 +193,8 @@ def is_token(value: str, *, strong: bool = True) -> bool:
     if _UUID.match(value):
         return strong
     digits = sum(letter.isdigit() for letter in value)
-    if not digits and (len(value) < 16 or ((value.islower() or value.isupper()) and not value.isalpha())):
+    one_case = value.islower() or value.isupper()
+    if not digits and ((one_case and not value.isalpha()) or (len(value) < 16 and one_case)):
         return False
     return is_random(value) and not is_wordy(value)
 
@@ -168,11 +204,17 @@ def is_password(value: str, *, quoted: bool = False) -> bool:
     """Whether a value named as a password is one."""
     if not 6 <= len(value) <= 256 or is_made_up(value) or is_elsewhere(value) or _HASH.match(value):
         return False
+    if value[-1] == ":" and _is_name(value[:-1]):
+        return False
     core = "".join(filter(str.isalpha, value)).lower()
-    if core in _COMMON or (_is_name(value) if quoted else _NAME.match(value)):
+    if (
+        (core in _COMMON and not (core in _CHOSEN and len(value) >= 10 and len(_classes(value)) == 4))
+        or _is_name(value)
+        or not (quoted or is_mixed(value) or _NAME.match(value) is None)
+    ):
         return False
     classes = _classes(value)
-    if len(set(value)) < 5 or (len(classes) < 2 and not (quoted and len(value) >= 16 and not is_wordy(value))):
+    if len(set(value)) < 5 or (len(classes) < 2 and not (quoted and len(value) >= 16)):
         return False
     if "digit" not in classes and not ("symbol" in classes and len(classes) >= 3):
         return len(value) >= 8 and not is_wordy(value)

@@ -82,7 +82,7 @@ def test_recall_and_false_positives():
 def test_every_split_gives_the_same(number: int):
     text = f"Before. {ROWS[number]['text']} And after it."
     expected = redacted(text)
-    step = 1 if len(text) < LONG_CHARS and number < EVERY_CUT else 31
+    step = 1 if len(text) < LONG_CHARS and number < EVERY_CUT else max(31, len(text) // 16)
     assert streamed(list(text)) == expected
     for cut in range(0, len(text), step):
         assert streamed([text[:cut], text[cut:]]) == expected
@@ -387,3 +387,59 @@ def test_a_wallets_words():
     assert streamed(list(f"my seed phrase: {words}. Keep it")) == "my seed phrase: <seed-phrase>. Keep it"
     prose = "A seed phrase is made from twelve words that the wallet shows once and nobody else may ever see."
     assert redacted(prose) == prose
+
+
+PIPED = [
+    ("run echo 'KEY' | sudo -S apt update", True),
+    ('echo "bob:KEY" | chpasswd', True),
+    ('{"command": "cd x\\necho KEY | sudo -S make\\n"}', True),
+    ("echo KEY | tee out.txt", False),
+    ("the echo of KEY | sudo -S", False),
+    ("echo\tKEY | sudo -S x", False),
+    ("echo KEY |\nsudo -S x", False),
+    ("echo " + " " * 300 + "KEY | sudo -S x", False),
+]
+
+
+@pytest.mark.parametrize(("form", "found"), PIPED)
+def test_what_is_piped_into_what_asks_for_it(form: str, found: bool):
+    """What follows a password tells that it is one: the command is held back until that is there."""
+    text = form.replace("KEY", "Vr29*!m8vL6X")
+    assert ("Vr29" not in redacted(text)) is found
+    for size in (1, 2, 3, 7, 20):
+        assert streamed([text[at : at + size] for at in range(0, len(text), size)]) == redacted(text)
+    for cut in range(len(text)):
+        assert streamed([text[:cut], text[cut:]]) == redacted(text)
+
+
+COLUMNS = [
+    "| user | password |\n|---|---|\n| ann | KEY |\n| bob | x |",
+    "name,email,password\nann,a@acme.io,KEY\n",
+    "name;login;password\nshop;admin;KEY",
+    " id | api_key \n----+---------\n  1 | KEY\n",
+    "INSERT INTO users (id, email, api_token) VALUES (1, 'a@acme.io', 'KEY'), (2, 'b@acme.io', 'x');",
+]
+
+
+@pytest.mark.parametrize("form", COLUMNS)
+def test_columns_whose_heading_says_so(form: str):
+    text = f"See:\n{form} end"
+    key = made("", 24, 3)
+    assert key not in redacted(text.replace("KEY", key))
+    for cut in range(len(text) + 20):
+        given = text.replace("KEY", key)
+        assert streamed([given[:cut], given[cut:]]) == redacted(given)
+
+
+def test_a_password_is_not_lost_to_chance():
+    """Of values that chance makes, of any alphabet that issuers use, next to none looks like a word."""
+    chance = random.Random(3)
+    for alphabet, chars in (
+        (string.ascii_letters + string.digits, 20),
+        (string.hexdigits[:16], 32),
+        (string.ascii_lowercase + string.digits, 32),
+        (string.ascii_letters + string.digits + "+/", 32),
+        (string.ascii_letters + string.digits + "-_", 40),
+    ):
+        values = ["".join(chance.choices(alphabet, k=chars)) for _ in range(1000)]
+        assert sum(value in redacted(f"API_TOKEN={value}") for value in values) <= 8
