@@ -126,16 +126,18 @@ async def connections(job: Any, count: int) -> AsyncGenerator[Sequence[Connectio
 
 
 async def exchanges(job: Any) -> dict[str, Any]:
-    """Small exchanges one after the other on one connection: what they cost the proxy."""
+    """Small exchanges one after the other on one connection: what they cost the proxy; so far apart, if so asked."""
     asked = request(Plan(), key=job.get("key", KEY))
     async with connections(job, 1) as (connection,):
         for _ in range(job["warm"]):
             await connection.exchange(asked)
         await asyncio.sleep(SETTLE_SECONDS)
         began, cpu = perf_counter(), cpu_seconds(job["pid"])
-        for _ in range(job["count"]):
+        for number in range(job["count"]):
             body = await connection.exchange(asked)
             assert b'"end_turn"' in body
+            if gap := job.get("gap_seconds"):
+                await asyncio.sleep(max(0.0, began + (number + 1) * gap - perf_counter()))
         seconds = perf_counter() - began
         await asyncio.sleep(SETTLE_SECONDS)
         return {"count": job["count"], "seconds": seconds, "cpu_seconds": cpu_seconds(job["pid"]) - cpu}

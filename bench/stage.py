@@ -15,11 +15,12 @@ from typing import Any
 from lockgate.access.grant import Grant
 from lockgate.access.keyring import open_keyring
 from lockgate.bench.certificates import make_provider_files
-from lockgate.bench.processes import Helper, Program, Proxy, clean_environment
+from lockgate.bench.processes import Helper, Program, Proxy, clean_environment, free_port
 from lockgate.bench.traffic import HOST, KEY
 from lockgate.bench.usage import check_system, cores
 from lockgate.storage import schema
 from lockgate.storage.access import Access
+from lockgate.storage.administrators import Administrators
 from lockgate.storage.provider_keys import ProviderKeys
 
 MITMDUMP = "import sys; from mitmproxy.tools.main import mitmdump; sys.exit(mitmdump())"
@@ -32,6 +33,15 @@ def responseheaders(flow):
     flow.response.stream = flow.response.headers.get("content-type", "").startswith("text/event-stream")
 """
 """Streams what Lockgate streams, and nothing else, at the price of one hook."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Console:
+    """A proxy with a console, and who may look at it."""
+
+    program: Program
+    port: int
+    key: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,6 +80,12 @@ class Stage:
         """The same where every client shows a token, and a token with this grant."""
         program = self._lockgate("guarded", access={"mode": "token"})
         return program, _token_in(self._home("guarded") / "home", grant)
+
+    def console(self, name: str) -> Console:
+        """The same with a console."""
+        port = free_port()
+        program = self._lockgate(name, admin={"listen": f"127.0.0.1:{port}"})
+        return Console(program=program, port=port, key=_key_in(self._home(name) / "home"))
 
     @property
     def unlogged(self) -> Program:
@@ -126,6 +142,16 @@ def _token_in(home: Path, grant: Grant) -> str:
         keys.add("anthropic", KEY, name="bench")
         secret, _ = access.create_token("bench", lifetime=timedelta(days=1), grant=grant)
     return secret
+
+
+def _key_in(home: Path) -> str:
+    """A viewer's key in the database of a proxy that has not run yet."""
+    home.mkdir(mode=0o700, exist_ok=True)
+    url, keyring = f"sqlite:///{home / 'lockgate.db'}", open_keyring(home)
+    schema.upgrade(url)
+    with Administrators(url, keyring) as people:
+        people.create("bench", "viewer")
+        return people.add_key("bench")[0]
 
 
 @contextmanager
