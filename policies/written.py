@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import re
 from collections import OrderedDict
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 
 from lockgate.events import ToolCall
 from lockgate.exchange import Exchange
@@ -64,6 +64,19 @@ class Files:
             self.write(write)
         for path, text in (wrote or {}).items():
             self.put(path, text)
+
+    def paths(self) -> Sequence[str]:
+        """Where the files are, the one that was written last at the end."""
+        return tuple(self._texts)
+
+    def text(self, path: str) -> str:
+        return self._texts[path]
+
+    def fork(self) -> Files:
+        """A copy that may go on by itself."""
+        other = Files()
+        other._texts, other._chars = self._texts.copy(), self._chars
+        return other
 
     def named_in(self, command: str) -> dict[str, str | None]:
         """The files that the command, or one that it names, may run, by every place that they may be known by."""

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import copy
-from collections import deque
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 
@@ -12,10 +10,11 @@ from lockgate.policies.flows.deeds import Acts
 from lockgate.policies.flows.labels import Label, labels_of
 from lockgate.policies.flows.language import FlowRule, Step, plain
 from lockgate.policies.flows.places import is_secret
-from lockgate.policies.flows.programs import Programs
+from lockgate.policies.flows.programs import with_programs
 from lockgate.policies.flows.trace import Step as Made
 from lockgate.policies.shell.model import HERE, shown
 from lockgate.policies.shell.paths import Place
+from lockgate.policies.written import Files
 
 LINKED = 32
 """So many calls are remembered whose files a later step may be about."""
@@ -49,16 +48,23 @@ class Progress:
         self.rule = rule
         self.same = [at > 0 and plain(step) == plain(rule.steps[at - 1]) for at, step in enumerate(rule.steps)]
         linked = [any(later.of for later in rule.steps[at:]) for at in range(1, len(rule.steps))]
-        self.marks = [deque[Mark](maxlen=LINKED if links else 1) for links in linked]
+        self.keep = [LINKED if links else 1 for links in linked]
+        self.marks: list[tuple[Mark, ...]] = [() for _ in linked]
+        """The latest calls that took each step, the last one last."""
+        asked = [one for step in rule.steps for one in (step, step.unless) if one is not None]
+        self.about = frozenset(doing for one in asked for doing in one.does) if all(one.does for one in asked) else None
+        """What a call has to do to matter to this rule, where that alone tells."""
 
     def take(self, seen: Seen, made: Made, index: int, *, refused: bool) -> Match | None:
         """The call takes every step it can; gives the match where it takes the last."""
-        before = [tuple(marks) for marks in self.marks]
+        if self.about is not None and self.about.isdisjoint(seen.acts.does):
+            return None
+        before = self.marks.copy()
         now: Mark | None = None
         for at, step in enumerate(self.rule.steps):
             known = before[at - 1] if at else ()
             if at and known and step.unless is not None and not refused and step.unless.fits(seen):
-                self.marks[at - 1].clear()
+                self.marks[at - 1] = ()
                 known, now = (), None
             earlier = now if at and not self.same[at] else None
             now = None
@@ -72,12 +78,13 @@ class Progress:
             )
             if at == len(self.rule.steps) - 1:
                 return Match(self.rule, now.path)
-            self.marks[at].append(now)
+            self.marks[at] = (*self.marks[at], now)[-self.keep[at] :]
         return None
 
     def fork(self) -> Progress:
-        other = copy.copy(self)
-        other.marks = [copy.copy(marks) for marks in self.marks]
+        other = object.__new__(Progress)
+        other.rule, other.same, other.keep, other.about = self.rule, self.same, self.keep, self.about
+        other.marks = self.marks.copy()
         return other
 
 
@@ -137,7 +144,8 @@ class FlowState:
     progress: list[Progress]
     count: int = 0
     labels: set[Label] = field(default_factory=set[Label])
-    programs: Programs = field(default_factory=Programs)
+    files: Files = field(default_factory=Files)
+    """What the session has written."""
     here: Place | None = None
     """The folder that an agent's one shell was left in."""
 
@@ -150,19 +158,19 @@ class FlowState:
     def take(self, step: Made, *, refused: bool = False) -> Sequence[Match]:
         """Follow a call; the rules whose last step it takes."""
         self.count += not refused
-        acts = self.programs.known(_moved(step.acts, self.here))
+        acts = with_programs(_moved(step.acts, self.here), self.files)
         seen = Seen(acts=acts, result=step.result, labels=frozenset(self.labels))
         made = replace(step, acts=acts)
         found = [one.take(seen, made, self.count, refused=refused) for one in self.progress]
         if not refused:
             self.labels |= set(labels_of(acts))
-            self.programs.keep(acts)
+            self.files.note(step.call, step.acts.files)
             self.here = acts.goes or self.here
         return [match for match in found if match is not None]
 
     def fork(self) -> FlowState:
         return replace(
-            self, progress=[one.fork() for one in self.progress], labels=set(self.labels), programs=self.programs.fork()
+            self, progress=[one.fork() for one in self.progress], labels=set(self.labels), files=self.files.fork()
         )
 
 
