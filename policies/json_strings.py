@@ -8,7 +8,7 @@ from collections.abc import Callable
 from lockgate.errors import WireError
 from lockgate.wire import document as json_document
 
-_STRING = re.compile(r'"(?:[^"\\]|\\.)*"(\s*:)?')
+_STRING = re.compile(r'"[^"\\]*+(?:\\.[^"\\]*+)*+"(\s*+:)?')
 """A string in JSON text, in linear time; the group tells a key."""
 
 

@@ -40,7 +40,7 @@ class Files:
     """The files that one session has written, by their paths as they were given."""
 
     def __init__(self) -> None:
-        self._texts: OrderedDict[str, str] = OrderedDict()
+        self._texts: dict[str, str] = {}
         self._chars = 0
 
     def write(self, write: Write) -> None:
@@ -55,8 +55,7 @@ class Files:
         self._texts[path] = text
         self._chars += len(text)
         while len(self._texts) > FILES or self._chars > CHARS:
-            _, gone = self._texts.popitem(last=False)
-            self._chars -= len(gone)
+            self._chars -= len(self._texts.pop(next(iter(self._texts))))
 
     def note(self, call: ToolCall, wrote: Mapping[str, str | None] | None = None) -> None:
         """Remembers what the call writes; `wrote` is what its command does."""

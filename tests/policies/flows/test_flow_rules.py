@@ -16,7 +16,7 @@ from lockgate.events import ToolCall
 from lockgate.exchange import SessionRow, now
 from lockgate.policies.evaluate import figures, read_cases
 from lockgate.policies.flow_rules import standard_rules
-from lockgate.policies.flows import trace
+from lockgate.policies.flows import sessions, trace
 from lockgate.policies.registry import load_rules
 from tests.addons.wires import Wire, every_wire
 from tests.addons.wires import bash as typed
@@ -141,7 +141,8 @@ async def test_what_was_read_is_not_read_again(monkeypatch: pytest.MonkeyPatch):
         counted["messages"] += 1
         return plain(format, message)
 
-    monkeypatch.setattr(trace, "parts_of", parts_of)
+    for module in (trace, sessions):
+        monkeypatch.setattr(module, "parts_of", parts_of)
     policy_set, costs = rules("flow_rules"), list[int]()
     for size in (50, 51, 100, 101):
         counted.clear()
