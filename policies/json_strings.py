@@ -25,6 +25,11 @@ def changed_strings(text: str, change: Callable[[str], str]) -> str:
     return _STRING.sub(one, text)
 
 
+def shortened(text: str, most: int) -> str:
+    """The JSON text with so much of each string, for what stands between strings: it is no JSON any more."""
+    return _STRING.sub(lambda string: string[0] if len(string[0]) <= most else string[0][:most], text)
+
+
 def is_json(text: str) -> bool:
     """Whether the text is one JSON document."""
     try:
