@@ -119,7 +119,7 @@ class Guarded:
 
     def holds(self, found: Place, *, whole: bool) -> bool:
         """Whether the place is, or is in, what is guarded; or, taken as a whole, holds it."""
-        return self.fits(tuple(_readings(found, self.anchor)), whole=whole)
+        return self.fits(tuple(_readings(found, _lower(found), self.anchor)), whole=whole)
 
     def fits(self, readings: Iterable[tuple[str, ...]], *, whole: bool) -> bool:
         """The same for what a place's parts are below the anchor."""
@@ -132,9 +132,12 @@ class Guarded:
         return False
 
 
-def _readings(found: Place, anchor: str) -> Iterable[tuple[str, ...]]:
-    """The place's parts below the anchor, in lower case; homes are one place whatever their names."""
-    parts = tuple(part.lower() for part in found.parts)
+def _lower(found: Place) -> tuple[str, ...]:
+    return tuple([part.lower() for part in found.parts])
+
+
+def _readings(found: Place, parts: tuple[str, ...], anchor: str) -> Iterable[tuple[str, ...]]:
+    """The place's parts below the anchor; homes are one place whatever their names."""
     if not anchor or anchor == found.anchor:
         yield parts
     if found.outside:  # how far up the workspace is, nobody knows
@@ -228,7 +231,8 @@ class ProtectedPaths(Policy):
     def _refused(self, access: Access) -> str:
         """The pattern or setting that the access breaks; "" where it breaks none."""
         options, shared = self.options, self.shared
-        readings = {anchor: tuple(_readings(access.place, anchor)) for anchor in ("", "/", "~")}
+        parts = _lower(access.place)
+        readings = {anchor: tuple(_readings(access.place, parts, anchor)) for anchor in ("", "/", "~")}
         if any(one.fits(readings[one.anchor], whole=False) for one in shared.allow) or _is_device(access.place):
             return ""
         for one in (*shared.read, *(shared.write if access.way == "write" else ())):

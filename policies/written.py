@@ -28,11 +28,12 @@ COMMANDS = 40
 """So many commands of a history are read for what they write."""
 USED = 12
 """No more files are taken into account for one command."""
-_RUN_BY = (
-    ("makefile", re.compile(r"\bmake\b")),
-    ("package.json", re.compile(r"\b(?:npm|pnpm|yarn|bun)\b")),
-    ("justfile", re.compile(r"\bjust\b")),
-)
+_RUN_BY = {
+    "makefile": re.compile(r"\bmake\b"),
+    "gnumakefile": re.compile(r"\bmake\b"),
+    "package.json": re.compile(r"\b(?:npm|pnpm|yarn|bun)\b"),
+    "justfile": re.compile(r"\bjust\b"),
+}
 _HOME = re.compile(r"/(?:home|Users)/[^/]+/|/root/")
 
 
@@ -92,9 +93,7 @@ class Files:
 
 def _named(path: str, text: str) -> bool:
     name = path.rpartition("/")[2]
-    if name in text:
-        return True
-    return any(name.lower().removeprefix("gnu") == file and runs.search(text) for file, runs in _RUN_BY)
+    return name in text or ((runs := _RUN_BY.get(name.lower())) is not None and runs.search(text) is not None)
 
 
 def _names(path: str, command: str) -> Iterator[str]:
