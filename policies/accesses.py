@@ -3,21 +3,19 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import lru_cache
 from typing import Any, Literal, cast
 
 from lockgate.events import ToolCall
 from lockgate.policies.arguments import strings_of
 from lockgate.policies.commands import bare_name, command_of, document_of, folder_of, is_program
 from lockgate.policies.patches import is_patch, paths_in, paths_in_script
+from lockgate.policies.remembered import remembered
 from lockgate.policies.shell.model import HERE, Command
 from lockgate.policies.shell.paths import Place, place
 from lockgate.policies.shell.read import read
 
-MAX_REMEMBERED = 20_000
-"""The arguments of a longer call are not kept."""
 type Way = Literal["read", "write"]
 
 
@@ -51,20 +49,15 @@ _READING_COMMANDS = frozenset({"view", "read", "cat", "open", "list", "show", "g
 
 def accesses(call: ToolCall, workspace: str = "") -> Iterable[Access]:
     """Everything that the call reads and writes; what stands before a fault is told before it. Raises Unreadable."""
-    if len(call.arguments) >= MAX_REMEMBERED:
-        return _accesses(call, workspace)
     try:
-        return _remembered(call.name, call.arguments, call.custom, workspace)
+        return _all(call.name, call.arguments, call.custom, workspace)
     except Exception:
         return _accesses(call, workspace)  # raises it again, in its place
 
 
-def _told(name: str, arguments: str, custom: bool, workspace: str) -> Sequence[Access]:
+@remembered(1_000_000)
+def _all(name: str, arguments: str, custom: bool, workspace: str) -> Sequence[Access]:
     return tuple(_accesses(ToolCall(block=0, id="", name=name, arguments=arguments, custom=custom), workspace))
-
-
-_remembered = lru_cache(maxsize=256)(_told)
-"""Several rules ask about the same call."""
 
 
 def _accesses(call: ToolCall, workspace: str) -> Iterator[Access]:
@@ -95,7 +88,7 @@ def _of_arguments(call: ToolCall, cwd: str, workspace: str) -> Iterator[Access]:
             yield from (_access(path, "write", call.name, cwd, workspace) for path in paths_in(text))
 
 
-def _way(name: str, document: dict[str, Any]) -> Way:
+def _way(name: str, document: Mapping[str, Any]) -> Way:
     command = document.get("command")
     if isinstance(command, str) and command in _READING_COMMANDS:
         return "read"

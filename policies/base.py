@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any, ClassVar, Literal
 
 from lockgate.config import Section
@@ -91,8 +92,7 @@ class Policy:
     @classmethod
     def sees(cls, options: Any) -> frozenset[str]:
         """What a rule with these options looks at: by default, what its hooks are for."""
-        own = (seen for hook, seen in SEEN_BY.items() if getattr(cls, hook) is not getattr(Policy, hook))
-        return frozenset[str]().union(*own)
+        return _seen(cls)
 
     @classmethod
     def provision(cls, options: Any) -> Any:
@@ -138,6 +138,12 @@ class Policy:
     def let_go(self, event: Event) -> Iterable[Event]:
         """What goes on where a hook failed and the rule forwards: the event, after what was held back for it."""
         return (event,)
+
+
+@lru_cache(maxsize=256)
+def _seen(policy: type[Policy]) -> frozenset[str]:
+    own = (seen for hook, seen in SEEN_BY.items() if getattr(policy, hook) is not getattr(Policy, hook))
+    return frozenset[str]().union(*own)
 
 
 def _any_tool(name: str) -> bool:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from fnmatch import fnmatchcase
 
 from pydantic import Field
@@ -14,6 +14,7 @@ from lockgate.policies.base import Blocked, Policy
 from lockgate.policies.commands import command_of, folder_of
 from lockgate.policies.danger.hosts import Reach, local, reaches, unknown_host
 from lockgate.policies.danger.rules import line
+from lockgate.policies.remembered import remembered
 from lockgate.policies.shell.model import Command, shown
 from lockgate.policies.shell.read import read
 
@@ -120,17 +121,18 @@ class CommandEgress(Policy):
         return ""
 
 
-def hosts_of(command: str, cwd: str = "") -> Iterator[tuple[Reach, str]]:
+@remembered(1_000_000)
+def hosts_of(command: str, cwd: str = "") -> Sequence[tuple[Reach, str]]:
     """Every host that a shell command would reach, and the part of it that does."""
-    for one in read(command, cwd).commands:
-        for reach in (*reaches(one), *_registry(one)):
-            yield reach, str(one)[:300]
+    return tuple(
+        (reach, str(one)[:300]) for one in read(command, cwd).commands for reach in reaches(one) or _registry(one)
+    )
 
 
 def _registry(command: Command) -> Iterator[Reach]:
     host, verbs = REGISTRIES.get(command.name, ("", ""))
-    words = line(command).split()
-    if host and words and (not verbs or words[0] in verbs.split()) and not any(reaches(command)):
+    words = line(command).split() if host else []
+    if words and (not verbs or words[0] in verbs.split()):
         yield Reach(host, any(line(command).startswith(sending) for sending in SENDING))
 
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import re
 import shlex
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from copy import deepcopy
 from dataclasses import replace
 from pathlib import PurePosixPath
 from typing import Any, cast
@@ -13,6 +14,7 @@ from lockgate.errors import Error, WireError
 from lockgate.events import ToolCall
 from lockgate.policies import javascript
 from lockgate.policies.javascript_tokens import ScriptError
+from lockgate.policies.remembered import remembered
 from lockgate.wire import document as json_document
 
 SHELLS = frozenset({
@@ -41,6 +43,7 @@ _FRESH: Mapping[str, tuple[str, bool]] = {
 _PROGRAM = "exec"
 """Codex's tool whose input is JavaScript."""
 _INTERPRETERS = frozenset({"sh", "bash", "zsh", "dash", "ash", "ksh", "fish", "powershell", "pwsh", "powershell.exe"})
+_SERVER = re.compile(r"__|[.:/]")
 _SCRIPT_FLAG = re.compile(r"-[a-z]*c|-Command", re.IGNORECASE)
 
 
@@ -48,16 +51,19 @@ class Unreadable(Error):
     """A call cannot be read, though a rule needs to."""
 
 
-def document_of(call: ToolCall) -> dict[str, Any]:
-    """The call's arguments; a custom tool's free text stands under `input`. Raises Unreadable."""
+def document_of(call: ToolCall) -> Mapping[str, Any]:
+    """The call's arguments, which nobody changes; a custom tool's free text stands under `input`. Raises Unreadable."""
     if call.custom:
         return {"input": call.arguments}
-    if not call.arguments.strip():
-        return {}
     try:
-        return json_document.loads_object(call.arguments)
+        return _document(call.arguments)
     except WireError as error:
         raise Unreadable(f"the arguments of the tool {call.name!r} cannot be read: {error}") from error
+
+
+@remembered(2_000_000)
+def _document(arguments: str) -> Mapping[str, Any]:
+    return json_document.loads_object(arguments) if arguments.strip() else {}
 
 
 def runs_commands(call: ToolCall) -> bool:
@@ -110,9 +116,9 @@ def with_command(call: ToolCall, command: str) -> ToolCall:
     if call.custom:
         return replace(call, arguments=_custom_arguments(call, command))
     try:
-        document = document_of(call)
+        document = deepcopy(dict(document_of(call)))
     except Unreadable:
-        document = {}
+        document = dict[str, Any]()
     action = _action(document)
     key, listed = _command_key(action) or _FRESH.get(bare_name(call.name), ("command", False))
     for other in COMMAND_KEYS:
@@ -133,21 +139,22 @@ def is_program(call: ToolCall) -> bool:
 
 def bare_name(name: str) -> str:
     """The tool's own name in lower case, without the server or namespace in front: mcp__box__Bash is bash."""
-    return re.split(r"__|[.:/]", name)[-1].lower()
+    return _SERVER.split(name)[-1].lower()
 
 
+@remembered(100_000)
 def _sounds_like_shell(name: str) -> bool:
     words = re.findall(r"[a-z]+", re.sub(r"(?<=[a-z])(?=[A-Z])", "_", name).lower())
     return not _SHELL_WORDS.isdisjoint(words)
 
 
-def _action(document: dict[str, Any]) -> dict[str, Any]:
+def _action[Document: Mapping[str, Any]](document: Document) -> Document:
     """Where the command stands: `local_shell` may carry it one level down."""
     action = document.get("action")
-    return cast(dict[str, Any], action) if isinstance(action, dict) else document
+    return cast(Document, action) if isinstance(action, dict) else document
 
 
-def _command_key(document: dict[str, Any]) -> tuple[str, bool] | None:
+def _command_key(document: Mapping[str, Any]) -> tuple[str, bool] | None:
     action = _action(document)
     key = next((key for key in COMMAND_KEYS if isinstance(action.get(key), str | list)), None)
     return None if key is None else (key, isinstance(action[key], list))
@@ -193,11 +200,16 @@ def _custom_command(call: ToolCall) -> str | None:
     return "\n".join(found) if found else None
 
 
-def _commands_in(call: ToolCall) -> list[javascript.CommandText]:
+def _commands_in(call: ToolCall) -> Sequence[javascript.CommandText]:
     try:
-        return javascript.commands_in(call.arguments, _is_shell_tool, (*COMMAND_KEYS, *_TYPING.values()))
+        return _commands_in_script(call.arguments)
     except ScriptError as error:
         raise Unreadable(f"the script of the tool {call.name!r} cannot be read: {error}") from error
+
+
+@remembered(1_000_000)
+def _commands_in_script(script: str) -> Sequence[javascript.CommandText]:
+    return javascript.commands_in(script, _is_shell_tool, (*COMMAND_KEYS, *_TYPING.values()))
 
 
 def _is_shell_tool(name: str) -> bool:
@@ -211,7 +223,7 @@ def _custom_arguments(call: ToolCall, command: str) -> str:
     try:
         found = _commands_in(call)
     except Unreadable:
-        found = []
+        found = ()
     if len(found) != 1 or found[0].short or "write_stdin" in call.arguments:
         return script_of(command)
     value: Any = _listed(list(found[0].words), command, several=False) if found[0].listed else command

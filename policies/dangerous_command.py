@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from functools import lru_cache
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Literal, get_args
 
 from pydantic import Field
@@ -85,12 +84,7 @@ class DangerousCommand(Monitor):
     @classmethod
     def provision(cls, options: Options) -> Any:
         load_packs()
-
-        @lru_cache(maxsize=256)
-        def remembered(command: str, cwd: str) -> Judgement:
-            return judged(command, options, cwd)
-
-        return Shared(options, remembered)
+        return Shared(options)
 
     async def score_call(self, call: ToolCall, x: Exchange) -> tuple[float, str]:
         """The score of the worst thing that the call's command would do. Raises Unreadable."""
@@ -118,16 +112,16 @@ class DangerousCommand(Monitor):
 
 
 class Shared:
-    """What all exchanges of one rule share: judgements of the last commands, and what sessions have written."""
+    """What all exchanges of one rule share: what sessions have written."""
 
-    def __init__(self, options: Options, remembered: Callable[[str, str], Judgement]) -> None:
-        self._options, self._remembered = options, remembered
+    def __init__(self, options: Options) -> None:
+        self._options = options
         self.written = Written()
 
     def findings(self, call: ToolCall, command: str, files: Files) -> Sequence[Finding]:
         """What is found in the call's command; what it writes is remembered."""
         known, cwd = files.named_in(command), folder_of(call)
-        found = judged(command, self._options, cwd, known) if known else self._remembered(command, cwd)
+        found = judged(command, self._options, cwd, known)
         files.note(
             call, {path: text for path, text in found.script.files.items() if path not in known or known[path] != text}
         )

@@ -19,7 +19,8 @@ from lockgate.policies.base import Blocked, Monitor
 from lockgate.policies.flows.deeds import acts_of
 from lockgate.policies.flows.language import Example, FlowRule, Measure
 from lockgate.policies.flows.machine import FlowState, Match, Progress
-from lockgate.policies.flows.trace import Session, Step, Traces, working
+from lockgate.policies.flows.sessions import Session, Traces, Unread, working
+from lockgate.policies.flows.trace import Step
 from lockgate.wire.document import dumps
 
 STANDARD = Path(__file__).with_name("flow_rules.yaml")
@@ -57,7 +58,7 @@ class Shared:
 
     def __init__(self, rules: Sequence[FlowRule], workspace: str, webhook: Webhook | None = None) -> None:
         self.rules, self.webhook = rules, webhook
-        self._nothing = FlowState(progress=[Progress(rule) for rule in rules])
+        self._nothing = FlowState(progress=[Progress.begun(rule) for rule in rules])
         self.traces = Traces(self.state, workspace)
 
     def state(self) -> FlowState:
@@ -71,7 +72,9 @@ class FlowRules(Monitor):
     A sequence is made of what calls do, as their parsed commands, arguments and paths tell: reading a secret, sending,
     pushing, downloading, running what was downloaded. The trace is read from the conversation and remembered beyond it,
     so that compaction forgets nothing; a session and those that begin from it share one. Calls of one reply count in
-    order, a refused call did not happen, and a program that was written counts when it is run.
+    order, a refused call did not happen, and a program that was written counts when it is run. A long history that is
+    new here is read within bounds, the latest calls first; a call that could complete a sequence begun in what was left
+    out counts as one that cannot be checked, and `on_error` decides.
 
     Example:
         leave_out: [clone-then-run]
@@ -113,7 +116,9 @@ class FlowRules(Monitor):
         return options.approval.needed_seconds if asks else 0.0
 
     async def on_request(self, request: Request, x: Exchange) -> Request:
-        self._session = await self.shared.traces.session(x)
+        session = self._session = await self.shared.traces.session(x)
+        if news := session.take_news():
+            self.score, self.reason = 0.0, news
         return request
 
     async def score_call(self, call: ToolCall, x: Exchange) -> tuple[float, str]:
@@ -128,6 +133,8 @@ class FlowRules(Monitor):
         self.score = found[0].rule.score
         by_measure = {self._measure(one.rule): one for one in reversed(found)}
         if match := by_measure.get("deny"):
+            if match.unread:
+                raise Unread(reason(match))
             raise Blocked(f"{match.rule.sentence} {ADVICE}", reason=reason(match), score=match.rule.score)
         if match := by_measure.get("approve"):
             self.reason = reason(match)
@@ -146,7 +153,7 @@ class FlowRules(Monitor):
         self._session = session
         found = working(session, x).take(Step(call=call, acts=acts))
         self.shared.traces.let_go(session, call, acts, x)
-        return sorted(found, key=lambda match: -match.rule.score)
+        return sorted(found, key=lambda match: (match.unread, -match.rule.score))
 
 
 def reason(match: Match) -> str:
@@ -189,7 +196,7 @@ def _try(rule: FlowRule, workspace: str) -> None:
 
 def completes(rule: FlowRule, flow: Sequence[Example], workspace: str = "") -> bool:
     """Whether the last call of the flow would be stopped."""
-    state = FlowState(progress=[Progress(rule)])
+    state = FlowState(progress=[Progress.begun(rule)])
     for at, each in enumerate(flow):
         call = _call(each, at)
         step = Step(call=call, acts=acts_of(call, workspace))

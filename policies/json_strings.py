@@ -8,7 +8,7 @@ from collections.abc import Callable
 from lockgate.errors import WireError
 from lockgate.wire import document as json_document
 
-_STRING = re.compile(r'"(?:[^"\\]|\\.)*"(\s*:)?')
+_STRING = re.compile(r'"[^"\\]*+(?:\\.[^"\\]*+)*+"(\s*+:)?')
 """A string in JSON text, in linear time; the group tells a key."""
 
 
@@ -23,6 +23,11 @@ def changed_strings(text: str, change: Callable[[str], str]) -> str:
         return string[0] if out == content else json_document.dumps(out).decode("utf-8", "surrogatepass")
 
     return _STRING.sub(one, text)
+
+
+def shortened(text: str, most: int) -> str:
+    """The JSON text with so much of each string, for what stands between strings: it is no JSON any more."""
+    return _STRING.sub(lambda string: string[0] if len(string[0]) <= most else string[0][:most], text)
 
 
 def is_json(text: str) -> bool:

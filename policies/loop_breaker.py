@@ -76,7 +76,7 @@ class LoopBreaker(Policy):
         if options.at_once and self._count > options.at_once:
             raise Blocked(f"No more than {options.at_once} calls at a time; go on with the results of these first.")
         calls = self.shared.calls(f"{x.agent}\0{x.session_id or x.id}")
-        calls.append((same := _digest(call, near=False), near := _digest(call, near=True)))
+        calls.append((same := _digest(call), near := _digest(call, near=True) if options.near else b""))
         if options.same and Counter(one for one, _ in calls)[same] > options.same:
             raise Blocked(_TOLD, reason=f"more than {options.same} times the same among the last {len(calls)} calls")
         if options.near and Counter(one for _, one in calls)[near] > options.near:
@@ -89,7 +89,7 @@ class LoopBreaker(Policy):
 _TOLD = "This has been tried many times already. Look at why it does not help, and try something else or ask."
 
 
-def _digest(call: ToolCall, *, near: bool) -> bytes:
+def _digest(call: ToolCall, *, near: bool = False) -> bytes:
     text = call.arguments[:MAX_CHARS]
     text = _VARYING.sub("#", text) if near else text
     return hashlib.blake2b(f"{call.name}\0{text}".encode("utf-8", "replace"), digest_size=8).digest()

@@ -165,4 +165,4 @@ type Re2 = Annotated[str, AfterValidator(_checked)]
 
 def finds(pattern: str, text: str) -> bool:
     """Whether the pattern is found anywhere in the text, however long the find."""
-    return compile_pattern(pattern).search(encodable(text)) is not None
+    return compile_pattern(pattern).search(encodable(text).encode()) is not None  # in bytes: no place is asked for

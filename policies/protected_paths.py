@@ -119,7 +119,11 @@ class Guarded:
 
     def holds(self, found: Place, *, whole: bool) -> bool:
         """Whether the place is, or is in, what is guarded; or, taken as a whole, holds it."""
-        for parts in _readings(found, self.anchor):
+        return self.fits(tuple(_readings(found, _lower(found), self.anchor)), whole=whole)
+
+    def fits(self, readings: Iterable[tuple[str, ...]], *, whole: bool) -> bool:
+        """The same for what a place's parts are below the anchor."""
+        for parts in readings:
             starts = range(len(parts) + 1) if not self.anchor else (0,)
             if any(_fits(self.parts, parts[start:]) for start in starts):
                 return True
@@ -128,9 +132,12 @@ class Guarded:
         return False
 
 
-def _readings(found: Place, anchor: str) -> Iterable[tuple[str, ...]]:
+def _lower(found: Place) -> tuple[str, ...]:
+    return tuple([part.lower() for part in found.parts])
+
+
+def _readings(found: Place, parts: tuple[str, ...], anchor: str) -> Iterable[tuple[str, ...]]:
     """The place's parts below the anchor; homes are one place whatever their names."""
-    parts = tuple(found.parts)
     if not anchor or anchor == found.anchor:
         yield parts
     if found.outside:  # how far up the workspace is, nobody knows
@@ -138,11 +145,11 @@ def _readings(found: Place, anchor: str) -> Iterable[tuple[str, ...]]:
         if anchor == "~" or (anchor == "/" and ups > 1):
             yield parts[ups:]
     if anchor == "~" and found.anchor == "/":
-        if parts[:1] in (("home",), ("Users",)) and len(parts) > 1:
+        if parts[:1] in (("home",), ("users",)) and len(parts) > 1:
             yield parts[2:]
         elif parts[:1] == ("root",):
             yield parts[1:]
-    if anchor == "~" and found.anchor == "/" and parts[:1] in (("home",), ("Users",)) and len(parts) == 1:
+    if anchor == "~" and found.anchor == "/" and parts[:1] in (("home",), ("users",)) and len(parts) == 1:
         yield ()
 
 
@@ -160,11 +167,14 @@ def _begins(pattern: Sequence[str], parts: Sequence[str]) -> bool:
 
 
 def _same(wanted: str, part: str) -> bool:
-    wanted, part = wanted.lower(), part.lower()
-    if wanted == part or fnmatchcase(part, wanted):
+    if wanted == part or (_globs(wanted) and fnmatchcase(part, wanted)):
         return True
-    globbed = any(letter in part for letter in "*?[") and part not in ("*", "**") and not part.startswith((SOME, UNSET))
+    globbed = _globs(part) and part not in ("*", "**") and not part.startswith((SOME, UNSET))
     return globbed and fnmatchcase(wanted, part)
+
+
+def _globs(part: str) -> bool:
+    return "*" in part or "?" in part or "[" in part
 
 
 class Shared:
@@ -181,7 +191,9 @@ def guarded(pattern: str) -> Guarded:
     """A pattern taken apart: from the root, from a home, or from anywhere."""
     anchor = pattern[0] if pattern.startswith(("/", "~")) else ""
     return Guarded(
-        pattern, anchor, tuple(part for part in pattern.removeprefix(anchor).split("/") if part not in ("", "."))
+        pattern,
+        anchor,
+        tuple(part for part in pattern.lower().removeprefix(anchor).split("/") if part not in ("", ".")),
     )
 
 
@@ -219,10 +231,12 @@ class ProtectedPaths(Policy):
     def _refused(self, access: Access) -> str:
         """The pattern or setting that the access breaks; "" where it breaks none."""
         options, shared = self.options, self.shared
-        if any(one.holds(access.place, whole=False) for one in shared.allow) or access.place.text.startswith("/dev/"):
+        parts = _lower(access.place)
+        readings = {anchor: tuple(_readings(access.place, parts, anchor)) for anchor in ("", "/", "~")}
+        if any(one.fits(readings[one.anchor], whole=False) for one in shared.allow) or _is_device(access.place):
             return ""
         for one in (*shared.read, *(shared.write if access.way == "write" else ())):
-            if one.holds(access.place, whole=access.whole):
+            if one.fits(readings[one.anchor], whole=access.whole):
                 return one.pattern
         if (
             options.outside != "allow"
@@ -231,6 +245,10 @@ class ProtectedPaths(Policy):
         ):
             return f"outside: {options.outside}"
         return ""
+
+
+def _is_device(found: Place) -> bool:
+    return found.anchor == "/" and found.parts[:1] == ("dev",) and len(found.parts) > 1
 
 
 def _outside(found: Place) -> bool:

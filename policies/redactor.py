@@ -12,7 +12,7 @@ from lockgate.config import Section
 from lockgate.events import Event, Path, Request, Role, TextDelta, ToolCall
 from lockgate.exchange import Exchange
 from lockgate.policies.base import Blocked
-from lockgate.policies.json_strings import changed_strings, is_json
+from lockgate.policies.json_strings import changed_strings, is_json, shortened
 from lockgate.policies.patterns import Re2, finds
 from lockgate.policies.said import Said, said_in
 from lockgate.policies.seen import Clean, digest
@@ -40,6 +40,8 @@ class Options(Section):
     """How many texts that were found clean to remember, as conversations are sent again with every turn."""
 
 
+NEAR_CHARS = 2_000
+"""So much of each string counts for what stands beside it in a JSON text; all of it was looked at by itself."""
 _OPTIONS = {"request": "requests", "text": "text", "call": "arguments"}
 
 
@@ -155,7 +157,11 @@ class Redactor(TextWindow):
 
     def _new_arguments(self, text: str) -> str:
         """JSON text: each string as it reads, then the whole, where names stand beside values."""
+        assert self._detector
         text = changed_strings(text, self._redacted)
+        near = shortened(text, NEAR_CHARS) if len(text) > NEAR_CHARS else text
+        if not self._detector.spans(near, 0, len(near)):
+            return text
         out = self._redacted(text)
         return out if out == text or is_json(out) or not is_json(text) else text
 

@@ -13,14 +13,12 @@ from lockgate.config import Section
 from lockgate.events import Event, Path, Request, Role, ToolCall
 from lockgate.exchange import Exchange
 from lockgate.policies import commands, patterns
+from lockgate.policies.json_strings import changed_strings
 from lockgate.policies.patterns import MAX_WINDOW_CHARS, Finder, Found, Re2
 from lockgate.policies.window import TextWindow, replace_finds
-from lockgate.wire import document as json_document
 
 type Place = Literal["request", "text", "arguments"]
 
-_STRING = re.compile(r'"(?:[^"\\]|\\.)*"(\s*:)?')
-"""A string in JSON text; the group tells a key."""
 _REFERENCE = re.compile(r"\\(.?)", re.DOTALL)
 
 
@@ -145,13 +143,5 @@ class Replace(TextWindow):
             text = self.shared.replaced(call.arguments)
             return (call,) if text == call.arguments else (replace(call, arguments=text),)
         commands.document_of(call)  # raises where it is not JSON
-        text = _STRING.sub(self._in_string, call.arguments)
+        text = changed_strings(call.arguments, self.shared.replaced)
         return (call,) if text == call.arguments else (replace(call, arguments=text),)
-
-    def _in_string(self, string: re.Match[str]) -> str:
-        """A string of JSON text with its content replaced; keys, and all that stays, keep their bytes."""
-        if string[1]:
-            return string[0]
-        text = json_document.loads(string[0])
-        out = self.shared.replaced(text)
-        return string[0] if out == text else json_document.dumps(out).decode()

@@ -241,10 +241,20 @@ def _subject(event: Event) -> str:
     return type(event).__name__.lower()
 
 
+_told: tuple[Event | None, bytes] = (None, b"")
+"""The event that was told last: every rule records the same call."""
+
+
 def event_json(event: Event) -> bytes:
     """An event as JSON text, for the log."""
-    fields = {name: getattr(event, name) for name in event.__dataclass_fields__}
-    return dumps({"event": _subject(event), **{k: v for k, v in fields.items() if isinstance(v, str | int | bool)}})
+    global _told
+    of, text = _told
+    if of is not event:
+        fields = {name: getattr(event, name) for name in event.__dataclass_fields__}
+        said = {name: value for name, value in fields.items() if isinstance(value, str | int | bool)}
+        text = dumps({"event": _subject(event), **said})
+        _told = (event, text)
+    return text
 
 
 def events_json(events: Sequence[Event]) -> bytes:

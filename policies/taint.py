@@ -25,7 +25,8 @@ from lockgate.policies.flows.labels import Label, labels_of
 from lockgate.policies.flows.language import Measure
 from lockgate.policies.flows.origins import Marking, Origin, Origins
 from lockgate.policies.flows.provenance import Span
-from lockgate.policies.flows.trace import Session, Step, Traces, working
+from lockgate.policies.flows.sessions import Session, Traces, Unread, working
+from lockgate.policies.flows.trace import Step
 from lockgate.policies.shell.model import Command
 
 SENTENCE = "What this would do was told by a tool's result that nobody here vouches for. Ask the person you work for."
@@ -102,7 +103,9 @@ class Taint(Monitor):
 
     It says which earlier result the call's text came from: the longest stretch of characters that both have, unless the
     user said it or it was there before. A result that gives orders to the model makes every sensitive call count. What
-    came from secret places and databases is followed too, plain or encoded, into calls that reach the outside.
+    came from secret places and databases is followed too, plain or encoded, into calls that reach the outside. A long
+    history that is new here is read within bounds, the latest results first; where an older one could still count, a
+    sensitive call cannot be checked, and `on_error` decides.
 
     Example:
         require: provenance
@@ -130,7 +133,9 @@ class Taint(Monitor):
         return options.approval.needed_seconds if options.do == "approve" else 0.0
 
     async def on_request(self, request: Request, x: Exchange) -> Request:
-        self._session = await self.shared.session(x)
+        session = self._session = await self.shared.session(x)
+        if news := session.take_news():
+            self.score, self.reason = 0.0, news
         return request
 
     async def score_call(self, call: ToolCall, x: Exchange) -> tuple[float, str]:
@@ -157,7 +162,7 @@ class Taint(Monitor):
         session = self._session = self._session or await self.shared.session(x)
         marks: Origins = working(session, x)
         self.shared.let_go(session, call, acts, x)
-        if len(call.arguments) > LONG:
+        if len(call.arguments) + marks.unseen > LONG:
             return await asyncio.to_thread(self._verdict, marks, call, acts, x)
         return self._verdict(marks, call, acts, x)
 
@@ -168,14 +173,18 @@ class Taint(Monitor):
             found = marks.source_of(acts.texts, CONFIDENTIAL, options.min_chars - 4, _trusted(x), decode=True)
             if found:
                 return 0.9, told(*found, secret=True), LEAVES
-        if not any(condition.fits(seen) for condition in options.sensitive):
+        sensitive = any(condition.fits(seen) for condition in options.sensitive)
+        if not sensitive and not (options.confidential and _leaves(acts) and marks.unread):
             return 0.0, "", ""
-        if (origin := self._instructing(marks)) is not None:
+        if sensitive and (origin := self._instructing(marks)) is not None:
             return 0.8, f"marked by {named(origin)}", SENTENCE
-        if options.require == "provenance":
+        if sensitive and options.require == "provenance":
             targets = _targets(call, acts)
             found = marks.source_of(targets, self._untrusted(), options.min_chars, _trusted(x))
-            return (0.8, told(*found), SENTENCE) if found and not _is_reply(*found) else (0.0, "", "")
+            if found and not _is_reply(*found):
+                return 0.8, told(*found), SENTENCE
+        if marks.unread:
+            raise Unread("results of this session that were not read may have told what this call does")
         return 0.0, "", ""
 
     def _untrusted(self) -> frozenset[Label]:

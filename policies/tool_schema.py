@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from fnmatch import fnmatchcase
 from typing import Any, Literal
 
@@ -139,7 +139,7 @@ def _fault(call: ToolCall, tool: Definition) -> tuple[Case, str] | None:
     return _unfit(call, arguments, tool.schema)
 
 
-def _unfit(call: ToolCall, arguments: dict[str, Any], document: Any) -> tuple[Case, str] | None:
+def _unfit(call: ToolCall, arguments: Mapping[str, Any], document: Any) -> tuple[Case, str] | None:
     if document is None:
         return None
     try:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, cast
 
@@ -14,7 +14,7 @@ from lockgate.policies.patches import is_patch
 
 MAX_CHARS = 100_000
 """What a longer text holds is not known later."""
-_PATHS = ("file_path", "filePath", "path", "absolute_path", "target_file", "filename", "file", "relative_path")
+_PATHS = ("file_path", "filePath", "path", "absolute_path", "target_file", "filename", "file", "relative_path", "uri")
 _WHOLE = ("content", "contents", "file_text", "text", "file_content", "code", "data")
 _OLD = ("old_string", "oldString", "old_str", "old_text", "oldText")
 _NEW = ("new_string", "newString", "new_str", "new_text", "newText", "insert_text")
@@ -47,11 +47,11 @@ def writes_of(call: ToolCall) -> Iterator[Write]:
         document = document_of(call)
     except Unreadable:
         return
-    found = [*_patches(document)] if call.custom or "patch" in call.name.lower() else [*_arguments(document)]
+    found = ([] if call.custom else [*_arguments(document)]) or _patches(document)
     yield from (write for write in found if len(write.text) <= MAX_CHARS and write.path)
 
 
-def _arguments(document: dict[str, Any]) -> Iterator[Write]:
+def _arguments(document: Mapping[str, Any]) -> Iterator[Write]:
     path = _first(document, _PATHS)
     if not path:
         return
@@ -64,11 +64,11 @@ def _arguments(document: dict[str, Any]) -> Iterator[Write]:
             yield Write(path=path, text=new, old=_first(cast(dict[str, Any], edit), _OLD) or "")
 
 
-def _first(document: dict[str, Any], keys: tuple[str, ...]) -> str | None:
+def _first(document: Mapping[str, Any], keys: tuple[str, ...]) -> str | None:
     return next((document[key] for key in keys if isinstance(document.get(key), str)), None)
 
 
-def _patches(document: dict[str, Any]) -> Iterator[Write]:
+def _patches(document: Mapping[str, Any]) -> Iterator[Write]:
     for text in strings_of(document):
         if is_patch(text) and len(text) <= MAX_CHARS * 5:
             yield from _patched(text)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import re
 from collections import OrderedDict
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 
 from lockgate.events import ToolCall
 from lockgate.exchange import Exchange
@@ -28,11 +28,12 @@ COMMANDS = 40
 """So many commands of a history are read for what they write."""
 USED = 12
 """No more files are taken into account for one command."""
-_RUN_BY = (
-    ("makefile", re.compile(r"\bmake\b")),
-    ("package.json", re.compile(r"\b(?:npm|pnpm|yarn|bun)\b")),
-    ("justfile", re.compile(r"\bjust\b")),
-)
+_RUN_BY = {
+    "makefile": re.compile(r"\bmake\b"),
+    "gnumakefile": re.compile(r"\bmake\b"),
+    "package.json": re.compile(r"\b(?:npm|pnpm|yarn|bun)\b"),
+    "justfile": re.compile(r"\bjust\b"),
+}
 _HOME = re.compile(r"/(?:home|Users)/[^/]+/|/root/")
 
 
@@ -40,7 +41,7 @@ class Files:
     """The files that one session has written, by their paths as they were given."""
 
     def __init__(self) -> None:
-        self._texts: OrderedDict[str, str] = OrderedDict()
+        self._texts: dict[str, str] = {}
         self._chars = 0
 
     def write(self, write: Write) -> None:
@@ -55,8 +56,7 @@ class Files:
         self._texts[path] = text
         self._chars += len(text)
         while len(self._texts) > FILES or self._chars > CHARS:
-            _, gone = self._texts.popitem(last=False)
-            self._chars -= len(gone)
+            self._chars -= len(self._texts.pop(next(iter(self._texts))))
 
     def note(self, call: ToolCall, wrote: Mapping[str, str | None] | None = None) -> None:
         """Remembers what the call writes; `wrote` is what its command does."""
@@ -64,6 +64,19 @@ class Files:
             self.write(write)
         for path, text in (wrote or {}).items():
             self.put(path, text)
+
+    def paths(self) -> Sequence[str]:
+        """Where the files are, the one that was written last at the end."""
+        return tuple(self._texts)
+
+    def text(self, path: str) -> str:
+        return self._texts[path]
+
+    def fork(self) -> Files:
+        """A copy that may go on by itself."""
+        other = Files()
+        other._texts, other._chars = self._texts.copy(), self._chars
+        return other
 
     def named_in(self, command: str) -> dict[str, str | None]:
         """The files that the command, or one that it names, may run, by every place that they may be known by."""
@@ -80,9 +93,7 @@ class Files:
 
 def _named(path: str, text: str) -> bool:
     name = path.rpartition("/")[2]
-    if name in text:
-        return True
-    return any(name.lower().removeprefix("gnu") == file and runs.search(text) for file, runs in _RUN_BY)
+    return name in text or ((runs := _RUN_BY.get(name.lower())) is not None and runs.search(text) is not None)
 
 
 def _names(path: str, command: str) -> Iterator[str]:

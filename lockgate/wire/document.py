@@ -64,7 +64,7 @@ def _standard(data: bytes | str) -> Any:
     """The slow reading: it also takes a byte order mark, NaN and lone surrogates, as many services do."""
     try:
         text = data.decode("utf-8-sig") if isinstance(data, bytes) else data
-        return json.loads(text, object_pairs_hook=_unique, parse_float=_finite, parse_constant=_Constant)
+        return _DECODER.decode(text)
     except UnicodeDecodeError as error:
         raise WireError(f"not UTF-8, which JSON has to be: byte {error.start} cannot be read") from error
     except json.JSONDecodeError as error:
@@ -93,6 +93,9 @@ def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
         repeated = next(key for key, _ in pairs if key in seen or seen.add(key))
         raise WireError(f"the key {repeated[:80]!r} is repeated in one object")
     return document
+
+
+_DECODER = json.JSONDecoder(object_pairs_hook=_unique, parse_float=_finite, parse_constant=_Constant)
 
 
 def _encoded(document: Any) -> bytes | None:

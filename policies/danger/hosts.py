@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from lockgate.policies.danger.rules import has, operands, value
@@ -107,14 +107,27 @@ MAX_REACHES = 20
 """So many different hosts of one command are looked at."""
 
 
-def reaches(c: Command) -> list[Reach]:
+_reached: tuple[Command | None, Sequence[Reach]] = (None, ())
+"""The command that was asked about last: several rules ask about each."""
+
+
+def reaches(c: Command) -> Sequence[Reach]:
     """Every host that the command would reach, as far as its words tell, each once."""
+    global _reached
+    of, found = _reached
+    if of is not c:
+        found = _each_once(c)
+        _reached = (c, found)
+    return found
+
+
+def _each_once(c: Command) -> Sequence[Reach]:
     found: dict[tuple[str, bool], Reach] = {}
     for reach in _reaches(c):
         found.setdefault((reach.host, reach.sends), reach)
         if len(found) >= MAX_REACHES:
             break
-    return list(found.values())
+    return tuple(found.values())
 
 
 def _reaches(c: Command) -> Iterator[Reach]:

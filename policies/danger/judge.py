@@ -9,6 +9,7 @@ from functools import cache
 
 from lockgate.policies.danger.rules import PACKS, Finding, Rule, Setting, judged
 from lockgate.policies.patterns import finds
+from lockgate.policies.remembered import remembered
 from lockgate.policies.shell.model import Command, Script
 from lockgate.policies.shell.read import read
 
@@ -58,8 +59,20 @@ def judge(
     files: Mapping[str, str | None] | None = None,
 ) -> Judgement:
     """Reads a shell command and judges everything that it would run; `files` is what is known of files, by place."""
+    packs, setting = tuple(packs), setting or Setting()
+    return _judge(text, packs, setting, cwd, files) if files else _judged(text, packs, setting, cwd)
+
+
+@remembered(2_000_000)
+def _judged(text: str, packs: Sequence[str], setting: Setting, cwd: str) -> Judgement:
+    return _judge(text, packs, setting, cwd, None)
+
+
+def _judge(
+    text: str, packs: Sequence[str], setting: Setting, cwd: str, files: Mapping[str, str | None] | None
+) -> Judgement:
     load_packs()
-    script, setting = read(text, cwd, files=files), setting or Setting()
+    script = read(text, cwd, files=files)
     found = [finding for command in script.commands for finding in judged(command, setting, packs)]
     found += _unreadable(script)
     return Judgement(tuple(sorted(found, key=lambda finding: -finding.score)), script)

@@ -7,7 +7,7 @@ import re
 from lockgate.policies.danger.hosts import drop, host_of, is_address, listens, local, reaches
 from lockgate.policies.danger.rules import Setting, has, line, operands, rows, rule, written
 from lockgate.policies.shell.follow import INTERPRETERS, SHELLS, code_of, script_file
-from lockgate.policies.shell.model import SOME, Command, known, program_name
+from lockgate.policies.shell.model import SOME, Command, known, program_name, versionless
 
 _FETCHERS = frozenset({
     *("curl", "wget", "aria2c", "fetch", "lynx", "http", "https", "xh", "nc", "ncat", "netcat", "scp", "ftp", "tftp"),
@@ -15,10 +15,6 @@ _FETCHERS = frozenset({
     *("lwp-request", "lwp-download", "w3m", "links", "elinks", "axel", "httpie", "get", "post"),
     *("wget2", "dig", "nslookup", "openssl", "gsutil"),
 })  # fmt: skip
-
-
-def _name(c: Command) -> str:
-    return re.sub(r"(?<=[a-z])[\d.]+$", "", c.name)
 
 
 def fetched(c: Command) -> Command | None:
@@ -37,7 +33,7 @@ def fetched(c: Command) -> Command | None:
 
 @rule("network", "runs-downloads", "This runs what it downloads, unseen.")
 def _(c: Command, s: Setting) -> float:
-    name = _name(c)
+    name = versionless(c.name)
     if (source := fetched(c)) is None:
         return 0.0
     if name in INTERPRETERS:
@@ -95,8 +91,8 @@ def _(c: Command, s: Setting) -> float:
     text = line(c)
     targets = [r.target for r in c.redirects]
     if any(re.match(r"/dev/(?:tcp|udp)/", target) for target in targets):
-        return 0.9 if _name(c) in SHELLS or c.name == "exec" or not c.words else 0.65
-    if _name(c) in SHELLS and any("/dev/tcp/" in word for word in c.args) and code_of(c) is None:
+        return 0.9 if versionless(c.name) in SHELLS or c.name == "exec" or not c.words else 0.65
+    if versionless(c.name) in SHELLS and any("/dev/tcp/" in word for word in c.args) and code_of(c) is None:
         return 0.9
     if c.name in ("nc", "ncat", "netcat", "nc.traditional", "socket") and (
         re.search(r"(?:^|\s)(?:-[a-z]*[ecp]|--exec|--sh-exec)[ =]?\s*\S*(?:sh|cmd|python|perl)\S*", text)
@@ -104,13 +100,13 @@ def _(c: Command, s: Setting) -> float:
         return 0.95
     if c.name == "socat" and re.search(r"(?i)(?:exec|system):", text) and re.search(r"(?i)tcp|udp|ssl|openssl", text):
         return 0.95
-    if _name(c) in SHELLS and any(
+    if versionless(c.name) in SHELLS and any(
         feed.name in ("nc", "ncat", "netcat", "telnet", "socat", "openssl", "mkfifo") for feed in c.feeds
     ):
         return 0.9 if not known_script(c) else 0.0
     if (
         c.name in ("nc", "ncat", "netcat", "telnet", "openssl")
-        and any(_name(feed) in SHELLS for feed in c.feeds)
+        and any(versionless(feed.name) in SHELLS for feed in c.feeds)
         and any(True for _ in reaches(c))
     ):
         return 0.85
@@ -127,7 +123,11 @@ def known_script(c: Command) -> bool:
 
 @rule("network", "listens-with-shell", "This lets any machine in.", "nc ncat netcat socat")
 def _(c: Command, s: Setting) -> float:
-    return 0.55 if listens(c) and (any(_name(f) in SHELLS for f in c.feeds) or (c.piped and c.stdin is None)) else 0.0
+    return (
+        0.55
+        if listens(c) and (any(versionless(f.name) in SHELLS for f in c.feeds) or (c.piped and c.stdin is None))
+        else 0.0
+    )
 
 
 rows(
@@ -273,7 +273,7 @@ def _(c: Command, s: Setting) -> float:
 
 @rule("network", "runs-hidden-code", "This hides what it runs from whoever reads it.")
 def _(c: Command, s: Setting) -> float:
-    name = _name(c)
+    name = versionless(c.name)
     made = bool(c.words) and "/" in c.words[0] and not c.piped
     if name not in INTERPRETERS and name not in ("eval", "source", ".") and not made:
         return 0.0

@@ -23,6 +23,7 @@ _BUILT = frozenset({
     *(".serverless", ".vercel", "playwright-report", "test-results", ".nyc_output", "generated", "gen", ".dart_tool"),
     *("tmp.*", "*.egg-info", "*.log", "*.tmp", "*.pyc", "*.o", "cache", "artifacts", ".DS_Store", "*.bak", "*.orig"),
 })  # fmt: skip
+_BUILT_LIKE = tuple(name for name in _BUILT if "*" in name)
 _CACHES = (
     ".cache", ".npm", ".yarn", ".pnpm-store", ".gradle/caches", ".m2/repository", ".cargo/registry", ".cargo/git",
     ".local/share/Trash", "Library/Caches", "Library/Developer/Xcode/DerivedData", ".bun/install/cache", "go/pkg/mod",
@@ -62,7 +63,7 @@ def _everything(part: str) -> bool:
 
 
 def _built(part: str) -> bool:
-    return any(fnmatchcase(part, name) for name in _BUILT)
+    return part in _BUILT or any(fnmatchcase(part, name) for name in _BUILT_LIKE)
 
 
 def _absolute(parts: tuple[str, ...], recursive: bool) -> float:
@@ -81,7 +82,7 @@ def _absolute(parts: tuple[str, ...], recursive: bool) -> float:
         return _home(parts[2:], recursive)
     if parts[0] == "root":
         return 1.0 if len(parts) == 1 and recursive else _home(parts[1:], recursive)
-    if any(fnmatchcase(name, parts[0]) for name in _SYSTEM):
+    if parts[0] in _SYSTEM or any(fnmatchcase(name, parts[0]) for name in _SYSTEM):
         return _system(parts, rest, recursive)
     if len(parts) == 1 and parts[0] in ("sdcard", "sdcard0"):
         return 0.85 if recursive else 0.5

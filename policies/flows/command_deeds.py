@@ -11,7 +11,7 @@ from lockgate.policies.danger.rules import Finding, line, operands, value
 from lockgate.policies.flows.places import COUNTING, Doing
 from lockgate.policies.patterns import finds
 from lockgate.policies.shell.follow import INTERPRETERS, script_file
-from lockgate.policies.shell.model import SOME, UNSET, Command, shown
+from lockgate.policies.shell.model import SOME, UNSET, Command, shown, versionless
 from lockgate.policies.shell.paths import Place, place
 
 BY_FINDING: dict[str, Doing] = {
@@ -295,7 +295,7 @@ _BUILDS = r"^(?:-[a-zA-Z]|--\w*test|install|i|ci|run|test|start|build|exec|dev|s
 
 def files_run(command: Command, workspace: str) -> Iterator[Place]:
     """The files, or the folder, whose programs the command runs."""
-    name = re.sub(r"(?<=[a-z])[\d.]+$", "", command.name)
+    name = versionless(command.name)
     if name == "git" and line(command).split(" ")[0] in ("commit", "push", "merge", "checkout", "rebase", "pull"):
         yield place(".git/hooks", command.cwd, command.links, workspace)
     if command.words and ("/" in command.words[0] or command.words[0].endswith((".sh", ".py"))):

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
-from functools import lru_cache
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Literal
 
 from lockgate.events import ToolCall
@@ -17,15 +16,13 @@ from lockgate.policies.danger.judge import judge
 from lockgate.policies.danger.rules import Finding
 from lockgate.policies.flows import command_deeds, tool_deeds
 from lockgate.policies.flows.places import Doing, deeds_of_access
-from lockgate.policies.shell.model import Command, known
-from lockgate.policies.shell.outputs import output_of
+from lockgate.policies.remembered import remembered
+from lockgate.policies.shell.model import Command
 from lockgate.policies.shell.paths import Place
 
 __all__ = ["Acts", "Doing", "acts_of"]
 
 MAX_FINDINGS = 50
-MAX_REMEMBERED = 20_000
-"""The arguments of a longer call are not kept."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,22 +44,18 @@ class Acts:
     reaches: Sequence[Reach] = ()
     texts: Sequence[str] = ()
     """Every string of its arguments."""
-    codes: Sequence[tuple[Place, str]] = ()
-    """Programs that it writes: where, and what they say as a shell command."""
+    files: Mapping[str, str | None] = field(default_factory=dict[str, str | None])
+    """What is known of files after its command, by their place."""
 
 
 def acts_of(call: ToolCall, workspace: str = "") -> Acts:
     """Raises Unreadable."""
-    known = _remembered if len(call.arguments) < MAX_REMEMBERED else _read
-    return known(call.name, call.arguments, call.custom, workspace)
+    return _read(call.name, call.arguments, call.custom, workspace)
 
 
+@remembered(4_000_000)
 def _read(name: str, arguments: str, custom: bool, workspace: str) -> Acts:
     return _acts(ToolCall(block=0, id="", name=name, arguments=arguments, custom=custom), workspace)
-
-
-_remembered = lru_cache(maxsize=1024)(_read)
-"""Several rules ask about the same call, and a history is read after each restart."""
 
 
 def _acts(call: ToolCall, workspace: str) -> Acts:
@@ -70,11 +63,12 @@ def _acts(call: ToolCall, workspace: str) -> Acts:
     found = list(accesses(call, workspace))
     document = document_of(call)
     does: set[Doing] = {doing for access in found for doing in deeds_of_access(access)}
-    commands, findings, reaches, runs = (), (), list[Reach](), list[Place]()
+    commands, findings, reaches, runs, files = (), (), list[Reach](), list[Place](), dict[str, str | None]()
     goes: Place | None = None
     if command is not None:
         judgement = judge(command, cwd=folder)
         commands, findings = judgement.script.commands, judgement.findings[:MAX_FINDINGS]
+        files = judgement.script.files
         reaches = [reach for reach, _ in hosts_of(command, folder)]
         does |= command_deeds.deeds(commands, findings, reaches)
         runs = [ran for one in commands for ran in command_deeds.files_run(one, workspace)]
@@ -88,20 +82,11 @@ def _acts(call: ToolCall, workspace: str) -> Acts:
         tool=call.name, told=_told(call, command), does=frozenset(does), reads=_places(found, "read"),
         writes=_places(found, "write"), runs=tuple(dict.fromkeys(runs)), goes=goes, commands=commands, findings=tuple(findings),
         reaches=tuple(reaches), texts=tuple(_texts(document, command)),
-        codes=(*tool_deeds.codes(call.name, document, workspace), *_typed(commands, workspace)),
+        files=files,
     )  # fmt: skip
 
 
-def _typed(commands: Sequence[Command], workspace: str) -> Iterator[tuple[Place, str]]:
-    """Programs that a command writes by a redirection."""
-    for command in commands:
-        target = next((one.target for one in command.redirects if one.kind in ("write", "append")), "")
-        text = output_of(command, {}) if target and command.name in ("cat", "echo", "printf", "tee") else None
-        if text and known(text) and known(target):
-            yield from tool_deeds.code_at(target, text, workspace)
-
-
-def _texts(document: dict[str, object], command: str | None) -> Iterator[str]:
+def _texts(document: Mapping[str, object], command: str | None) -> Iterator[str]:
     yield from strings_of(document)
     if command is not None:
         yield command

@@ -2,24 +2,29 @@
 
 from __future__ import annotations
 
-import copy
-from collections import deque
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
+from typing import get_args
 
 from lockgate.policies.flows.conditions import Condition, Seen
 from lockgate.policies.flows.deeds import Acts
 from lockgate.policies.flows.labels import Label, labels_of
 from lockgate.policies.flows.language import FlowRule, Step, plain
 from lockgate.policies.flows.places import is_secret
-from lockgate.policies.flows.programs import Programs
+from lockgate.policies.flows.programs import with_programs
 from lockgate.policies.flows.trace import Step as Made
 from lockgate.policies.shell.model import HERE, shown
 from lockgate.policies.shell.paths import Place
+from lockgate.policies.written import Files
 
 LINKED = 32
 """So many calls are remembered whose files a later step may be about."""
 MAX_PLACES = 40
+
+
+UNREAD = "what was not read of a long history"
+"""Stands in a match for calls that may have been made."""
+ALL_LABELS = frozenset[Label](get_args(Label.__value__))
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,61 +32,80 @@ class Mark:
     """That a session had come so far in a rule, by this call."""
 
     index: int
-    told: str
-    wrote: tuple[tuple[Place, ...], ...] = ()
-    """What the call of each step so far wrote."""
+    wrote: tuple[tuple[Place, ...] | None, ...] = ()
+    """What the call of each step so far wrote; None where nobody knows."""
     path: tuple[str, ...] = ()
     """The calls of all steps so far."""
 
 
 @dataclass(frozen=True, slots=True)
 class Match:
-    """A rule whose last step a call takes."""
+    """A rule whose last step a call takes; `unread` where the steps before it may stand in what was not read."""
 
     rule: FlowRule
     path: tuple[str, ...]
+    unread: bool = False
 
 
-class Progress:
-    """How far one rule has come: for each step but the last, the latest calls that took it."""
+class Course:
+    """A rule, and what following it needs to know of it."""
 
     def __init__(self, rule: FlowRule) -> None:
         self.rule = rule
         self.same = [at > 0 and plain(step) == plain(rule.steps[at - 1]) for at, step in enumerate(rule.steps)]
-        linked = [any(later.of for later in rule.steps[at:]) for at in range(1, len(rule.steps))]
-        self.marks = [deque[Mark](maxlen=LINKED if links else 1) for links in linked]
+        self.keep = [LINKED if any(one.of for one in rule.steps[at:]) else 1 for at in range(1, len(rule.steps))]
+        """So many calls are remembered for each step but the last."""
+        asked = [one for step in rule.steps for one in (step, step.unless) if one is not None]
+        self.about = frozenset(doing for one in asked for doing in one.does) if all(one.does for one in asked) else None
+        """What a call has to do to matter to this rule, where that alone tells."""
+        self.tainted = any(one.taint for one in asked)
 
-    def take(self, seen: Seen, made: Made, index: int, *, refused: bool) -> Match | None:
+
+type Marks = tuple[tuple[Mark, ...], ...]
+"""For each step but the last, the latest calls that took it, the newest at the end."""
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """How far a session has come in one rule."""
+
+    course: Course
+    marks: Marks
+
+    @classmethod
+    def begun(cls, rule: FlowRule) -> Progress:
+        return cls(Course(rule), ((),) * (len(rule.steps) - 1))
+
+    def anywhere(self) -> Progress:
+        """How far it may have come by calls that were not read."""
+        return Progress(
+            self.course, tuple((Mark(0, (None,) * at, (UNREAD,)),) for at in range(1, len(self.course.rule.steps)))
+        )
+
+    def take(self, seen: Seen, made: Made, index: int, *, refused: bool) -> tuple[Progress, Match | None]:
         """The call takes every step it can; gives the match where it takes the last."""
-        before = [tuple(marks) for marks in self.marks]
-        now: Mark | None = None
-        for at, step in enumerate(self.rule.steps):
-            known = before[at - 1] if at else ()
+        course = self.course
+        if course.about is not None and course.about.isdisjoint(seen.acts.does):
+            return self, None
+        marks, now = list(self.marks), None
+        for at, step in enumerate(course.rule.steps):
+            known = self.marks[at - 1] if at else ()
             if at and known and step.unless is not None and not refused and step.unless.fits(seen):
-                self.marks[at - 1].clear()
-                known, now = (), None
-            earlier = now if at and not self.same[at] else None
+                marks[at - 1], known, now = (), (), None
+            earlier = (now,) if now is not None and at and not course.same[at] else ()
             now = None
             if (refused and not step.attempted) or not step.fits(seen):
                 continue
-            start = _start(at, (*([earlier] if earlier else ()), *reversed(known)), step, seen, index)
-            if start is None:
+            if (start := _start(at, (*earlier, *reversed(known)), step, seen, index)) is None:
                 continue
-            now = Mark(
-                index, "", (*start.wrote, tuple(seen.acts.writes[:MAX_PLACES])), (*start.path, _told(made, step))
-            )
-            if at == len(self.rule.steps) - 1:
-                return Match(self.rule, now.path)
-            self.marks[at].append(now)
-        return None
-
-    def fork(self) -> Progress:
-        other = copy.copy(self)
-        other.marks = [copy.copy(marks) for marks in self.marks]
-        return other
+            now = Mark(index, (*start.wrote, tuple(seen.acts.writes[:MAX_PLACES])), (*start.path, _told(made, step)))
+            if at == len(course.rule.steps) - 1:
+                return Progress(course, tuple(marks)), Match(course.rule, now.path, UNREAD in now.path)
+            marks[at] = (*marks[at], now)[-course.keep[at] :]
+        return Progress(course, tuple(marks)), None
 
 
-_NOTHING = Mark(-1, "")
+_NOTHING = Mark(-1)
 
 
 def _start(at: int, known: Sequence[Mark], step: Step, seen: Seen, index: int) -> Mark | None:
@@ -92,15 +116,19 @@ def _start(at: int, known: Sequence[Mark], step: Step, seen: Seen, index: int) -
     for mark in known:
         if within is not None and index - mark.index > within:
             continue
-        if of is None or _about(
-            seen.acts, mark.wrote[of - 1], runs=bool(step.does) and {"runs-file", "builds"}.issuperset(step.does)
-        ):
+        runs = bool(step.does) and {"runs-file", "builds"}.issuperset(step.does)
+        if of is None or _about(seen.acts, mark.wrote[of - 1], runs=runs):
             return mark
     return None
 
 
-def _about(acts: Acts, wrote: Sequence[Place], *, runs: bool) -> bool:
-    """Whether the call runs, reads or names what was written; with `runs`, whether it runs it."""
+def _about(acts: Acts, wrote: Sequence[Place] | None, *, runs: bool) -> bool:
+    """Whether the call runs, reads or names what was written; with `runs`, whether it runs it.
+
+    What nobody knows may be any file or folder, but the one that the session works in was there before it.
+    """
+    if wrote is None:
+        return not runs or (bool(acts.runs) and all(found.parts for found in acts.runs))
     for target in wrote:
         if any(_same(found, target) for found in (*acts.runs, *(() if runs else acts.reads))):
             return True
@@ -137,7 +165,10 @@ class FlowState:
     progress: list[Progress]
     count: int = 0
     labels: set[Label] = field(default_factory=set[Label])
-    programs: Programs = field(default_factory=Programs)
+    files: Files = field(default_factory=Files)
+    """What the session has written."""
+    unread: bool = False
+    """Whether something before all this is not known."""
     here: Place | None = None
     """The folder that an agent's one shell was left in."""
 
@@ -150,20 +181,27 @@ class FlowState:
     def take(self, step: Made, *, refused: bool = False) -> Sequence[Match]:
         """Follow a call; the rules whose last step it takes."""
         self.count += not refused
-        acts = self.programs.known(_moved(step.acts, self.here))
+        acts = with_programs(_moved(step.acts, self.here), self.files)
         seen = Seen(acts=acts, result=step.result, labels=frozenset(self.labels))
         made = replace(step, acts=acts)
-        found = [one.take(seen, made, self.count, refused=refused) for one in self.progress]
+        found = list[Match]()
+        for at, one in enumerate(self.progress):
+            self.progress[at], match = one.take(seen, made, self.count, refused=refused)
+            if match is not None:
+                found.append(replace(match, unread=match.unread or (self.unread and one.course.tainted)))
         if not refused:
             self.labels |= set(labels_of(acts))
-            self.programs.keep(acts)
+            self.files.note(step.call, step.acts.files)
             self.here = acts.goes or self.here
-        return [match for match in found if match is not None]
+        return found
 
     def fork(self) -> FlowState:
-        return replace(
-            self, progress=[one.fork() for one in self.progress], labels=set(self.labels), programs=self.programs.fork()
-        )
+        return replace(self, progress=self.progress.copy(), labels=self.labels.copy(), files=self.files.fork())
+
+    def miss(self) -> None:
+        """Anything may have happened before."""
+        self.unread, self.labels = True, set(ALL_LABELS)
+        self.progress = [one.anywhere() for one in self.progress]
 
 
 def _moved(acts: Acts, here: Place | None) -> Acts:

@@ -22,7 +22,7 @@ MAX_FETCHED = 40
 type Marking = Callable[[Step], frozenset[Label]]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(slots=True, kw_only=True, eq=False)
 class Origin:
     """A result that marks the session."""
 
@@ -30,16 +30,25 @@ class Origin:
     tool: str
     message: int
     labels: frozenset[Label]
-    instructs: float
-    """How much it tries to instruct the model, 0 to 1."""
     index: int
     """Of how many calls it is the latest."""
     text: str = field(repr=False)
     """Squeezed."""
+    whole: str = field(repr=False)
+    """As it was given, until it is looked at."""
     values: tuple[str, ...] = field(default=(), repr=False)
     """Credentials that it shows beside their names."""
     said: int = 0
     """How many texts the session held before."""
+
+    _instructs: float | None = None
+
+    @property
+    def instructs(self) -> float:
+        """How much it tries to instruct the model, 0 to 1: looked at when that is asked for first."""
+        if self._instructs is None:
+            self._instructs, self.whole = examine(self.whole).score, ""
+        return self._instructs
 
 
 @dataclass(slots=True)
@@ -57,6 +66,8 @@ class Origins:
     texts: int = 0
     fetched: deque[Place] = field(default_factory=lambda: deque[Place](maxlen=MAX_FETCHED))
     """Files and folders that were downloaded."""
+    unread: bool = False
+    """Whether there may be older results that would still count."""
 
     def happen(self, step: Step) -> None:
         self.count += 1
@@ -72,12 +83,13 @@ class Origins:
             return
         self.results.append(
             Origin(
-                call_id=step.call.id, tool=step.call.name, message=step.message, labels=labels, instructs=examine(step.result[:MAX_TEXT]).score,
+                call_id=step.call.id, tool=step.call.name, message=step.message, labels=labels, whole=step.result[:MAX_TEXT],
                 index=self.count, text=squeezed(step.result, MAX_TEXT), said=self.texts, values=values,
             )
         )  # fmt: skip
         while len(self.results) > MAX_RESULTS or sum(len(one.text) for one in self.results) > MAX_CHARACTERS:
             self.results.popleft()
+            self.unread = False  # what came before that would be forgotten as well
 
     def _from_afar(self, step: Step) -> Step:
         """The step; one that reads what was downloaded is a download itself."""
@@ -88,23 +100,23 @@ class Origins:
             return replace(step, acts=replace(acts, does=acts.does | {"downloads"}))
         return step
 
+    @property
+    def unseen(self) -> int:
+        """So many characters of results nobody has looked at for instructions."""
+        return sum(len(one.whole) for one in self.results)
+
     def refuse(self, step: Step) -> None:
         pass
+
+    def miss(self) -> None:
+        self.unread = True
 
     def _say(self, text: str) -> None:
         self.texts += 1
         self.said.append((self.texts, squeezed(text, SAID_CHARACTERS)))
 
     def fork(self) -> Origins:
-        return Origins(
-            self.marking,
-            self.confidential,
-            self.count,
-            self.results.copy(),
-            self.said.copy(),
-            self.texts,
-            self.fetched.copy(),
-        )
+        return replace(self, results=self.results.copy(), said=self.said.copy(), fetched=self.fetched.copy())
 
     def source_of(
         self,

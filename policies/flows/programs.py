@@ -1,8 +1,9 @@
-"""Programs that a session wrote with a file tool, and what they do when a later call runs them."""
+"""What the files do that a session has written, where a later call runs them: they are read then, and not before."""
 
 from __future__ import annotations
 
-from collections import OrderedDict
+import re
+import shlex
 from dataclasses import replace
 
 from lockgate.events import ToolCall
@@ -10,44 +11,67 @@ from lockgate.policies.commands import Unreadable
 from lockgate.policies.flows.deeds import Acts, acts_of
 from lockgate.policies.flows.places import Doing
 from lockgate.policies.patterns import finds
+from lockgate.policies.remembered import remembered
 from lockgate.policies.shell.paths import Place
+from lockgate.policies.written import Files
 from lockgate.wire.document import dumps
 
-MAX_PROGRAMS = 30
+MAX_CODE = 30_000
+"""So much of a program is read."""
+MAX_PROGRAMS = 12
+"""So many programs that one call may run are read, the latest."""
+_LANGUAGES = {
+    "sh": "sh", "bash": "bash", "zsh": "zsh", "py": "python3", "js": "node", "mjs": "node", "cjs": "node", "ts": "node",
+    "rb": "ruby", "pl": "perl", "php": "php", "command": "sh", "ps1": "pwsh",
+}  # fmt: skip
+_FLAGS = {"python3": "-c", "node": "-e", "ruby": "-e", "perl": "-e", "php": "-r", "pwsh": "-Command"}
+_COMPILED = (".rs", ".go", ".java", ".kt", ".c", ".cpp", ".cs", ".swift")
 
 
-class Programs:
-    """The latest programs of a session, by place."""
-
-    def __init__(self, kept: OrderedDict[Place, Acts] | None = None) -> None:
-        self._kept = OrderedDict[Place, Acts]() if kept is None else kept
-
-    def keep(self, acts: Acts) -> None:
-        """Remember what the call wrote."""
-        for where, code in acts.codes:
-            try:
-                read = acts_of(_run(code))
-            except Unreadable:
-                continue
-            self._kept[where] = replace(read, does=read.does | told_by(code))
-        while len(self._kept) > MAX_PROGRAMS:
-            self._kept.popitem(last=False)
-
-    def known(self, acts: Acts) -> Acts:
-        """The call with what the programs do that it runs."""
-        for where, code in self._kept.items():
-            if any(_runs(ran, where) for ran in acts.runs):
-                acts = replace(
-                    acts, does=acts.does | code.does, reads=(*acts.reads, *code.reads), writes=(*acts.writes, *code.writes),
-                    reaches=(*acts.reaches, *code.reaches), findings=(*acts.findings, *code.findings),
-                )  # fmt: skip
-        return acts
-
-    def fork(self) -> Programs:
-        return Programs(self._kept.copy())
+def with_programs(acts: Acts, files: Files) -> Acts:
+    """The call with what the files do that it runs."""
+    found = [path for path in files.paths() if any(_runs(ran, path) for ran in acts.runs)] if acts.runs else ()
+    for path in found[-MAX_PROGRAMS:]:
+        if (code := _read(path, files.text(path)[: MAX_CODE * 2])) is not None:
+            acts = replace(
+                acts, does=acts.does | code.does, reads=(*acts.reads, *code.reads), writes=(*acts.writes, *code.writes),
+                reaches=(*acts.reaches, *code.reaches), findings=(*acts.findings, *code.findings),
+            )  # fmt: skip
+    return acts
 
 
-def told_by(code: str) -> frozenset[Doing]:
+@remembered(1_000_000)
+def _read(path: str, text: str) -> Acts | None:
+    """What the program does; None where it is none that can be read."""
+    code = command_of_program(path, text)
+    try:
+        read = acts_of(ToolCall(block=0, id="", name="Bash", arguments=dumps({"command": code}).decode()))
+    except Unreadable:
+        return None
+    return replace(read, does=read.does | _told_by(code)) if code else None
+
+
+def command_of_program(path: str, code: str) -> str:
+    """The program as a shell command that would do the same; "" where neither its name nor its first line tells how."""
+    name, first = path.rpartition("/")[2], code.partition("\n")[0]
+    language = _LANGUAGES.get(name.rpartition(".")[2].lower(), "")
+    if first.startswith("#!"):
+        language = next(
+            (one for one in ("python3", "node", "ruby", "perl", "bash", "sh") if one.rstrip("3") in first), language
+        )
+    if name in ("Makefile", "justfile"):
+        language, code = "sh", re.sub(r"(?m)^[\w.-]+\s*:(?!=).*$|^\t@?", "", code)
+    if name == "package.json":
+        language, code = "sh", "\n".join(re.findall(r'"[\w:-]+"\s*:\s*"([^"\n]+)"', code))
+    if name.endswith(_COMPILED):  # told by its words alone
+        return f": {shlex.quote(code[:MAX_CODE])}"
+    if not language and ".git/hooks/" not in path:
+        return ""
+    code, flag = code[:MAX_CODE], _FLAGS.get(language, "")
+    return f"{language} {flag} {shlex.quote(code)}" if flag else code
+
+
+def _told_by(code: str) -> frozenset[Doing]:
     """What a program's words say, where its language is not read: that it speaks to the net, and of keys."""
     found: list[tuple[Doing, str]] = [("sends", _SPEAKS), ("reads-secret", _KEYS)]
     return frozenset(doing for doing, pattern in found if finds(pattern, code))
@@ -64,10 +88,8 @@ _KEYS = (
 )
 
 
-def _runs(ran: Place, where: Place) -> bool:
-    hooks = ran.parts[-2:] == (".git", "hooks")
-    return ran == where or ran.parts[-1:] == where.parts[-1:] != () or (hooks and ".git" in where.parts)
-
-
-def _run(code: str) -> ToolCall:
-    return ToolCall(block=0, id="", name="Bash", arguments=dumps({"command": code}).decode())
+def _runs(ran: Place, path: str) -> bool:
+    """Whether it is that file, by its name: nobody says which folder a command starts in."""
+    if ran.parts[-1:] == (path.rpartition("/")[2],):
+        return True
+    return ran.parts[-2:] == (".git", "hooks") and ".git/" in path

@@ -1,20 +1,16 @@
-"""What tools other than a shell do, told by their names and arguments: fetch, send, query, write programs."""
+"""What tools other than a shell do, told by their names and arguments: fetch, send, query."""
 
 from __future__ import annotations
 
 import re
-import shlex
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from lockgate.policies.accesses import PATH_KEYS
 from lockgate.policies.arguments import strings_of
 from lockgate.policies.commands import bare_name
 from lockgate.policies.danger.hosts import Reach, drop, host_of, local
 from lockgate.policies.flows.places import COUNTING, Doing
-from lockgate.policies.patches import is_patch
 from lockgate.policies.patterns import finds
-from lockgate.policies.shell.paths import Place, place
 
 _FILES = frozenset({
     *("read", "write", "edit", "multiedit", "notebookedit", "glob", "grep", "ls", "apply_patch", "str_replace_editor"),
@@ -106,7 +102,7 @@ def deeds(name: str, document: Mapping[str, Any], found: Sequence[Reach]) -> set
     if own & _SECRET_WORDS and own & _READING:
         out.add("reads-secret")
     if own & _QUERYING or words & {"postgres", "mysql", "sqlite", "database", "bigquery", "snowflake"}:
-        text = "\n".join(strings_of(dict(document)))
+        text = "\n".join(strings_of(document))
         if finds(_PERSONAL, text) and not finds(COUNTING, text):
             out.add("dumps-data")
     if name.startswith("mcp") and not near and own & _CHANGING and not (own & _LOCAL_WORDS and not words & _AWAY):
@@ -150,56 +146,3 @@ def _carries(url: str) -> bool:
         ):
             return True
     return any(len(value) > 120 for value in re.findall(r"[?&][^=&#]*=([^&#]*)", rest))
-
-
-# Programs that are written to be run later.
-
-_LANGUAGES = {
-    "sh": "sh", "bash": "bash", "zsh": "zsh", "py": "python3", "js": "node", "mjs": "node", "cjs": "node", "ts": "node",
-    "rb": "ruby", "pl": "perl", "php": "php", "command": "sh", "ps1": "pwsh",
-}  # fmt: skip
-_FLAGS = {"python3": "-c", "node": "-e", "ruby": "-e", "perl": "-e", "php": "-r", "pwsh": "-Command"}
-_COMPILED = (".rs", ".go", ".java", ".kt", ".c", ".cpp", ".cs", ".swift")
-MAX_CODE = 30_000
-
-
-def codes(name: str, document: Mapping[str, Any], workspace: str) -> Iterator[tuple[Place, str]]:
-    """The programs that a file tool writes: where, and as a shell command that would run the same."""
-    texts = {key: value for key, value in document.items() if isinstance(value, str)}
-    path = next((value for key, value in texts.items() if key.lower() in PATH_KEYS), "")
-    code = "\n".join(
-        value
-        for key, value in texts.items()
-        if key in ("content", "new_string", "file_text", "text", "code", "new_str", "insert_text", "contents")
-    )
-    if path and code:
-        yield from code_at(path, code, workspace)
-    for text in strings_of(dict(document)):
-        if is_patch(text) and ("*** Add File:" in text or "*** Update File:" in text):
-            for part in re.split(r"(?m)^\*\*\* (?=(?:Add|Update|Delete) File)|^\*\*\* End", text):
-                head, _, rest = part.partition("\n")
-                if head.startswith(("Add File:", "Update File:")):
-                    body = "\n".join(line[1:] for line in rest.split("\n") if line.startswith("+"))
-                    yield from code_at(head.partition(":")[2].strip(), body, workspace)
-
-
-def code_at(path: str, code: str, workspace: str) -> Iterator[tuple[Place, str]]:
-    """A program's text, where the file's name or first line tells the language."""
-    language = _LANGUAGES.get(path.rpartition(".")[2].lower(), "")
-    first = code.partition("\n")[0]
-    if first.startswith("#!"):
-        language = next(
-            (one for one in ("python3", "node", "ruby", "perl", "bash", "sh") if one.rstrip("3") in first), language
-        )
-    if path.rpartition("/")[2] in ("Makefile", "justfile"):
-        language, code = "sh", re.sub(r"(?m)^[\w.-]+\s*:(?!=).*$|^\t@?", "", code)
-    if path.rpartition("/")[2] == "package.json":
-        language, code = "sh", "\n".join(re.findall(r'"[\w:-]+"\s*:\s*"([^"\n]+)"', code))
-    if path.endswith(_COMPILED):  # told by its words alone
-        yield place(path, workspace=workspace), f": {shlex.quote(code[:MAX_CODE])}"
-        return
-    if not language and ".git/hooks/" not in path:
-        return
-    where, code = place(path, workspace=workspace), code[:MAX_CODE]
-    flag = _FLAGS.get(language, "")
-    yield where, f"{language} {flag} {shlex.quote(code)}" if flag else code

@@ -8,7 +8,7 @@ from dataclasses import replace
 from itertools import pairwise
 
 from lockgate.policies.shell.follow import INTERPRETERS, script_file
-from lockgate.policies.shell.model import Command, Redirect, known, program_name, some
+from lockgate.policies.shell.model import Command, Redirect, known, program_name, some, versionless
 from lockgate.policies.shell.outputs import output_of
 from lockgate.policies.shell.paths import place
 from lockgate.policies.shell.redirects import Redirector
@@ -19,7 +19,9 @@ class Effects(Redirector):
 
     def _ran_file(self, words: Sequence[str]) -> str | None:
         """The file that the command would run, where the same script has made it."""
-        name, path = re.sub(r"(?<=[a-z])[\d.]+$", "", program_name(words[0])), ""
+        if not self.scope.files:
+            return None
+        name, path = versionless(program_name(words[0])), ""
         if name in ("start-process", "start", "saps", "invoke-item", "ii", "&", "msiexec"):
             operand = next(
                 (word for word in words[1:] if not word.startswith(("-", "/")) or word.startswith("/tmp")), ""

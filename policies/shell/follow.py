@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 
 from lockgate.policies.shell.inner import Inner
-from lockgate.policies.shell.model import Command
+from lockgate.policies.shell.model import Command, versionless
 from lockgate.policies.shell.prefixes import PREFIXES, prefixed
 from lockgate.policies.shell.runners import RUNNERS
 
@@ -53,7 +53,7 @@ _VALUED_FLAGS = frozenset(
 
 def inner_of(command: Command) -> Iterator[Inner]:
     """What the command runs, as far as its own words and input tell."""
-    name = re.sub(r"(?<=[a-z])[\d.]+$", "", command.name)
+    name = versionless(command.name)
     if language := INTERPRETERS.get(name):
         yield from _interpreted(command, language)
     elif prefix := PREFIXES.get(name):
@@ -66,7 +66,7 @@ def inner_of(command: Command) -> Iterator[Inner]:
 
 def code_of(command: Command) -> tuple[str, str, Sequence[str]] | None:
     """The language and text that an interpreter is given in its words, and what follows."""
-    language = INTERPRETERS.get(re.sub(r"(?<=[a-z])[\d.]+$", "", command.name), "")
+    language = INTERPRETERS.get(versionless(command.name), "")
     if not language:
         return None
     flag, args = _CODE_FLAGS[language], command.args

@@ -138,3 +138,14 @@ class Script:
 def program_name(word: str) -> str:
     """The last part of a program's path, in lower case and without Windows' `.exe`."""
     return word.rstrip("/").rpartition("/")[2].rpartition("\\")[2].lower().removesuffix(".exe")
+
+
+_VERSION = re.compile(r"(?<=[a-z])[\d.]+$")
+
+
+def versionless(name: str) -> str:
+    """A program's name without its version: `python` for `python3.12`."""
+    return _VERSION.sub("", name) if name[-1:] in _LAST else name
+
+
+_LAST = frozenset("0123456789.")

@@ -6,6 +6,7 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from lockgate.policies.remembered import remembered
 from lockgate.policies.shell.model import HERE, SOME, SOME_END, UNSET, UNSET_END, shown
 
 _DRIVE = re.compile(r"([A-Za-z]):[\\/]?")
@@ -67,6 +68,7 @@ def _relative(found: Place, workspace: Place) -> Place:
     return Place(HERE, found.parts[len(workspace.parts) :]) if found.within(workspace) else found
 
 
+@remembered(500_000)
 def _place(path: str, cwd: str) -> Place:
     if drive := _DRIVE.match(path):
         path = f"/{drive[1].lower()}:/{path[drive.end() :]}".replace("\\", "/")

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
-from functools import cache, lru_cache
+from functools import cache
 from typing import Any
 
+from lockgate.policies.remembered import remembered
 from lockgate.policies.shell.heredocs import lift
 from lockgate.policies.shell.model import HERE, PRIVATE, Script
 from lockgate.policies.shell.powershell import is_powershell, is_windows
@@ -70,9 +71,8 @@ def _start(walker: Walker, text: str) -> None:
         walker.script(text, Nothing)
 
 
-@lru_cache(maxsize=128)
+@remembered(2_000_000)
 def _remembered(text: str, cwd: str) -> Script:
-    """Several rules ask about the same call."""
     return _read(text, Scope(cwd=cwd or HERE))
 
 

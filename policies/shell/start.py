@@ -22,6 +22,7 @@ from lockgate.policies.shell.model import (
     Command,
     Redirect,
     program_name,
+    versionless,
 )
 from lockgate.policies.shell.outputs import output_of
 from lockgate.policies.shell.paths import place
@@ -284,7 +285,7 @@ class Starter(Effects):
         text = self.scope.files[where] if where is not None else None
         if text is None or f"file {where}" in self._active:
             return
-        name = re.sub(r"(?<=[a-z])[\d.]+$", "", command.name)
+        name = versionless(command.name)
         given = script_file(command) if name in INTERPRETERS else (command.words[0], command.args)
         language = INTERPRETERS[name] if name in INTERPRETERS else "sh" if name in (".", "source") else _shebang(text)
         active, self._active = self._active, self._active | {f"file {where}"}
@@ -325,4 +326,4 @@ def _shebang(text: str) -> str:
     name = program_name(
         words[1] if words and program_name(words[0]) == "env" and len(words) > 1 else words[0] if words else "sh"
     )
-    return INTERPRETERS.get(re.sub(r"(?<=[a-z])[\d.]+$", "", name), "sh")
+    return INTERPRETERS.get(versionless(name), "sh")
