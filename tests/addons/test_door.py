@@ -227,7 +227,11 @@ async def test_who_is_not_let_in(
         assert not any(secret in repr(to.at.log.records) for secret in (SECRET, OTHER, UNKNOWN))
 
 
-@pytest.mark.parametrize("path", [f"/v1/files/{SECRET}", f"/v1/models?a={SECRET}", f"/v1/models?lg%5f={SECRET[3:]}"])
+@pytest.mark.parametrize(
+    "path",
+    [f"/v1/files/{SECRET}", f"/v1/models?a={SECRET}", f"/v1/models?lg%5f={SECRET[3:]}"],
+    ids=["path", "query", "encoded"],
+)
 async def test_a_token_in_a_path_never_leaves(tls: Tls, store: Store, path: str) -> None:
     async with guarded(tls, store) as to:
         reply = await (await to.at.client()).send(b"", {"x-api-key": "sk-own"}, path=path, method="GET")
