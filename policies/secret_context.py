@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cache, lru_cache
 
+from lockgate.policies.first_look import FirstLook
 from lockgate.policies.patterns import compile_bytes, compile_pattern
-from lockgate.policies.secret_forms import FORM_HINT, secrets_by_form
+from lockgate.policies.secret_forms import FORM_HINT, FORMS, secrets_by_form
 from lockgate.policies.secret_values import is_hard, is_password, is_token
 from lockgate.policies.spans import MAX_UNIT_CHARS, Span
 
@@ -101,29 +102,38 @@ _SECRET_ID = compile_pattern(r"secret[_-]?id$", ignore_case=True)
 _ENVIRONMENT = compile_pattern(r"^[A-Z][A-Z0-9_]*$")
 _HINT = compile_bytes(rf"(?i:{_WORDS}|{FORM_HINT})|LS0tLS1CRUdJTi|KEY|PW|PAT|SEED")
 """Without it there is nothing here to be found."""
+_PATTERNS = (_NAME, *FORMS)
+
+
+@cache
+def _look() -> FirstLook:
+    return FirstLook([pattern.pattern.decode() for pattern in _PATTERNS])
 
 
 def secrets_in(data: bytes, start: int) -> Iterator[Span]:
     """The secrets at or after `start` in a text of single-byte characters; what stands before is context."""
-    if _HINT.search(data) is None:
+    met = {_PATTERNS[number] for number in _look().may_find(data)}
+    if not met or _HINT.search(data) is None:
         return
-    for found in (*_assigned(data, start), *secrets_by_form(data)):
+    if _NAME in met:
+        yield from _assigned(data, start)
+    for found in secrets_by_form(data, met):
         if found.start >= start:
             yield found
 
 
 def _assigned(data: bytes, start: int) -> Iterator[Span]:
     for found in _NAME.finditer(data):
-        end = found.end()
-        if found.start() + MAX_DISTANCE_CHARS < start:
+        begin, end = found.span()
+        if begin + MAX_DISTANCE_CHARS < start:
             continue  # what it names stood in what went before
-        name = _name(found.group()) if end - found.start() <= MAX_DISTANCE_CHARS else None
-        if name is None or not _may_follow(data, end) or _is_plain(data[end : end + MAX_DISTANCE_CHARS]):
+        name = _name(data[begin:end]) if end - begin <= MAX_DISTANCE_CHARS else None
+        if name is None or _is_plain(data[end : end + MAX_DISTANCE_CHARS]) or not _may_follow(data, end):
             continue
         lead = _VALUE.search(data[end : end + MAX_DISTANCE_CHARS + MAX_UNIT_CHARS])
-        if lead is None or not start <= (at := end + lead.start(3)) <= found.start() + MAX_DISTANCE_CHARS:
+        if lead is None or not start <= (at := end + lead.start(3)) <= begin + MAX_DISTANCE_CHARS:
             continue
-        before = data[max(0, found.start() - 1) : found.start()]
+        before = data[max(0, begin - 1) : begin]
         value = _secret(
             name, lead.group(1).decode("ascii"), lead.group(2) != b"", lead.group(3).decode("ascii"), before
         )
@@ -132,9 +142,11 @@ def _assigned(data: bytes, start: int) -> Iterator[Span]:
 
 
 _PLAIN = compile_bytes(
-    r"^(?:[ \t]{1,12}|[ \t]{0,12}=[ \t]{0,12}|:[ \t]{1,12})([a-z]{1,15}|[a-z]{1,15}(?:[._][a-z]{1,12}){1,2})"
-    r"(?:\s|\(([A-Za-z_]+))|^\(([A-Za-z_]+)"
+    r"^(?:[ \t]{1,12}|[ \t]{0,12}=[ \t]{0,12}|:[ \t]{1,12})(?:[a-z]{1,15}|[a-z]{1,15}(?:[._][a-z]{1,12}){1,2})"
+    r"(?:\s|\([A-Za-z_]+)|^\([A-Za-z_]+"
 )
+"""Without groups, which cost more to find than all else: between signs that are no part of them stand the names."""
+_APART = bytes.maketrans(b":=(", b"   ")
 _JOINTS = frozenset(
     b"value default for far fir fur fer pour para per voor is was set or to es est ist lautet are e of string str "
     b"bytes any secretstr optional final bearer token basic apikey key".split()
@@ -144,7 +156,7 @@ _JOINTS = frozenset(
 def _is_plain(data: bytes) -> bool:
     """Whether a name in small letters follows, or a call with names: no secret, and much cheaper to see."""
     match = _PLAIN.match(data)
-    return match is not None and not any(word and word.lower() in _JOINTS for word in match.groups())
+    return match is not None and _JOINTS.isdisjoint(match.group().translate(_APART).lower().split())
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,8 +184,10 @@ def _name(found: bytes) -> _Name | None:
 
 def _may_follow(data: bytes, at: int) -> bool:
     """Whether one of the next words holds a digit or a sign, as every secret does: cheaper than to look for a value."""
-    words = data[at : at + MAX_DISTANCE_CHARS].split(None, 14)[:14]
-    return any(len(word) >= 6 and word.translate(None, _TELLING) != word for word in words)
+    near = data[at : at + MAX_DISTANCE_CHARS]
+    if near.translate(None, _TELLING) == near:
+        return False
+    return any(len(word) >= 6 and word.translate(None, _TELLING) != word for word in near.split(None, 14)[:14])
 
 
 def _secret(name: _Name, joint: str, quoted: bool, value: str, before: bytes) -> str:
