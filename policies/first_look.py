@@ -6,8 +6,8 @@ Patterns in, numbers out; what is found, and where, the patterns themselves say.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
-from typing import Any, cast
+from collections.abc import Sequence
+from typing import Any
 
 from lockgate.policies.patterns import re2
 
@@ -31,11 +31,9 @@ class FirstLook:
         numbers = [range(first, len(patterns), sets) for first in range(sets)]
         self._sets = [(_compiled([rough(patterns[n]) for n in part], ignore_case), part) for part in numbers if part]
 
-    def may_find(self, data: bytes) -> Iterator[int]:
+    def may_find(self, data: bytes) -> list[int]:
         """The numbers of the patterns that may be found; all others are not."""
-        for found, numbers in self._sets:
-            for at in cast(list[int], found.Match(data) or ()):
-                yield numbers[at]
+        return [numbers[at] for found, numbers in self._sets for at in found.Match(data) or ()]
 
 
 def rough(pattern: str) -> bytes:

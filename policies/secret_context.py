@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache, lru_cache
 
@@ -101,7 +101,7 @@ _CALL = compile_pattern(r"\w\([\"'`\\]*$")
 _SECRET_ID = compile_pattern(r"secret[_-]?id$", ignore_case=True)
 _ENVIRONMENT = compile_pattern(r"^[A-Z][A-Z0-9_]*$")
 _HINT = compile_bytes(rf"(?i:{_WORDS}|{FORM_HINT})|LS0tLS1CRUdJTi|KEY|PW|PAT|SEED")
-"""Without it there is nothing here to be found."""
+"""Without it nothing counts that is found here."""
 _PATTERNS = (_NAME, *FORMS)
 
 
@@ -110,20 +110,17 @@ def _look() -> FirstLook:
     return FirstLook([pattern.pattern.decode() for pattern in _PATTERNS])
 
 
-def secrets_in(data: bytes, start: int) -> Iterator[Span]:
+def secrets_in(data: bytes, start: int) -> Sequence[Span]:
     """The secrets at or after `start` in a text of single-byte characters; what stands before is context."""
     met = {_PATTERNS[number] for number in _look().may_find(data)}
-    if not met or _HINT.search(data) is None:
-        return
-    if _NAME in met:
-        yield from _assigned(data, start)
-    for found in secrets_by_form(data, met):
-        if found.start >= start:
-            yield found
+    found = [*_assigned(data, start)] if _NAME in met else list[Span]()
+    found += (span for span in secrets_by_form(data, met) if span.start >= start)
+    return found if found and _HINT.search(data) else ()
 
 
 def _assigned(data: bytes, start: int) -> Iterator[Span]:
-    for found in _NAME.finditer(data):
+    low = data.rfind(b"\n", 0, max(0, start - MAX_DISTANCE_CHARS)) + 1  # no name goes on in the next line
+    for found in _NAME.finditer(data, low):
         begin, end = found.span()
         if begin + MAX_DISTANCE_CHARS < start:
             continue  # what it names stood in what went before

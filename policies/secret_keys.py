@@ -105,8 +105,8 @@ def _is_key(block: str) -> bool:
 
 def begins(text: str, start: int = 0, end: int = sys.maxsize) -> int:
     """Where the first key may begin; -1 where none does."""
-    first = -1
+    first, part = -1, text[start:end]
     for mark in BEGINNINGS:  # asked about each piece of a text, so without more machinery
-        if (at := text.find(mark, start, end)) >= 0 and (first < 0 or at < first):
-            first = at
-    return first
+        if mark in part and (first < 0 or part.find(mark) < first):
+            first = part.find(mark)
+    return first if first < 0 else start + first
