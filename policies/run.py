@@ -8,7 +8,7 @@ from dataclasses import replace
 from datetime import timedelta
 from time import perf_counter
 from types import CoroutineType, coroutine
-from typing import Any
+from typing import Any, cast
 
 from lockgate.errors import told
 from lockgate.events import Event, Request, TextDelta, ToolCall, Turn
@@ -187,7 +187,7 @@ def refused_calls(decisions: Iterable[Decision]) -> frozenset[str]:
 
 def _begun(question: Any) -> Coroutine[Any, Any, Any]:
     """What a hook gave as a coroutine; to await that says what is wrong with anything else."""
-    return question if type(question) is CoroutineType else _awaited(question)
+    return cast(Coroutine[Any, Any, Any], question) if type(question) is CoroutineType else _awaited(question)
 
 
 async def _awaited(question: Awaitable[Any]) -> Any:
