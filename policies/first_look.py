@@ -38,7 +38,12 @@ class FirstLook:
 
 def rough(pattern: str) -> bytes:
     """A cheaper pattern that finds at least as much."""
-    return _BEYOND_ASCII.sub(r"\\xff", _COUNTS.sub(_uncounted, pattern.replace(r"\p{Lu}", r"\p{L}"))).encode()
+    return single_bytes(_COUNTS.sub(_uncounted, pattern.replace(r"\p{Lu}", r"\p{L}")))
+
+
+def single_bytes(pattern: str) -> bytes:
+    """The pattern for texts of single bytes: the same for all that is ASCII."""
+    return _BEYOND_ASCII.sub(r"\\xff", pattern).encode()
 
 
 def _uncounted(found: re.Match[str]) -> str:

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from functools import cache, lru_cache
+from functools import lru_cache
 
-from lockgate.policies.first_look import FirstLook
 from lockgate.policies.patterns import compile_bytes, compile_pattern
-from lockgate.policies.secret_forms import FORM_HINT, FORMS, secrets_by_form
+from lockgate.policies.secret_forms import FORM_HINT, secrets_by_form
 from lockgate.policies.secret_values import is_hard, is_password, is_token
 from lockgate.policies.spans import MAX_UNIT_CHARS, Span
 
@@ -102,19 +101,11 @@ _SECRET_ID = compile_pattern(r"secret[_-]?id$", ignore_case=True)
 _ENVIRONMENT = compile_pattern(r"^[A-Z][A-Z0-9_]*$")
 _HINT = compile_bytes(rf"(?i:{_WORDS}|{FORM_HINT})|LS0tLS1CRUdJTi|KEY|PW|PAT|SEED")
 """Without it nothing counts that is found here."""
-_PATTERNS = (_NAME, *FORMS)
-
-
-@cache
-def _look() -> FirstLook:
-    return FirstLook([pattern.pattern.decode() for pattern in _PATTERNS])
 
 
 def secrets_in(data: bytes, start: int) -> Sequence[Span]:
     """The secrets at or after `start` in a text of single-byte characters; what stands before is context."""
-    met = {_PATTERNS[number] for number in _look().may_find(data)}
-    found = [*_assigned(data, start)] if _NAME in met else list[Span]()
-    found += (span for span in secrets_by_form(data, met) if span.start >= start)
+    found = [*_assigned(data, start), *(span for span in secrets_by_form(data) if span.start >= start)]
     return found if found and _HINT.search(data) else ()
 
 

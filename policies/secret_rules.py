@@ -204,7 +204,7 @@ class Prefilter:
         self._set.Compile()
         vague = [n for n, rule in enumerate(rules) if rule.keywords and min(map(len, rule.keywords)) <= VAGUE_CHARS]
         self._looked_for, self._vague = vague, frozenset(vague)
-        self._look = FirstLook([rules[number].regex.pattern.decode() for number in vague])
+        self._look = FirstLook([rules[number].regex.pattern.decode() for number in vague], sets=2)
 
     def rules(self, data: bytes) -> Iterable[SecretRule]:
         met = cast(list[int], self._set.Match(data) or ()) if self._owners else ()
