@@ -15,7 +15,9 @@ KEPT_COUNT = 3
 """What may come again more often is not counted: each count is a state of its own in an automaton."""
 MAX_MEM = 64 << 20
 """For each set: its automaton begins anew in a quarter of it once that is full."""
-_COUNTS = re.compile(r"\\Q.*?\\E|\\x\{\w+\}|\\.|\[\^?\]?(?:\\.|\[:\^?\w+:\]|[^\]\\])*\]|\{(\d+)(?:,(\d*))?\}", re.DOTALL)
+_COUNTS = re.compile(
+    r"\\Q.*?\\E|\\x\{\w+\}|\\.|\[\^?\]?(?:\\.|\[:\^?\w+:\]|[^\]\\])*\]|\{(\d+)(?:,(\d*))?\}", re.DOTALL
+)
 """Counts, and what only looks like one: an escape, a class."""
 _BEYOND_ASCII = re.compile("[^\x00-\x7f]")
 
