@@ -11,8 +11,9 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
+from lockgate.policies.first_look import FirstLook, single_bytes
 from lockgate.policies.patterns import compile_pattern, encodable, re2
 from lockgate.policies.spans import Span
 
@@ -25,13 +26,11 @@ _LETTERS = compile_pattern(r"(?:\b[A-Za-z](?: {1,4}|[-._*]{1,2} {0,3})){9,}[A-Za
 _JOINING = str.maketrans("", "", "-._*")
 _TAG = re.compile("[\U000e0020-\U000e007e]{4,}")
 _NOT_ASCII = re.compile("[^\x00-\x7f]")
-_COUNT = re.compile(r"(?<!\\)\{(\d+)(?:,\d*)?\}")
 _FOLDED = {0x17F: "s", 0x212A: "k"}
 """Letters beyond ASCII that patterns take for others which are in it."""
 _HIDDEN_LETTERS = re.compile("[\u00ad\u200b-\u200f\u202a-\u202e\u2060-\u2069\ufeff\U000e0000-\U000e007f\ufe00-\ufe0f]+")
-SETS = 16
-"""One set of all patterns is an automaton with a new state for nearly every new text: it is built more than it is used.
-"""
+SETS = 24
+"""Parts of a sentence that may be apart make states that multiply in one set: more sets have fewer states to build."""
 AROUND_CHARS = 240
 ACTS = frozenset({"order", "exfiltration", "danger", "authority", "duty", "unasked"})
 """What people ask each other for as well: by itself it says little."""
@@ -91,12 +90,6 @@ def _options() -> Any:
     return options
 
 
-def _rough(pattern: str) -> bytes:
-    """A cheaper pattern that finds at least as much: no repetition is counted, and "\xff" is all beyond ASCII."""
-    uncounted = _COUNT.sub(lambda found: "*" if found[1] == "0" else "+", pattern.replace(r"\p{Lu}", r"\p{L}"))
-    return _NOT_ASCII.sub(r"\\xff", uncounted).encode()
-
-
 def _roughened(text: str) -> bytes:
     """The text with one byte for each letter, as rough patterns read it."""
     if not text.isascii():
@@ -105,30 +98,24 @@ def _roughened(text: str) -> bytes:
 
 
 @cache
-def _sets() -> Sequence[tuple[Any, Sequence[int]]]:
-    """The rough patterns in sets, each with their numbers, made when first needed, so that a start is quick."""
-    made: list[tuple[Any, Sequence[int]]] = []
-    for first in range(SETS):
-        numbers = range(first, len(_PATTERNS), SETS)
-        options = _options()
-        options.encoding = re2.Options.Encoding.LATIN1
-        found = re2.Set.SearchSet(options)
-        for number in numbers:
-            found.Add(_rough(_PATTERNS[number][2]))
-        found.Compile()
-        made.append((found, numbers))
-    return made
+def _look() -> FirstLook:
+    """Made when first needed, so that a start is quick."""
+    return FirstLook([pattern for _, _, pattern in _PATTERNS], sets=SETS, ignore_case=True)
 
 
 def _met(text: str) -> list[int]:
     """The numbers of the patterns that may be found in the text; all others are not."""
-    data = _roughened(text)
-    return sorted(numbers[at] for found, numbers in _sets() for at in cast(list[int], found.Match(data) or []))
+    return sorted(_look().may_find(_roughened(text)))
 
 
 @cache
-def _compiled(number: int) -> Any:
-    return re2.compile(_PATTERNS[number][2], _options())
+def _compiled(number: int, *, is_ascii: bool = False) -> Any:
+    """The pattern for any text, or, half as dear, for the bytes of one that is ASCII."""
+    options = _options()
+    if not is_ascii:
+        return re2.compile(_PATTERNS[number][2], options)
+    options.encoding = re2.Options.Encoding.LATIN1
+    return re2.compile(single_bytes(_PATTERNS[number][2]), options)
 
 
 _PATTERNS = tuple(_read())
@@ -205,13 +192,15 @@ def _moved(sign: _Sign, places: list[int]) -> _Sign:
 
 
 def _signs(text: str) -> Iterator[_Sign]:
+    is_ascii = text.isascii()
+    subject = text.encode() if is_ascii else text
     for number in _met(text):
         name, weight, _ = _PATTERNS[number]
-        for count, match in enumerate(_compiled(number).finditer(text)):
+        for count, match in enumerate(_compiled(number, is_ascii=is_ascii).finditer(subject)):
             if count >= 50:
                 break
-            start, end = match.start(), match.end()
-            if match.group().lstrip()[:7].lower() == "without" and _DENIED.search(text[max(0, start - 60) : start]):
+            start, end = match.span()
+            if text[start:end].lstrip()[:7].lower() == "without" and _DENIED.search(text[max(0, start - 60) : start]):
                 continue
             yield _Sign(name, weight * _standing(text, start, end, name in ACTS), start, end, number)
 
@@ -229,12 +218,11 @@ def _standing(text: str, start: int, end: int, is_act: bool) -> float:
 
 def _is_quoted(before: str, after: str) -> bool:
     """Whether it stands in a short quotation, and not in the value of a document."""
-    opening = _OPENING.search(before[-60:])
-    return opening is not None and _CLOSING.search(after[:80]) is not None
+    return _CLOSING.search(after[:80]) is not None and _OPENING.search(before[-60:]) is not None
 
 
 def _hidden(text: str, plain: str) -> Iterator[_Sign]:
-    for tag in _TAG.finditer(text):
+    for tag in _TAG.finditer(text) if not text.isascii() else ():
         if text[tag.start() - 1 : tag.start()] == "\U0001f3f4" and len(tag.group()) <= 6:
             continue  # the flag of a region
         said = "".join(chr(ord(letter) - 0xE0000) for letter in tag.group())
@@ -275,6 +263,10 @@ def _encoded(text: str) -> Iterator[_Sign]:
 
 def _line(text: str, start: int, end: int) -> tuple[int, int]:
     """From the beginning of the sentence or line to its end."""
-    begin = max(text.rfind(mark, 0, start) for mark in ("\n", ". ", "! ", "? ", "<!--"))
-    stops = [at for mark in ("\n", ". ", "! ", "? ", "-->") if (at := text.find(mark, end)) >= 0]
-    return (0 if begin < 0 else begin + 1), min(stops, default=len(text))
+    begin, stop = -1, len(text)
+    for mark in ("\n", ". ", "! ", "? ", "<!--"):  # each no further than the one before it, as the text is long
+        begin = max(begin, text.rfind(mark, max(begin, 0), start))
+    for mark in ("\n", ". ", "! ", "? ", "-->"):
+        if (at := text.find(mark, end, stop)) >= 0:
+            stop = at
+    return begin + 1, stop

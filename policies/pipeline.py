@@ -38,6 +38,8 @@ class Pipeline:
         """Notices, by identity: what a refusal put in the place of a call is no call of the model's to judge."""
         self._runs = [run for run in runs if run.rule.mode == "enforce"]
         self._shadows = [Shadow(run) for run in runs if run.rule.mode == "shadow"]
+        self._on_text = [(i, run) for i, run in enumerate(self._runs) if run.texts]
+        self._shadows_on_text = [shadow for shadow in self._shadows if shadow.run.texts]
         self._texts = any(run.texts for run in runs)
         self._others = any(run.others for run in runs)
         self.judges_reply = any(run.replies for run in self._runs)
@@ -107,16 +109,18 @@ class Pipeline:
 
     async def reply(self, events: tuple[Event, ...]) -> Sequence[Event]:
         """What goes on to the client; the same tuple where every event goes on as it is. Raises Refused."""
+        if len(events) == 1 and type(events[0]) is TextDelta:  # nearly all of them
+            for shadow in self._shadows_on_text:
+                shadow.events(events)
+            said = await self._hear(events[0])
+            return events if len(said) == 1 and said[0] is events[0] else said
         for shadow in self._shadows:
             shadow.events(events)
-        if len(events) == 1 and type(events[0]) is TextDelta:  # nearly all of them
-            said = await self._feed(events[0])
-            return events if len(said) == 1 and said[0] is events[0] else said
         out: list[Event] = []
         for event in events:
             if type(event) is MessageEnd:
                 out += await self._end()
-            out += await self._feed(event)
+            out += await self._feed((event,))
         same = len(out) == len(events) and all(a is b for a, b in zip(out, events, strict=True))
         return events if same else out
 
@@ -134,11 +138,22 @@ class Pipeline:
                 except Blocked as refusal:
                     raise Refused(run.rule.name, refusal.sentence, "error") from refusal
                 for event in added:
-                    out += await self._feed(event, i + 1)
+                    out += await self._feed((event,), i + 1)
         return out
 
-    async def _feed(self, event: Event, start: int = 0) -> list[Event]:
-        events = [event]
+    async def _hear(self, text: TextDelta) -> Sequence[Event]:
+        """A piece of text that stays one, as nearly all do, passes only the rules that look at text."""
+        for i, run in self._on_text:
+            try:
+                out = await run.event(text)
+            except Blocked as refusal:
+                out = await self._refuse(i, run, text, refusal)
+            if len(out) != 1 or type(out[0]) is not TextDelta:
+                return await self._feed(out, i + 1) if out else out
+            text = out[0]
+        return (text,)
+
+    async def _feed(self, events: Sequence[Event], start: int = 0) -> Sequence[Event]:
         for i in range(start, len(self._runs)):
             run = self._runs[i]
             passed: list[Event] = []
@@ -173,5 +188,5 @@ class Pipeline:
         """A notice repeats arguments, so later rules for text see it whole; those for calls are done with it."""
         parts: list[str] = []
         for event in (TextDelta(block=block, text=text), BlockEnd(block=block)):
-            parts += [said.text for said in await self._feed(event, start) if isinstance(said, TextDelta)]
+            parts += [said.text for said in await self._feed((event,), start) if isinstance(said, TextDelta)]
         return "".join(parts)

@@ -97,7 +97,8 @@ class Redactor(TextWindow):
         if self._looked is None or self._looked[0] is not request:
             self._look_through(request, x)
         assert self._looked
-        _, values, self._kinds = self._looked
+        _, values, kinds = self._looked
+        self._kinds = {**kinds}
         self._act, self._where = self.act("request"), "request"
         self._conclude()
         return request.with_values(values) if values else request
@@ -108,11 +109,12 @@ class Redactor(TextWindow):
         for said in said_in(request):
             if said.role in self.options.roles and (out := self._new_text(said)) is not None:
                 values[said.path] = out
-        self._looked = (request, values, self._kinds)
+        self._looked = (request, values, {**self._kinds})
 
     async def on_event(self, event: Event, x: Exchange) -> Iterable[Event]:
-        self._begin(x, "text")
-        out = await (self.on_text(event, x) if isinstance(event, TextDelta) else super().on_event(event, x))
+        if self._kinds or self._where != "text":
+            self._begin(x, "text")
+        out = self.take(event) if isinstance(event, TextDelta) else await super().on_event(event, x)
         if self._kinds:
             self._conclude()
         return out

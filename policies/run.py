@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Coroutine, Generator, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Generator, Iterable, Sequence
 from dataclasses import replace
 from datetime import timedelta
 from time import perf_counter
-from types import coroutine
-from typing import Any
+from types import CoroutineType, coroutine
+from typing import Any, cast
 
 from lockgate.errors import told
 from lockgate.events import Event, Request, TextDelta, ToolCall, Turn
@@ -52,7 +52,7 @@ class Run:
         """Raises Blocked."""
         began = perf_counter()
         try:
-            out = await self._ask(self._new_request(given), began)
+            out = await self._ask(began, _request, self.policy.on_request, given)
         except Blocked as refusal:
             self.record("request", "blocked", began, refusal=refusal)
             raise
@@ -67,13 +67,12 @@ class Run:
         """Raises Blocked, after it was recorded."""
         began = perf_counter()
         try:
-            answer = await self._ask(self._new_events(given), began)
+            out = await self._ask(began, _events, self.policy.on_event, given)
         except Blocked as refusal:
             self.record(_subject(given), "blocked", began, given=event_json(given), refusal=refusal)
             raise
-        if answer is None:
+        if out is None:
             return tuple(self.policy.let_go(given))
-        out = answer
         if self.policy.moved:
             return out
         same = len(out) == 1 and out[0] is given
@@ -86,7 +85,7 @@ class Run:
         """What the policy adds before the end of the message. Raises Blocked."""
         began = perf_counter()
         try:
-            out = await self._ask(self._last_events(), began) or ()
+            out = await self._ask(began, _events, self.policy.on_end) or ()
         except Blocked as refusal:
             self.record("end", "blocked", began, refusal=refusal)
             raise
@@ -98,7 +97,7 @@ class Run:
         """The reply that goes on. Raises Blocked, after it was recorded."""
         began = perf_counter()
         try:
-            out = await self._ask(self._new_turn(given), began)
+            out = await self._ask(began, _turn, self.policy.on_turn, given)
         except Blocked as refusal:
             self.record("turn", "blocked", began, given=events_json(given.events), refusal=refusal)
             raise
@@ -110,38 +109,23 @@ class Run:
             self.record("turn", "forwarded" if same else "replaced", began, given=said[0], out=said[1])
         return out
 
-    async def _new_turn(self, given: Turn) -> Turn:
-        out: Any = await self.policy.on_turn(given, self.x)
-        if not isinstance(out, Turn):
-            raise TypeError(f"on_turn gave {type(out).__name__} instead of a turn")
-        return out
-
-    async def _new_request(self, given: Request) -> Request:
-        out: Any = await self.policy.on_request(given, self.x)
-        if not isinstance(out, Request):
-            raise TypeError(f"on_request gave {type(out).__name__} instead of a request")
-        return out
-
-    async def _new_events(self, given: Event) -> Sequence[Event]:
-        return _checked(await self.policy.on_event(given, self.x))
-
-    async def _last_events(self) -> Sequence[Event]:
-        return _checked(await self.policy.on_end(self.x))
-
-    async def _ask[Answer](self, question: Coroutine[Any, Any, Answer], began: float) -> Answer | None:
-        """The policy's answer; None where it failed and its rule forwards then. Raises Blocked."""
+    async def _ask[Answer](
+        self, began: float, checked: Callable[[Any], Answer], hook: Callable[..., Awaitable[Any]], *given: Any
+    ) -> Answer | None:
+        """The hook's answer; None where it failed and its rule forwards then. Raises Blocked."""
         policy = self.policy
         policy.score, policy.reason, policy.held, policy.moved = None, "", "", False
         if policy.heard:
             policy.heard.clear()
         try:
+            question = _begun(hook(*given, self.x))
             try:
                 awaited = question.send(None)  # most hooks wait for nothing, and so they need no clock either
             except StopIteration as done:
-                return done.value
+                return checked(done.value)
             try:
                 async with asyncio.timeout(self.rule.deadline_seconds - (perf_counter() - began)):
-                    return await _rest(question, awaited)
+                    return checked(await _rest(question, awaited))
             finally:
                 if self.rule.mode == "enforce":
                     self.x.held_seconds += perf_counter() - began
@@ -205,6 +189,15 @@ def refused_calls(decisions: Iterable[Decision]) -> frozenset[str]:
     return frozenset(str(loads_object(one.given).get("id")) for one in refused if one.mode == "enforce")
 
 
+def _begun(question: Any) -> Coroutine[Any, Any, Any]:
+    """What a hook gave as a coroutine; to await that says what is wrong with anything else."""
+    return cast(Coroutine[Any, Any, Any], question) if type(question) is CoroutineType else _awaited(question)
+
+
+async def _awaited(question: Awaitable[Any]) -> Any:
+    return await question
+
+
 @coroutine
 def _rest[Answer](begun: Coroutine[Any, Any, Answer], awaited: Any) -> Generator[Any, Any, Answer]:
     """What is left of a coroutine that waits for its first time, in the same task."""
@@ -229,7 +222,19 @@ def _heard(of: Decision, heard: Heard) -> Decision:
     )  # fmt: skip
 
 
-def _checked(answer: Iterable[Any]) -> Sequence[Event]:
+def _turn(answer: Any) -> Turn:
+    if not isinstance(answer, Turn):
+        raise TypeError(f"on_turn gave {type(answer).__name__} instead of a turn")
+    return answer
+
+
+def _request(answer: Any) -> Request:
+    if not isinstance(answer, Request):
+        raise TypeError(f"on_request gave {type(answer).__name__} instead of a request")
+    return answer
+
+
+def _events(answer: Iterable[Any]) -> Sequence[Event]:
     out = tuple(answer)  # runs a generator here, where a failure is the rule's
     for event in out:
         if not isinstance(event, Event):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -121,30 +121,28 @@ _TYPED = compile_pattern(r"(?i)\.(?:send_?keys|type|fill|setvalue)\(")
 _SECRET_ID = compile_pattern(r"secret[_-]?id$|pepper$", ignore_case=True)
 _ENVIRONMENT = compile_pattern(r"^[A-Z][A-Z0-9_]*$")
 _HINT = compile_bytes(rf"(?i:{_WORDS}|{FORM_HINT})|LS0tLS1CRUdJTi|KEY|PW|PAT|SEED|\s--?key[ =]")
-"""Without it there is nothing here to be found."""
+"""Without it nothing counts that is found here."""
 
 
-def secrets_in(data: bytes, start: int) -> Iterator[Span]:
+def secrets_in(data: bytes, start: int) -> Sequence[Span]:
     """The secrets at or after `start` in a text of single-byte characters; what stands before is context."""
-    if _HINT.search(data) is None:
-        return
-    for found in (*_assigned(data, start), *secrets_by_form(data)):
-        if found.start >= start:
-            yield found
+    found = [*_assigned(data, start), *(span for span in secrets_by_form(data) if span.start >= start)]
+    return found if found and _HINT.search(data) else ()
 
 
 def _assigned(data: bytes, start: int) -> Iterator[Span]:
-    for found in _NAME.finditer(data):
-        end = found.end()
-        if found.start() + MAX_DISTANCE_CHARS < start:
+    low = data.rfind(b"\n", 0, max(0, start - MAX_DISTANCE_CHARS)) + 1  # no name goes on in the next line
+    for found in _NAME.finditer(data, low):
+        begin, end = found.span()
+        if begin + MAX_DISTANCE_CHARS < start:
             continue  # what it names stood in what went before
-        name = _name(found.group()) if end - found.start() <= MAX_DISTANCE_CHARS else None
-        if name is None or not _may_follow(data, end) or _is_plain(data[end : end + MAX_DISTANCE_CHARS]):
+        name = _name(data[begin:end]) if end - begin <= MAX_DISTANCE_CHARS else None
+        if name is None or _is_plain(data[end : end + MAX_DISTANCE_CHARS]) or not _may_follow(data, end):
             continue
         lead = _VALUE.search(data[end : end + MAX_DISTANCE_CHARS + MAX_UNIT_CHARS])
-        if lead is None or not start <= (at := end + lead.start(3)) <= found.start() + MAX_DISTANCE_CHARS:
+        if lead is None or not start <= (at := end + lead.start(3)) <= begin + MAX_DISTANCE_CHARS:
             continue
-        before = data[max(0, found.start() - 1) : found.start()]
+        before = data[max(0, begin - 1) : begin]
         value = _secret(
             name, lead.group(1).decode("ascii"), lead.group(2) != b"", lead.group(3).decode("ascii"), before
         )
@@ -153,9 +151,11 @@ def _assigned(data: bytes, start: int) -> Iterator[Span]:
 
 
 _PLAIN = compile_bytes(
-    r"^(?:[ \t]{1,12}|[ \t]{0,12}=[ \t]{0,12}|:[ \t]{1,12})([a-z]{1,15}|[a-z]{1,15}(?:[._][a-z]{1,12}){1,2})"
-    r"(?:\s|\(([A-Za-z_]+))|^\(([A-Za-z_]+)"
+    r"^(?:[ \t]{1,12}|[ \t]{0,12}=[ \t]{0,12}|:[ \t]{1,12})(?:[a-z]{1,15}|[a-z]{1,15}(?:[._][a-z]{1,12}){1,2})"
+    r"(?:\s|\([A-Za-z_]+)|^\([A-Za-z_]+"
 )
+"""Without groups, which cost more to find than all else: between signs that are no part of them stand the names."""
+_APART = bytes.maketrans(b":=(", b"   ")
 _JOINTS = frozenset(
     b"value default for far fir fur fer pour para per voor is was set or to es est ist lautet are e of string str "
     b"bytes any secretstr optional final bearer token basic apikey key has will "
@@ -166,7 +166,7 @@ _JOINTS = frozenset(
 def _is_plain(data: bytes) -> bool:
     """Whether a name in small letters follows, or a call with names: no secret, and much cheaper to see."""
     match = _PLAIN.match(data)
-    return match is not None and not any(word and word.lower() in _JOINTS for word in match.groups())
+    return match is not None and _JOINTS.isdisjoint(match.group().translate(_APART).lower().split())
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,12 +6,13 @@ depend on where the text was cut.
 
 from __future__ import annotations
 
-import base64
 import binascii
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Set
+from functools import cache
 from itertools import pairwise
 from typing import Any
 
+from lockgate.policies.first_look import FirstLook
 from lockgate.policies.patterns import compile_bytes
 from lockgate.policies.secret_tables import secrets_in_tables
 from lockgate.policies.secret_told import TOLD_HINT, secrets_told
@@ -131,35 +132,44 @@ _ENTRY = compile_bytes(
 )
 
 
-def secrets_by_form(data: bytes) -> Iterator[Span]:
-    """The secrets in a text of single-byte characters.
+_FORMS = (
+    _URL, _USER, _HOOK, _BASIC, _DATA_KEY, _FLAG, _SHORT_FLAG, _LONG_FLAG, _PAIR, _MAIL, _COOKIES, _SCHEME, _CLIENT,
+    _CRYPTO, _CONNECT, _MEMBER, _MANIFEST,
+)  # fmt: skip
+"""Of which a first look tells whether they may be found."""
 
-    A pattern whose signs are not there is not looked for: to see that costs much less.
-    """
+
+@cache
+def _look() -> FirstLook:
+    return FirstLook([pattern.pattern.decode() for pattern in _FORMS])
+
+
+def secrets_by_form(data: bytes) -> Iterator[Span]:
+    """The secrets in a text of single-byte characters: what the first look does not meet is not searched."""
+    met = {_FORMS[number] for number in _look().may_find(data)}
+    if met:
+        yield from _in_urls(data, met)
+        yield from _encoded(data, met)
+        yield from _given(data, met)
+        yield from _as_arguments(data, met)
+        yield from _in_manifests(data, met)
     lowered = data.lower()
-    yield from _in_urls(data)
-    yield from _encoded(data, lowered)
-    yield from _given(data, lowered)
-    yield from _as_arguments(data)
-    yield from _in_manifests(data)
     yield from secrets_told(data, lowered)
     yield from secrets_in_tables(data, lowered)
 
 
-def _in_urls(data: bytes) -> Iterator[Span]:
-    if b"://" not in data and b"@" not in data and b"%3" not in data:
-        return
-    for match in _urls(data):
+def _in_urls(data: bytes, met: Set[Any]) -> Iterator[Span]:
+    for match in _urls(data) if _URL in met else ():
         group = next(n for n in (2, 4, 6) if match.group(n))
         user, password = match.group(group - 1).decode("ascii"), match.group(group).decode("ascii")
         token = is_token(password) or (len(password) >= 12 and is_random(password) and not is_wordy(password))
         weak = password == user or is_made_up(password) or password[:1] in "$%{<*[" or "${" in password
         if token or (not weak and len(password) >= 5 and any(not c.isalpha() for c in password)):
             yield Span(match.start(group), match.end(group), "url-password")
-    for match in _USER.finditer(data) if b"@" in data and b"://" in data else ():
+    for match in _USER.finditer(data) if _USER in met else ():
         if not _MONITOR.search(match.group(2)) and is_token(match.group(1).decode("ascii"), strong=False):
             yield Span(match.start(1), match.end(1), "url-password")
-    for match in _HOOK.finditer(data) if b"://" in data else ():
+    for match in _HOOK.finditer(data) if _HOOK in met else ():
         if is_token(match.group(1).decode("ascii")):
             yield Span(match.start(1), match.end(1), "webhook")
 
@@ -174,14 +184,14 @@ def _urls(data: bytes) -> Iterator[Any]:
         yield from _URL.finditer(data, max(0, first - _URL_CHARS), last + _URL_CHARS)
 
 
-def _encoded(data: bytes, lowered: bytes) -> Iterator[Span]:
-    for match in _BASIC.finditer(data) if b"auth" in lowered or b"basic" in lowered else ():
+def _encoded(data: bytes, met: Set[Any]) -> Iterator[Span]:
+    for match in _BASIC.finditer(data) if _BASIC in met else ():
         group = 1 if match.group(1) else 2
         said = decoded(match.group(group))
         _, colon, password = said.partition(":")
         if colon and said.isprintable() and (is_password(password, quoted=True) or is_token(password)):
             yield Span(match.start(group), match.end(group), "basic-credentials")
-    for match in _DATA_KEY.finditer(data) if b"LS0tLS1CRUdJTi" in data else ():
+    for match in _DATA_KEY.finditer(data) if _DATA_KEY in met else ():
         if "PRIVATE KEY" in decoded(match.group()[:80]):
             yield Span(match.start(), match.end(), "private-key")
 
@@ -189,50 +199,50 @@ def _encoded(data: bytes, lowered: bytes) -> Iterator[Span]:
 def decoded(text: bytes) -> str:
     """What base64 says; "" where that is no ASCII text."""
     try:
-        return base64.b64decode(text[: len(text) // 4 * 4] if b"=" not in text else text).decode("ascii")
-    except (binascii.Error, UnicodeDecodeError):
+        said = binascii.a2b_base64(text[: len(text) // 4 * 4] if b"=" not in text else text)
+    except binascii.Error:
         return ""
+    return said.decode() if said.isascii() else ""
 
 
-def _given(data: bytes, lowered: bytes) -> Iterator[Span]:
+def _given(data: bytes, met: Set[Any]) -> Iterator[Span]:
     """Given to a command, in a header, beside a name."""
-    for match in _FLAG.finditer(data):
+    for match in _FLAG.finditer(data) if _FLAG in met else ():
         value = match.group(2).decode("ascii").rstrip(";,")
         if is_password(value, quoted=True) or is_token(value):
             yield Span(match.start(2), match.start(2) + len(value), "password")
-    for match in _SHORT_FLAG.finditer(data) if b"-p" in lowered else ():
+    for match in _SHORT_FLAG.finditer(data) if _SHORT_FLAG in met else ():
         if is_hard(value := match.group(1).decode("ascii")) and not is_wordy(value):
             yield Span(match.start(1), match.end(1), "password")
-    for match in _LONG_FLAG.finditer(data):
+    for match in _LONG_FLAG.finditer(data) if _LONG_FLAG in met else ():
         if is_token(match.group(1).decode("ascii"), strong=False):
             yield Span(match.start(1), match.end(1), "api-key")
-    for match in _PAIR.finditer(data) if b" / " in data or b" | " in data else ():
+    for match in _PAIR.finditer(data) if _PAIR in met else ():
         value = match.group(1).decode("ascii").rstrip(".,;:)")
         if is_hard(value):
             yield Span(match.start(1), match.start(1) + len(value), "password")
-    for match in _MAIL.finditer(data) if b"@" in data else ():
+    for match in _MAIL.finditer(data) if _MAIL in met else ():
         value = match.group(1).decode("ascii").rstrip(".:!?)")
         if len(value) >= 8 and is_password(value) and (is_token(value) or not value.isalnum() or not is_wordy(value)):
             yield Span(match.start(1), match.start(1) + len(value), "password")
-    for anchor in _COOKIES.finditer(data) if b"cookie" in lowered or b"curl" in lowered else ():
+    for anchor in _COOKIES.finditer(data) if _COOKIES in met else ():
         yield from _cookies(data[anchor.end() : anchor.end() + 2 * CONTEXT_CHARS], anchor.end())
-    for match in _SCHEME.finditer(data) if b"authorization" in lowered else ():
+    for match in _SCHEME.finditer(data) if _SCHEME in met else ():
         if b"basic" not in match.group()[: -len(match.group(1))].lower() and is_token(match.group(1).decode("ascii")):
             yield Span(match.start(1), match.end(1), "token")
 
 
-def _as_arguments(data: bytes) -> Iterator[Span]:
+def _as_arguments(data: bytes, met: Set[Any]) -> Iterator[Span]:
     """Given to a client's constructor or another function, or a member of a private key."""
-    if b"(" in data:
-        for match in _CLIENT.finditer(data):
-            yield from _arguments(
-                data, match.end(), lambda value: not value.startswith("AC") and is_token(value, strong=False)
-            )
-        for match in _CRYPTO.finditer(data):
-            yield from _arguments(data, match.end(), is_token)
-        for match in _CONNECT.finditer(data):
-            yield from _arguments(data, match.end(), is_hard)
-    for match in _MEMBER.finditer(data) if b'"' in data or b"</" in data else ():
+    for match in _CLIENT.finditer(data) if _CLIENT in met else ():
+        yield from _arguments(
+            data, match.end(), lambda value: not value.startswith("AC") and is_token(value, strong=False)
+        )
+    for match in _CRYPTO.finditer(data) if _CRYPTO in met else ():
+        yield from _arguments(data, match.end(), is_token)
+    for match in _CONNECT.finditer(data) if _CONNECT in met else ():
+        yield from _arguments(data, match.end(), is_hard)
+    for match in _MEMBER.finditer(data) if _MEMBER in met else ():
         group = 1 if match.group(1) else 2
         if is_random(match.group(group)[:200].decode("ascii")):
             yield Span(match.start(group), match.end(group), "private-key")
@@ -257,9 +267,9 @@ def _cookies(part: bytes, at: int) -> Iterator[Span]:
             yield Span(at + match.start(1), at + match.end(1), "session-cookie")
 
 
-def _in_manifests(data: bytes) -> Iterator[Span]:
+def _in_manifests(data: bytes, met: Set[Any]) -> Iterator[Span]:
     """The values of a Kubernetes Secret, whatever their names."""
-    for anchor in _MANIFEST.finditer(data) if b"Secret" in data else ():
+    for anchor in _MANIFEST.finditer(data) if _MANIFEST in met else ():
         part = data[anchor.end() : anchor.end() + 2 * CONTEXT_CHARS]
         part = part.partition(b"\n---")[0]
         at = max(part.find(b"data:"), part.find(b'data":'), part.find(b'data\\":'))

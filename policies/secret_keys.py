@@ -9,7 +9,9 @@ from lockgate.policies.patterns import compile_pattern
 from lockgate.policies.secret_values import is_made_up, is_random
 from lockgate.policies.spans import MAX_UNIT_CHARS, Span
 
-BEGINNINGS = ("-----BEGIN", "---- BEGIN SSH2", "Private-Lines:", "nemonic", "NEMONIC", "phrase", "Phrase", "PHRASE")
+BEGINNINGS = ("phrase", "Phrase", "nemonic", "-----BEGIN", "---- BEGIN SSH2", "Private-Lines:", "PHRASE", "NEMONIC")
+"""The usual ones first: what is found early spares looking far for the others."""
+_MARK_CHARS = max(map(len, BEGINNINGS))
 _SEP = r"[\s\"'`+,;>#|*()\\]"
 _HEADER = compile_pattern(
     r"-----BEGIN[A-Z0-9 ]{0,40}PRIVATE KEY(?: BLOCK)?-----|---- BEGIN SSH2[A-Z0-9 ]{0,20}PRIVATE KEY ----|"
@@ -105,8 +107,9 @@ def _is_key(block: str) -> bool:
 
 def begins(text: str, start: int = 0, end: int = sys.maxsize) -> int:
     """Where the first key may begin; -1 where none does."""
-    first = -1
+    part, first = text[start:end], -1
     for mark in BEGINNINGS:  # asked about each piece of a text, so without more machinery
-        if (at := text.find(mark, start, end)) >= 0 and (first < 0 or at < first):
-            first = at
-    return first
+        if mark in part and (first < 0 or part.find(mark) < first):
+            first = part.find(mark)
+            part = part[: first + _MARK_CHARS]  # what comes later is not looked through for the others
+    return first if first < 0 else start + first

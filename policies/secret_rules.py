@@ -11,9 +11,12 @@ from pathlib import Path
 from typing import Any, cast
 
 from lockgate.errors import ConfigError
+from lockgate.policies.first_look import FirstLook
 from lockgate.policies.patterns import compile_bytes, compile_pattern, re2
 from lockgate.policies.secret_values import entropy
 
+VAGUE_CHARS = 3
+"""A keyword that is no longer stands in nearly every text."""
 OWN_RULES = Path(__file__).with_name("secrets.toml")
 type Allowed = Callable[[str, str], bool]
 """Whether a find is let be: given the secret and the whole match."""
@@ -188,23 +191,32 @@ def own_rules() -> Prefilter:
 
 
 class Prefilter:
-    """Which rules can find anything in a text: those of whose keywords one stands in it."""
+    """Which rules can find anything in a text: those of whose keywords one stands in it.
+
+    A keyword of a few letters stands in nearly every text, so rules that have one are also looked for by their form.
+    """
 
     def __init__(self, rules: Sequence[SecretRule]) -> None:
+        self._rules = rules
         self._always = [rule for rule in rules if not rule.keywords]
-        self._owners: list[SecretRule] = []
+        self._owners: list[int] = []
+        """Whose keyword it is, by the keyword's number."""
         options = _options()
         options.case_sensitive = False
         self._set = re2.Set.SearchSet(options)
-        for rule in rules:
+        for number, rule in enumerate(rules):
             for keyword in rule.keywords:
-                self._owners.append(rule)
+                self._owners.append(number)
                 self._set.Add(re.escape(keyword).encode("ascii", "replace"))
         self._set.Compile()
+        vague = [n for n, rule in enumerate(rules) if rule.keywords and min(map(len, rule.keywords)) <= VAGUE_CHARS]
+        self._looked_for, self._vague = vague, frozenset(vague)
+        self._look = FirstLook([rules[number].regex.pattern.decode() for number in vague], sets=2)
 
     def rules(self, data: bytes) -> Iterable[SecretRule]:
-        if not self._owners:
-            return self._always
-        numbers = cast(list[int], self._set.Match(data) or [])
-        found = {id(rule): rule for rule in map(self._owners.__getitem__, numbers)}
-        return (*self._always, *found.values())
+        met = cast(list[int], self._set.Match(data) or ()) if self._owners else ()
+        found = list(dict.fromkeys(map(self._owners.__getitem__, met)))
+        if not self._vague.isdisjoint(found):
+            may = {self._looked_for[at] for at in self._look.may_find(data)}
+            found = [number for number in found if number in may or number not in self._vague]
+        return [*self._always, *map(self._rules.__getitem__, found)]

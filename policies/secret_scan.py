@@ -17,6 +17,8 @@ from lockgate.policies.spans import Detector, Span, merged
 
 MIN_TOKEN_CHARS = 20
 """No issuer makes shorter keys that a pattern could tell."""
+MIN_VALUE_CHARS = 6
+"""No secret that a name gives away is shorter."""
 _BLOB = compile_bytes(r"[A-Za-z0-9+/]{32,}={0,2}")
 MAX_BLOB_CHARS = 3_072
 SMALL_CHARS = 2_048
@@ -44,21 +46,22 @@ class SecretDetector(Detector):
         self._words, self._wide = words, wide
         self._named = named
         self._known = known or None
-        self._looked: str | None = None
-        """The text in which no known secret was just found: it is not looked for twice."""
+        self._clean: str | None = None
+        """The text in which just now neither a known secret was found nor a key: they are not looked for twice."""
 
     def settled(self, text: str, start: int) -> int:
         """After the last white space, before a private key or a known secret that may go on."""
         bound = last_white(text, start) + 1
         if bound <= start:
             return start
-        if secret_keys.begins(text) >= 0:
+        has_key = secret_keys.begins(text, start) >= 0
+        if has_key:
             bound = secret_keys.settled(text, start, bound)
         if (first := unfinished(text, start)) < bound:
             bound = max(start, last_white(text, start, first + 1) + 1)
-        if self._known:
-            found, open_from = self._known.spans(text, start)
-            self._looked = None if found else text
+        found, open_from = self._known.spans(text, start) if self._known else ([], len(text))
+        self._clean = None if has_key or found else text
+        if found or open_from < bound:
             places = [open_from, *(span.start for span in found if span.end > bound)]
             if (first := min(places)) < bound:
                 bound = max(start, last_white(text, start, first + 1) + 1)
@@ -67,24 +70,24 @@ class SecretDetector(Detector):
     def spans(self, text: str, start: int, end: int) -> Sequence[Span]:
         """The finds in text[start:end], which begins and ends beside white space."""
         longest = _longest(text, start, end) if end - start < SMALL_CHARS else MIN_TOKEN_CHARS
-        known = self._known is not None and self._looked is not text
-        if longest < 6 and not known and secret_keys.begins(text, start, end) < 0:
+        clean = self._clean is text or (self._known is None and secret_keys.begins(text, start, end) < 0)
+        if clean and longest < MIN_VALUE_CHARS:
             return ()
-        return merged(self._found(text, start, end, longest, known))
+        return merged(self._found(text, start, end, longest, clean=clean))
 
-    def _found(self, text: str, start: int, end: int, longest: int, known: bool) -> Iterator[Span]:
+    def _found(self, text: str, start: int, end: int, longest: int, *, clean: bool) -> Iterator[Span]:
         low = max(0, start - self.context_chars)
         data = single_bytes(text[low:end]).replace(b"\\n", b" \n").replace(b"\\t", b" \t")  # lines in a string
         if longest >= MIN_TOKEN_CHARS:
             yield from _moved(self._in_words(data, start - low), low)
             yield from _moved(self._in_blobs(data, start - low), low)
-        if secret_keys.begins(text, start, end) >= 0:
+        if not clean and secret_keys.begins(text, start, end) >= 0:
             yield from secret_keys.keys(text, start, end)
-        if longest >= 6 and self._named:
+        if longest >= MIN_VALUE_CHARS and self._named:
             yield from _moved(secrets_in(data, start - low), low)
         if self._wide:
             yield from _moved(self._in_context(data, start - low), low)
-        if known and self._known and self._known.occurs(data[start - low :]):
+        if not clean and self._known and self._known.occurs(data[start - low :]):
             yield from (span for span in self._known.spans(text[:end], start)[0])
 
     def _in_words(self, data: bytes, start: int) -> Iterator[Span]:
@@ -145,7 +148,7 @@ def last_white(text: str, start: int, end: int = sys.maxsize) -> int:
 
 def _longest(text: str, start: int, end: int) -> int:
     """The length of the longest word that is more than letters and their punctuation."""
-    longest = 0
+    longest = MIN_VALUE_CHARS - 1
     for word in text[start:end].split():
         if len(word) > longest:
             core = word.strip(".,;:!?()\"'`*")

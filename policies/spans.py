@@ -90,8 +90,10 @@ class SpanWindow:
         return self._let_go(spans, max([bound, *(span.end for span in spans)]))
 
     def _let_go(self, spans: Sequence[Span], end: int) -> str:
-        out = replaced(self._text, self._at, end, spans, self._instead)
-        self.finds += len(spans)
+        out = self._text[self._at : end]
+        if spans:
+            out = replaced(self._text, self._at, end, spans, self._instead)
+            self.finds += len(spans)
         keep = max(end - self._detector.context_chars, 0)
         self._text, self._at = self._text[keep:], end - keep
         return out

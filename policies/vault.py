@@ -76,6 +76,8 @@ class PlaceholderDetector(Detector):
     context_chars = 0
 
     def settled(self, text: str, start: int) -> int:
+        if START[0] not in text:
+            return len(text)
         at = text.rfind(START, start)
         if at >= 0 and _BEGUN.match(text[at:].encode("ascii", "replace").decode()):
             return at

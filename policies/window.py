@@ -129,6 +129,10 @@ class TextWindow(Policy):
         return Window(self.finders, self.instead) if self.finders else None
 
     async def on_text(self, text: TextDelta, x: Exchange) -> Iterable[Event]:
+        return self.take(text)
+
+    def take(self, text: TextDelta) -> Iterable[Event]:
+        """What a piece of text becomes: what waits for nothing need not be asked as if it did."""
         self.moved = False
         window = self._windows.get(text.block) or self.new_window()
         if window is None:
@@ -136,10 +140,10 @@ class TextWindow(Policy):
         if text.block == NEW_BLOCK:  # whole, and no end of it follows
             return _texts(text, window.receive_text(text.text) + window.end())
         self._windows[text.block] = window
-        held, finds = bool(window.held), window.finds
+        finds = window.finds
         out = window.receive_text(text.text)
         self.moved = window.finds == finds
-        return (text,) if not held and out == text.text else _texts(text, out)
+        return _texts(text, out)
 
     async def on_event(self, event: Event, x: Exchange) -> Iterable[Event]:
         if isinstance(event, TextDelta):  # nearly all of them

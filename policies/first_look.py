@@ -1,0 +1,66 @@
+"""A first look at a text: which of many patterns may be found in it, told in a few passes and never wrongly denied.
+
+Patterns in, numbers out; what is found, and where, the patterns themselves say.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from typing import Any
+
+from lockgate.policies.patterns import re2
+
+KEPT_COUNT = 3
+"""What may come again more often is not counted: each count is a state of its own in an automaton."""
+MAX_MEM = 64 << 20
+"""For each set: its automaton begins anew in a quarter of it once that is full."""
+_COUNTS = re.compile(
+    r"\\Q.*?\\E|\\x\{\w+\}|\\.|\[\^?\]?(?:\\.|\[:\^?\w+:\]|[^\]\\])*\]|\{(\d+)(?:,(\d*))?\}", re.DOTALL
+)
+"""Counts, and what only looks like one: an escape, a class."""
+_BEYOND_ASCII = re.compile("[^\x00-\x7f]")
+
+
+class FirstLook:
+    """Patterns in sets, each of which is one automaton and one pass.
+
+    An automaton of exact patterns has new states for nearly every new text, and building them is dear. So the patterns
+    are made rough: they find at least as much, in a text of single bytes where "\xff" stands for all beyond ASCII.
+    """
+
+    def __init__(self, patterns: Sequence[str], *, sets: int = 1, ignore_case: bool = False) -> None:
+        numbers = [range(first, len(patterns), sets) for first in range(sets)]
+        self._sets = [(_compiled([rough(patterns[n]) for n in part], ignore_case), part) for part in numbers if part]
+
+    def may_find(self, data: bytes) -> list[int]:
+        """The numbers of the patterns that may be found; all others are not."""
+        return [numbers[at] for found, numbers in self._sets for at in found.Match(data) or ()]
+
+
+def rough(pattern: str) -> bytes:
+    """A cheaper pattern that finds at least as much."""
+    return single_bytes(_COUNTS.sub(_uncounted, pattern.replace(r"\p{Lu}", r"\p{L}")))
+
+
+def single_bytes(pattern: str) -> bytes:
+    """The pattern for texts of single bytes: the same for all that is ASCII."""
+    return _BEYOND_ASCII.sub(r"\\xff", pattern).encode()
+
+
+def _uncounted(found: re.Match[str]) -> str:
+    least, most = found[1], found[1] if found[2] is None else found[2]
+    if least is None or (most and int(most) <= KEPT_COUNT):
+        return found[0]
+    return "*" if int(least) == 0 else "+"
+
+
+def _compiled(patterns: Sequence[bytes], ignore_case: bool) -> Any:
+    options = re2.Options()
+    options.encoding, options.log_errors = re2.Options.Encoding.LATIN1, False
+    options.case_sensitive, options.max_mem = not ignore_case, MAX_MEM
+    made = re2.Set.SearchSet(options)
+    for pattern in patterns:
+        made.Add(pattern)
+    made.Compile()
+    return made
