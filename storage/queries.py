@@ -42,6 +42,7 @@ from lockgate.storage.answers import (
 from lockgate.storage.bodies import joined
 from lockgate.storage.engine import reader_engine
 from lockgate.storage.models import (
+    BlobModel,
     CommModel,
     DecisionModel,
     ExchangeModel,
@@ -57,6 +58,7 @@ from lockgate.storage.searching import FEW_EXCHANGES, PLACES_IN_MEMORY, costing,
 from lockgate.storage.selecting import is_led, listing
 from lockgate.storage.series import over_time
 from lockgate.storage.threads import WHOLE
+from lockgate.storage.turns import Turn, turns_of
 from lockgate.storage.words import Term, excerpt, terms
 
 type Row = dict[str, Any]
@@ -175,6 +177,15 @@ class Queries:
                 if said:
                     texts[place["exchange_id"]].append((said.role, said.text))
         return [Told(exchange=row, texts=tuple(texts[row.id])) for row in rows]
+
+    async def turns(self, rows: Sequence[ExchangeRow]) -> list[Turn]:
+        """What was new in each of these exchanges, block by block, and what rules did."""
+        return await turns_of(self._rows, rows)
+
+    async def file(self, hash: bytes) -> bytes | None:
+        """The bytes of a file that messages hold, by their SHA-256."""
+        found = await self._rows(select(BlobModel.content).where(BlobModel.hash == hash))
+        return found[0]["content"] if found else None
 
     async def marks(self, rows: Collection[ExchangeRow]) -> dict[str, Marks]:
         """Labels and notes of these exchanges and their sessions, by the exchange's id; only where there are any."""
@@ -334,7 +345,12 @@ def _marks(row: ExchangeRow, labels: Sequence[Row], notes: Sequence[Row]) -> Mar
         labels=tuple(sorted(one["name"] for one in labels if one["exchange_id"] == row.id)),
         session_labels=tuple(sorted(one["name"] for one in ours)),
         notes=tuple(
-            Note(text=one["text"], created_at=one["created_at"], about="exchange" if one["exchange_id"] else "session")
+            Note(
+                id=one["id"],
+                text=one["text"],
+                created_at=one["created_at"],
+                about="exchange" if one["exchange_id"] else "session",
+            )
             for one in notes
             if one["exchange_id"] == row.id or (row.session_id and one["session_id"] == row.session_id)
         ),

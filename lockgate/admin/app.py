@@ -8,7 +8,7 @@ from fastapi import APIRouter, Depends, FastAPI
 from fastapi.openapi.utils import get_openapi
 from starlette.requests import Request
 
-from lockgate.admin import activity, exchanges, session
+from lockgate.admin import activity, exchanges, notes, session, sessions
 from lockgate.admin.acts import ActRoute
 from lockgate.admin.answering import Json
 from lockgate.admin.console import assets, entering, now
@@ -20,7 +20,7 @@ from lockgate.admin.problems import answers
 
 VERSION = "1"
 ROUTERS: tuple[APIRouter, ...] = (
-    session.router, activity.router, exchanges.router,
+    session.router, activity.router, exchanges.router, sessions.router, notes.router,
     assets.router, entering.router, now.router,
 )  # fmt: skip
 

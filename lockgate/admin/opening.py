@@ -12,6 +12,7 @@ from lockgate.admin.setup import Setup
 from lockgate.config import Config
 from lockgate.storage.access import Access
 from lockgate.storage.administrators import Administrators
+from lockgate.storage.notes import Notes
 from lockgate.storage.provider_keys import ProviderKeys
 from lockgate.storage.queries import Queries
 
@@ -21,7 +22,7 @@ def open_desk(
 ) -> tuple[Desk, Sequence[Callable[[], Awaitable[None] | None]]]:
     """The desk, and what closes it; nothing is asked of the database yet."""
     people, access = Administrators(config.database, keyring), Access(config.database, keyring)
-    keys = ProviderKeys(config.database, keyring)
+    keys, notes = ProviderKeys(config.database, keyring), Notes(config.database)
     desk = Desk(
         settings=config.admin,
         keyring=keyring,
@@ -29,9 +30,10 @@ def open_desk(
         access=Service(access, thread),
         keys=Service(keys, thread),
         log=(log := Queries(config.database)),
+        notes=Service(notes, thread),
         activity=activity,
         setup=Setup(keyring, seconds=60 * config.admin.setup_minutes),
         audit=audit or NoAudit(),
         providers=frozenset({"anthropic", "openai", "google", *config.hosts}),
     )
-    return desk, (desk.passwords.close, people.close, access.close, keys.close, log.close)
+    return desk, (desk.passwords.close, people.close, access.close, keys.close, notes.close, log.close)
