@@ -12,6 +12,8 @@ from lockgate.admin import activity, exchanges, notes, session, sessions
 from lockgate.admin.acts import ActRoute
 from lockgate.admin.answering import Json
 from lockgate.admin.console import assets, entering, now
+from lockgate.admin.console import exchanges as exchange_pages
+from lockgate.admin.console import sessions as session_pages
 from lockgate.admin.console.problems import handle_problems
 from lockgate.admin.desk import Desk
 from lockgate.admin.guard import Guard
@@ -21,7 +23,7 @@ from lockgate.admin.problems import answers
 VERSION = "1"
 ROUTERS: tuple[APIRouter, ...] = (
     session.router, activity.router, exchanges.router, sessions.router, notes.router,
-    assets.router, entering.router, now.router,
+    assets.router, entering.router, now.router, exchange_pages.router, session_pages.router,
 )  # fmt: skip
 
 router = APIRouter(route_class=ActRoute)
