@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import json
-from collections.abc import Sequence
 from datetime import timedelta
 from typing import Any
 
@@ -24,8 +23,11 @@ def image(content: bytes = PNG) -> dict[str, Any]:
     return {"type": "image", "source": {"type": "base64", "media_type": "image/png", "data": data}}
 
 
-def conversation(turns: int, *, text: str = "", ids: Sequence[str] = (), **session: Any) -> list[Record]:
-    """A session of so many turns, each a thought, a sentence and a call whose result the next request brings."""
+def conversation(turns: int, *, text: str = "", window: int = 0, **session: Any) -> list[Record]:
+    """A session of so many turns, each a thought, a sentence and a call whose result the next request brings.
+
+    With a window, requests hold only so many of the last messages, so that long sessions are soon made.
+    """
     opened = SessionRow(**{"id": new_id(), "started_at": START, "agent": "claude-code", "title": "tidy up", **session})
     messages: list[dict[str, Any]] = [
         {"role": "user", "content": [{"type": "text", "text": f"tidy up {text}"}, image()]}
@@ -46,7 +48,7 @@ def conversation(turns: int, *, text: str = "", ids: Sequence[str] = (), **sessi
         ]
         reply = {"id": f"msg_{turn}", "type": "message", "role": "assistant", "model": "claude-x", "content": said,
                  "stop_reason": "tool_use", "usage": {"input_tokens": 1, "output_tokens": 1}}  # fmt: skip
-        request = {"model": "claude-x", "max_tokens": 1, "messages": messages}
+        request = {"model": "claude-x", "max_tokens": 1, "messages": messages[-window:]}
         asked = comm(row.id, endpoint=row.endpoint, session_id=opened.id, content=dumps(request), created_at=at)
         answered = comm(row.id, type="RESPONSE", endpoint=row.endpoint, session_id=opened.id, status=200,
                         content=dumps(reply), created_at=at)  # fmt: skip

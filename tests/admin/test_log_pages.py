@@ -165,7 +165,7 @@ async def test_a_call_and_its_result_stand_together_across_pages(here: Office):
 
 
 async def test_a_long_session_loads_one_page_of_itself(here: Office):
-    records = conversation(300)
+    records = conversation(1_500, window=2)
     await remember(here.url, records)
     asked: list[int] = []
     turns = Queries.turns

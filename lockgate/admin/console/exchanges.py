@@ -39,6 +39,8 @@ CHOICES: Mapping[str, Sequence[str]] = {
     "kind": ("model", "other"),
 }
 SINCE = (("1h", "the last hour"), ("24h", "the last day"), ("7d", "the last week"), ("30d", "the last month"))
+FIRST_ROW = {"q", "outcome", "since", "model", "agent", "limit", "before"}
+"""Filters that are always seen."""
 PICTURES = {b"\x89PNG\r\n\x1a\n": "image/png", b"\xff\xd8\xff": "image/jpeg", b"GIF8": "image/gif"}
 """By how they begin. What a message says of its files is not believed."""
 
@@ -68,7 +70,8 @@ async def exchanges(
         found["problem"] = str(error)
     return page(
         request, "exchanges.html", caller=caller, title="Exchanges", which=which, chips=list(_chips(which)),
-        choices=CHOICES, since=SINCE, newest=_address(which, before=None) if which.before else "", **found,
+        more=which.model_dump(exclude_defaults=True, exclude=FIRST_ROW), choices=CHOICES, since=SINCE,
+        newest=_address(which, before=None) if which.before else "", **found,
     )  # fmt: skip
 
 

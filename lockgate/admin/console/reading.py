@@ -10,7 +10,7 @@ from lockgate.storage.turns import Turn
 from lockgate.wire.blocks import Block
 
 TEXT_CHARACTERS = 8_000
-FOLDED_CHARACTERS = 1_500
+FOLDED_CHARACTERS = 700
 """Of what is folded away: thinking, calls, results."""
 
 
