@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import shlex
 from dataclasses import replace
 from typing import Any
 
@@ -12,7 +11,6 @@ import pytest
 from lockgate.admin.console.differences import side_by_side
 from lockgate.admin.console.rendering import markdown
 from lockgate.exchange import Comm, new_id
-from lockgate.storage.curl import curl
 from lockgate.storage.queries import Queries
 from tests.admin.conversations import PNG, conversation, dumps, image
 from tests.admin.desks import Office
@@ -227,23 +225,3 @@ def test_differences_are_bounded():
     assert max(len(text) for row in long for _, text in row.left or ()) < 700
     assert side_by_side(b'{"a": 1}', b'{"a":1}') == []
     assert side_by_side(None, b"{}")
-
-
-async def test_a_command_holds_no_credential_and_nothing_that_a_shell_reads(here: Office):
-    records = whole_exchange(endpoint="POST /v1/messages")
-    body = json.dumps({"text": "'; rm -rf ~; $(id) `id` \x1b[31m \u202e !! \\"}).encode()
-    headers = (("X-Api-Key", "sk-1"), ("x-goog-api-key", "sk-2"), ("cookie", "sk-3"), ("authorization", "sk-4"),
-               ("accept", "$(id) 'x'"), ("x-odd", "a\u202eb"))  # fmt: skip
-    found: Any = records[1]
-    records[1] = replace(found, content=body, headers=headers, arguments={"key": ["sk-5"], "beta": ["true"]})
-    await remember(here.url, records)
-    async with Queries(here.url) as log:
-        detail = await log.exchange(records[0].id)  # pyright: ignore[reportAttributeAccessIssue]
-    assert detail
-    text = curl(detail)
-    assert "sk-" not in text
-    assert text.isascii()
-    assert "\x1b" not in text
-    words = shlex.split(text.replace("\\\n", " "))
-    assert json.loads(words[words.index("--data-raw") + 1]) == json.loads(body)
-    assert [word for word in words if "API_KEY" in word] == ["x-api-key: $API_KEY"]
