@@ -73,6 +73,7 @@ IDS_PER_QUERY = 500
 
 _EXCHANGE = ExchangeModel.__table__.columns
 _COMM = CommModel.__table__.columns
+_BODY = ("content", "envelope", "form")
 _RELATION = RelationModel.__table__.columns
 _DECISION = DecisionModel.__table__.columns
 
@@ -210,8 +211,10 @@ class Queries:
         rows = await self._rows(select(*_EXCHANGE).where(_EXCHANGE.id == whole)) if whole else []
         return exchange_of(rows[0]) if rows else None
 
-    async def exchange(self, id: str) -> ExchangeDetail | None:
+    async def exchange(self, id: str, *, bodies: bool = True) -> ExchangeDetail | None:
         """The exchange with this id, or with the only id that begins or ends so; None when there is none.
+
+        Bodies of long conversations take a while to put together: without them, no comm has a `content`.
 
         At least 6 hexadecimal digits, dashes or not. The end is what tells exchanges apart: ids made close in time
         begin alike. Raises Error for what is no id, and for several candidates, which it names.
@@ -224,21 +227,23 @@ class Queries:
         ends = select(_RELATION.to_comm_id).where(leaving).union(select(_RELATION.from_comm_id).where(coming))
         others = select(_COMM.exchange_id).where(_COMM.id.in_(ends), _COMM.exchange_id != whole)
         (exchange,) = await self._rows(select(*_EXCHANGE).where(_EXCHANGE.id == whole))
-        comms = select(*_COMM, HeadingModel.content.label("names")).outerjoin(HeadingModel)
+        columns = [column for column in _COMM if bodies or column.name not in _BODY]
+        comms = select(*columns, HeadingModel.content.label("names")).outerjoin(HeadingModel)
         comms = comms.where(_COMM.exchange_id == whole).order_by(_COMM.created_at, _COMM.id)
         relations = select(*_RELATION).where(or_(leaving, coming)).order_by(_RELATION.id)
         decisions = select(*_DECISION).where(_DECISION.exchange_id == whole)
         decisions = decisions.order_by(_DECISION.created_at, _DECISION.id)
         related = select(*_EXCHANGE).where(_EXCHANGE.id.in_(others)).order_by(_EXCHANGE.id)
         comm_rows = await self._rows(comms)
-        bodies = {row["id"]: await joined(self._rows, row) for row in comm_rows if row["digest"] is not None}
+        parted = [row for row in comm_rows if bodies and row["digest"] is not None]
+        joint = {row["id"]: await joined(self._rows, row) for row in parted}
         return ExchangeDetail(
             exchange=exchange_of(exchange),
-            comms=tuple(_comm(row, bodies.get(row["id"], (row["content"], None))[0]) for row in comm_rows),
+            comms=tuple(_comm(row, joint.get(row["id"], (row.get("content"), None))[0]) for row in comm_rows),
             relations=tuple(_relation(row) for row in await self._rows(relations)),
             decisions=tuple(Decision(**row) for row in await self._rows(decisions)),
             related=tuple(exchange_of(row) for row in await self._rows(related)),
-            joined={id: how for id, (_, how) in bodies.items()},
+            joined={id: how for id, (_, how) in joint.items()},
         )
 
     async def summary(self, *, since: datetime | None = None, ids: Collection[str] | None = None) -> Summary:

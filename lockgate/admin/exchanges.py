@@ -110,9 +110,9 @@ async def export(caller: ForViewers, desk: AtDesk, id: str, format: TextFormat |
     return PlainTextResponse(text.encode("utf-8", "replace"), headers=headers, media_type=type)
 
 
-async def detail_of(desk: Desk, id: str) -> tuple[ExchangeDetail, Marks]:
+async def detail_of(desk: Desk, id: str, *, bodies: bool = True) -> tuple[ExchangeDetail, Marks]:
     """Raises Error for what is no id, and Problem 404 where no exchange has it."""
-    detail = await desk.log.exchange(_digits(id))
+    detail = await desk.log.exchange(_digits(id), bodies=bodies)
     if detail is None:
         raise Problem(404, "no exchange has this id")
     marks = await desk.log.marks([detail.exchange])

@@ -28,7 +28,14 @@ def conversation(turns: int, *, text: str = "", window: int = 0, **session: Any)
 
     With a window, requests hold only so many of the last messages, so that long sessions are soon made.
     """
-    opened = SessionRow(**{"id": new_id(), "started_at": START, "agent": "claude-code", "title": "tidy up", **session})
+    fields: dict[str, Any] = {
+        "id": new_id(),
+        "started_at": START,
+        "agent": "claude-code",
+        "title": "tidy up",
+        **session,
+    }
+    opened = SessionRow(**fields)
     messages: list[dict[str, Any]] = [
         {"role": "user", "content": [{"type": "text", "text": f"tidy up {text}"}, image()]}
     ]

@@ -69,7 +69,7 @@ async def test_the_other_formats(database_url: str):
     item = {"type": "function_call", "call_id": "c2", "name": "g", "arguments": "{}", "id": "fc_1"}
     reply = {"id": "resp_1", "object": "response", "model": "m", "status": "completed", "output": [item]}
     output = {"type": "function_call_output", "call_id": "c2", "output": "out"}
-    later = {"id": "resp_2", "object": "response", "model": "m", "status": "completed", "output": []}
+    later: Any = {"id": "resp_2", "object": "response", "model": "m", "status": "completed", "output": []}
     found = await turns_in(
         database_url,
         [

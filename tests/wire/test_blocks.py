@@ -37,7 +37,7 @@ def told(format: str, message: Any) -> list[tuple[str, ...]]:
 
 
 def test_anthropic():
-    said = [
+    said: Any = [
         {"type": "thinking", "thinking": "hm"},
         {"type": "redacted_thinking", "data": "…"},
         {"type": "text", "text": "yes"},

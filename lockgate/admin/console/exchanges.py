@@ -41,6 +41,8 @@ CHOICES: Mapping[str, Sequence[str]] = {
 SINCE = (("1h", "the last hour"), ("24h", "the last day"), ("7d", "the last week"), ("30d", "the last month"))
 FIRST_ROW = {"q", "outcome", "since", "model", "agent", "limit", "before"}
 """Filters that are always seen."""
+SUGGESTED = ("model", "agent", "project", "provider")
+"""Fields in which what the page shows may be chosen."""
 PICTURES = {b"\x89PNG\r\n\x1a\n": "image/png", b"\xff\xd8\xff": "image/jpeg", b"GIF8": "image/gif"}
 """By how they begin. What a message says of its files is not believed."""
 
@@ -71,23 +73,31 @@ async def exchanges(
     return page(
         request, "exchanges.html", caller=caller, title="Exchanges", which=which, chips=list(_chips(which)),
         more=which.model_dump(exclude_defaults=True, exclude=FIRST_ROW), choices=CHOICES, since=SINCE,
-        newest=_address(which, before=None) if which.before else "", **found,
+        newest=_address(which, before=None) if which.before else "",
+        known={name: sorted({getattr(row, name) for row in found["rows"]} - {""}) for name in SUGGESTED}, **found,
     )  # fmt: skip
 
 
 @router.get("/exchanges/{id}", name="exchange.page")
 async def exchange(request: Request, caller: ForViewers, desk: AtDesk, id: str) -> HTMLResponse:
-    detail, marks = await detail_of(desk, id)
+    detail, marks = await detail_of(desk, id, bodies=False)
     (turn,) = await desk.log.turns([detail.exchange])
-    changed = {
+    parts: dict[str, Any] = {"told": alone(turn), "rules": rules_of(detail), "graph": graph_of(detail)}
+    return await asyncio.to_thread(
+        page, request, "exchange.html", caller=caller, title=f"Exchange {detail.exchange.id[-8:]}",
+        detail=detail, row=detail.exchange, marks=marks, is_changed=any(True for _ in changes(detail)), **parts,
+    )  # fmt: skip
+
+
+@router.get("/exchanges/{id}/changes", name="exchange.changes")
+async def changed(request: Request, caller: ForViewers, desk: AtDesk, id: str) -> HTMLResponse:
+    """Original and final, side by side."""
+    detail, _ = await detail_of(desk, id)
+    found = {
         name: await asyncio.to_thread(side_by_side, original.content, final.content)
         for name, original, final in changes(detail)
     }
-    parts: dict[str, Any] = {"told": alone(turn), "changed": changed, "rules": rules_of(detail)}
-    return await asyncio.to_thread(
-        page, request, "exchange.html", caller=caller, title=f"Exchange {detail.exchange.id[-8:]}",
-        detail=detail, row=detail.exchange, marks=marks, graph=graph_of(detail), **parts,
-    )  # fmt: skip
+    return page(request, "changes.html", caller=caller, changed=found)
 
 
 @router.get("/exchanges/{id}/raw/{comm_id}", name="exchange.raw")
@@ -95,9 +105,10 @@ async def raw(request: Request, caller: ForViewers, desk: AtDesk, id: str, comm_
     """One body as it is in the log."""
     detail, _ = await detail_of(desk, id)
     content = next((comm.content for comm in detail.comms if comm.id == comm_id), None)
+    how = detail.joined.get(comm_id)
     value = await asyncio.to_thread(document, content)
     text = value if isinstance(value, str) else "" if value is None else indented(value)
-    return page(request, "rest.html", caller=caller, text=text[:RAW_CHARACTERS], count=len(text), id=id)
+    return page(request, "rest.html", caller=caller, text=text[:RAW_CHARACTERS], count=len(text), id=id, how=how)
 
 
 @router.get("/exchanges/{id}/curl", name="exchange.curl")
@@ -119,7 +130,7 @@ async def text(
     if not 0 <= number < len(blocks):
         raise Problem(404)
     whole = blocks[number].text
-    return page(request, "rest.html", caller=caller, text=whole[:RAW_CHARACTERS], count=len(whole), id=id)
+    return page(request, "rest.html", caller=caller, text=whole[:RAW_CHARACTERS], count=len(whole), id=id, how=None)
 
 
 @router.get("/files/{hash}", name="file")
