@@ -17,6 +17,9 @@ class RuleTime:
     mode: str
     decisions: int
     held: int
+    """How many calls waited for a person."""
+    held_milliseconds: float
+    """So long they waited; it is a part of the whole."""
     milliseconds: float
     percent: float
     """Of the exchange's duration, 100 at most."""
@@ -32,8 +35,9 @@ def rules_of(detail: ExchangeDetail) -> list[RuleTime]:
 
 
 def _time(rule: str, mode: str, some: Sequence[Decision], duration: float | None) -> RuleTime:
-    total = sum(one.milliseconds for one in some)
+    held = [one.milliseconds for one in some if one.action == "held"]  # what became of it has the same time again
+    total = sum(one.milliseconds for one in some) - sum(held)
     return RuleTime(
-        rule=rule, mode=mode, decisions=len(some), held=sum(one.action == "held" for one in some),
+        rule=rule, mode=mode, decisions=len(some) - len(held), held=len(held), held_milliseconds=sum(held),
         milliseconds=total, percent=round(min(100.0, 100 * total / duration), 1) if duration else 0.0,
     )  # fmt: skip
