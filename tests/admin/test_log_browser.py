@@ -73,6 +73,26 @@ async def test_filters_and_search_without_a_manual(here: Office):
         assert [each for each in visit.complaints if "/files/" not in each] == []
 
 
+async def test_a_part_that_cannot_be_had_says_so_and_an_ended_session_logs_in(here: Office):
+    records: Any = conversation(60)
+    await remember(here.url, [*records, *(whole := whole_exchange())])
+    row: Any = whole[0]
+    here.hire("ada", "viewer", password=PASSWORD)
+    async with visiting(here) as visit:
+        await visit.log_in()
+        page = visit.page
+        await page.goto(f"{visit.base}/exchanges/{row.id}")
+        await expect(page.locator("table.sides").first).to_be_visible()
+        await page.evaluate("document.querySelector('[hx-get*=curl]').setAttribute('hx-get', '/exchanges/odd!/curl')")
+        await page.get_by_text("Copy as curl").click()
+        await expect(page.get_by_role("alert")).to_have_text("an exchange's id has 6 to 32 hexadecimal digits")
+        await page.goto(f"{visit.base}/sessions/{records[0].id}")
+        await page.context.clear_cookies()
+        await page.locator(".more").scroll_into_view_if_needed()
+        await expect(page.get_by_role("heading", name="Log in")).to_be_visible()
+        await expect(page).to_have_url(f"{visit.base}/login?then=/sessions/{records[0].id}")
+
+
 async def test_an_operator_labels_notes_and_copies(here: Office):
     records: Any = whole_exchange()
     await remember(here.url, records)
