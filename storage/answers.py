@@ -103,6 +103,7 @@ class Note:
     text: str
     created_at: datetime
     about: Literal["exchange", "session"] = "exchange"
+    id: str = field(default="", compare=False)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

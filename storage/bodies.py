@@ -76,7 +76,7 @@ async def _parts(ask: Ask, node: bytes | None, count: int) -> tuple[Part, ...]:
     known: dict[bytes, Part] = {}
     for row in nodes:
         if (part := known.get(row["message"])) is None:
-            part = known[row["message"]] = _part(row)
+            part = known[row["message"]] = part_of(row)
         if node_hash(row["parent"], part.hash) != row["node"]:
             raise Damaged(f"the thread's node {row['node'].hex()} does not follow from its parent and its message")
     return tuple(known[row["message"]] for row in nodes)
@@ -103,7 +103,8 @@ async def _rows(
     return found
 
 
-def _part(row: Row) -> Part:
+def part_of(row: Row) -> Part:
+    """The message of a row. Raises Damaged where it is not what its hash says."""
     blobs = row["blobs"] or b""
     if row["hash"] is None:
         raise Damaged(f"the message {row['message'].hex()} is missing")

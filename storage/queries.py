@@ -42,6 +42,7 @@ from lockgate.storage.answers import (
 from lockgate.storage.bodies import joined
 from lockgate.storage.engine import reader_engine
 from lockgate.storage.models import (
+    BlobModel,
     CommModel,
     DecisionModel,
     ExchangeModel,
@@ -57,6 +58,7 @@ from lockgate.storage.searching import FEW_EXCHANGES, PLACES_IN_MEMORY, costing,
 from lockgate.storage.selecting import is_led, listing
 from lockgate.storage.series import over_time
 from lockgate.storage.threads import WHOLE
+from lockgate.storage.turns import Turn, turns_of
 from lockgate.storage.words import Term, excerpt, terms
 
 type Row = dict[str, Any]
@@ -71,6 +73,7 @@ IDS_PER_QUERY = 500
 
 _EXCHANGE = ExchangeModel.__table__.columns
 _COMM = CommModel.__table__.columns
+_BODY = ("content", "envelope", "form")
 _RELATION = RelationModel.__table__.columns
 _DECISION = DecisionModel.__table__.columns
 
@@ -176,6 +179,15 @@ class Queries:
                     texts[place["exchange_id"]].append((said.role, said.text))
         return [Told(exchange=row, texts=tuple(texts[row.id])) for row in rows]
 
+    async def turns(self, rows: Sequence[ExchangeRow]) -> list[Turn]:
+        """What was new in each of these exchanges, block by block, and what rules did."""
+        return await turns_of(self._rows, rows)
+
+    async def file(self, hash: bytes) -> bytes | None:
+        """The bytes of a file that messages hold, by their SHA-256."""
+        found = await self._rows(select(BlobModel.content).where(BlobModel.hash == hash))
+        return found[0]["content"] if found else None
+
     async def marks(self, rows: Collection[ExchangeRow]) -> dict[str, Marks]:
         """Labels and notes of these exchanges and their sessions, by the exchange's id; only where there are any."""
         ids, sessions = [row.id for row in rows], [row.session_id for row in rows if row.session_id]
@@ -206,8 +218,10 @@ class Queries:
             exchange_of(row) for some in _some(ids) for row in await self._rows(chosen.where(_EXCHANGE.id.in_(some)))
         ]
 
-    async def exchange(self, id: str) -> ExchangeDetail | None:
+    async def exchange(self, id: str, *, bodies: bool = True) -> ExchangeDetail | None:
         """The exchange with this id, or with the only id that begins or ends so; None when there is none.
+
+        Bodies of long conversations take a while to put together: without them, no comm has a `content`.
 
         At least 6 hexadecimal digits, dashes or not. The end is what tells exchanges apart: ids made close in time
         begin alike. Raises Error for what is no id, and for several candidates, which it names.
@@ -220,21 +234,23 @@ class Queries:
         ends = select(_RELATION.to_comm_id).where(leaving).union(select(_RELATION.from_comm_id).where(coming))
         others = select(_COMM.exchange_id).where(_COMM.id.in_(ends), _COMM.exchange_id != whole)
         (exchange,) = await self._rows(select(*_EXCHANGE).where(_EXCHANGE.id == whole))
-        comms = select(*_COMM, HeadingModel.content.label("names")).outerjoin(HeadingModel)
+        columns = [column for column in _COMM if bodies or column.name not in _BODY]
+        comms = select(*columns, HeadingModel.content.label("names")).outerjoin(HeadingModel)
         comms = comms.where(_COMM.exchange_id == whole).order_by(_COMM.created_at, _COMM.id)
         relations = select(*_RELATION).where(or_(leaving, coming)).order_by(_RELATION.id)
         decisions = select(*_DECISION).where(_DECISION.exchange_id == whole)
         decisions = decisions.order_by(_DECISION.created_at, _DECISION.id)
         related = select(*_EXCHANGE).where(_EXCHANGE.id.in_(others)).order_by(_EXCHANGE.id)
         comm_rows = await self._rows(comms)
-        bodies = {row["id"]: await joined(self._rows, row) for row in comm_rows if row["digest"] is not None}
+        parted = [row for row in comm_rows if bodies and row["digest"] is not None]
+        joint = {row["id"]: await joined(self._rows, row) for row in parted}
         return ExchangeDetail(
             exchange=exchange_of(exchange),
-            comms=tuple(_comm(row, bodies.get(row["id"], (row["content"], None))[0]) for row in comm_rows),
+            comms=tuple(_comm(row, joint.get(row["id"], (row.get("content"), None))[0]) for row in comm_rows),
             relations=tuple(_relation(row) for row in await self._rows(relations)),
             decisions=tuple(Decision(**row) for row in await self._rows(decisions)),
             related=tuple(exchange_of(row) for row in await self._rows(related)),
-            joined={id: how for id, (_, how) in bodies.items()},
+            joined={id: how for id, (_, how) in joint.items()},
         )
 
     async def summary(self, *, since: datetime | None = None, ids: Collection[str] | None = None) -> Summary:
@@ -341,7 +357,12 @@ def _marks(row: ExchangeRow, labels: Sequence[Row], notes: Sequence[Row]) -> Mar
         labels=tuple(sorted(one["name"] for one in labels if one["exchange_id"] == row.id)),
         session_labels=tuple(sorted(one["name"] for one in ours)),
         notes=tuple(
-            Note(text=one["text"], created_at=one["created_at"], about="exchange" if one["exchange_id"] else "session")
+            Note(
+                id=one["id"],
+                text=one["text"],
+                created_at=one["created_at"],
+                about="exchange" if one["exchange_id"] else "session",
+            )
             for one in notes
             if one["exchange_id"] == row.id or (row.session_id and one["session_id"] == row.session_id)
         ),

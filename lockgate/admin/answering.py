@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import hashlib
 from typing import Any
 
-from starlette.responses import JSONResponse
+from pydantic import BaseModel
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
 
 from lockgate.wire.document import dumps
 
@@ -14,3 +17,14 @@ class Json(JSONResponse):
 
     def render(self, content: Any) -> bytes:
         return dumps(content)
+
+
+def tagged(request: Request, page: BaseModel) -> Response:
+    """A list with the name of its content (ETag); without its content where the client has that already."""
+    answer = Json(page.model_dump())
+    tag = f'"{hashlib.sha256(answer.body).hexdigest()[:32]}"'
+    headers = {"etag": tag, "cache-control": "private, no-cache"}
+    if tag in request.headers.get("if-none-match", ""):
+        return Response(status_code=304, headers=headers)
+    answer.headers.update(headers)
+    return answer

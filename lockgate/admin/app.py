@@ -9,10 +9,25 @@ from fastapi import APIRouter, Depends, FastAPI
 from fastapi.openapi.utils import get_openapi
 from starlette.requests import Request
 
-from lockgate.admin import activity, administrators, audit, exchanges, health, keys, projects, session, tokens, usage
+from lockgate.admin import (
+    activity,
+    administrators,
+    audit,
+    exchanges,
+    health,
+    keys,
+    notes,
+    projects,
+    session,
+    sessions,
+    tokens,
+    usage,
+)
 from lockgate.admin.acts import ActRoute
 from lockgate.admin.answering import Json
 from lockgate.admin.console import assets, entering, now
+from lockgate.admin.console import exchanges as exchange_pages
+from lockgate.admin.console import sessions as session_pages
 from lockgate.admin.console.problems import handle_problems
 from lockgate.admin.desk import Desk
 from lockgate.admin.guard import CHANGES_NOTHING, Guard
@@ -20,9 +35,10 @@ from lockgate.admin.identity import COOKIE, CSRF_HEADER, Needs, routes_of
 
 VERSION = "1"
 ROUTERS: Sequence[tuple[APIRouter, str]] = (
-    *((each.router, "") for each in (session, activity, exchanges, health, assets, entering, now)),
+    *((each.router, "") for each in (session, activity, exchanges, sessions, notes, health)),
     (health.guarded, ""),
     *((each.router, "/api") for each in (projects, tokens, keys, usage, audit, administrators)),
+    *((each.router, "") for each in (assets, entering, now, exchange_pages, session_pages)),
 )
 """Routers, each with what its paths begin with."""
 ALIASES: Sequence[tuple[APIRouter, str]] = ((projects.router, "/manage"), (tokens.router, "/manage"))

@@ -18,6 +18,7 @@ from lockgate.metrics import Metrics
 from lockgate.sections import Admin
 from lockgate.storage.access import Access
 from lockgate.storage.administrators import Administrators
+from lockgate.storage.notes import Notes
 from lockgate.storage.provider_keys import ProviderKeys
 from lockgate.storage.queries import Queries
 from lockgate.storage.trail import Trail
@@ -45,6 +46,8 @@ class Desk:
     keys: Service[ProviderKeys]
     log: Queries
     """What the log remembers."""
+    notes: Service[Notes]
+    """Labels and notes, which people leave in the log."""
     activity: Activity
     """What goes on now."""
     health: Health

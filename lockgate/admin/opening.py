@@ -14,6 +14,7 @@ from lockgate.admin.setup import Setup
 from lockgate.config import Config
 from lockgate.storage.access import Access
 from lockgate.storage.administrators import Administrators
+from lockgate.storage.notes import Notes
 from lockgate.storage.provider_keys import ProviderKeys
 from lockgate.storage.queries import Queries
 from lockgate.storage.trail import Trail
@@ -24,7 +25,7 @@ def open_desk(
 ) -> tuple[Desk, Sequence[Callable[[], Awaitable[None] | None]]]:
     """The desk, and what closes it; nothing is asked of the database yet."""
     people, access = Administrators(config.database, keyring), Access(config.database, keyring)
-    keys = ProviderKeys(config.database, keyring)
+    keys, notes = ProviderKeys(config.database, keyring), Notes(config.database)
     desk = Desk(
         settings=config.admin,
         keyring=keyring,
@@ -32,6 +33,7 @@ def open_desk(
         access=Service(access, thread),
         keys=Service(keys, thread),
         log=(log := Queries(config.database)),
+        notes=Service(notes, thread),
         activity=proxy.activity,
         health=proxy.health,
         metrics=proxy.metrics,
@@ -40,4 +42,4 @@ def open_desk(
         audit=audit or NoAudit(),
         providers=frozenset({"anthropic", "openai", "google", *config.hosts}),
     )
-    return desk, (desk.passwords.close, people.close, access.close, keys.close, log.close)
+    return desk, (desk.passwords.close, people.close, access.close, keys.close, notes.close, log.close)

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import json
 import os
 import sys
-from collections.abc import AsyncIterator, Callable, Generator
+from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
@@ -15,15 +14,14 @@ from cyclopts import Parameter
 from lockgate.cli.reading import ConfigFile, ask
 from lockgate.cli.which import Which
 from lockgate.errors import Error
-from lockgate.storage.answers import NO_MARKS, ExchangeDetail, Filter, Marks
+from lockgate.storage.answers import Filter
+from lockgate.storage.export import TextFormat, details, shape
 
 if TYPE_CHECKING:
     from lockgate.storage.queries import Queries
 
-type Format = Literal["jsonl", "markdown", "har", "parquet"]
+type Format = TextFormat | Literal["parquet"]
 type Write = Callable[[str], object]
-
-PAGE = 100
 
 
 def export(
@@ -49,11 +47,11 @@ def export(
         print(f"{count:,} exchange{'' if count == 1 else 's'} in {output}")
 
 
-async def _write(log: Queries, where: Filter, format: Format, write: Write) -> int:
-    head, between, foot, told = _shape(format)
+async def _write(log: Queries, where: Filter, format: TextFormat, write: Write) -> int:
+    head, between, foot, told = shape(format)
     count = 0
     write(head)
-    async for detail, marks in _details(log, where):
+    async for detail, marks in details(log, where):
         write((between if count else "") + told(detail, marks))
         count += 1
     write(foot)
@@ -71,7 +69,7 @@ def _parquet(config: Path | None, where: Filter, output: Path | None) -> int:
 
         async def written(log: Queries) -> int:
             count = 0
-            async for detail, marks in _details(log, where):
+            async for detail, marks in details(log, where):
                 table.add(detail, marks)
                 count += 1
             return count
@@ -79,34 +77,6 @@ def _parquet(config: Path | None, where: Filter, output: Path | None) -> int:
         count = ask(config, written)
         table.close()
     return count
-
-
-def _shape(format: Format) -> tuple[str, str, str, Callable[[ExchangeDetail, Marks], str]]:
-    """What comes first, between two exchanges, and last; and how one exchange is told."""
-    if format == "har":
-        from lockgate.cli import har
-
-        return har.HEAD, ",\n", har.FOOT, lambda detail, _: json.dumps(har.entry(detail))
-    if format == "markdown":
-        from lockgate.cli.markdown import Conversation
-
-        return "", "\n", "", Conversation().told
-    from lockgate.storage.shapes import detail_json
-
-    return "", "", "", lambda detail, marks: json.dumps(detail_json(detail, marks)) + "\n"
-
-
-async def _details(log: Queries, where: Filter) -> AsyncIterator[tuple[ExchangeDetail, Marks]]:
-    """Page by page, so that what is written meanwhile is neither missed nor told twice."""
-    from lockgate.storage.queries import FIRST
-
-    after = FIRST
-    while rows := await log.exchanges(limit=PAGE, after=after, where=where):
-        marks = await log.marks(rows)
-        for row in rows:
-            if (detail := await log.exchange(row.id)) is not None:
-                yield detail, marks.get(row.id, NO_MARKS)
-        after = rows[-1].id
 
 
 @contextmanager

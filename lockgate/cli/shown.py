@@ -6,10 +6,8 @@ play tricks on the terminal of whoever reads it.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
-from datetime import datetime
 
 from rich.table import Table
 from rich.text import Text
@@ -17,6 +15,7 @@ from rich.text import Text
 from lockgate.events import Usage
 from lockgate.exchange import Decision, ExchangeRow
 from lockgate.storage.answers import Cost, Marks, Session
+from lockgate.storage.readable import labels_of, plain, time_of
 from lockgate.usage.prices import dollars
 
 SHORT_ID = 8
@@ -29,13 +28,6 @@ KEPT_WHOLE = {"time": 19, "id": SHORT_ID, "outcome": 7}
 COLOURS = {"+": "green", "-": "red", "@": "cyan"}
 OUTCOMES = {"blocked": "red", "refused": "red", "error": "red", "changed": "yellow", "cut": "yellow", "gone": "yellow"}
 HISTORIES = {"altered": "red", "foreign": "yellow", "unknown": "yellow"}
-
-_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
-
-
-def plain(text: str) -> str:
-    """The text with what would steer a terminal, or turn its lines round, spelled out."""
-    return _CONTROL.sub(lambda found: f"\\u{ord(found[0]):04x}", text.replace("\r\n", "\n"))
 
 
 def one_line(text: str) -> str:
@@ -68,14 +60,6 @@ def exchange_table(rows: Sequence[ExchangeRow], columns: int, marks: Mapping[str
         styles = {"outcome": OUTCOMES.get(row.outcome, ""), "history": HISTORIES.get(row.attested, "")}
         table.add_row(*(Text(plain(cells[name]), style=styles.get(name, "")) for name in names))
     return table
-
-
-def labels_of(marks: Marks | None) -> str:
-    """Labels of an exchange and, marked, of its session; a star stands for notes."""
-    if marks is None:
-        return ""
-    session = (f"{name} (session)" for name in marks.session_labels)
-    return ", ".join((*marks.labels, *session, *(["*"] if marks.notes else [])))
 
 
 def decision_table(decisions: Sequence[Decision]) -> Table:
@@ -127,11 +111,6 @@ def facts(row: ExchangeRow, marks: Marks | None = None) -> Iterator[tuple[str, s
 
 def coloured(lines: Sequence[str]) -> Text:
     return Text("\n").join(Text(plain(line), style=COLOURS.get(line[:1], "")) for line in lines)
-
-
-def time_of(moment: datetime) -> str:
-    """In the local zone, to the second."""
-    return f"{moment.astimezone():%Y-%m-%d %H:%M:%S}"
 
 
 def _cost(row: ExchangeRow) -> str:

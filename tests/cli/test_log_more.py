@@ -191,7 +191,7 @@ def test_export_as_jsonl_has_everything(database: str, said: Any, tmp_path: Path
 
 
 def test_export_goes_page_by_page(database: str, said: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("lockgate.cli.export.PAGE", 2)
+    monkeypatch.setattr("lockgate.storage.export.PAGE", 2)
     rows = [exchange_row() for _ in range(5)]
     remember(database, rows)
     lines = said("export", "--format", "jsonl").splitlines()

@@ -376,7 +376,7 @@ def test_what_the_form_around_it_gives_away(form: str, seed: int):
 @pytest.mark.parametrize("beginning", ["b3BlbnNzaC1rZXktdjEAAAAABG5vbmUAAAAEbm9uZQAAAAAAAAABAAAAMwAAAAtzc2gtZW", ""])
 def test_a_private_key_of_any_beginning(beginning: str):
     lines = "\n".join([beginning, *(made("", 64, seed) for seed in range(5))])
-    text = f"{"-" * 5}BEGIN OPENSSH PRIVATE KEY-----\n{lines}\n-----END OPENSSH PRIVATE KEY-----"
+    text = f"{'-' * 5}BEGIN OPENSSH PRIVATE KEY-----\n{lines}\n-----END OPENSSH PRIVATE KEY-----"
     assert redacted(text) == "<private-key>"
 
 

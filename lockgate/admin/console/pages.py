@@ -1,7 +1,7 @@
 """How pages are made: one template engine, one set of headers, one list of pages. Nothing here reads anything.
 
 Whatever models, clients and people wrote is text: templates escape all of it, and the pages' policy lets no script run
-that is not a file of ours.
+that is not a file of ours. Control characters and halves of surrogate pairs are spelled out wherever they stand.
 """
 
 from __future__ import annotations
@@ -17,7 +17,9 @@ from markupsafe import Markup
 from starlette.responses import HTMLResponse
 
 from lockgate.admin.console.assets import url_of
+from lockgate.admin.console.rendering import gist, markdown, picture
 from lockgate.admin.identity import Caller
+from lockgate.storage.readable import plain
 from lockgate.usage.prices import dollars
 
 HEADERS: Mapping[str, str] = {
@@ -56,7 +58,7 @@ def page(request: Request, template: str, *, caller: Caller | None, status: int 
         "pages": PAGES,
         "here": _place(request.url.path),
     }
-    return HTMLResponse(_TEMPLATES.get_template(template).render(known | values), status, HEADERS)
+    return HTMLResponse(plain(_TEMPLATES.get_template(template).render(known | values)), status, HEADERS)
 
 
 def _place(path: str) -> str:
@@ -84,6 +86,10 @@ def short(id: str) -> str:
     return id[-8:]
 
 
+def _decoded(content: bytes) -> str:
+    return content.decode("utf-8", "replace")
+
+
 def money(nano_usd: int | None) -> str:
     return "" if nano_usd is None else dollars(nano_usd)
 
@@ -98,3 +104,4 @@ _TEMPLATES = Environment(
 _TEMPLATES.globals["static"] = url_of  # pyright: ignore[reportArgumentType]
 _TEMPLATES.filters |= {"moment": moment, "milliseconds": milliseconds, "short": short, "money": money}
 _TEMPLATES.filters["count"] = lambda value: f"{value:,}"  # pyright: ignore[reportUnknownLambdaType]
+_TEMPLATES.filters |= {"markdown": markdown, "picture": picture, "gist": gist, "bytes": _decoded}

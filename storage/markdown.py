@@ -8,10 +8,10 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from lockgate.cli.shown import labels_of, plain, time_of
 from lockgate.errors import WireError
 from lockgate.exchange import Comm, ExchangeRow
 from lockgate.storage.answers import ExchangeDetail, Joined, Marks
+from lockgate.storage.readable import labels_of, plain, time_of
 from lockgate.storage.said import Said, texts_of
 
 TITLES = {"user": "User", "tool": "Tool result", "assistant": "Assistant", "thinking": "Thinking"}

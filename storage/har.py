@@ -42,7 +42,7 @@ def entry(detail: ExchangeDetail) -> dict[str, Any]:
 def _request(row: ExchangeRow, comm: Comm | None) -> dict[str, Any]:
     method, _, path = row.endpoint.rpartition(" ")
     arguments: Mapping[str, Any] = comm.arguments if comm else {}
-    query = [(name, value) for name, values in arguments.items() for value in _listed(values)]
+    query = [(name, value) for name, values in arguments.items() for value in listed(values)]
     url = f"https://{row.host}{path}" + (f"?{urlencode(query)}" if query else "")
     told: dict[str, Any] = {
         "method": method or "POST",
@@ -77,7 +77,8 @@ def _message(comm: Comm | None) -> dict[str, Any]:
     }
 
 
-def _listed(value: Any) -> list[str]:
+def listed(value: Any) -> list[str]:
+    """The values of one name in a query string."""
     return list(map(str, cast(list[Any], value))) if isinstance(value, list) else [str(value)]
 
 

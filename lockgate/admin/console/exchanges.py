@@ -1,0 +1,186 @@
+"""The pages of exchanges: the list with its filters and the search, one exchange whole, and what they load of it."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Annotated, Any, Literal, get_args
+from urllib.parse import urlencode
+
+from fastapi import APIRouter, Query, Request
+from starlette.responses import HTMLResponse, Response
+
+from lockgate.admin.acts import ActRoute
+from lockgate.admin.choosing import WhichPage
+from lockgate.admin.console.differences import side_by_side
+from lockgate.admin.console.pages import page
+from lockgate.admin.console.reading import alone
+from lockgate.admin.console.timing import rules_of
+from lockgate.admin.exchanges import detail_of
+from lockgate.admin.identity import AtDesk, ForViewers
+from lockgate.admin.problems import Problem
+from lockgate.errors import Error, StorageError
+from lockgate.exchange import Action, Attested, Outcome, Purpose
+from lockgate.storage.answers import ExchangeDetail
+from lockgate.storage.curl import curl
+from lockgate.storage.shapes import changes, document
+from lockgate.wire.blocks import indented
+
+router = APIRouter(route_class=ActRoute, include_in_schema=False)
+
+HITS = 50
+RAW_CHARACTERS = 200_000
+CURL_CHARACTERS = 1_000_000
+CHOICES: Mapping[str, Sequence[str]] = {
+    "outcome": get_args(Outcome.__value__),
+    "action": get_args(Action.__value__),
+    "attested": [each for each in get_args(Attested.__value__) if each],
+    "purpose": [each for each in get_args(Purpose.__value__) if each],
+    "kind": ("model", "other"),
+}
+SINCE = (("1h", "the last hour"), ("24h", "the last day"), ("7d", "the last week"), ("30d", "the last month"))
+FIRST_ROW = {"q", "outcome", "since", "model", "agent", "limit", "before"}
+"""Filters that are always seen."""
+SUGGESTED = ("model", "agent", "project", "provider")
+"""Fields in which what the page shows may be chosen."""
+PICTURES = {b"\x89PNG\r\n\x1a\n": "image/png", b"\xff\xd8\xff": "image/jpeg", b"GIF8": "image/gif"}
+"""By how they begin. What a message says of its files is not believed."""
+
+
+class WhichList(WhichPage):
+    """What the page shows."""
+
+    q: str = ""
+    """Words that were said; without any, all exchanges, the newest first."""
+
+
+@router.get("/exchanges", name="exchanges.page")
+async def exchanges(
+    request: Request, caller: ForViewers, desk: AtDesk, which: Annotated[WhichList, Query()]
+) -> HTMLResponse:
+    found: dict[str, Any] = {"rows": (), "hits": (), "marks": {}, "problem": "", "older": ""}
+    try:
+        if which.q:
+            found["hits"] = await desk.log.search(which.q[:1000], limit=HITS, where=which.filter())
+        else:
+            rows = await desk.log.exchanges(limit=which.limit, before=which.before, where=which.filter())
+            older = _address(which, before=rows[-1].id) if len(rows) == which.limit else ""
+            found |= {"rows": rows, "marks": await desk.log.marks(rows), "older": older}
+    except StorageError:
+        raise
+    except Error as error:  # no time, no sum, no word
+        found["problem"] = str(error)
+    return page(
+        request, "exchanges.html", caller=caller, title="Exchanges", which=which, chips=list(_chips(which)),
+        more=which.model_dump(exclude_defaults=True, exclude=FIRST_ROW), choices=CHOICES, since=SINCE,
+        newest=_address(which, before=None) if which.before else "",
+        known={name: sorted({getattr(row, name) for row in found["rows"]} - {""}) for name in SUGGESTED}, **found,
+    )  # fmt: skip
+
+
+@router.get("/exchanges/{id}", name="exchange.page")
+async def exchange(request: Request, caller: ForViewers, desk: AtDesk, id: str) -> HTMLResponse:
+    detail, marks = await detail_of(desk, id, bodies=False)
+    (turn,) = await desk.log.turns([detail.exchange])
+    parts: dict[str, Any] = {"told": alone(turn), "rules": rules_of(detail), "graph": graph_of(detail)}
+    return await asyncio.to_thread(
+        page, request, "exchange.html", caller=caller, title=f"Exchange {detail.exchange.id[-8:]}",
+        detail=detail, row=detail.exchange, marks=marks, is_changed=any(True for _ in changes(detail)), **parts,
+    )  # fmt: skip
+
+
+@router.get("/exchanges/{id}/changes", name="exchange.changes")
+async def changed(request: Request, caller: ForViewers, desk: AtDesk, id: str) -> HTMLResponse:
+    """Original and final, side by side."""
+    detail, _ = await detail_of(desk, id)
+    found = {
+        name: await asyncio.to_thread(side_by_side, original.content, final.content)
+        for name, original, final in changes(detail)
+    }
+    return page(request, "changes.html", caller=caller, changed=found)
+
+
+@router.get("/exchanges/{id}/raw/{comm_id}", name="exchange.raw")
+async def raw(request: Request, caller: ForViewers, desk: AtDesk, id: str, comm_id: str) -> HTMLResponse:
+    """One body as it is in the log."""
+    detail, _ = await detail_of(desk, id)
+    content = next((comm.content for comm in detail.comms if comm.id == comm_id), None)
+    how = detail.joined.get(comm_id)
+    value = await asyncio.to_thread(document, content)
+    text = value if isinstance(value, str) else "" if value is None else indented(value)
+    return page(request, "rest.html", caller=caller, text=text[:RAW_CHARACTERS], count=len(text), id=id, how=how)
+
+
+@router.get("/exchanges/{id}/curl", name="exchange.curl")
+async def command(request: Request, caller: ForViewers, desk: AtDesk, id: str) -> HTMLResponse:
+    """The request as a command, to be copied."""
+    detail, _ = await detail_of(desk, id)
+    text = curl(detail)
+    return page(request, "curl.html", caller=caller, text=text if len(text) <= CURL_CHARACTERS else "", id=id)
+
+
+@router.get("/exchanges/{id}/texts/{side}/{number}", name="exchange.text")
+async def text(
+    request: Request, caller: ForViewers, desk: AtDesk, id: str, side: Literal["asked", "answered"], number: int
+) -> HTMLResponse:
+    """The whole of a text that a conversation shows the beginning of."""
+    row = await desk.log.find(id)
+    turns = await desk.log.turns([row]) if row else []
+    blocks = (turns[0].asked if side == "asked" else turns[0].answered) if turns else ()
+    if not 0 <= number < len(blocks):
+        raise Problem(404)
+    whole = blocks[number].text
+    return page(request, "rest.html", caller=caller, text=whole[:RAW_CHARACTERS], count=len(whole), id=id, how=None)
+
+
+@router.get("/files/{hash}", name="file")
+async def file(caller: ForViewers, desk: AtDesk, hash: str) -> Response:
+    """A picture out of a message. Other files are for programs: nothing here shows them."""
+    try:
+        content = await desk.log.file(bytes.fromhex(hash))
+    except ValueError as error:
+        raise Problem(404) from error
+    type = _type_of(content or b"")
+    if not content or not type:
+        raise Problem(404)
+    headers = {
+        "content-security-policy": "default-src 'none'; sandbox", "x-content-type-options": "nosniff",
+        "cache-control": "private, max-age=86400, immutable",
+    }  # fmt: skip
+    return Response(content, headers=headers, media_type=type)
+
+
+def graph_of(detail: ExchangeDetail) -> list[tuple[int, str, Any]]:
+    """Each communication once: how deep it stands, what joins it to the one above it, and the communication itself."""
+    known = {comm.id: comm for comm in detail.comms}
+    below: dict[str, list[tuple[str, str]]] = {}
+    for one in detail.relations:
+        if one.from_comm_id in known and one.to_comm_id in known:
+            below.setdefault(one.from_comm_id, []).append((one.type, one.to_comm_id))
+    ends = {to for each in below.values() for _, to in each}
+    waiting = [(0, "", id) for id in reversed([*(id for id in known if id not in ends), *ends])]
+    found: list[tuple[int, str, Any]] = []
+    while waiting:
+        depth, type, id = waiting.pop()
+        if id in known:
+            found.append((depth, type, known.pop(id)))
+            waiting += [(depth + 1, *each) for each in reversed(below.get(id, ()))]
+    return found
+
+
+def _chips(which: WhichList) -> Iterator[tuple[str, str, str]]:
+    """What is looked for: its name, its value, and the address of the page without it."""
+    for name, value in which.model_dump(exclude_defaults=True, exclude={"limit", "before"}).items():
+        yield name.replace("_", " ").replace("q", "words", name == "q"), str(value), _address(which, **{name: None})
+
+
+def _address(which: WhichList, **changes: str | None) -> str:
+    values = which.model_dump(exclude_defaults=True) | {"before": None} | changes
+    query = urlencode({name: value for name, value in values.items() if value is not None}, errors="replace")
+    return f"/exchanges?{query}" if query else "/exchanges"
+
+
+def _type_of(content: bytes) -> str:
+    if content[:4] == b"RIFF" and content[8:12] == b"WEBP":
+        return "image/webp"
+    return next((type for start, type in PICTURES.items() if content.startswith(start)), "")
