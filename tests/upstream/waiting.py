@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable
 
-WAIT_SECONDS = 30.0  # a guard against hanging, never part of what a test asserts
+WAIT_SECONDS = 60.0  # a guard against hanging, never part of what a test asserts
 
 
 async def soon[T](awaitable: Awaitable[T]) -> T:
