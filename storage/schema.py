@@ -13,7 +13,7 @@ from typing import Any
 from lockgate.errors import StorageError
 from lockgate.storage.address import Address, parse
 
-REVISIONS = ("0001", "0002", "0003", "0004", "0005", "0006", "0007", "0008", "0009", "0010", "0011")
+REVISIONS = ("0001", "0002", "0003", "0004", "0005", "0006", "0007", "0008", "0009", "0010", "0011", "0012")
 """Every revision in migrations/versions, oldest first."""
 HEAD = REVISIONS[-1]
 VERSION_TABLE = "lockgate_version"
