@@ -217,6 +217,8 @@ def _searches(count: int) -> dict[str, tuple[str, Filter]]:
         "a frequent word, in a rare model": ("often", Filter(model="rare-model")),
         "a phrase in no text": ('"often hay"', Filter()),
         "a frequent word, in the last hour": ("often", Filter(since=START + (count - 180) * APART)),
+        "a frequent word, in the last month": ("often", Filter(since=START + (count - 130_000) * APART)),
+        "a frequent phrase, in one of 13 projects": ('"hay often"', Filter(project="project-3")),
     }
 
 

@@ -11,8 +11,8 @@ import zlib
 
 PACKED_BYTES = 40
 """What is shorter hardly shrinks."""
-PACK_LEVEL = 3
-"""Half the time of the usual 6, and a few percent larger."""
+PACK_LEVEL = 4
+"""The time of 3, and 3% smaller; the usual 6 takes a sixth longer for the next 1%."""
 
 # The most frequent comes last, as it costs the least there. It never changes: what was written is read with it.
 DICTIONARY = (

@@ -41,6 +41,7 @@ from lockgate.storage.answers import (
 )
 from lockgate.storage.bodies import joined
 from lockgate.storage.engine import reader_engine
+from lockgate.storage.hits import PLACES_IN_MEMORY
 from lockgate.storage.models import (
     BlobModel,
     CommModel,
@@ -54,7 +55,7 @@ from lockgate.storage.models import (
 from lockgate.storage.places import texts_at
 from lockgate.storage.said import Said
 from lockgate.storage.schema import cannot_open, require_current
-from lockgate.storage.searching import FEW_EXCHANGES, PLACES_IN_MEMORY, costing, searching
+from lockgate.storage.searching import FEW_EXCHANGES, costing, searching
 from lockgate.storage.selecting import is_led, listing
 from lockgate.storage.series import over_time
 from lockgate.storage.threads import WHOLE
@@ -116,7 +117,7 @@ class Queries:
         """The texts that hold every word of `text`, the best fit first, each with its exchange and its place.
 
         Quotes keep words together, `begin*` finds all words that begin so. Replies are found, and what was new in
-        requests. The newest `searching.RANKED_HITS` are ranked. Raises Error where `text` has no word in it.
+        requests. The newest `hits.RANKED_HITS` are ranked. Raises Error where `text` has no word in it.
         """
         search = terms(text)
         where = replace(where or Filter(), kind=None)  # only conversations say anything

@@ -8,11 +8,9 @@ from typing import Any
 from sqlalchemy import (
     CTE,
     ColumnElement,
-    Float,
     Select,
     Text,
     case,
-    cast,
     column,
     func,
     literal,
@@ -20,32 +18,20 @@ from sqlalchemy import (
     select,
     table,
 )
-from sqlalchemy.dialects.postgresql import TSQUERY
 from sqlalchemy.orm import aliased
 
 from lockgate.storage.answers import USAGE_FIELDS, CostBy, Filter
+from lockgate.storage.hits import RANKED_HITS, postgres_hits
 from lockgate.storage.models import ExchangeModel, SaidModel
 from lockgate.storage.selecting import conditions, first_since, hidden, unpriced
-from lockgate.storage.words import Term, fts5_query, runs, tsquery
-
-RANKED_HITS = 10_000
-"""So many of the newest hits are ranked: a word that stands in every message has no best place anyway."""
+from lockgate.storage.words import Term, fts5_query
 
 FEW_EXCHANGES = 1_000
 """So many are looked through one by one, rather than every place of a frequent word."""
 
-PLACES_IN_MEMORY = "SET LOCAL work_mem = '64MB'"
-"""Before PostgreSQL searches. With its usual 4 MB it would, from a million texts on, remember only the pages that a
-frequent word is in, and make the vector of every text there anew. This is enough for 14 million."""
-
-SATURATION, BY_LENGTH, USUAL_BYTES = 1.2, 0.75, 600
-"""Of BM25: how soon more of a word tells no more, how much a long text counts for less, and what is long."""
-
 _EXCHANGE = ExchangeModel.__table__.columns
 _SAID = SaidModel.__table__.columns
 _FTS = table("said_fts", column("rowid"), column("rank"))
-_VECTOR = func.array_to_tsvector(func.string_to_array(func.btrim(_SAID.words), literal_column("' '", Text())))
-"""What ix_said_words is made of: another spelling would not use it."""
 _KEYS = {name: _EXCHANGE[name] for name in ("model", "project", "agent", "provider", "token")}
 _KEYS["session"] = _EXCHANGE.session_id
 
@@ -57,7 +43,7 @@ def searching(
 
     `among` are the ids of all exchanges that fit, where they are few: SQLite then looks at their texts only.
     """
-    hits = _fts5_hits(search, where, among) if sqlite else _postgres_hits(search, where)
+    hits = _fts5_hits(search, where, among) if sqlite else postgres_hits(search, where)
     best = select(hits.c.number, hits.c.score).order_by(hits.c.score.desc(), hits.c.number.desc()).limit(limit)
     chosen = best.cte("best")
     shown = (_SAID.comm_id, _SAID.message, _SAID.part, _SAID.digest, chosen.c.score)
@@ -93,35 +79,6 @@ def _fts5_hits(search: tuple[Term, ...], where: Filter, among: Sequence[str] | N
         first = select(func.min(hidden(other.number))).where(other.exchange_id >= first_since(where.since))
         hits = hits.where(_FTS.c.rowid >= first.scalar_subquery())
     return hits.order_by(_FTS.c.rowid.desc()).limit(RANKED_HITS).cte("hit")
-
-
-def _postgres_hits(search: tuple[Term, ...], where: Filter) -> CTE:
-    """The index tells which texts have the words, and the texts which of them have them next to each other."""
-    inside = [found for run in runs(search) for found in _inside(run)]
-    newest = select(_SAID.number, _SAID.words).where(*inside, _VECTOR.op("@@")(cast(literal(tsquery(search)), TSQUERY)))
-    if found := list(conditions(where)):
-        newest = newest.where(_EXCHANGE.id == _SAID.exchange_id, *found)
-    some = newest.order_by(_SAID.number.desc()).limit(RANKED_HITS).cte("newest")
-    return select(some.c.number, _score(some.c.words, search).label("score")).cte("hit")
-
-
-def _inside(run: str) -> tuple[ColumnElement[bool], ColumnElement[bool]]:
-    """The same twice, as words have no wildcards: strpos is faster, but of LIKE the planner knows how rare it is.
-
-    `concat` makes LIKE as dear as strpos in the planner's eyes, so that it comes second, where it nearly always holds.
-    """
-    return func.strpos(_SAID.words, run) > 0, _SAID.words.like(func.concat("%", run, "%"))
-
-
-def _score(words: ColumnElement[str | None], search: tuple[Term, ...]) -> ColumnElement[float]:
-    """BM25 as FTS5 has it, but for how rare a term is: where all terms have to be there, it would tell little."""
-    length = func.octet_length(words)
-    tame = SATURATION * (1 - BY_LENGTH + BY_LENGTH * cast(length, Float()) / USUAL_BYTES)
-    score: ColumnElement[float] = literal(0.0)
-    for run in runs(search):
-        times = (length - func.octet_length(func.replace(words, run, ""))) // len(run.encode())
-        score += times / (times + tame)
-    return score
 
 
 def _count(condition: ColumnElement[bool]) -> ColumnElement[int]:

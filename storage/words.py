@@ -7,7 +7,7 @@ count; everything else, the underscore too, is a gap.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from lockgate.errors import Error
@@ -15,7 +15,7 @@ from lockgate.errors import Error
 PIECE_CHARACTERS = 20_000
 """A longer text is indexed in pieces: PostgreSQL refuses a vector of more than a megabyte."""
 LONGEST_WORD = 200
-"""What is longer is no word but data: base64, for one."""
+"""What is longer is no word but data, base64 for one: PostgreSQL knows how it begins."""
 MOST_PIECES = 100
 """What comes after two million characters of one comm is kept, and not found by search."""
 CONTEXT_CHARACTERS = 80
@@ -53,7 +53,7 @@ def pieces(text: str) -> Iterator[str]:
 
 def words(text: str) -> str:
     """The words of a text in lower case, with single spaces between and around them: what PostgreSQL searches."""
-    return f" {' '.join(word for word in _WORD.findall(text) if len(word) <= LONGEST_WORD)} ".lower()
+    return f" {' '.join(map(_cut, _WORD.findall(text)))} ".lower()
 
 
 def terms(search: str) -> tuple[Term, ...]:
@@ -79,17 +79,34 @@ def fts5_query(search: tuple[Term, ...]) -> str:
 
 def tsquery(search: tuple[Term, ...]) -> str:
     """For PostgreSQL's index: all words of all terms, wherever they stand."""
-    return " & ".join(map(_conjunction, search))
+    return " & ".join(
+        " & ".join(f"'{word}'" for word in words) + (":*" if prefix else "") for words, prefix in _kept(search)
+    )
 
 
 def runs(search: tuple[Term, ...]) -> Iterator[str]:
     """Each term as it stands in `words`."""
+    for words, prefix in _kept(search):
+        yield f" {' '.join(words)}{'' if prefix else ' '}"
+
+
+def neighbours(search: tuple[Term, ...]) -> Iterator[str]:
+    """The whole words of each term that has several, as they stand in `words`."""
+    for words, prefix in _kept(search):
+        if len(whole := words[: -1 if prefix else None]) > 1:
+            yield f" {' '.join(whole)} "
+
+
+def _kept(search: tuple[Term, ...]) -> Iterator[tuple[Sequence[str], bool]]:
+    """The words of each term as `words` has them, and whether the last is the beginning of one."""
     for term in search:
-        yield f" {' '.join(term.words)}{'' if term.prefix else ' '}".lower()
+        words = [_cut(word).lower() for word in term.words]
+        yield words, term.prefix and len(term.words[-1]) <= LONGEST_WORD
 
 
-def _conjunction(term: Term) -> str:
-    return " & ".join(f"'{word}'" for word in term.words).lower() + (":*" if term.prefix else "")
+def _cut(word: str) -> str:
+    """The dash is in no word: what is cut is told from what is whole."""
+    return word if len(word) <= LONGEST_WORD else f"{word[:LONGEST_WORD]}-"
 
 
 def excerpt(text: str, search: tuple[Term, ...], context: int = CONTEXT_CHARACTERS) -> Excerpt:

@@ -26,7 +26,7 @@ app.command("lockgate.cli.sessions:sessions", help="List the sessions, each with
 app.command("lockgate.cli.sessions:session", help="Show one session: where it came from, and what was said.")
 app.command("lockgate.cli.labels:label", help="Label an exchange or its session.")
 app.command("lockgate.cli.labels:note", help="Write a note about an exchange or its session.")
-app.command("lockgate.cli.export:export", help="Write exchanges to a file: JSONL, Markdown or HAR.")
+app.command("lockgate.cli.export:export", help="Write exchanges to a file: JSONL, Markdown, HAR or Parquet.")
 app.command("lockgate.cli.verify:verify", help="Tell whether anybody changed, removed or inserted anything.")
 
 

@@ -9,6 +9,7 @@ from lockgate.storage.words import (
     Term,
     excerpt,
     fts5_query,
+    neighbours,
     pieces,
     runs,
     terms,
@@ -49,6 +50,21 @@ def test_queries_hold_nothing_but_quoted_words() -> None:
     assert fts5_query(search) == '"it s" AND "a b" AND "c" * AND "DROP"'
     assert tsquery(search) == "'it' & 's' & 'a' & 'b' & 'c':* & 'drop'"
     assert list(runs(search)) == [" it s ", " a b ", " c", " drop "]
+    assert list(neighbours(search)) == [" it s ", " a b "]
+
+
+@pytest.mark.parametrize(
+    ("search", "found"),
+    [
+        ("one two", []),
+        ('"One two THREE" it\'s', [" one two three ", " it s "]),
+        ('"one two th*"', [" one two "]),
+        ('"one tw*"', []),
+        (f'"one {"x" * 201}*"', [f" one {'x' * 200}- "]),
+    ],
+)
+def test_neighbours_are_whole_words(search: str, found: list[str]) -> None:
+    assert list(neighbours(terms(search))) == found
 
 
 @pytest.mark.parametrize("size", [0, 1, PIECE_CHARACTERS, PIECE_CHARACTERS + 1, 5 * PIECE_CHARACTERS])
@@ -62,7 +78,8 @@ def test_pieces_are_the_text(letter: str, size: int) -> None:
 
 
 def test_words_are_what_stands_between_gaps() -> None:
-    assert words(f"It's /a/b_c.txt\x00 Grüße {'x' * 201} 日本") == " it s a b c txt grüße 日本 "
+    found = words(f"It's /a/b_c.txt\x00 Grüße {'X' * 201} {'y' * 200} 日本")
+    assert found == f" it s a b c txt grüße {'x' * 200}- {'y' * 200} 日本 "
 
 
 @pytest.mark.parametrize(
