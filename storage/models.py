@@ -154,12 +154,15 @@ class ThreadModel(Base):
     __tablename__ = "thread"
 
     hash: Mapped[bytes] = mapped_column(LargeBinary(), primary_key=True)
-    parent: Mapped[bytes | None] = mapped_column(LargeBinary(), ForeignKey("thread.hash"), index=True)
+    parent: Mapped[bytes | None] = mapped_column(LargeBinary(), ForeignKey("thread.hash"))
     message: Mapped[bytes] = mapped_column(LargeBinary(), ForeignKey("message.hash"), index=True)
     depth: Mapped[int]
     """How many nodes there are before it."""
 
-    __table_args__ = ({"sqlite_with_rowid": False},)
+    __table_args__ = (
+        Index(None, "parent", postgresql_using="hash"),
+        {"sqlite_with_rowid": False},
+    )
 
 
 class HeadingModel(Base):
@@ -196,7 +199,7 @@ class CommModel(Base):
     status: Mapped[int | None]
     created_at: Mapped[datetime]
     content: Mapped[bytes | None] = mapped_column(LargeBinary(), deferred=True)
-    thread: Mapped[bytes | None] = mapped_column(LargeBinary(), ForeignKey("thread.hash"), index=True)
+    thread: Mapped[bytes | None] = mapped_column(LargeBinary(), ForeignKey("thread.hash"))
     preamble: Mapped[bytes | None] = mapped_column(LargeBinary(), ForeignKey("thread.hash"), index=True)
     envelope: Mapped[bytes | None] = mapped_column(PackedJson(), deferred=True)
     form: Mapped[bytes | None] = mapped_column(PackedJson(), deferred=True)
@@ -204,6 +207,8 @@ class CommModel(Base):
     heading: Mapped[bytes | None] = mapped_column(LargeBinary(), ForeignKey("heading.hash"))
     reply_id: Mapped[str | None] = mapped_column(index=True)
     """The provider's name of a reply, which a later request may give instead of what was said."""
+
+    __table_args__ = (Index(None, "thread", postgresql_using="hash"),)
 
 
 class RelationModel(Base):
