@@ -28,6 +28,7 @@ from lockgate.policies.registry import Registry
 from lockgate.policies.versions import Versions
 
 if TYPE_CHECKING:
+    from lockgate.storage.answers import ExchangeDetail
     from lockgate.storage.approvals import ApprovalDesk
     from lockgate.storage.kills import Kills
 
@@ -186,36 +187,39 @@ class OperatorCommands:
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
-    async def _at_desk[T](self, work: Callable[[ApprovalDesk], Awaitable[T]]) -> T:
-        async with await asyncio.to_thread(self._desk) as desk:
-            return await work(desk)
+    async def _at_desk(self, work: Callable[[ApprovalDesk], Awaitable[Sequence[str]]]) -> None:
+        """On a thread with a loop of its own: a database that is away must not hold up the traffic."""
 
-    def _desk(self) -> ApprovalDesk:
-        from lockgate.storage.approvals import ApprovalDesk
+        async def done() -> Sequence[str]:
+            from lockgate.storage.approvals import ApprovalDesk
 
-        return ApprovalDesk(self._config.database, operator.book_of(self._config, self._who))
+            async with ApprovalDesk(self._config.database, operator.book_of(self._config, self._who)) as desk:
+                return await work(desk)
+
+        _say(*await asyncio.to_thread(lambda: asyncio.run(done())))
 
     async def _list(self) -> None:
-        found = await self._at_desk(lambda desk: desk.pending(limit=MOST_LINES))
-        _say(*map(_line, found)) if found else _say("nothing waits for a person")
+        async def listed(desk: ApprovalDesk) -> Sequence[str]:
+            return [*map(_line, await desk.pending(limit=MOST_LINES))] or ["nothing waits for a person"]
+
+        await self._at_desk(listed)
 
     async def _decide(self, id: str, decision: Literal["approved", "denied"], note: str) -> None:
-        async def decide(desk: ApprovalDesk) -> None:
+        async def decide(desk: ApprovalDesk) -> Sequence[str]:
             found = await desk.find(id)
             if found is None:
                 raise Error(f"no approval has the id {id!r}: lockgate.approvals lists those that wait")
             if decision == "approved" and found.state == "pending" and not self._was_shown(found):
-                self._show(found)
-                return
+                return self._whole(found)
             done = await desk.decide(found.id, decision, digest=found.digest, by=operator.user(), note=note)
-            _say(f"{done.id} is {done.state}, by {done.decided_by}")
+            return [f"{done.id} is {done.state}, by {done.decided_by}"]
 
         await self._at_desk(decide)
 
     def _was_shown(self, approval: Approval) -> bool:
         return self._shown.get(approval.id) == approval.digest
 
-    def _show(self, approval: Approval) -> None:
+    def _whole(self, approval: Approval) -> Sequence[str]:
         """The call, whole: nothing else may be approved."""
         short = approval.id[-SHORT_ID:]
         if len(approval.arguments) > WHOLE_CHARACTERS:
@@ -226,7 +230,7 @@ class OperatorCommands:
             self._shown.popitem(last=False)
         why = [f"  why: {harmless(approval.reason)}"] if approval.reason else []
         lines = [f"  {part.name}: {part.text}".replace("\n", "\n    ") for part in parts]
-        _say(_line(approval), *why, *lines, f"the same command again approves it: lockgate.approve {short}")
+        return [_line(approval), *why, *lines, f"the same command again approves it: lockgate.approve {short}"]
 
     async def _stop(self, wanted: Kill) -> None:
         done = await asyncio.to_thread(self._add, wanted)
@@ -255,9 +259,13 @@ class OperatorCommands:
         return Kills(self._config.database, operator.book_of(self._config, self._who))
 
     async def _tell(self, id: str) -> None:
-        queries = await asyncio.to_thread(_queries)
-        async with queries(self._config.database) as asked:
-            detail = await asked.exchange(id)
+        async def asked() -> ExchangeDetail | None:
+            from lockgate.storage.queries import Queries
+
+            async with Queries(self._config.database) as queries:
+                return await queries.exchange(id)
+
+        detail = await asyncio.to_thread(lambda: asyncio.run(asked()))
         if detail is None:
             raise Error(f"exchange {id[-SHORT_ID:]} is not in the log, or not yet")
         _say(f"exchange {id[-SHORT_ID:]}: {detail.exchange.outcome}", *_decided(detail.decisions))
@@ -300,9 +308,3 @@ def _decided(decisions: Sequence[Decision]) -> list[str]:
 
 def _what(kill: Kill) -> str:
     return "everything" if kill.scope == "all" else f"{kill.scope} {kill.target}"
-
-
-def _queries() -> Any:
-    from lockgate.storage.queries import Queries
-
-    return Queries
