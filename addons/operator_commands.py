@@ -17,7 +17,7 @@ from mitmproxy.log import ALERT
 from mitmproxy.types import Choice
 
 from lockgate.access.audit import LOCAL, Audit
-from lockgate.addons import operator
+from lockgate.addons import operating
 from lockgate.addons.view import EXCHANGE, SHORT_ID
 from lockgate.config import Config
 from lockgate.errors import Error, told
@@ -155,7 +155,7 @@ class OperatorCommands:
         if len(why) > REASON_CHARACTERS:
             raise exceptions.CommandError(f"a reason has at most {REASON_CHARACTERS:,} characters")
         aim = "" if scope == "all" else target.strip()
-        wanted = Kill(scope=scope, target=aim, set_by=operator.user(), reason=why)
+        wanted = Kill(scope=scope, target=aim, set_by=operating.user(), reason=why)
         self._begin(self._stop(wanted))
 
     @command.command("lockgate.lift")
@@ -177,7 +177,7 @@ class OperatorCommands:
 
     @property
     def _who(self) -> str:
-        return f"mitmproxy:{operator.user()}"
+        return f"mitmproxy:{operating.user()}"
 
     def _begin(self, work: Coroutine[Any, Any, None]) -> None:
         if len(self._tasks) >= MOST_TASKS:
@@ -193,7 +193,7 @@ class OperatorCommands:
         async def done() -> Sequence[str]:
             from lockgate.storage.approvals import ApprovalDesk
 
-            async with ApprovalDesk(self._config.database, operator.book_of(self._config, self._who)) as desk:
+            async with ApprovalDesk(self._config.database, operating.book_of(self._config, self._who)) as desk:
                 return await work(desk)
 
         _say(*await asyncio.to_thread(lambda: asyncio.run(done())))
@@ -211,7 +211,7 @@ class OperatorCommands:
                 raise Error(f"no approval has the id {id!r}: lockgate.approvals lists those that wait")
             if decision == "approved" and found.state == "pending" and not self._was_shown(found):
                 return self._whole(found)
-            done = await desk.decide(found.id, decision, digest=found.digest, by=operator.user(), note=note)
+            done = await desk.decide(found.id, decision, digest=found.digest, by=operating.user(), note=note)
             return [f"{done.id} is {done.state}, by {done.decided_by}"]
 
         await self._at_desk(decide)
@@ -249,14 +249,14 @@ class OperatorCommands:
     async def _lift(self, id: str) -> None:
         def lift() -> Kill:
             with self._kills() as kills:
-                return kills.lift(id, operator.user())
+                return kills.lift(id, operating.user())
 
         _say(f"lifted: {_what(await asyncio.to_thread(lift))}")
 
     def _kills(self) -> Kills:
         from lockgate.storage.kills import Kills
 
-        return Kills(self._config.database, operator.book_of(self._config, self._who))
+        return Kills(self._config.database, operating.book_of(self._config, self._who))
 
     async def _tell(self, id: str) -> None:
         async def asked() -> ExchangeDetail | None:

@@ -6,7 +6,7 @@ import sys
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from lockgate.addons import operator
+from lockgate.addons import operating
 from lockgate.config import Config
 from lockgate.errors import Error
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 def book_of(settings: Config) -> Book:
     """Where this user's acts are noted."""
-    return operator.book_of(settings, who())
+    return operating.book_of(settings, who())
 
 
 def note(
@@ -42,4 +42,4 @@ def note(
 
 
 def who() -> str:
-    return f"cli:{operator.user()}"
+    return f"cli:{operating.user()}"

@@ -19,7 +19,7 @@ from lockgate.addons.conversation_view import SHOWN_CHARACTERS, ConversationCont
 from tests.addons.gated import gated
 from tests.addons.test_gate_secrets import KEY as SECRET
 from tests.addons.wires import WIRES, Wire, bash, every_wire
-from tests.upstream.proxied import Tls, tls
+from tests.upstream.proxied import Proxy, Tls, tls
 from tests.upstream.script import Text
 
 __all__ = ["tls"]
@@ -69,6 +69,11 @@ def shown(
     return text
 
 
+def _keep_bodies(proxy: Proxy) -> None:
+    options: Any = proxy.master.options
+    options.update(store_streamed_bodies=True)  # as where there is a view
+
+
 def _flow(path: str) -> http.HTTPFlow:
     flow = tflow.tflow(resp=True)
     flow.request.method, flow.request.path = "POST", path
@@ -79,7 +84,7 @@ def _flow(path: str) -> http.HTTPFlow:
 async def test_an_exchange_is_shown_as_a_conversation(tls: Tls, wire: Wire) -> None:
     kept = Flows()
     async with gated(tls, addons=(kept,)) as at:
-        at.proxy.master.options.update(store_streamed_bodies=True)
+        _keep_bodies(at.proxy)
         reply = await (await at.client(wire.host)).send(wire.body, path=wire.path)
         given = wire.reply(Text("I look around."), bash("ls -l"))
         await (await at.provider.next()).reply(given, headers=wire.headers)
@@ -107,7 +112,7 @@ async def test_what_the_log_may_not_hold_is_concealed(tls: Tls) -> None:
     body = json.dumps(wire.document | {"messages": [{"role": "user", "content": f"the key is {SECRET}"}]}).encode()
     rule = {"name": "secrets", "use": "secret_guard", "mode": "shadow"}  # it conceals, and changes nothing
     async with gated(tls, rule, addons=(kept,)) as at:
-        at.proxy.master.options.update(store_streamed_bodies=True)
+        _keep_bodies(at.proxy)
         reply = await (await at.client(wire.host)).send(body, path=wire.path)
         given = wire.reply(Text(f"It is {SECRET}."))
         await (await at.provider.next()).reply(given, headers=wire.headers)
