@@ -18,7 +18,7 @@ from lockgate.activity import Growth
 from lockgate.addons.door import Guest
 from lockgate.addons.held import leave
 from lockgate.addons.record import Recorder, client_of
-from lockgate.addons.view import show
+from lockgate.addons.view import remember, show
 from lockgate.config import Limits
 from lockgate.errors import AccessError, WireError, told
 from lockgate.events import MessageEnd, ReplyError, TextDelta, ThinkingDelta, ToolCall, Usage
@@ -61,6 +61,7 @@ class Passage:
         self.flow, self.x, self.format, self.pipeline = flow, x, endpoint.format, pipeline
         self.converses, self.compacts = endpoint.converses, endpoint.compacts
         self.original = x.request
+        remember(flow, x)
         self.reply: Reply | None = None
         self.guest: Guest | None = None
         """Who asks, where a token was shown."""
@@ -271,7 +272,7 @@ class Passage:
             self.fault = self.fault or told(error)
         row = self._row(outcome or self._outcome(), seconds)
         self.x.ports.log.put((row, *replies, *map(self._without_secrets, self.x.decisions)))
-        show(self.flow, row)
+        show(self.flow, row, self.x.decisions)
         finished(row, self.x)
 
     def taken(self, stay: Stay, outcome: Outcome | None) -> Usage:

@@ -9,19 +9,24 @@ import signal
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, cast
 
 from mitmproxy import ctx
 from mitmproxy.addonmanager import Loader
+from mitmproxy.flow import Flow
 
 from lockgate.access.audit import LOCAL, Audit, NoAudit
+from lockgate.addons.conversation_view import ConversationContentview, Conversations
 from lockgate.addons.dispatch import QuickAddonManager
 from lockgate.addons.gate import Gate
+from lockgate.addons.operator_commands import OperatorCommands, RollBack
 from lockgate.addons.route import Route, allow_pattern
 from lockgate.addons.stream import AwaitableStreams
+from lockgate.addons.view import concealed_in, shown_while_held
 from lockgate.certs.store import limited
 from lockgate.config import Config
 from lockgate.errors import ConfigError, Error, told
+from lockgate.exchange import Decision
 from lockgate.health import Health
 from lockgate.policies.registry import PolicySet, Registry
 
@@ -56,13 +61,19 @@ class Service:
         health: Health | None = None,
         issue: Callable[[], str] = str,
         audit: Audit | None = None,
+        roll_back: RollBack | None = None,
     ) -> None:
         self.config, self.registry = config, registry
         self.health = health or Health()
         self.gate = gate
-        self.addons = [AwaitableStreams(gate.stops.exchanges), route, gate, Settings(config)]
+        gate.ports = shown_while_held(gate.ports, gate.passages)
         self._read_rules, self._watched, self._open_log = read_rules, watched, open_log
         self._closables, self._audit = closables, audit or NoAudit()
+        self._commands = OperatorCommands(config, registry, self.reload, self._decisions_of, self._audit, roll_back)
+        view = ConversationContentview(lambda flow: route.model_host(flow) is not None, concealed_in)
+        self.addons = [
+            AwaitableStreams(gate.stops.exchanges), route, gate, self._commands, Conversations(view), Settings(config)
+        ]  # fmt: skip
         self.issue = issue
         """Makes a token for a client that this process starts itself; "" where there are none."""
         self._watch: asyncio.Task[None] | None = None
@@ -80,6 +91,11 @@ class Service:
         self._watch = asyncio.create_task(self._watch_files())
         with suppress(NotImplementedError, RuntimeError, ValueError):  # not the main thread, or a system without it
             asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, self.reload, "signal")
+
+    def _decisions_of(self, flow: Flow) -> Sequence[Decision] | None:
+        """Of an exchange that is under way."""
+        passage = self.gate.passages.get(flow.id)
+        return passage and passage.x.decisions
 
     def reload(self, who: str = "file change") -> None:
         """Put the rules that the files hold now in force; those before stay where the files do not fit."""
@@ -103,6 +119,7 @@ class Service:
     async def done(self) -> None:
         if self._watch:
             self._watch.cancel()
+        await self._commands.close()
         await self.gate.drain()
         for each in self._closables:
             await each.close()
@@ -152,6 +169,7 @@ class Settings:
             "connection_strategy": "lazy",  # nothing reaches a provider before the rules let it
             "upstream_cert": False,  # a copied name could lie outside what the authority may sign
             "stream_backlog": config.limits.stream_backlog_bytes,
+            "store_streamed_bodies": True,  # to be looked at; elsewhere nobody can
         }
         self._forced = {
             "rawtcp": False,  # what does not begin like HTTP would be passed on as bytes, unseen
@@ -159,7 +177,9 @@ class Settings:
         }
 
     def load(self, loader: Loader) -> None:
-        given = ctx.options
+        given, addons = ctx.options, cast(Any, ctx.master.addons)
+        if addons.get("view") is None:
+            del self._wanted["store_streamed_bodies"]
         given.update(**{name: value for name, value in self._wanted.items() if not given.has_changed(name)})
         given.update(**self._forced)
 

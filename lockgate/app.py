@@ -39,7 +39,7 @@ from lockgate.policies.further import load_sets
 from lockgate.policies.kill_switch import KillSwitch
 from lockgate.policies.pack import own_rules, policy_file
 from lockgate.policies.registry import PolicySet, Registry
-from lockgate.policies.versions import Versions
+from lockgate.policies.versions import Versions, roll_back
 from lockgate.routing.models import HttpModels
 from lockgate.routing.webhooks import HttpWebhooks
 from lockgate.storage import condition
@@ -113,6 +113,7 @@ def build(loaded: Loaded, finished: Finished | None = None, *, managed: bool = T
         issue=lambda: access.tokens.issue(_own_token()),
         health=health,
         audit=audit,
+        roll_back=lambda version: roll_back(load(loaded.file, loaded.flags), version),
         closables=(management, *others) if management else others,
     )
 

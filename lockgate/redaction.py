@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from functools import lru_cache
 from typing import Any, cast
 
@@ -73,14 +73,24 @@ def concealed(content: bytes, instead: Mapping[str, str]) -> bytes:
     """JSON text, or any other, in which other texts stand instead of those that nobody may read."""
     if not instead:
         return content
-    pairs = [(form, to) for text, to in instead.items() for form in _forms(text)]
-    pairs.sort(key=lambda pair: -len(pair[0]))
+    pairs = _pairs(instead)
     try:
         document = loads(content)
     except WireError:
         return _replaced(content.decode("utf-8", "surrogateescape"), pairs).encode("utf-8", "surrogateescape")
     changed = _changed(document, pairs)
     return content if changed is document else dumps(changed)
+
+
+def hidden(text: str, instead: Mapping[str, str]) -> str:
+    """A text that people are shown, in which other texts stand instead of those that nobody may read."""
+    return _replaced(text, _pairs(instead)) if instead else text
+
+
+def _pairs(instead: Mapping[str, str]) -> Sequence[tuple[str, str]]:
+    """The longest first: a short one may be the beginning of a long one."""
+    pairs = [(form, to) for text, to in instead.items() for form in _forms(text)]
+    return sorted(pairs, key=lambda pair: -len(pair[0]))
 
 
 def _forms(text: str) -> Iterable[str]:

@@ -13,11 +13,11 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, cast
 
-from lockgate.config import RuleConfig, read_file, validate
+from lockgate.config import Loaded, RuleConfig, read_file, validate
 from lockgate.errors import ConfigError
 from lockgate.policies.further import Further
-from lockgate.policies.pack import DEFAULT, pack
-from lockgate.policies.registry import PolicySet, policy_files, version_of
+from lockgate.policies.pack import DEFAULT, own_rules, pack
+from lockgate.policies.registry import PolicySet, load_rules, policy_files, version_of
 
 HISTORY = "history.jsonl"
 
@@ -101,6 +101,34 @@ class Versions:
     def text(self, version: str) -> str:
         """The rules of a version as YAML text."""
         return rules_text(read_file(self._folder / f"{version}.yaml").get("rules"))
+
+
+def roll_back(loaded: Loaded, name: str) -> tuple[str, str]:
+    """Put the rules of the version that begins so into the configuration file.
+
+    Gives the version that they replace, "" where its rules were wrong, and the one they are of. Raises ConfigError.
+    """
+    known = Versions(loaded.config.home)
+    if loaded.file is None:
+        raise ConfigError("there is no configuration file to put the rules into; name one with --config")
+    found = known.find(name)
+    rules = known.rules(found)
+    if (given := load_rules(rules).version) != found:
+        raise ConfigError(f"the rules of version {found} are read as {given} by this release; put them back by hand")
+    before = _keep_present(loaded, known)
+    set_rules(loaded.file, rules)
+    return before, found
+
+
+def _keep_present(loaded: Loaded, known: Versions) -> str:
+    """The version that is replaced. It may not have been in force yet; where it is wrong, the file is all there was."""
+    try:
+        rules = own_rules(loaded.config)
+        policy_set = load_rules(rules)
+        known.keep(policy_set, rules)
+    except ConfigError:
+        return ""
+    return policy_set.version
 
 
 def rules_text(given: Sequence[RuleConfig | dict[str, Any]] | None) -> str:

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from collections.abc import Mapping
-from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
+from lockgate.addons import operating
 from lockgate.config import Config
 from lockgate.errors import Error
 
@@ -17,11 +16,7 @@ if TYPE_CHECKING:
 
 def book_of(settings: Config) -> Book:
     """Where this user's acts are noted."""
-    from lockgate.certs.signing import open_signing_key
-    from lockgate.storage.audit import Book
-
-    signer = open_signing_key(settings.home) if settings.seal.sign else None
-    return Book(who(), signer=signer)
+    return operating.book_of(settings, who())
 
 
 def note(
@@ -47,13 +42,4 @@ def note(
 
 
 def who() -> str:
-    """The user by the system's own word: what `USER` says is anybody's."""
-    return f"cli:{_user()}"
-
-
-def _user() -> str:
-    with suppress(ImportError, KeyError):
-        import pwd  # not everywhere
-
-        return pwd.getpwuid(os.getuid()).pw_name
-    return str(os.getuid()) if hasattr(os, "getuid") else ""
+    return f"cli:{operating.user()}"

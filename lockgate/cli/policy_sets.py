@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 
 from lockgate.cli.reading import ConfigFile, Json
 from lockgate.config import Loaded, load
-from lockgate.errors import ConfigError
 
 if TYPE_CHECKING:
     from lockgate.policies.versions import Versions
@@ -56,18 +55,10 @@ def rollback(version: str, /, *, config: ConfigFile = None) -> None:
         The version, or its beginning.
     """
     from lockgate.cli.noting import note
-    from lockgate.policies.registry import load_rules
-    from lockgate.policies.versions import set_rules
+    from lockgate.policies.versions import roll_back
 
-    loaded, known = _opened(config)
-    if loaded.file is None:
-        raise ConfigError("there is no configuration file to put the rules into; name one with --config")
-    found = known.find(version)
-    rules = known.rules(found)
-    if (given := load_rules(rules).version) != found:
-        raise ConfigError(f"the rules of version {found} are read as {given} by this release; put them back by hand")
-    before = _keep_present(loaded, known)
-    set_rules(loaded.file, rules)
+    loaded = load(config)
+    before, found = roll_back(loaded, version)
     note(
         loaded.config, "policy.rollback", f"policy set in {loaded.file}",
         before={"version": before}, after={"version": found},
@@ -80,17 +71,3 @@ def _opened(config: Any) -> tuple[Loaded, Versions]:
 
     loaded = load(config)
     return loaded, Versions(loaded.config.home)
-
-
-def _keep_present(loaded: Loaded, known: Versions) -> str:
-    """The version that is replaced. It may not have been in force yet; where it is wrong, the file is all there was."""
-    from lockgate.policies.pack import own_rules
-    from lockgate.policies.registry import load_rules
-
-    try:
-        rules = own_rules(loaded.config)
-        policy_set = load_rules(rules)
-        known.keep(policy_set, rules)
-    except ConfigError:
-        return ""
-    return policy_set.version
