@@ -9,10 +9,30 @@ from fastapi import APIRouter, Depends, FastAPI
 from fastapi.openapi.utils import get_openapi
 from starlette.requests import Request
 
-from lockgate.admin import activity, administrators, audit, exchanges, health, keys, projects, session, tokens, usage
+from lockgate.admin import (
+    activity,
+    administrators,
+    approvals,
+    audit,
+    exchanges,
+    health,
+    keys,
+    kills,
+    policies,
+    policy_alias,
+    policy_set,
+    projects,
+    session,
+    tokens,
+    trying,
+    usage,
+)
 from lockgate.admin.acts import ActRoute
 from lockgate.admin.answering import Json
+from lockgate.admin.console import approvals as approvals_page
 from lockgate.admin.console import assets, entering, now
+from lockgate.admin.console import policies as policies_page
+from lockgate.admin.console import stops as stops_page
 from lockgate.admin.console.problems import handle_problems
 from lockgate.admin.desk import Desk
 from lockgate.admin.guard import CHANGES_NOTHING, Guard
@@ -21,8 +41,10 @@ from lockgate.admin.identity import COOKIE, CSRF_HEADER, Needs, routes_of
 VERSION = "1"
 ROUTERS: Sequence[tuple[APIRouter, str]] = (
     *((each.router, "") for each in (session, activity, exchanges, health, assets, entering, now)),
+    *((each.router, "") for each in (approvals_page, stops_page, policies_page, policy_alias)),
     (health.guarded, ""),
     *((each.router, "/api") for each in (projects, tokens, keys, usage, audit, administrators)),
+    *((each.router, "/api") for each in (approvals, kills, policies, trying, policy_set)),
 )
 """Routers, each with what its paths begin with."""
 ALIASES: Sequence[tuple[APIRouter, str]] = ((projects.router, "/manage"), (tokens.router, "/manage"))

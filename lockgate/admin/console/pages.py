@@ -56,7 +56,9 @@ def page(request: Request, template: str, *, caller: Caller | None, status: int 
         "pages": PAGES,
         "here": _place(request.url.path),
     }
-    return HTMLResponse(_TEMPLATES.get_template(template).render(known | values), status, HEADERS)
+    return HTMLResponse(
+        _TEMPLATES.get_template(template).render(known | values).encode("utf-8", "replace"), status, HEADERS
+    )
 
 
 def _place(path: str) -> str:
