@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -62,6 +63,9 @@ def _changed(text: str, change: Any) -> str:
         document_of(text)  # raises
     yaml = YAML()
     yaml.width = 1_000
+    if (first := re.search(r"^rules:[^\n]*\n(?:\s*(?:#[^\n]*)?\n)*( +)- ", text, re.MULTILINE)) is not None:
+        offset = len(first[1])  # as the text has its lists
+        yaml.indent(mapping=2, sequence=offset + 2, offset=offset)  # pyright: ignore[reportUnknownMemberType]
     document: Any = yaml.load(text) if text.strip() else {}  # pyright: ignore[reportUnknownMemberType]
     if document.get("rules") is None:
         document["rules"] = []

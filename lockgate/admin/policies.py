@@ -78,7 +78,14 @@ def known_policies() -> PolicyList:
     """They do not change while this process runs. The first time takes a second: on a thread."""
     packs = [PackView(name=name, summary=pack(name).summary, text=pack(name).text) for name in pack_names()]
     items = [_view(name) for name in sorted(discover())]
-    return PolicyList(items=items, packs=packs, rule_schema=RuleConfig.model_json_schema())
+    return PolicyList(items=items, packs=packs, rule_schema=_schema(RuleConfig))
+
+
+def _schema(model: type[BaseModel]) -> dict[str, Any]:
+    """One that holds itself is not a reference at its top."""
+    schema = model.model_json_schema(mode="validation")
+    inner = schema["$defs"][schema["$ref"].rpartition("/")[2]] if "$ref" in schema else {}
+    return schema | inner
 
 
 def _view(name: str) -> PolicyView:
@@ -87,9 +94,8 @@ def _view(name: str) -> PolicyView:
     except ConfigError as error:
         return PolicyView(name=name, summary="", problem=str(error))
     words = describe(name, policy)
-    schema = policy.Options.model_json_schema(mode="validation")
     options = [OptionView(**asdict(each)) for each in words.options]
     return PolicyView(
         name=name, summary=words.summary, details=words.details, options=options, example=words.example,
-        options_schema=schema,
+        options_schema=_schema(policy.Options),
     )  # fmt: skip

@@ -26,7 +26,7 @@ class InForce:
     version: str
     """Of the rules that are in force in this proxy."""
     written: str
-    """Of what the files say now: the same, but for the moment until the proxy has read them. "" where they are wrong."""
+    """Of what the files say now; another one until the proxy has read them. "" where they are wrong."""
     source: Source
     name: str
     """The file, or the pack."""

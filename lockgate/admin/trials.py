@@ -118,6 +118,8 @@ def tried(
 
 
 def _outcome(result: dict[str, Any]) -> str:
+    if any(one["mode"] == "enforce" and one["action"] == "blocked" for one in result["decisions"]):
+        return "blocked"
     found = [result[part]["outcome"] for part in ("request", "reply") if result[part] is not None]
     return next((outcome for outcome in ("blocked", "changed") if outcome in found), "passed")
 

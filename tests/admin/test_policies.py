@@ -167,9 +167,7 @@ async def test_each_mistake_is_said_and_nothing_is_run_or_written(place: Place, 
 async def test_rules_that_the_configuration_holds_itself_are_not_written_here(here: Office) -> None:
     async with here.client(here.hire("ada", "admin")) as client:
         found = await client.get("/api/policy-set")
-        put = await client.put(
-            "/api/policy-set", json={"yaml": TEXT}, headers={"if-match": found.headers["etag"]}
-        )
+        put = await client.put("/api/policy-set", json={"yaml": TEXT}, headers={"if-match": found.headers["etag"]})
     assert found.json()["source"] == "default"
     assert "policy: ./policy.yaml" in found.json()["obstacle"]
     assert (put.status_code, put.json()["error"]["message"]) == (409, found.json()["obstacle"])

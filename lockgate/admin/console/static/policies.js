@@ -93,6 +93,7 @@ yaml?.addEventListener("input", () => {
 
 // -- a form for one rule, drawn from the schemas
 
+let fieldCount = 0;
 const SHOWN = ["name", "mode", "match", "on_error", "refusal", "sample", "deadline_seconds"];
 
 function resolve(schema, top) {
@@ -141,8 +142,12 @@ function field(name, given, top, value) {
     };
   }
   const needed = (top.required ?? []).includes(name);
-  const label = make("label", {}, `${name}${needed ? " (needed)" : ""}`, input);
-  if (help) label.append(make("small", { className: "quiet" }, help));
+  input.id = `field-${++fieldCount}`;
+  input.setAttribute("aria-describedby", `${input.id}-help`);
+  const label = make("div", {},
+    make("label", { htmlFor: input.id }, `${name}${needed ? " (needed)" : ""}`),
+    input,
+    make("small", { className: "quiet", id: `${input.id}-help` }, help));
   return { name, label, get };
 }
 
