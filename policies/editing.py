@@ -31,7 +31,11 @@ def put(text: str, at: int, rule: Mapping[str, Any]) -> str:
 
 def insert(text: str, at: int, rule: Mapping[str, Any]) -> str:
     """With one rule more, before the one at this place."""
-    return _changed(text, lambda rules: rules.insert(min(at, len(rules)), dict(rule)))
+
+    def change(rules: Any) -> None:
+        rules.insert(min(at, len(rules)), dict(rule))
+
+    return _changed(text, change)
 
 
 def remove(text: str, at: int) -> str:

@@ -42,7 +42,7 @@ async def run(
     module, provider, host, endpoint = FORMATS[name]
     format: Format = import_module(module).FORMAT
     request = format.read_request(body)
-    place = {"provider": provider, "host": host, "endpoint": endpoint} | known
+    place: dict[str, Any] = {"provider": provider, "host": host, "endpoint": endpoint} | known
     x = Exchange(format=name, request=request, ports=ports, **place)
     pipeline = Pipeline(policy_set, x)
     asked = await _request(pipeline, request)

@@ -12,11 +12,9 @@ from lockgate.admin.desk import Desk, Service
 from lockgate.admin.proxy import Proxy
 from lockgate.admin.rules import Rules
 from lockgate.admin.setup import Setup
-from lockgate.admin.waiting import Waiting
 from lockgate.config import Config, Loaded
 from lockgate.storage.access import Access
 from lockgate.storage.administrators import Administrators
-from lockgate.storage.approval_rows import CHANNEL
 from lockgate.storage.approvals import ApprovalDesk
 from lockgate.storage.kills import Kills
 from lockgate.storage.provider_keys import ProviderKeys
@@ -50,7 +48,6 @@ def open_desk(
         audit=audit or NoAudit(),
         providers=frozenset({"anthropic", "openai", "google", *config.hosts}),
     )
-    proxy.watch(CHANNEL, Waiting(approvals, proxy.activity).look)
     return desk, (
         desk.passwords.close,
         desk.trials.close,

@@ -84,7 +84,7 @@ def known_policies() -> PolicyList:
 def _schema(model: type[BaseModel]) -> dict[str, Any]:
     """One that holds itself is not a reference at its top."""
     schema = model.model_json_schema(mode="validation")
-    inner = schema["$defs"][schema["$ref"].rpartition("/")[2]] if "$ref" in schema else {}
+    inner: dict[str, Any] = schema["$defs"][schema["$ref"].rpartition("/")[2]] if "$ref" in schema else {}
     return schema | inner
 
 

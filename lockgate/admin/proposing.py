@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, Literal, cast
+from typing import Any, Literal
 
 import re2  # pyright: ignore[reportMissingTypeStubs]
 from pydantic import Field
@@ -79,7 +79,7 @@ def _patterns(call: Call) -> dict[str, str]:
     if call.custom:
         raise Error("the input of this tool is free text: name all its calls")
     given = loads_object(call.arguments).items()
-    texts = {name: cast(str, value) for name, value in given if isinstance(value, str) and len(value) <= LONGEST}
+    texts = {name: value for name, value in given if isinstance(value, str) and len(value) <= LONGEST}
     if given and not texts:
         raise Error("no argument of this call is a short text: name all calls of the tool")
     return {name: _exactly(value) for name, value in list(texts.items())[:ARGUMENTS]}
