@@ -118,6 +118,10 @@ class Activity:
         """Whether nobody can watch who is not watching already."""
         return len(self._watchers) >= WATCHERS
 
+    @property
+    def is_watched(self) -> bool:
+        return bool(self._watchers)
+
     async def close(self) -> None:
         """Nothing more will come: who watches is told, and need not be waited for."""
         self._is_over = True

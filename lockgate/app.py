@@ -89,7 +89,9 @@ def build(loaded: Loaded, finished: Finished | None = None, *, managed: bool = T
     if access.limiter:
         health.add("redis", access.limiter.state)
     metrics.gauges += _gauges(log, gate, health)
-    proxy = Proxy(activity=activity, health=health, metrics=metrics)
+    proxy = Proxy(
+        activity=activity, health=health, metrics=metrics, registry=registry, loaded=loaded, watch=signals.watch
+    )
     management = Management(config, access.keyring, proxy, audit) if managed and config.admin.listen else None
 
     def open_log() -> None:

@@ -218,7 +218,7 @@ def read_file(file: Path) -> dict[str, Any]:
         return {}
     if not isinstance(document, dict):
         raise ConfigError(f"{file}: the top of the file has keys such as 'rules:'; this one is a {_kind(document)}")
-    return _resolve(cast(dict[str, Any], document), file.absolute().parent)
+    return resolved(cast(dict[str, Any], document), file.absolute().parent)
 
 
 def read_environment() -> dict[str, Any]:
@@ -259,30 +259,30 @@ def secret_from_environment(name: str) -> str:
     return value
 
 
-def _resolve(document: dict[str, Any], folder: Path) -> dict[str, Any]:
+def resolved(document: dict[str, Any], folder: Path) -> dict[str, Any]:
     """Relative paths become absolute ones, seen from the folder of the file that named them."""
-    resolved = dict(document)
+    made = dict(document)
     for key in ("home", "ca", "prices"):
         if isinstance(value := document.get(key), str):
-            resolved[key] = str(folder / Path(value).expanduser())
+            made[key] = str(folder / Path(value).expanduser())
     policy = document.get("policy")
     if isinstance(policy, str) and ("/" in policy or policy.endswith((".yaml", ".yml"))):
-        resolved["policy"] = str(folder / Path(policy).expanduser())
+        made["policy"] = str(folder / Path(policy).expanduser())
     database = document.get("database")
     if isinstance(database, str) and database.startswith("sqlite:///") and not database.startswith("sqlite:////"):
-        resolved["database"] = f"sqlite:///{folder / database.removeprefix('sqlite:///')}"
+        made["database"] = f"sqlite:///{folder / database.removeprefix('sqlite:///')}"
     for name, key in (("retention", "archive"), ("kill", "file"), ("access", "key_file")):
         section = document.get(name)
         if isinstance(section, dict) and isinstance(given := cast(dict[str, Any], section).get(key), str):
-            resolved[name] = section | {key: folder / Path(given).expanduser()}
+            made[name] = section | {key: folder / Path(given).expanduser()}
     if isinstance(hosts := document.get("hosts"), dict):
-        resolved["hosts"] = {name: _resolve_host(host, folder) for name, host in cast(dict[str, Any], hosts).items()}
+        made["hosts"] = {name: _resolve_host(host, folder) for name, host in cast(dict[str, Any], hosts).items()}
     if isinstance(sets := document.get("policy_sets"), dict):
         named = cast(dict[str, Any], sets)
-        resolved["policy_sets"] = {name: folder / Path(str(file)).expanduser() for name, file in named.items()}
+        made["policy_sets"] = {name: folder / Path(str(file)).expanduser() for name, file in named.items()}
     if isinstance(rules := document.get("rules"), list):
-        resolved["rules"] = [_resolve_rule(rule, folder) for rule in cast(list[Any], rules)]
-    return resolved
+        made["rules"] = [_resolve_rule(rule, folder) for rule in cast(list[Any], rules)]
+    return made
 
 
 def _resolve_host(host: Any, folder: Path) -> Any:

@@ -55,9 +55,9 @@ class Versions:
 
     def _write(self, version: str, configs: Sequence[RuleConfig] | None, files: Sequence[Path]) -> None:
         self._folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-        given = None if configs is None else [_plain(config) for config in configs]
+        given = None if configs is None else [plain(config) for config in configs]
         digests = {str(file): _digest(file) for file in files}
-        _write(self._folder / f"{version}.yaml", yaml_of({"files": digests, "rules": given}))
+        write_file(self._folder / f"{version}.yaml", yaml_of({"files": digests, "rules": given}))
 
     def changes(self) -> list[Change]:
         """What came into force, oldest first. A line that was cut short is left out."""
@@ -134,7 +134,7 @@ def _keep_present(loaded: Loaded, known: Versions) -> str:
 def rules_text(given: Sequence[RuleConfig | dict[str, Any]] | None) -> str:
     """Rules as YAML text, to be compared; without any, the ones that ship."""
     rules = pack(DEFAULT).rules if given is None else given
-    return yaml_of({"rules": [_plain(rule) if isinstance(rule, RuleConfig) else rule for rule in rules]})
+    return yaml_of({"rules": [plain(rule) if isinstance(rule, RuleConfig) else rule for rule in rules]})
 
 
 def diff(before: str, after: str, names: tuple[str, str]) -> str:
@@ -153,10 +153,10 @@ def set_rules(file: Path, rules: Sequence[RuleConfig] | None) -> None:
     if rules is None:
         document.pop("rules", None)
     else:
-        document["rules"] = [_plain(rule) for rule in rules]
+        document["rules"] = [plain(rule) for rule in rules]
     out = io.StringIO()
     yaml.dump(document, out)  # pyright: ignore[reportUnknownMemberType]
-    _write(file, out.getvalue(), file.stat().st_mode & 0o777)
+    write_file(file, out.getvalue(), file.stat().st_mode & 0o777)
 
 
 def yaml_of(document: Any) -> str:
@@ -168,11 +168,11 @@ def yaml_of(document: Any) -> str:
     return out.getvalue()
 
 
-def _plain(config: RuleConfig) -> dict[str, Any]:
+def plain(config: RuleConfig) -> dict[str, Any]:
     return config.model_dump(mode="json", by_alias=True, exclude_defaults=True)
 
 
-def _write(file: Path, text: str, mode: int = 0o600) -> None:
+def write_file(file: Path, text: str, mode: int = 0o600) -> None:
     """Whole or not at all: a running proxy reads it when it changes."""
     new = file.with_name(f".{file.name}.new")
     with os.fdopen(os.open(new, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, mode), "w", encoding="utf-8") as handle:

@@ -76,6 +76,12 @@ class ApprovalRows:
 
         return await self._transact(work)
 
+    async def ids(self, which: ColumnElement[bool]) -> list[str]:
+        async def work(connection: AsyncConnection) -> list[str]:
+            return list(await connection.scalars(select(_C.id).where(which).order_by(_C.id)))
+
+        return await self._transact(work)
+
     async def noted(self, note: Callable[[Connection], object]) -> None:
         """In a transaction of its own."""
         await self._transact(lambda connection: connection.run_sync(note))

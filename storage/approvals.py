@@ -46,7 +46,14 @@ class ApprovalDesk:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        await self.close()
+
+    async def close(self) -> None:
         await self._rows.close()
+
+    async def waiting(self) -> list[str]:
+        """The ids of what waits, the oldest first."""
+        return await self._rows.ids(and_(_C.state == "pending", _C.deadline > now()))
 
     async def pending(self, *, limit: int = 1_000) -> list[Approval]:
         """What waits, the oldest first."""

@@ -29,6 +29,8 @@ class Act:
     before: Mapping[str, Any] | None = None
     after: Mapping[str, Any] | None = None
     reason: str = ""
+    is_question: bool = False
+    """Whether nothing is changed, whatever the method: then it is noted only where it is denied."""
 
 
 def act_of(request: Request) -> Act:
@@ -52,7 +54,7 @@ class ActRoute(APIRoute):
                 raise
             if response.status_code >= 400:
                 _note_failure(request, act, Problem(response.status_code))
-            elif request.method not in CHANGES_NOTHING:
+            elif request.method not in CHANGES_NOTHING and not act.is_question:
                 _note(request, act, "success")
             return response
 
@@ -70,7 +72,7 @@ def _note_failure(request: Request, act: Act, error: BaseException) -> None:
     desk: Desk = request.app.state.desk
     if not act.who and desk.strangers.wait(address_of(request)):
         return  # enough was noted about them
-    if denied or request.method not in CHANGES_NOTHING:
+    if denied or (request.method not in CHANGES_NOTHING and not act.is_question):
         act.reason = act.reason or problem.code
         _note(request, act, "denied" if denied else "error")
 

@@ -12,22 +12,31 @@ from starlette.requests import Request
 from lockgate.admin import (
     activity,
     administrators,
+    approvals,
     audit,
     exchanges,
     health,
     keys,
+    kills,
     notes,
+    policies,
+    policy_alias,
+    policy_set,
     projects,
     session,
     sessions,
     tokens,
+    trying,
     usage,
 )
 from lockgate.admin.acts import ActRoute
 from lockgate.admin.answering import Json
+from lockgate.admin.console import approvals as approvals_page
 from lockgate.admin.console import assets, entering, now
 from lockgate.admin.console import exchanges as exchange_pages
+from lockgate.admin.console import policies as policies_page
 from lockgate.admin.console import sessions as session_pages
+from lockgate.admin.console import stops as stops_page
 from lockgate.admin.console.problems import handle_problems
 from lockgate.admin.desk import Desk
 from lockgate.admin.guard import CHANGES_NOTHING, Guard
@@ -35,10 +44,12 @@ from lockgate.admin.identity import COOKIE, CSRF_HEADER, Needs, routes_of
 
 VERSION = "1"
 ROUTERS: Sequence[tuple[APIRouter, str]] = (
-    *((each.router, "") for each in (session, activity, exchanges, sessions, notes, health)),
+    *((each.router, "") for each in (session, activity, exchanges, sessions, notes, health, policy_alias)),
     (health.guarded, ""),
     *((each.router, "/api") for each in (projects, tokens, keys, usage, audit, administrators)),
+    *((each.router, "/api") for each in (approvals, kills, policies, trying, policy_set)),
     *((each.router, "") for each in (assets, entering, now, exchange_pages, session_pages)),
+    *((each.router, "") for each in (approvals_page, stops_page, policies_page)),
 )
 """Routers, each with what its paths begin with."""
 ALIASES: Sequence[tuple[APIRouter, str]] = ((projects.router, "/manage"), (tokens.router, "/manage"))

@@ -11,13 +11,17 @@ from lockgate.access.audit import Audit, NoAudit
 from lockgate.access.keyring import Keyring
 from lockgate.activity import Activity
 from lockgate.admin.passwords import Passwords
+from lockgate.admin.rules import Rules
 from lockgate.admin.setup import Setup
 from lockgate.admin.throttle import Throttle
+from lockgate.admin.trials import Trials
 from lockgate.health import Health
 from lockgate.metrics import Metrics
 from lockgate.sections import Admin
 from lockgate.storage.access import Access
 from lockgate.storage.administrators import Administrators
+from lockgate.storage.approvals import ApprovalDesk
+from lockgate.storage.kills import Kills
 from lockgate.storage.notes import Notes
 from lockgate.storage.provider_keys import ProviderKeys
 from lockgate.storage.queries import Queries
@@ -48,6 +52,10 @@ class Desk:
     """What the log remembers."""
     notes: Service[Notes]
     """Labels and notes, which people leave in the log."""
+    approvals: ApprovalDesk
+    kills: Service[Kills]
+    rules: Service[Rules]
+    """The policy set in force, and the files that it comes from."""
     activity: Activity
     """What goes on now."""
     health: Health
@@ -56,6 +64,7 @@ class Desk:
     """What reads the audit trail, as a context manager."""
     setup: Setup
     audit: Audit = field(default_factory=NoAudit)
+    trials: Trials = field(default_factory=Trials)
     passwords: Passwords = field(default_factory=Passwords)
     providers: frozenset[str] = frozenset()
     """What a provider key may be for: formats and model hosts."""

@@ -49,11 +49,13 @@ def desk_of(request: Request) -> Desk:
 class Needs:
     """The dependency of a route that is for administrators of a role, or more."""
 
-    def __init__(self, role: Role) -> None:
+    def __init__(self, role: Role, *, is_use: bool = True) -> None:
+        """What a page asks by itself, again and again, is no use of a session."""
         self.role: Role = role
+        self._is_use = is_use
 
     async def __call__(self, request: Request) -> Caller:
-        caller = await caller_of(request)
+        caller = await caller_of(request, is_use=self._is_use)
         act_of(request).who = caller.name
         if not caller.administrator.may(self.role):
             raise Problem(403, f"this is for administrators with the role {self.role}; yours is "
@@ -68,6 +70,8 @@ def anyone() -> None:
 
 
 ForViewers = Annotated[Caller, Depends(Needs("viewer"))]
+ForWatchers = Annotated[Caller, Depends(Needs("viewer", is_use=False))]
+"""Viewers, where a page asks by itself."""
 ForOperators = Annotated[Caller, Depends(Needs("operator"))]
 ForAdmins = Annotated[Caller, Depends(Needs("admin"))]
 AtDesk = Annotated[Desk, Depends(desk_of)]

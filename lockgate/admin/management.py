@@ -69,6 +69,7 @@ class Management:
     async def _serve(self, listening: socket.socket) -> None:
         try:
             desk, self._server = await asyncio.to_thread(self._opened)
+            self._watch_approvals(desk)
             offering = asyncio.create_task(self._offer_setup(desk))
             await self._server.serve(sockets=[listening])
             offering.cancel()
@@ -89,6 +90,13 @@ class Management:
         desk, closing = open_desk(self._config, self._keyring, self._thread, self._proxy, self._audit)
         self._closing += closing
         return desk, server_of(make_app(desk))
+
+    def _watch_approvals(self, desk: Desk) -> None:
+        """Here and not on the thread: signals are of the loop."""
+        from lockgate.admin.waiting import Waiting
+        from lockgate.storage.approval_rows import CHANNEL
+
+        self._proxy.watch(CHANNEL, Waiting(desk.approvals, desk.activity).look)
 
     async def _offer_setup(self, desk: Desk) -> None:
         """Where there is no administrator, print the link that makes the first; to a terminal, and into no log."""

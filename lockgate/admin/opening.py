@@ -10,10 +10,13 @@ from lockgate.access.audit import Audit, NoAudit
 from lockgate.access.keyring import Keyring
 from lockgate.admin.desk import Desk, Service
 from lockgate.admin.proxy import Proxy
+from lockgate.admin.rules import Rules
 from lockgate.admin.setup import Setup
-from lockgate.config import Config
+from lockgate.config import Config, Loaded
 from lockgate.storage.access import Access
 from lockgate.storage.administrators import Administrators
+from lockgate.storage.approvals import ApprovalDesk
+from lockgate.storage.kills import Kills
 from lockgate.storage.notes import Notes
 from lockgate.storage.provider_keys import ProviderKeys
 from lockgate.storage.queries import Queries
@@ -26,6 +29,8 @@ def open_desk(
     """The desk, and what closes it; nothing is asked of the database yet."""
     people, access = Administrators(config.database, keyring), Access(config.database, keyring)
     keys, notes = ProviderKeys(config.database, keyring), Notes(config.database)
+    approvals, kills = ApprovalDesk(config.database), Kills(config.database)
+    loaded = proxy.loaded or Loaded(config=config, file=None, origins={})
     desk = Desk(
         settings=config.admin,
         keyring=keyring,
@@ -34,6 +39,9 @@ def open_desk(
         keys=Service(keys, thread),
         log=(log := Queries(config.database)),
         notes=Service(notes, thread),
+        approvals=approvals,
+        kills=Service(kills, thread),
+        rules=Service(Rules(loaded, proxy.registry), thread),
         activity=proxy.activity,
         health=proxy.health,
         metrics=proxy.metrics,
@@ -42,4 +50,14 @@ def open_desk(
         audit=audit or NoAudit(),
         providers=frozenset({"anthropic", "openai", "google", *config.hosts}),
     )
-    return desk, (desk.passwords.close, people.close, access.close, keys.close, notes.close, log.close)
+    return desk, (
+        desk.passwords.close,
+        desk.trials.close,
+        people.close,
+        access.close,
+        keys.close,
+        notes.close,
+        kills.close,
+        approvals.close,
+        log.close,
+    )

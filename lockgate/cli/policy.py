@@ -81,12 +81,14 @@ def check(file: str, /) -> None:
     file
         The file, with the rules under `rules:`, or the name of a policy set that ships.
     """
+    from lockgate.policies.checking import mistakes
+
     try:
         rules = _rules_in(file)
     except ConfigError as error:
         print(error, file=sys.stderr)
         sys.exit(1)
-    errors = _errors(rules)
+    errors = mistakes(rules)
     for error in errors:
         print(f"{file}: {error}", file=sys.stderr)
     if errors:
@@ -277,19 +279,6 @@ def _show_pack(shown: Pack, json_: bool) -> None:
         print(json.dumps(document, indent=2, ensure_ascii=False))
     else:
         print(shown.text, end="")
-
-
-def _errors(rules: Sequence[RuleConfig]) -> list[str]:
-    """What is wrong with each rule by itself, and then with all of them together."""
-    from lockgate.policies.registry import load_rules
-
-    found: list[str] = []
-    for part in (*([rule] for rule in rules), rules):
-        try:
-            load_rules(part)
-        except ConfigError as error:
-            found.append(str(error))
-    return list(dict.fromkeys(found))
 
 
 def _read(file: Path) -> bytes:

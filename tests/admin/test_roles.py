@@ -16,7 +16,7 @@ from lockgate.admin.identity import CHALLENGE, routes_of
 from tests.admin.desks import Office
 
 NOWHERE = "019368a0-0000-7000-8000-000000000000"
-PARTS = {"{id}": NOWHERE, "{key}": NOWHERE, "{name:path}": "lockgate.css"}
+PARTS = {"{id}": NOWHERE, "{key}": NOWHERE, "{name:path}": "lockgate.css", "{version}": "0" * 12, "{name}": "tools"}
 OPEN = {
     "POST /api/session",
     "POST /api/setup",
@@ -28,13 +28,22 @@ OPEN = {
 }
 OWN = {"DELETE /api/session", "POST /api/session/password"}
 """What every administrator may change: their own."""
+WRITES_RULES = {
+    "PUT /api/policy-set",
+    "POST /api/policy-set/versions/{version}/rollback",
+    "POST /admin/policy/enable",
+}
+RULES_TEXT = {"/api/policy-set/diff", "/api/policy-set/versions/{version}", "/policies/diff"}
+"""Rules' options may hold what is not for everybody."""
 
 
 def expected(method: str, path: str) -> Role | str:
     if f"{method} {path}" in OPEN:
         return ""
-    if path.startswith("/api/administrators"):
+    if path.startswith("/api/administrators") or f"{method} {path}" in WRITES_RULES:
         return "admin"
+    if path in RULES_TEXT:
+        return "operator"
     return "viewer" if method == "GET" or f"{method} {path}" in OWN else "operator"
 
 

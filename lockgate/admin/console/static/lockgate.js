@@ -130,5 +130,29 @@ document.addEventListener("keydown", (event) => {
   } else if (event.key === "?") document.getElementById("keys")?.showModal();
 });
 
+// How many calls wait, beside the name of their page. A page that knows says so; the others ask once a minute.
+
+const waiting = document.getElementById("waiting");
+
+function showWaiting(count) {
+  waiting.textContent = count;
+  waiting.setAttribute("aria-label", `${count} wait`);
+  waiting.hidden = !count;
+}
+
+async function askWaiting() {
+  try {
+    showWaiting((await call("GET", "/api/approvals/count")).waiting);
+  } catch (error) {
+    if (error.status === 401) return;
+  }
+  setTimeout(askWaiting, 60_000);
+}
+
+if (waiting) {
+  document.addEventListener("lockgate:waiting", (event) => showWaiting(event.detail));
+  if (!document.getElementById("held")) askWaiting();
+}
+
 document.addEventListener("DOMContentLoaded", () => prepare(document));
 if (document.readyState !== "loading") prepare(document);
