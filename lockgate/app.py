@@ -85,7 +85,7 @@ def build(loaded: Loaded, finished: Finished | None = None, *, managed: bool = T
     gate = Gate(config, route, registry, ports, tell, History(archive), kills.switch, access.door)
     health = _health(log, upstreams)
     metrics.gauges += _gauges(log, gate, health)
-    proxy = Proxy(activity=activity, health=health, metrics=metrics)
+    proxy = Proxy(activity=activity, health=health, metrics=metrics, loaded=loaded)
     management = Management(config, access.keyring, proxy, audit) if managed and config.admin.listen else None
 
     def open_log() -> None:

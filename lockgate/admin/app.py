@@ -9,10 +9,25 @@ from fastapi import APIRouter, Depends, FastAPI
 from fastapi.openapi.utils import get_openapi
 from starlette.requests import Request
 
-from lockgate.admin import activity, administrators, audit, exchanges, health, keys, projects, session, tokens, usage
+from lockgate.admin import (
+    activity,
+    administrators,
+    audit,
+    budgets,
+    exchanges,
+    health,
+    keys,
+    projects,
+    session,
+    system,
+    tokens,
+    usage,
+)
 from lockgate.admin.acts import ActRoute
 from lockgate.admin.answering import Json
+from lockgate.admin.console import access as access_pages
 from lockgate.admin.console import assets, entering, now
+from lockgate.admin.console import system as system_page
 from lockgate.admin.console.problems import handle_problems
 from lockgate.admin.desk import Desk
 from lockgate.admin.guard import CHANGES_NOTHING, Guard
@@ -21,8 +36,10 @@ from lockgate.admin.identity import COOKIE, CSRF_HEADER, Needs, routes_of
 VERSION = "1"
 ROUTERS: Sequence[tuple[APIRouter, str]] = (
     *((each.router, "") for each in (session, activity, exchanges, health, assets, entering, now)),
+    *((each.router, "") for each in (access_pages, system_page)),
     (health.guarded, ""),
     *((each.router, "/api") for each in (projects, tokens, keys, usage, audit, administrators)),
+    *((each.router, "/api") for each in (budgets, system)),
 )
 """Routers, each with what its paths begin with."""
 ALIASES: Sequence[tuple[APIRouter, str]] = ((projects.router, "/manage"), (tokens.router, "/manage"))

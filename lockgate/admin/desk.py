@@ -13,6 +13,7 @@ from lockgate.activity import Activity
 from lockgate.admin.passwords import Passwords
 from lockgate.admin.setup import Setup
 from lockgate.admin.throttle import Throttle
+from lockgate.config import Loaded
 from lockgate.health import Health
 from lockgate.metrics import Metrics
 from lockgate.sections import Admin
@@ -39,6 +40,8 @@ class Desk:
     """Ports, and the memory of this process: who tried to log in too often, and the set-up link."""
 
     settings: Admin
+    loaded: Loaded
+    """The configuration since the start."""
     keyring: Keyring
     people: Service[Administrators]
     access: Service[Access]

@@ -11,7 +11,7 @@ from lockgate.access.keyring import Keyring
 from lockgate.admin.desk import Desk, Service
 from lockgate.admin.proxy import Proxy
 from lockgate.admin.setup import Setup
-from lockgate.config import Config
+from lockgate.config import Config, Loaded
 from lockgate.storage.access import Access
 from lockgate.storage.administrators import Administrators
 from lockgate.storage.provider_keys import ProviderKeys
@@ -27,6 +27,7 @@ def open_desk(
     keys = ProviderKeys(config.database, keyring)
     desk = Desk(
         settings=config.admin,
+        loaded=proxy.loaded or Loaded(config=config, file=None, origins={}),
         keyring=keyring,
         people=Service(people, thread),
         access=Service(access, thread),

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from lockgate.activity import Activity
+from lockgate.config import Loaded
 from lockgate.health import Health
 from lockgate.metrics import Metrics
 
@@ -16,3 +17,5 @@ class Proxy:
     activity: Activity
     health: Health
     metrics: Metrics
+    loaded: Loaded | None = None
+    """The configuration, and the file that it came from."""

@@ -33,7 +33,7 @@ OWN = {"DELETE /api/session", "POST /api/session/password"}
 def expected(method: str, path: str) -> Role | str:
     if f"{method} {path}" in OPEN:
         return ""
-    if path.startswith("/api/administrators"):
+    if path.startswith(("/api/administrators", "/access/administrators")):
         return "admin"
     return "viewer" if method == "GET" or f"{method} {path}" in OWN else "operator"
 

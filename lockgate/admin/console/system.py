@@ -1,0 +1,40 @@
+"""The page System: how the proxy is, what clients need to trust it, and how it was configured."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from fastapi import APIRouter, Request
+from starlette.responses import HTMLResponse
+
+from lockgate.admin import system
+from lockgate.admin.acts import ActRoute
+from lockgate.admin.console.pages import page
+from lockgate.admin.desk import Desk
+from lockgate.admin.identity import AtDesk, ForViewers
+from lockgate.admin.trusting import instructions
+
+router = APIRouter(route_class=ActRoute, include_in_schema=False)
+
+
+@router.get("/system", name="system.page")
+async def show(request: Request, caller: ForViewers, desk: AtDesk) -> HTMLResponse:
+    report = await system.show(caller, desk)
+    return page(
+        request, "system.html", caller=caller, title="System", report=report,
+        settings=[(each.name, _said(each.value), each.origin) for each in report.settings],
+        clients=instructions(proxy=proxy_address(desk, request), token=desk.loaded.config.access_mode == "token"),
+    )  # fmt: skip
+
+
+def proxy_address(desk: Desk, request: Request) -> str:
+    """HOST:PORT for clients: where the proxy listens everywhere, by the name that this page was asked for."""
+    host, port = desk.loaded.config.listen_host, desk.loaded.config.listen_port
+    if host in ("0.0.0.0", "::", ""):
+        host = request.url.hostname or "127.0.0.1"
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+
+
+def _said(value: Any) -> str:
+    return value if isinstance(value, str) else json.dumps(value, indent=1 if isinstance(value, dict) else None)
