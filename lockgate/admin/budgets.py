@@ -58,15 +58,16 @@ async def every(
     before: Before = None,
 ) -> Page[BudgetView]:
     """Of so many projects or tokens, the newest first; a page may hold fewer budgets, and more."""
-    asked = {"limit": limit + 1, "before": whole(before)}
+    most, after = limit + 1, whole(before)
+    found: Sequence[Project | Token]
     if of == "project":
-        found: Sequence[Project | Token] = await desk.access.do(lambda access: access.projects(**asked))
+        found = await desk.access.do(lambda access: access.projects(limit=most, before=after))
     else:
-        found = await desk.access.do(lambda access: access.tokens(project=project, **asked))
+        found = await desk.access.do(lambda access: access.tokens(project=project, limit=most, before=after))
     shown, at = found[:limit], now()
     lines = [(each, line) for each in shown for line in _lines(each, at)]
     keys = [line.key for _, line in lines]
-    used = await desk.access.do(lambda access: access.do(partial(sums, keys=keys))) if keys else {}
+    used = await desk.access.do(lambda access: access.do(partial(sums, keys=keys)))
     items = [_view(each, line, line.of(used.get(line.key, NOTHING))) for each, line in lines]
     return Page(items=items, next=shown[-1].id if len(found) > limit else None)
 

@@ -187,13 +187,18 @@ def _older(request: Request, found: Any) -> str:
 
 
 def _json(grant: Grant) -> str:
-    return json.dumps(grant.model_dump(mode="json", exclude_defaults=True), indent=1, ensure_ascii=False)
+    return _readable(grant.model_dump(mode="json", exclude_defaults=True))
 
 
 def _states(entry: audit.AuditView) -> str:
     """What was before and after, to read."""
     states = {name: value for name in ("before", "after") if (value := getattr(entry, name))}
-    return json.dumps(states, indent=1, ensure_ascii=False) if states else ""
+    return _readable(states) if states else ""
+
+
+def _readable(document: Any) -> str:
+    """JSON text; half a surrogate pair, which no page can hold, as its escape."""
+    return json.dumps(document, indent=1, ensure_ascii=False).encode("utf-8", "backslashreplace").decode()
 
 
 _LIMITS = tuple((name, name.replace("_", " ")) for name in AccessLimits.model_fields)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from typing import Any
+from collections.abc import Iterator
+from typing import Any, cast
 
 from fastapi import APIRouter, Request
 from starlette.responses import HTMLResponse
@@ -13,6 +14,7 @@ from lockgate.admin.acts import ActRoute
 from lockgate.admin.console.pages import page
 from lockgate.admin.desk import Desk
 from lockgate.admin.identity import AtDesk, ForViewers
+from lockgate.admin.settings import Setting
 from lockgate.admin.trusting import instructions
 
 router = APIRouter(route_class=ActRoute, include_in_schema=False)
@@ -23,7 +25,7 @@ async def show(request: Request, caller: ForViewers, desk: AtDesk) -> HTMLRespon
     report = await system.show(caller, desk)
     return page(
         request, "system.html", caller=caller, title="System", report=report,
-        settings=[(each.name, _said(each.value), each.origin) for each in report.settings],
+        settings=[row for each in report.settings for row in _rows(each)],
         clients=instructions(proxy=proxy_address(desk, request), token=desk.loaded.config.access_mode == "token"),
     )  # fmt: skip
 
@@ -36,5 +38,21 @@ def proxy_address(desk: Desk, request: Request) -> str:
     return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
 
 
+def _rows(setting: Setting) -> Iterator[tuple[str, str, str]]:
+    """Name, value and origin; the keys of a section each for themselves."""
+    if not isinstance(setting.value, dict) or not setting.value:
+        yield setting.name, _said(setting.value), setting.origin
+        return
+    for key, value in cast(dict[str, Any], setting.value).items():
+        yield f"{setting.name}.{key}", _said(value), setting.origin
+
+
 def _said(value: Any) -> str:
-    return value if isinstance(value, str) else json.dumps(value, indent=1 if isinstance(value, dict) else None)
+    return value if isinstance(value, str) else "" if value is None else json.dumps(_given(value))
+
+
+def _given(value: Any) -> Any:
+    """Without what was left out."""
+    if not isinstance(value, dict):
+        return value
+    return {key: _given(each) for key, each in cast(dict[str, Any], value).items() if each not in (None, {})}

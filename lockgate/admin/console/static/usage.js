@@ -8,6 +8,7 @@ const CHARTS = {
 };
 const DAY = 86400;
 const HEIGHT = 150;
+const said = new Intl.NumberFormat(undefined, { notation: "compact" });
 
 async function draw() {
   const answer = await fetch(`/api/usage?${place.dataset.series}`, { headers: { accept: "application/json" } });
@@ -26,7 +27,7 @@ async function draw() {
     const total = values.reduce((sum, one) => sum + one, 0);
     chart.setAttribute("aria-label", `${chart.getAttribute("aria-label")}, ${total.toLocaleString()} in all`);
     const series = [{}, { label: name, stroke: "#3b7dd8", fill: "#3b7dd822", width: 1.5, points: { size: 4 } }];
-    const options = { width: chart.clientWidth || 300, height: HEIGHT, series, axes: [axis, { ...axis, size: 62 }], legend: { show: false }, cursor: { drag: { x: false, y: false } }, tzDate: (at) => uPlot.tzDate(new Date(at * 1000), "Etc/UTC") };
+    const options = { width: chart.clientWidth || 300, height: HEIGHT, series, axes: [axis, { ...axis, size: 52, values: (_, values) => values.map((value) => said.format(value)) }], legend: { show: false }, cursor: { drag: { x: false, y: false } }, tzDate: (at) => uPlot.tzDate(new Date(at * 1000), "Etc/UTC") };
     return [chart, new uPlot(options, [days, values], chart)];
   });
   addEventListener("resize", () => charts.forEach(([chart, drawn]) => drawn.setSize({ width: chart.clientWidth, height: HEIGHT })));
