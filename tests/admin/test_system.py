@@ -82,7 +82,7 @@ def test_settings_have_their_origins_and_no_secret(tmp_path: Path) -> None:
     assert "s3cret" not in json.dumps([each.model_dump(mode="json") for each in found])
     assert set(by_name) == set(Config.model_fields)
     assert (by_name["database"].value, by_name["database"].origin) == (
-        "postgresql://ada:***@db/lockgate",
+        f"postgresql://{HIDDEN}@db/lockgate",
         "environment",
     )
     assert by_name["hosts"].value["m.example"]["upstream"] == f"https://{HIDDEN}@up.example/v1"
@@ -118,7 +118,7 @@ async def test_the_trail_is_exported_as_lines(anywhere: Office) -> None:
 @pytest.mark.browser
 @needs_chromium
 async def test_instructions_are_copied(here: Office) -> None:
-    here.hire("vera", "viewer", password=PASSWORD)
+    here.hire("ada", "viewer", password=PASSWORD)
     async with visiting(here, permissions=["clipboard-read", "clipboard-write"]) as visit:
         await visit.log_in()
         await visit.page.goto(f"{visit.base}/system")

@@ -40,11 +40,11 @@ def proxy_address(desk: Desk, request: Request) -> str:
 
 def _rows(setting: Setting) -> Iterator[tuple[str, str, str]]:
     """Name, value and origin; the keys of a section each for themselves."""
-    if not isinstance(setting.value, dict) or not setting.value:
-        yield setting.name, _said(setting.value), setting.origin
-        return
-    for key, value in cast(dict[str, Any], setting.value).items():
+    section = cast(dict[str, Any], setting.value) if isinstance(setting.value, dict) else {}
+    for key, value in section.items():
         yield f"{setting.name}.{key}", _said(value), setting.origin
+    if not section:
+        yield setting.name, _said(setting.value), setting.origin
 
 
 def _said(value: Any) -> str:
