@@ -40,11 +40,12 @@ def proxy_address(desk: Desk, request: Request) -> str:
 
 def _rows(setting: Setting) -> Iterator[tuple[str, str, str]]:
     """Name, value and origin; the keys of a section each for themselves."""
-    section = cast(dict[str, Any], setting.value) if isinstance(setting.value, dict) else {}
+    whole: object = setting.value
+    section = cast(dict[str, Any], whole) if isinstance(whole, dict) else {}
     for key, value in section.items():
         yield f"{setting.name}.{key}", _said(value), setting.origin
     if not section:
-        yield setting.name, _said(setting.value), setting.origin
+        yield setting.name, _said(whole), setting.origin
 
 
 def _said(value: Any) -> str:
