@@ -21,6 +21,10 @@ floors:
 docs:
     uv run python docs/generate.py
 
+# Take the pictures of the console in docs/pictures anew; needs Chromium.
+pictures:
+    uv run python docs/pictures.py
+
 # Measure Lockgate beside plain mitmdump.
 bench *arguments:
     uv run lockgate bench {{arguments}}

@@ -14,6 +14,7 @@ from lockgate.admin import (
     administrators,
     approvals,
     audit,
+    budgets,
     exchanges,
     health,
     keys,
@@ -25,18 +26,21 @@ from lockgate.admin import (
     projects,
     session,
     sessions,
+    system,
     tokens,
     trying,
     usage,
 )
 from lockgate.admin.acts import ActRoute
 from lockgate.admin.answering import Json
+from lockgate.admin.console import access as access_pages
 from lockgate.admin.console import approvals as approvals_page
 from lockgate.admin.console import assets, entering, now
 from lockgate.admin.console import exchanges as exchange_pages
 from lockgate.admin.console import policies as policies_page
 from lockgate.admin.console import sessions as session_pages
 from lockgate.admin.console import stops as stops_page
+from lockgate.admin.console import system as system_page
 from lockgate.admin.console.problems import handle_problems
 from lockgate.admin.desk import Desk
 from lockgate.admin.guard import CHANGES_NOTHING, Guard
@@ -46,10 +50,10 @@ VERSION = "1"
 ROUTERS: Sequence[tuple[APIRouter, str]] = (
     *((each.router, "") for each in (session, activity, exchanges, sessions, notes, health, policy_alias)),
     (health.guarded, ""),
-    *((each.router, "/api") for each in (projects, tokens, keys, usage, audit, administrators)),
+    *((each.router, "/api") for each in (projects, tokens, keys, usage, budgets, audit, administrators, system)),
     *((each.router, "/api") for each in (approvals, kills, policies, trying, policy_set)),
     *((each.router, "") for each in (assets, entering, now, exchange_pages, session_pages)),
-    *((each.router, "") for each in (approvals_page, stops_page, policies_page)),
+    *((each.router, "") for each in (approvals_page, stops_page, policies_page, access_pages, system_page)),
 )
 """Routers, each with what its paths begin with."""
 ALIASES: Sequence[tuple[APIRouter, str]] = ((projects.router, "/manage"), (tokens.router, "/manage"))

@@ -2,21 +2,25 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator
 from datetime import datetime
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Query
 from pydantic import AwareDatetime, Field
+from starlette.responses import StreamingResponse
 
 from lockgate.access.audit import as_json
 from lockgate.admin.acts import ActRoute
 from lockgate.admin.identity import AtDesk, ForViewers
-from lockgate.admin.paging import Before, Id, Limit, Page, page, whole
+from lockgate.admin.paging import MOST, Before, Id, Limit, Page, page, whole
 from lockgate.admin.problems import READS, answers
 from lockgate.admin.views import View
 from lockgate.errors import Missing
 from lockgate.exchange import AuditEntry, AuditOutcome
-from lockgate.storage.trail import AuditFilter
+from lockgate.storage.queries import FIRST
+from lockgate.storage.trail import AuditFilter, Trail
+from lockgate.wire.document import dumps
 
 router = APIRouter(prefix="/audit", route_class=ActRoute, tags=["audit"])
 
@@ -66,6 +70,41 @@ async def every(
     async with desk.trail() as trail:
         found = await trail.entries(limit=limit + 1, before=whole(before), where=wanted)
     return page(found, limit, _view)
+
+
+@router.get(
+    "/export", name="audit.export", summary="Export the audit trail", response_class=StreamingResponse,
+    responses=answers(*READS) | {200: {"description": "An entry to a line.", "content": {"application/jsonl": {}}}},
+)  # fmt: skip
+async def export(
+    caller: ForViewers,
+    desk: AtDesk,
+    who: Text = None,
+    where: Text = None,
+    act: Text = None,
+    subject: Text = None,
+    outcome: AuditOutcome | None = None,
+    text: Text = None,
+    since: AwareDatetime | None = None,
+    until: AwareDatetime | None = None,
+) -> StreamingResponse:
+    """As JSON, the oldest first, as `lockgate audit export` writes it."""
+    wanted = AuditFilter(
+        who=who, where=where, act=act, subject=subject, outcome=outcome, text=text, since=since, until=until
+    )
+    async with desk.trail():  # one that cannot be read is said before the answer begins
+        pass
+    headers = {"content-disposition": 'attachment; filename="audit.jsonl"'}
+    return StreamingResponse(_lines(desk.trail(), wanted), media_type="application/jsonl", headers=headers)
+
+
+async def _lines(trail: Trail, wanted: AuditFilter) -> AsyncIterator[bytes]:
+    """A page at a time."""
+    async with trail:
+        after = FIRST
+        while found := await trail.entries(limit=MOST, after=after, where=wanted):
+            yield b"".join(dumps(as_json(one)) + b"\n" for one in found)
+            after = found[-1].id
 
 
 @router.get("/{id}", name="audit.show", summary="Show an entry", responses=answers(*READS, 404))

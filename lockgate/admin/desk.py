@@ -15,6 +15,7 @@ from lockgate.admin.rules import Rules
 from lockgate.admin.setup import Setup
 from lockgate.admin.throttle import Throttle
 from lockgate.admin.trials import Trials
+from lockgate.config import Loaded
 from lockgate.health import Health
 from lockgate.metrics import Metrics
 from lockgate.sections import Admin
@@ -44,6 +45,8 @@ class Desk:
     """Ports, and the memory of this process: who tried to log in too often, and the set-up link."""
 
     settings: Admin
+    loaded: Loaded
+    """The configuration since the start."""
     keyring: Keyring
     people: Service[Administrators]
     access: Service[Access]

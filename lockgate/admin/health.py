@@ -14,6 +14,7 @@ from pydantic import BaseModel, Field
 
 from lockgate.access.administrators import Administrator
 from lockgate.admin.acts import ActRoute
+from lockgate.admin.desk import Desk
 from lockgate.admin.identity import AtDesk, Caller, Needs, anyone, desk_of
 from lockgate.admin.problems import READS, answers
 from lockgate.health import Degraded
@@ -111,6 +112,11 @@ async def ready(desk: AtDesk, response: Response) -> Readiness:
 async def health(desk: AtDesk, response: Response) -> HealthReport:
     """How each part is."""
     response.headers.update(NOT_STORED)
+    return report(desk)
+
+
+def report(desk: Desk) -> HealthReport:
+    """All parts, as they are now."""
     parts = [_part(name, state) for name, state in desk.health.states().items()]
     states = {part.state for part in parts}
     return HealthReport(

@@ -33,6 +33,7 @@ def open_desk(
     loaded = proxy.loaded or Loaded(config=config, file=None, origins={})
     desk = Desk(
         settings=config.admin,
+        loaded=loaded,
         keyring=keyring,
         people=Service(people, thread),
         access=Service(access, thread),

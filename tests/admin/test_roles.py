@@ -40,7 +40,7 @@ RULES_TEXT = {"/api/policy-set/diff", "/api/policy-set/versions/{version}", "/po
 def expected(method: str, path: str) -> Role | str:
     if f"{method} {path}" in OPEN:
         return ""
-    if path.startswith("/api/administrators") or f"{method} {path}" in WRITES_RULES:
+    if path.startswith(("/api/administrators", "/access/administrators")) or f"{method} {path}" in WRITES_RULES:
         return "admin"
     if path in RULES_TEXT:
         return "operator"

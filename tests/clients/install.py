@@ -44,6 +44,8 @@ class Packages:
 CLAUDE = Packages(name="claude", specifications=(f"@anthropic-ai/claude-code-{MACHINE}@2.1.330",))
 CODEX = Packages(name="codex", specifications=(f"codex@npm:@openai/codex@0.169.0-{MACHINE}",))
 SDKS = Packages(name="sdks", specifications=("openai@7.57.0", "@anthropic-ai/sdk@1.12.0"))
+AXE = Packages(name="axe", specifications=("axe-core@4.14.1",))
+"""Looks for what keeps people from using a page; injected into the console's pages by a test."""
 
 
 def cache_folder() -> Path:
@@ -61,6 +63,10 @@ def node_modules(packages: Packages) -> Path:
 
 def claude_binary() -> Path:
     return node_modules(CLAUDE) / "@anthropic-ai" / f"claude-code-{MACHINE}" / "claude"
+
+
+def axe_script() -> Path:
+    return node_modules(AXE) / "axe-core" / "axe.min.js"
 
 
 def codex_binary() -> Path:

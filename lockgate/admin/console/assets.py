@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import gzip
 import hashlib
 from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
 from importlib.resources.abc import Traversable
+from typing import Annotated
 
-from fastapi import APIRouter, Depends
+from fastapi import APIRouter, Depends, Header
 from starlette.responses import Response
 
 from lockgate.admin.acts import ActRoute
@@ -25,6 +27,8 @@ class Asset:
     """A file: its bytes, what they are, and what tells them from other bytes."""
 
     content: bytes
+    packed: bytes
+    """With gzip."""
     type: str
     digest: str
 
@@ -41,13 +45,17 @@ def url_of(name: str) -> str:
 
 
 @router.get("/static/{name:path}", name="static", include_in_schema=False, dependencies=[Depends(anyone)])
-async def static(name: str) -> Response:
+async def static(name: str, accept_encoding: Annotated[str, Header()] = "") -> Response:
     """One file; the pages that name it are for administrators, it itself is for all."""
     asset = assets().get(name)
     if asset is None:
         raise Problem(404)
-    headers = {"cache-control": "public, max-age=31536000, immutable", "etag": f'"{asset.digest}"'}
-    return Response(asset.content, headers=headers, media_type=asset.type)
+    headers = {
+        "cache-control": "public, max-age=31536000, immutable", "etag": f'"{asset.digest}"', "vary": "accept-encoding",
+    }  # fmt: skip
+    if "gzip" not in accept_encoding:
+        return Response(asset.content, headers=headers, media_type=asset.type)
+    return Response(asset.packed, headers=headers | {"content-encoding": "gzip"}, media_type=asset.type)
 
 
 def _below(folder: Traversable, prefix: str) -> list[tuple[str, Asset]]:
@@ -57,5 +65,6 @@ def _below(folder: Traversable, prefix: str) -> list[tuple[str, Asset]]:
             found += _below(each, f"{prefix}{each.name}/")
         elif (type := TYPES.get(each.name.rpartition(".")[2])) is not None:
             content = each.read_bytes()
-            found.append((f"{prefix}{each.name}", Asset(content, type, hashlib.sha256(content).hexdigest()[:16])))
+            digest = hashlib.sha256(content).hexdigest()[:16]
+            found.append((f"{prefix}{each.name}", Asset(content, gzip.compress(content, mtime=0), type, digest)))
     return found

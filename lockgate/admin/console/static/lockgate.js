@@ -36,8 +36,13 @@ document.addEventListener("click", async (event) => {
   const copy = event.target.closest("[data-copy]");
   if (copy) {
     const from = document.querySelector(copy.dataset.copy);
-    await navigator.clipboard.writeText(from.value ?? from.textContent);
-    say("Copied.");
+    if (navigator.clipboard) {
+      await navigator.clipboard.writeText(from.value ?? from.textContent);
+      say("Copied.");
+    } else { // over HTTP, from another machine
+      getSelection().selectAllChildren(from);
+      say("Selected: copy it with the keys of your system.");
+    }
     return;
   }
   const row = event.target.closest("tr[data-href]");
@@ -76,6 +81,7 @@ function valuesOf(form) {
     else if (field.dataset.kind === "number") values[field.name] = field.value === "" ? null : Number(field.value);
     else if (field.dataset.kind === "words") values[field.name] = field.value.split(/\s+/).filter(Boolean);
     else if (field.dataset.kind === "json") values[field.name] = field.value.trim() ? JSON.parse(field.value) : null;
+    else if (field.dataset.kind === "moment") { if (field.value) values[field.name] = new Date(field.value).toISOString(); }
     else if (field.value !== "" || field.dataset.kind === "text") values[field.name] = field.value;
   }
   return values;

@@ -1,0 +1,103 @@
+"""Writes the pictures of the console into docs/pictures: every page of a made-up office, in Debian's Chromium.
+
+`just pictures` runs it. Pictures are small, so that the repository stays so: 1280 wide, and few colours.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+
+ROOT = Path(__file__).parent.parent
+sys.path.insert(0, str(ROOT))
+
+from playwright.async_api import Page  # noqa: E402
+
+from lockgate.admin.identity import routes_of  # noqa: E402
+from tests.admin.browser import visiting  # noqa: E402
+from tests.admin.desks import PASSWORD, Office, office  # noqa: E402
+from tests.admin.filled import fill  # noqa: E402
+
+FOLDER = ROOT / "docs" / "pictures"
+SIZE = {"width": 1280, "height": 720}
+MOST_BYTES = 150_000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Picture:
+    """A page, and the route without which there is none."""
+
+    name: str
+    path: str
+    route: str = ""
+    dark: bool = False
+    waits_for: str = "h1"
+
+
+def pictures(session: str, exchange: str) -> list[Picture]:
+    live = "#live tbody tr"
+    return [
+        Picture(name="now", path="/", waits_for=live),
+        Picture(name="now-dark", path="/", dark=True, waits_for=live),
+        Picture(name="approvals", path="/approvals"),
+        Picture(name="session", path=f"/sessions/{session}", route="/sessions/{id}"),
+        Picture(name="exchange", path=f"/exchanges/{exchange}", route="/exchanges/{id}"),
+        Picture(name="policies", path="/policies"),
+        Picture(name="access", path="/access/tokens"),
+    ]
+
+
+async def main() -> None:
+    with tempfile.TemporaryDirectory() as home:
+        async with office(f"sqlite:///{home}/lockgate.db", Path(home)) as here:
+            key = here.hire("ada", "admin", password=PASSWORD)
+            session = await fill(here)
+            there = {str(route.path) for route, _ in routes_of(here.app)}
+            wanted = [
+                each for each in pictures(session, await _blocked(here, key)) if (each.route or each.path) in there
+            ]
+            FOLDER.mkdir(exist_ok=True)
+            if large := await _take(here, wanted):
+                raise SystemExit(f"more than {MOST_BYTES:,} bytes: {', '.join(large)}")
+
+
+async def _blocked(here: Office, key: str) -> str:
+    """The exchange whose call was not let through, which is the newest of the session."""
+    async with here.client(key) as client:
+        items = (await client.get("/api/exchanges?limit=500")).json()["items"]
+    return next(each["id"] for each in items if each["session_id"] and each["outcome"] == "blocked")
+
+
+async def _take(here: Office, wanted: list[Picture]) -> list[str]:
+    """Gives the names of those that are too large."""
+    large: list[str] = []
+    async with visiting(here, viewport=SIZE, reduced_motion="reduce") as visit:
+        await visit.log_in()
+        for each in wanted:
+            await visit.page.emulate_media(color_scheme="dark" if each.dark else "light")
+            await visit.page.goto(visit.base + each.path)
+            await _settle(visit.page, each.waits_for)
+            file = FOLDER / f"{each.name}.png"
+            await visit.page.screenshot(path=file)
+            size = file.stat().st_size
+            if size > MOST_BYTES:
+                large.append(file.name)
+            print(f"{file.relative_to(ROOT)}  {size:,} bytes")
+    return large
+
+
+async def _settle(page: Page, waits_for: str) -> None:
+    """Until nothing more comes; the page Now always has its stream open, and is given its charts."""
+    await page.wait_for_selector(waits_for)
+    if waits_for != "h1":
+        await page.wait_for_selector("#chart-latency canvas")
+    else:
+        await page.wait_for_load_state("networkidle")
+    await page.evaluate("document.fonts.ready")
+
+
+if __name__ == "__main__":
+    asyncio.run(main())
