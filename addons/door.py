@@ -154,7 +154,8 @@ class Door:
     def refused(self, error: Exception, flow: http.HTTPFlow, asked: str, guest: Guest | None = None) -> None:
         """Have it noted in the audit trail: who may not, or could not be checked."""
         token = guest.token.id if guest else ""
-        is_new = self._refusals.note(error, where=client_of(flow), subject=f"host {asked}", token=token)
+        cause = error.__cause__ if isinstance(error.__cause__, StorageError) else error
+        is_new = self._refusals.note(cause, where=client_of(flow), subject=f"host {asked}", token=token)
         if isinstance(error, AccessError):
             error.repeats = not is_new
 

@@ -121,7 +121,7 @@ async def test_side_calls_tunnels_and_keys_that_are_not_there(tls: Tls, store: S
 async def test_who_cannot_be_checked_is_noted_too(tls: Tls, store: Store) -> None:
     store.is_away = True
     async with audited(tls, store) as (to, _):
-        assert await ask(to.at, {"x-api-key": SECRET}) == 400
+        assert await ask(to.at, {"x-api-key": SECRET}) == 429
         [entry] = entries(to.at)
         assert (entry.act, entry.outcome, entry.reason) == ("access.unchecked", "error", "the database is away")
 

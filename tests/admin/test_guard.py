@@ -86,10 +86,10 @@ async def test_a_form_is_no_json(here: Office):
 async def test_what_nobody_expected_is_told_without_words_of_its_own(
     here: Office, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ):
-    async def broken(*_: object) -> None:
+    async def broken(*_: object, **__: object) -> None:
         raise RuntimeError("sk-secret")
 
-    object.__setattr__(here.desk, "costs", broken)
+    monkeypatch.setattr(here.desk.log, "costs", broken)
     async with here.client(here.hire("ada", "admin")) as client:
         answer = await client.get("/api/usage")
     assert (answer.status_code, answer.json()["error"]["code"]) == (500, "failed")

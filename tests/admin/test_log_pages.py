@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import replace
 from typing import Any
+from urllib.parse import unquote
 
 import pytest
 
@@ -227,3 +229,14 @@ def test_differences_are_bounded():
     assert max(len(text) for row in long for _, text in row.left or ()) < 700
     assert side_by_side(b'{"a": 1}', b'{"a":1}') == []
     assert side_by_side(None, b"{}")
+
+
+async def test_a_call_leads_to_a_rule_for_who_may_make_one(here: Office):
+    records = conversation(2)
+    await remember(here.url, records)
+    session = f"/sessions/{records[0].id}"  # pyright: ignore[reportAttributeAccessIssue]
+    [never, *_] = re.findall(r'href="/policies#propose=([^"]*)">Never again', await page_at(here, session))
+    wished = json.loads(unquote(never))
+    assert (wished["wish"], wished["tool"]) == ("never", "Bash")
+    assert isinstance(json.loads(wished["arguments"]), dict)
+    assert "#propose=" not in await page_at(here, session, role="viewer")
