@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import sys
 import tempfile
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 ROOT = Path(__file__).parent.parent
@@ -17,8 +17,9 @@ sys.path.insert(0, str(ROOT))
 from playwright.async_api import Page  # noqa: E402
 
 from lockgate.admin.identity import routes_of  # noqa: E402
+from lockgate.policies.registry import Registry, load_rules  # noqa: E402
 from tests.admin.browser import visiting  # noqa: E402
-from tests.admin.desks import PASSWORD, Office, office  # noqa: E402
+from tests.admin.desks import PASSWORD, Office, a_proxy, office  # noqa: E402
 from tests.admin.filled import fill  # noqa: E402
 
 FOLDER = ROOT / "docs" / "pictures"
@@ -52,7 +53,8 @@ def pictures(session: str, exchange: str) -> list[Picture]:
 
 async def main() -> None:
     with tempfile.TemporaryDirectory() as home:
-        async with office(f"sqlite:///{home}/lockgate.db", Path(home)) as here:
+        proxy = replace(a_proxy(), registry=Registry(load_rules(None)))
+        async with office(f"sqlite:///{home}/lockgate.db", Path(home), proxy) as here:
             key = here.hire("ada", "admin", password=PASSWORD)
             session = await fill(here)
             there = {str(route.path) for route, _ in routes_of(here.app)}
