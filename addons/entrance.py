@@ -51,7 +51,7 @@ def kind_of(error: Exception) -> Refusal:
         case Refused():
             return "stop" if error.rule == KILL else "rule"
         case Limited():
-            return "limit"
+            return "log" if isinstance(error.__cause__, StorageError) else "limit"
         case AccessError():
             return "access"
         case WireError():

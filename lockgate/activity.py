@@ -199,7 +199,11 @@ async def batches(watcher: Watcher, *, seconds: float, quiet_seconds: float) -> 
 
     Ends when nothing more will come.
     """
-    while not watcher.is_over:
+    while True:
         await watcher.wait(quiet_seconds)
-        yield watcher.read()
-        await asyncio.sleep(0 if watcher.is_over else seconds)
+        news = watcher.read()
+        if news or not watcher.is_over:
+            yield news
+        if watcher.is_over:
+            return
+        await asyncio.sleep(seconds)

@@ -149,7 +149,7 @@ async def test_the_door_counts_whom_it_turns_away(tls: Tls) -> None:
         assert await refused(to.at, path="/v1/unknown") == 400
         store.is_away = True
         to.tokens.forget()
-        assert await refused(to.at, headers=key) == 400
+        assert await refused(to.at, headers=key) == 429
         with pytest.raises(ConnectionError, match="407"):
             await to.at.client("elsewhere.example")
         await to.at.log.ended(6)
