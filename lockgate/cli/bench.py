@@ -22,7 +22,7 @@ FILE_COLUMNS = 130
 """The width of the table where it goes to a file."""
 
 type Name = Literal[
-    "small", "events", "first-byte", "judge", "held", "start", "pack", "access", "guarded",
+    "small", "events", "first-byte", "judge", "held", "start", "pack", "access", "guarded", "watched",
     "log-size", "log-rate", "log-open", "log-list", "log-search", "log-cpu",
 ]  # fmt: skip
 

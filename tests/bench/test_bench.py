@@ -42,14 +42,14 @@ def test_a_quick_run_measures_both_proxies_and_leaves_nothing(tmp_path: Path) ->
 @linux
 @pytest.mark.postgres
 @pytest.mark.parametrize(
-    "name", ["log-size", "log-rate", "log-open", "log-list", "log-search", "log-cpu", "access", "guarded"]
+    "name", ["log-size", "log-rate", "log-open", "log-list", "log-search", "log-cpu", "access", "guarded", "watched"]
 )
 def test_the_log_is_measured_on_both_databases(tmp_path: Path, name: str) -> None:
     done = bench(tmp_path, "--only", name, "--rounds", "1", "--quick", "--json")
     assert done.returncode == 0, done.stderr
     results = json.loads(done.stdout)["results"]
     figure = {"access": "token-known"}.get(name, name)
-    kinds = {name} if name in ("log-cpu", "guarded") else {f"{figure}-sqlite", f"{figure}-postgresql"}
+    kinds = {name} if name in ("log-cpu", "guarded", "watched") else {f"{figure}-sqlite", f"{figure}-postgresql"}
     assert {result["name"] for result in results} >= kinds
     assert all(result["value"] > 0 for result in results)
     assert list(tmp_path.iterdir()) == []
