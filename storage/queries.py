@@ -9,8 +9,7 @@ import re
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
 from sqlalchemy import ColumnElement, Select, Text, cast, func, or_, select
 from sqlalchemy import text as sql_text
@@ -20,7 +19,6 @@ from lockgate.errors import Error
 from lockgate.events import Usage
 from lockgate.exchange import Comm, Decision, ExchangeRow, Relation
 from lockgate.storage import answers, headings, sessions
-from lockgate.storage.address import parse
 from lockgate.storage.answers import (
     NO_MARKS,
     USAGE_FIELDS,
@@ -40,7 +38,6 @@ from lockgate.storage.answers import (
     Told,
 )
 from lockgate.storage.bodies import joined
-from lockgate.storage.engine import reader_engine
 from lockgate.storage.hits import PLACES_IN_MEMORY
 from lockgate.storage.models import (
     BlobModel,
@@ -53,8 +50,9 @@ from lockgate.storage.models import (
     RelationModel,
 )
 from lockgate.storage.places import texts_at
+from lockgate.storage.reader import Reader
 from lockgate.storage.said import Said
-from lockgate.storage.schema import cannot_open, require_current
+from lockgate.storage.schema import cannot_open
 from lockgate.storage.searching import FEW_EXCHANGES, costing, searching
 from lockgate.storage.selecting import is_led, listing
 from lockgate.storage.series import over_time
@@ -79,28 +77,12 @@ _RELATION = RelationModel.__table__.columns
 _DECISION = DecisionModel.__table__.columns
 
 
-class Queries:
-    """Reads one database. `async with Queries(url) as log:` checks that it is there and up to date.
-
-    Raises ConfigError for a bad URL, StorageError for a database that is missing, behind, newer, or not ours.
-    """
+class Queries(Reader):
+    """Reads one database's log."""
 
     def __init__(self, url: str) -> None:
-        self._address = parse(url)
-        self._engine = reader_engine(self._address)
+        super().__init__(url)
         self._sqlite = self._address.kind == "sqlite"
-
-    async def __aenter__(self) -> Self:
-        require_current(self._address)
-        return self
-
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        await self.close()
-
-    async def close(self) -> None:
-        await self._engine.dispose()
 
     async def exchanges(
         self, *, limit: int = 50, before: str | None = None, after: str | None = None, where: Filter | None = None

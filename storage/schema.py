@@ -6,6 +6,7 @@ Reading costs no SQLAlchemy; only `upgrade` imports it, and Alembic, when there 
 from __future__ import annotations
 
 import contextlib
+import logging
 import os
 import sqlite3
 from typing import Any
@@ -125,6 +126,7 @@ def _make_file(address: Address) -> None:
 
 
 def _migrate(address: Address, to: str) -> None:
+    logging.getLogger("alembic").setLevel(logging.WARNING)  # from its import on, it tells each step to whoever listens
     from lockgate.storage.migrations import run  # late: SQLAlchemy and Alembic
 
     run.upgrade(address, lock_key=_LOCK_KEY, lock_seconds=LOCK_SECONDS, to=to)

@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
-from types import TracebackType
-from typing import Any, Self, cast
+from typing import Any, cast
 
 from sqlalchemy import ColumnElement, Select, Table, Text, func, or_, select
 from sqlalchemy import cast as sql_cast
@@ -14,11 +13,10 @@ from sqlalchemy.exc import DBAPIError
 
 from lockgate.errors import Error
 from lockgate.exchange import AuditEntry, AuditOutcome
-from lockgate.storage.address import parse
-from lockgate.storage.engine import reader_engine
 from lockgate.storage.models import AuditModel
 from lockgate.storage.queries import SHORTEST_ID, SHOWN_CANDIDATES, digits_of
-from lockgate.storage.schema import cannot_open, require_current
+from lockgate.storage.reader import Reader
+from lockgate.storage.schema import cannot_open
 
 _AUDIT = cast(Table, AuditModel.__table__)
 _C = _AUDIT.c
@@ -43,27 +41,8 @@ class AuditFilter:
     until: datetime | None = None
 
 
-class Trail:
-    """`async with Trail(url) as trail:` checks that the database is there and up to date.
-
-    Raises ConfigError for a bad URL, StorageError for a database that is missing, behind, newer, or not ours.
-    """
-
-    def __init__(self, url: str) -> None:
-        self._address = parse(url)
-        self._engine = reader_engine(self._address)
-
-    async def __aenter__(self) -> Self:
-        require_current(self._address)
-        return self
-
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        await self.close()
-
-    async def close(self) -> None:
-        await self._engine.dispose()
+class Trail(Reader):
+    """Reads one database's entries."""
 
     async def entries(
         self,

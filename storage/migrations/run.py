@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import time
 from typing import Any
 
@@ -16,7 +15,6 @@ from lockgate.storage.engine import libpq_arguments
 
 def upgrade(address: Address, *, lock_key: int, lock_seconds: int, to: str = "head") -> None:
     """Bring the database to this revision, alone: another upgrade waits, and then finds nothing to do."""
-    logging.getLogger("alembic").setLevel(logging.WARNING)  # it tells each step to whoever listens
     if address.kind == "sqlite":
         engine = _sqlite_engine(address, lock_seconds)
     else:
