@@ -28,6 +28,8 @@ class Usage:
     output_tokens: int = 0
     cache_read_tokens: int = 0
     cache_write_tokens: int = 0
+    cache_write_1h_tokens: int = 0
+    """Of `cache_write_tokens`, those that are kept for an hour and cost more."""
 
     @property
     def total(self) -> int:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Literal
 
@@ -23,7 +23,8 @@ from lockgate.exchange import (
 )
 from lockgate.storage.words import Excerpt
 
-USAGE_FIELDS = tuple(field.name for field in fields(Usage))
+USAGE_FIELDS = ("input_tokens", "output_tokens", "cache_read_tokens", "cache_write_tokens")
+"""What is kept of a usage; what the cache keeps for an hour is in the cost."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -10,7 +10,7 @@ from datetime import datetime
 from typing import Any
 
 from lockgate.exchange import Comm, CommType, ExchangeRow
-from lockgate.storage.answers import ExchangeDetail, Hit, Marks, Session, Told
+from lockgate.storage.answers import USAGE_FIELDS, ExchangeDetail, Hit, Marks, Session, Told
 
 CHANGES: tuple[tuple[str, CommType], ...] = (("request", "REQUEST"), ("reply", "RESPONSE"))
 
@@ -104,4 +104,5 @@ def dated(record: Any) -> dict[str, Any]:
 
 
 def _plain(values: Mapping[str, Any]) -> dict[str, Any]:
-    return {name: value.isoformat() if isinstance(value, datetime) else value for name, value in values.items()}
+    plain = {name: value.isoformat() if isinstance(value, datetime) else value for name, value in values.items()}
+    return plain | {"usage": {name: plain["usage"][name] for name in USAGE_FIELDS}} if "usage" in plain else plain

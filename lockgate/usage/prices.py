@@ -25,8 +25,46 @@ NANO = 10**9
 _NANO_PER_TOKEN = Decimal(1000)  # of a price of one dollar per million
 
 
-class Price(Section):
-    """What models cost, in USD per million tokens. What is left out is not known, and neither is a cost with it."""
+_KINDS = ("input", "output", "cache_read", "cache_write", "cache_write_1h")
+
+
+class Rates(Section):
+    """USD per million tokens. What is left out is not known, and neither is a cost with it."""
+
+    input: Decimal | None = Field(default=None, ge=0)
+    output: Decimal | None = Field(default=None, ge=0)
+    cache_read: Decimal | None = Field(default=None, ge=0)
+    cache_write: Decimal | None = Field(default=None, ge=0)
+    cache_write_1h: Decimal | None = Field(default=None, ge=0)
+    """What the cache keeps for an hour; left out, it costs as much as all that is written."""
+
+    @field_validator(*_KINDS, mode="before")
+    @classmethod
+    def _exact(cls, value: Any) -> Any:
+        return str(value) if isinstance(value, float) else value
+
+    def cost(self, usage: Usage) -> int | None:
+        """Nano-dollars, half to even; None where a price is missing for tokens that were used."""
+        hour = 0 if self.cache_write_1h is None else usage.cache_write_1h_tokens
+        written = usage.cache_write_tokens - hour
+        tokens = (usage.input_tokens, usage.output_tokens, usage.cache_read_tokens, written, hour)
+        total = Decimal(0)
+        for kind, used in zip(_KINDS, tokens, strict=True):
+            price = getattr(self, kind)
+            if used and price is None:
+                return None
+            total += used * (price or 0)
+        return int((total * _NANO_PER_TOKEN).to_integral_value())
+
+
+class LongPrompt(Rates):
+    """What all tokens of an exchange cost whose prompt, with what the cache read and wrote, has more tokens."""
+
+    tokens: int = Field(gt=0)
+
+
+class Price(Rates):
+    """What models cost."""
 
     models: list[str] = Field(min_length=1)
     """Globs, in lower case: `gpt-5-mini*`."""
@@ -34,18 +72,10 @@ class Price(Section):
     """A glob: `anthropic`, `openai`, `google`: the host's `format`."""
     hosts: list[str] = Field(default=["*"])
     """Globs: who sells at this price."""
-    input: Decimal | None = Field(default=None, ge=0)
-    output: Decimal | None = Field(default=None, ge=0)
-    cache_read: Decimal | None = Field(default=None, ge=0)
-    cache_write: Decimal | None = Field(default=None, ge=0)
+    over: LongPrompt | None = None
     date: date
     """The day on which this was the price."""
     source: str = ""
-
-    @field_validator("input", "output", "cache_read", "cache_write", mode="before")
-    @classmethod
-    def _exact(cls, value: Any) -> Any:
-        return str(value) if isinstance(value, float) else value
 
     def fits(self, provider: str, host: str, model: str) -> bool:
         return (
@@ -60,13 +90,8 @@ class Price(Section):
 
     def cost(self, usage: Usage) -> int | None:
         """Nano-dollars, half to even; None where a price is missing for tokens that were used."""
-        total = Decimal(0)
-        for name in ("input", "output", "cache_read", "cache_write"):
-            tokens, price = getattr(usage, f"{name}_tokens"), getattr(self, name)
-            if tokens and price is None:
-                return None
-            total += tokens * (price or 0)
-        return int((total * _NANO_PER_TOKEN).to_integral_value())
+        prompt = usage.total - usage.output_tokens
+        return self.over.cost(usage) if self.over and prompt > self.over.tokens else super().cost(usage)
 
 
 class PriceFile(Section):

@@ -105,15 +105,18 @@ class Message:
 def usage_of(counts: Any) -> Usage:
     """Tokens as a `usage` object counts them; what is missing or no number is 0."""
 
-    def count(key: str) -> int:
-        value = counts.get(key) if isinstance(counts, dict) else None  # pyright: ignore[reportUnknownVariableType, reportUnknownMemberType]
+    def count(key: str, of: Any = counts) -> int:
+        value = of.get(key) if isinstance(of, dict) else None  # pyright: ignore[reportUnknownVariableType, reportUnknownMemberType]
         return value if isinstance(value, int) else 0
 
+    written = count("cache_creation_input_tokens")
+    hour = count("ephemeral_1h_input_tokens", counts.get("cache_creation")) if written else 0
     return Usage(
         input_tokens=count("input_tokens"),
         output_tokens=count("output_tokens"),
         cache_read_tokens=count("cache_read_input_tokens"),
-        cache_write_tokens=count("cache_creation_input_tokens"),
+        cache_write_tokens=written,
+        cache_write_1h_tokens=min(written, hour),
     )
 
 

@@ -53,6 +53,21 @@ def test_a_cost_is_exact_or_unknown(model: str, host: str, nano: int | None) -> 
     assert load_prices().cost(ALL, provider="any", host=host, model=model) == nano
 
 
+def test_a_long_prompt_costs_more_in_all_its_tokens_and_an_hour_in_the_cache_more_than_minutes() -> None:
+    def cost(**tokens: int) -> int | None:
+        return load_prices().cost(Usage(**tokens), provider="x", host="api.anthropic.com", model="claude-haiku-5-5")
+
+    assert cost(input_tokens=1_000, cache_read_tokens=99_000, output_tokens=10) == 100_000 + 990_000 + 5_000
+    assert cost(input_tokens=1_001, cache_read_tokens=99_000, output_tokens=10) == 500_500 + 4_950_000 + 25_000
+    assert cost(cache_write_tokens=1_000) == 125_000
+    assert cost(cache_write_tokens=1_000, cache_write_1h_tokens=400) == 600 * 125 + 400 * 200
+
+
+def test_an_hour_in_the_cache_without_a_price_of_its_own_costs_as_minutes() -> None:
+    usage = Usage(cache_write_tokens=1_000, cache_write_1h_tokens=400)
+    assert load_prices().cost(usage, provider="x", host="api.openai.com", model="gpt-5-nano") == 50_000
+
+
 def test_ones_own_prices_go_first(own: Path) -> None:
     prices, usage = load_prices(own), Usage(input_tokens=1_500, output_tokens=1)
     assert prices.cost(usage, provider="anthropic", host="api.anthropic.com", model="claude-opus-4-5") == 2002
@@ -74,6 +89,7 @@ def test_a_price_that_is_missing_for_used_tokens_makes_no_cost(own: Path) -> Non
         ("prices: [{models: [m], input: 1}]", "the option 'prices.0.date' is missing"),
         ("prices: [{models: [m], inputs: 1, date: 2026-01-01}]", "unknown option 'prices.0.inputs' .did you mean"),
         ("price: []", "unknown option 'price'"),
+        ("prices: [{models: [m], over: {input: 1}, date: 2026-01-01}]", "the option 'prices.0.over.tokens' is missing"),
         ("[", "cannot be read as YAML"),
     ],
 )

@@ -25,6 +25,7 @@ from lockgate.events import (
     Usage,
 )
 from lockgate.wire.anthropic import FORMAT
+from lockgate.wire.anthropic_message import usage_of
 from tests.wire.anthropic_replies import (
     EXPLAINED,
     FOUND,
@@ -155,6 +156,17 @@ def test_message_is_the_whole_reply(name: str, size: int):
     passed(reply, pieces_of(stream(*blocks, stop=stop), size))
     expected = message(*blocks, stop=stop, usage=USAGE | {"output_tokens": 89}) | {"x_new": 1}
     assert json.loads(reply.message() or b"") == expected
+
+
+@pytest.mark.parametrize(
+    ("kept", "hour"),
+    [({"ephemeral_5m_input_tokens": 3, "ephemeral_1h_input_tokens": 4}, 4), ({"ephemeral_1h_input_tokens": 9}, 7)]
+    + [(wrong, 0) for wrong in ({"ephemeral_1h_input_tokens": "4"}, None, [], 4)],
+    ids=str,
+)
+def test_what_the_cache_keeps_for_an_hour_is_a_part_of_what_it_wrote(kept: object, hour: int):
+    usage = usage_of({"cache_creation_input_tokens": 7, "cache_creation": kept})
+    assert (usage.cache_write_tokens, usage.cache_write_1h_tokens) == (7, hour)
 
 
 def test_usage_is_known_as_soon_as_it_came():
