@@ -70,6 +70,7 @@ class Management:
         try:
             desk, self._server = await asyncio.to_thread(self._opened)
             self._watch_approvals(desk)
+            logger.info("the console is at %s", self._address())
             offering = asyncio.create_task(self._offer_setup(desk))
             await self._server.serve(sockets=[listening])
             offering.cancel()

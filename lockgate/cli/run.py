@@ -55,6 +55,7 @@ class Summary:
     def __init__(self) -> None:
         self.exchanges = self.tokens_in = self.tokens_out = 0
         self.blocked: Counter[str] = Counter()
+        self.failed: Counter[str] = Counter()
 
     def add(self, row: ExchangeRow, x: Exchange) -> None:
         self.exchanges += 1
@@ -62,6 +63,8 @@ class Summary:
             usage = row.usage
             self.tokens_in += usage.input_tokens + usage.cache_read_tokens + usage.cache_write_tokens
             self.tokens_out += usage.output_tokens
+        if row.outcome in ("cut", "error"):
+            self.failed[row.error or f"status {row.status}"] += 1
         self.blocked.update(d.rule for d in x.decisions if d.action == "blocked" and d.mode == "enforce")
 
     def text(self, loaded: Loaded) -> str:
@@ -72,10 +75,11 @@ class Summary:
                 "background process that was started elsewhere?\n"
             )
         blocked = ", ".join(f"{count} by {rule}" for rule, count in self.blocked.most_common()) or "none"
+        failed = "".join(f"; failed: {self.failed.total():,}, {why}" for why, _ in self.failed.most_common(1))
         config = "" if loaded.file is None or loaded.file.parent == Path.cwd() else f" --config {loaded.file}"
         return (
             f"lockgate: {_count(self.exchanges, 'exchange')}, {self.tokens_in:,} tokens in, {self.tokens_out:,} out; "
-            f"blocked: {blocked}. More: lockgate log list{config}\n"
+            f"blocked: {blocked}{failed}. More: lockgate log list{config}\n"
         )
 
 

@@ -176,7 +176,9 @@ async def printed(config: Config, terminal: io.StringIO, monkeypatch: pytest.Mon
 async def test_the_link_is_for_a_terminal_only(
     config: Config, kind: Callable[[], io.StringIO], monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ):
+    caplog.set_level(logging.INFO)
     said = await printed(config, kind(), monkeypatch)
+    assert "the console is at http://127.0.0.1:" in caplog.text
     assert ("/setup#lgx_" in said) == (kind is Terminal)
     assert ("lockgate admin create" in caplog.text) == (kind is not Terminal)
     assert "lgx_" not in caplog.text

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import signal
@@ -28,6 +29,18 @@ def test_nothing_else_is_printed_while_it_runs_and_one_summary_at_the_end(tmp_pa
     assert first == "err"
     assert "no exchange with a model passed" in summary
     assert "HTTPS_PROXY" in summary
+
+
+def test_the_summary_says_what_failed_and_why(tmp_path: Path) -> None:
+    with socket.socket() as nobody:
+        nobody.bind(("127.0.0.1", 0))  # and does not listen
+        upstream = f"http://127.0.0.1:{nobody.getsockname()[1]}"
+        hosts = {"api.anthropic.com": {"format": "anthropic", "upstream": upstream}}
+        (tmp_path / "lockgate.yaml").write_text(json.dumps({"hosts": hosts}))
+        asked = 'curl -s --data \'{"model": "m", "messages": []}\' https://api.anthropic.com/v1/messages'
+        ran = lockgate("run", "--", "sh", "-c", asked, folder=tmp_path)
+    assert "Lockgate got no reply from api.anthropic.com" in ran.stdout
+    assert re.search(r"^lockgate: 1 exchange, .*; failed: 1, .*Connect call failed", ran.stderr, re.MULTILINE)
 
 
 def test_the_command_is_led_through_the_proxy_and_trusts_it(tmp_path: Path) -> None:
