@@ -104,5 +104,8 @@ def dated(record: Any) -> dict[str, Any]:
 
 
 def _plain(values: Mapping[str, Any]) -> dict[str, Any]:
-    plain = {name: value.isoformat() if isinstance(value, datetime) else value for name, value in values.items()}
-    return plain | {"usage": {name: plain["usage"][name] for name in USAGE_FIELDS}} if "usage" in plain else plain
+    plain: dict[str, Any] = {
+        name: value.isoformat() if isinstance(value, datetime) else value for name, value in values.items()
+    }
+    usage = plain.get("usage")  # None where nothing was counted
+    return plain | {"usage": {name: usage[name] for name in USAGE_FIELDS}} if usage else plain
