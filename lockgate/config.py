@@ -161,8 +161,13 @@ class Loaded:
     config: Config
     file: Path | None
     origins: Mapping[str, str]
+    """Of each value that was given, and of each key of one that has keys: `admin`, `admin.listen`."""
     flags: Mapping[str, Any] = field(default_factory=dict[str, Any])
     """What the command line said, which holds also when the file is read again."""
+
+    def origin(self, name: str) -> str:
+        """`default`, a file, `environment` or `flag`."""
+        return self.origins.get(name, "default")
 
 
 def data_folder() -> Path:
@@ -184,12 +189,21 @@ def load(path: Path | None = None, flags: Mapping[str, Any] | None = None) -> Lo
         ("flag", {key: value for key, value in (flags or {}).items() if value is not None}),
     ]
     values: dict[str, Any] = {}
-    origins = dict.fromkeys(Config.model_fields, "default")
+    origins: dict[str, str] = {}
     for origin, given in sources:
-        values.update(given)
-        origins.update(dict.fromkeys(given, origin))
+        for name, value in given.items():
+            values[name] = _joined(values.get(name), value)
+            keys = cast(dict[str, Any], value) if isinstance(value, dict) else {}
+            origins |= dict.fromkeys([name, *(f"{name}.{key}" for key in keys)], origin)
     config = validate(Config, values, str(file or "configuration"))
     return Loaded(config=config, file=file, origins=origins, flags=flags or {})
+
+
+def _joined(before: Any, value: Any) -> Any:
+    """A section of several sources has the keys of all, and each as the last one gave it."""
+    if isinstance(before, dict) and isinstance(value, dict):
+        return cast(dict[str, Any], before) | cast(dict[str, Any], value)
+    return value
 
 
 def find_file(path: Path | None) -> Path | None:

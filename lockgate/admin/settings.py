@@ -28,16 +28,22 @@ class Setting(BaseModel):
     """Secrets are `***`; rules are their names."""
     origin: str = Field(examples=["environment"])
     """`default`, a file, `environment` or `flag`."""
+    keys: dict[str, str] = Field(examples=[{"listen": "flag"}])
+    """Where each key of the value came from, if it has keys."""
 
 
 def settings_of(loaded: Loaded) -> list[Setting]:
     """In the order of the documentation."""
-    config, origins = loaded.config, loaded.origins
+    config = loaded.config
     values: dict[str, Any] = config.model_dump(mode="json", by_alias=True, exclude={"rules"})
     values["database"] = parse(config.database).shown
     values["rules"] = None if config.rules is None else [_rule(rule) for rule in config.rules]
-    names = Config.model_fields
-    return [Setting(name=name, value=_shown(name, values[name]), origin=origins.get(name, "default")) for name in names]
+    return [_setting(loaded, name, values[name]) for name in Config.model_fields]
+
+
+def _setting(loaded: Loaded, name: str, value: Any) -> Setting:
+    keys = {key: loaded.origin(f"{name}.{key}") for key in value} if isinstance(value, Mapping) else {}  # pyright: ignore[reportUnknownVariableType]
+    return Setting(name=name, value=_shown(name, value), origin=loaded.origin(name), keys=keys)
 
 
 def _rule(rule: RuleConfig) -> str:

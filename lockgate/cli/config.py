@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
+import textwrap
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, cast
 
 from cyclopts import App, Parameter
 
-from lockgate.config import load
+from lockgate.config import Loaded, load
 
 app = App(name="config", help="Show the configuration in force.")
 
@@ -30,14 +31,30 @@ def show(*, config: Path | None = None, json_: Annotated[bool, Parameter(name="-
     values: dict[str, Any] = loaded.config.model_dump(mode="json", by_alias=True)
     values["database"] = parse(loaded.config.database).clean(values["database"])
     if json_:
-        print(json.dumps({name: {"value": values[name], "origin": loaded.origins[name]} for name in values}, indent=2))
+        print(json.dumps({name: _told(loaded, name, value) for name, value in values.items()}, indent=2))
         return
     for name, value in values.items():
-        print(
-            f"{name}:{_yaml(value)}  # {loaded.origins[name]}"
-            if _is_plain(value)
-            else f"{name}:  # {loaded.origins[name]}{_yaml(value)}"
-        )
+        _print(loaded, name, value)
+
+
+def _print(loaded: Loaded, name: str, value: Any, indent: str = "") -> None:
+    """A value with its origin, or each key of a section with its own."""
+    key = name if not indent else name.partition(".")[2]
+    if _is_plain(value):
+        print(f"{indent}{key}:{_yaml(value)}  # {loaded.origin(name)}")
+    elif isinstance(value, dict) and not indent:
+        print(f"{key}:")
+        for each, inner in cast(dict[str, Any], value).items():
+            _print(loaded, f"{name}.{each}", inner, "  ")
+    else:
+        print(f"{indent}{key}:  # {loaded.origin(name)}{textwrap.indent(_yaml(value), indent)}")
+
+
+def _told(loaded: Loaded, name: str, value: Any) -> dict[str, Any]:
+    told = {"value": value, "origin": loaded.origin(name)}
+    if not isinstance(value, dict):
+        return told
+    return told | {"keys": {key: loaded.origin(f"{name}.{key}") for key in cast(dict[str, Any], value)}}
 
 
 def _is_plain(value: Any) -> bool:

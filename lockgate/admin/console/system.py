@@ -43,7 +43,7 @@ def _rows(setting: Setting) -> Iterator[tuple[str, str, str]]:
     whole: object = setting.value
     section = cast(dict[str, Any], whole) if isinstance(whole, dict) else {}
     for key, value in section.items():
-        yield f"{setting.name}.{key}", _said(value), setting.origin
+        yield f"{setting.name}.{key}", _said(value), setting.keys[key]
     if not section:
         yield setting.name, _said(whole), setting.origin
 
