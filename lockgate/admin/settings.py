@@ -42,7 +42,8 @@ def settings_of(loaded: Loaded) -> list[Setting]:
 
 
 def _setting(loaded: Loaded, name: str, value: Any) -> Setting:
-    keys = {key: loaded.origin(f"{name}.{key}") for key in value} if isinstance(value, Mapping) else {}  # pyright: ignore[reportUnknownVariableType]
+    inner = cast(dict[str, Any], value) if isinstance(value, dict) else {}
+    keys = {key: loaded.origin(f"{name}.{key}") for key in inner}
     return Setting(name=name, value=_shown(name, value), origin=loaded.origin(name), keys=keys)
 
 
