@@ -7,8 +7,9 @@ from collections.abc import AsyncIterator, Callable, Sequence
 
 from mitmproxy import http
 
-from lockgate.addons.passage import Passage, set_body
-from lockgate.addons.stream import EndStream, Output
+from lockgate.addons.bodies import set_body
+from lockgate.addons.held import EndStream, Output
+from lockgate.addons.passage import Passage
 from lockgate.addons.turn import HeldTurn, read
 from lockgate.errors import WireError, told
 from lockgate.exchange import Outcome

@@ -34,8 +34,8 @@ def store() -> Store:
 async def audited(tls: Tls, store: Store, **more: Any) -> AsyncGenerator[tuple[Guarded, Refusals]]:
     async with guarded(tls, store, **more) as to:
         refusals = Refusals(to.at.log)
-        assert to.at.gate.door
-        to.at.gate.door._refusals = refusals  # pyright: ignore[reportPrivateUsage]
+        assert to.at.gate.entrance.door
+        to.at.gate.entrance.door._refusals = refusals  # pyright: ignore[reportPrivateUsage]
         yield to, refusals
 
 
