@@ -158,7 +158,7 @@ def test_thinking_calls_results_and_files_are_told_apart() -> None:
     text = shown(json.dumps({"model": "m", "system": "Be good.", "messages": messages}).encode())
     assert "▌ system\nBe good.\n" in text
     assert "▌ assistant (thinking)\nhm\n" in text
-    assert "[redacted_thinking, " in text
+    assert "▌ assistant (thinking)\n(hidden by the provider)\n" in text
     assert "▌ assistant calls Read (t1)\n  path: a\n    b\n  lines: [1, 2]\n" in text
     assert "▌ tool result (t1)\ninside\n" in text
     assert "[image, " in text
@@ -210,7 +210,8 @@ def test_no_character_steers_who_watches(format: str, evil: str) -> None:
     b'{"messages": 1, "input": 2, "choices": 3, "content": 4, "output": 5}',
     b'{"messages": [1, null, "x", []], "input": [1, null, "x"], "choices": [1, {"message": 2}], "output": [null]}',
     b'{"messages": [{"role": 1, "content": {"a": 1}}], "content": [{"type": 5}, {"text": []}], "model": {"a": []}}',
-    b"data: {\n\ndata: x\n\n", b"event: message_start\ndata: {}\n\n", b"data: [DONE]\n\n", gzip.compress(b"{}", mtime=0),
+    b"data: {\n\ndata: x\n\n", b"event: message_start\ndata: {}\n\n", b"data: [DONE]\n\n",
+    gzip.compress(b"{}", mtime=0),
     b'{"model": "\\ud800", "messages": [{"role": "user", "content": "\\udfff"}], "input": "\\ud800"}',
     b'{"messages": [], "messages": [{}], "x": 1e999, "y": 123456789012345678901234567890}',
 ])  # fmt: skip
