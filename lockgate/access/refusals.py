@@ -59,10 +59,8 @@ class Refusals:
             who=known or token, where=where, act=f"access.{kind}", subject=subject, outcome=outcome, reason=reason
         )
 
-    def add(
-        self, *, who: str, where: str, act: str, subject: str, outcome: AuditOutcome = "denied", reason: str = ""
-    ) -> bool:
-        """The same of whatever was denied."""
+    def add(self, *, who: str, where: str, act: str, subject: str, outcome: AuditOutcome, reason: str = "") -> bool:
+        """The same of whatever else is to be summed up."""
         key = (where, who or UNKNOWN, act)
         self._end_old()
         if key not in self._sums and len(self._sums) >= ENTRIES:
