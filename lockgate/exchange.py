@@ -249,6 +249,11 @@ class Kill:
     lifted_by: str = ""
     id: str = field(default_factory=new_id)
 
+    @property
+    def what(self) -> str:
+        """What is stopped, in words."""
+        return "everything" if self.scope == "all" else f"{self.scope} {self.target}"
+
     def holds(self, at: datetime) -> bool:
         return self.lifted_at is None and (self.until is None or at < self.until)
 

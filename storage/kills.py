@@ -43,6 +43,14 @@ class Kills(Acts):
 
         self.do(add, named=("kill.create", f"{kill.scope} {kill.target}".strip()))
 
+    def stop(self, wanted: Kill) -> Kill:
+        """Add it; a session is stopped by whatever name it is called, under all of them. Gives what was added."""
+        if wanted.scope == "session":
+            id, names = self.session(wanted.target)
+            wanted = replace(wanted, target=id, names=names)
+        self.add(wanted)
+        return wanted
+
     def session(self, name: str) -> tuple[str, tuple[str, ...]]:
         """The id of the session that is called so, and every name that a kill of it is about. Raises Error."""
         with self.begin() as connection:
