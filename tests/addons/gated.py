@@ -153,9 +153,8 @@ async def gated(
             lambda row, x: finished.append(row), door=door(config) if door else None,
         )  # fmt: skip
         service = Service(
-            config=config, route=route, registry=registry, read_rules=lambda: registry.current, watched=lambda: [],
-            gate=gate, open_log=lambda: None, closables=(),
-        )  # fmt: skip
+            config=config, gate=gate, route=route, registry=registry, read_rules=lambda: registry.current, watched=list
+        )
         proxy = await stack.enter_async_context(running_proxy(tls, service, _Offer(upstream), *addons))
         at = Gated(
             proxy=proxy, provider=provider, tls=tls, http=client, log=log, registry=registry, finished=finished,
