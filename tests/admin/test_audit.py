@@ -16,7 +16,7 @@ from lockgate.storage.audit import Book
 from tests.admin.desks import RING, Office
 from tests.storage.records import START, audit_entry
 from tests.storage.test_audit import HOSTILE, entries
-from tests.storage.test_verify import record
+from tests.storage.verifying import record
 
 
 async def test_entries_are_listed_filtered_and_shown(anywhere: Office) -> None:

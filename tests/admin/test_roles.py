@@ -115,7 +115,7 @@ async def test_strangers_do_not_fill_the_trail(here: Office):
     for entry in here.trail.entries:
         audit.note(**entry)
     await sums.close()
-    assert log.counts == [("127.0.0.1", UNKNOWN, act, 60) for act in ("project.list", "setup.finish")]
+    assert log.counts == [("127.0.0.1", UNKNOWN, act, 60) for act in ("project.list", "setup")]
 
 
 async def test_the_description_says_who_may(here: Office):

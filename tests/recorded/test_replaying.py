@@ -17,7 +17,7 @@ from lockgate.storage.schema import upgrade
 from lockgate.storage.writer import Writer
 from tests.recorded.recordings import Exchange, Recording
 from tests.recorded.replaying import records, replayer, said
-from tests.storage.test_threads import rows_in
+from tests.storage.talks import rows_in
 from tests.upstream.proxied import Tls
 
 MESSAGES_PER_TURN = 14
