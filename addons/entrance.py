@@ -16,11 +16,11 @@ from lockgate.addons.route import Route
 from lockgate.addons.stops import Side, Stops
 from lockgate.config import Config, Host
 from lockgate.errors import AccessError, ConfigError, StorageError, WireError, told
-from lockgate.exchange import Outcome
 from lockgate.metrics import Metrics, Refusal
 from lockgate.policies.kill_switch import RULE as KILL
 from lockgate.policies.pipeline import Refused
 from lockgate.policies.registry import PolicySet, Registry
+from lockgate.records import Outcome
 from lockgate.wire.endpoints import Endpoint
 
 log = logging.getLogger(__name__)

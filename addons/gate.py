@@ -23,12 +23,13 @@ from lockgate.addons.route import Route, stream_through
 from lockgate.addons.stops import Side, Stops
 from lockgate.config import Config, Host
 from lockgate.errors import AccessError, StorageError, WireError, told
-from lockgate.exchange import Exchange, ExchangeRow, Outcome, Ports
+from lockgate.exchange import Exchange, Ports
 from lockgate.history.asked import Asked
 from lockgate.history.history import History, Standing
 from lockgate.policies.kill_switch import KillSwitch
 from lockgate.policies.pipeline import Pipeline, Refused
 from lockgate.policies.registry import Registry
+from lockgate.records import ExchangeRow, Outcome
 from lockgate.redaction import credentials_in
 from lockgate.wire.codec import Format
 from lockgate.wire.encoding import decode_body

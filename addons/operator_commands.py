@@ -21,11 +21,11 @@ from lockgate.addons import operating
 from lockgate.addons.view import EXCHANGE, SHORT_ID
 from lockgate.config import Config
 from lockgate.errors import Error, told
-from lockgate.exchange import Approval, Decision, Kill, KillScope, now
 from lockgate.policies.notice import harmless
 from lockgate.policies.readable import readable
 from lockgate.policies.registry import Registry
 from lockgate.policies.versions import Versions
+from lockgate.records import Approval, Decision, Kill, KillScope, now
 
 if TYPE_CHECKING:
     from lockgate.storage.answers import ExchangeDetail

@@ -23,11 +23,12 @@ from lockgate.addons.view import remember, show
 from lockgate.config import Limits
 from lockgate.errors import AccessError, WireError, told
 from lockgate.events import MessageEnd, ReplyError, TextDelta, ThinkingDelta, ToolCall, Usage
-from lockgate.exchange import Decision, Exchange, ExchangeRow, Outcome, Record, SessionRow
+from lockgate.exchange import Exchange
 from lockgate.history.history import History, Standing
 from lockgate.policies.base import Blocked
 from lockgate.policies.model_guard import with_model
 from lockgate.policies.pipeline import Pipeline, Refused
+from lockgate.records import Decision, ExchangeRow, Outcome, Record, SessionRow
 from lockgate.redaction import concealed
 from lockgate.wire.codec import Frame, Reply
 from lockgate.wire.document import dumps

@@ -12,8 +12,8 @@ from lockgate.addons.held import EndStream, Output
 from lockgate.addons.passage import Passage
 from lockgate.addons.turn import HeldTurn, read
 from lockgate.errors import WireError, told
-from lockgate.exchange import Outcome
 from lockgate.policies.pipeline import Refused
+from lockgate.records import Outcome
 from lockgate.wire.codec import Frame, Reply
 from lockgate.wire.document import canonical, loads_exact
 from lockgate.wire.encoding import StreamDecoder, decode_body

@@ -26,10 +26,10 @@ from lockgate.addons.view import concealed_in, shown_while_held
 from lockgate.certs.store import limited
 from lockgate.config import Config
 from lockgate.errors import ConfigError, Error, told
-from lockgate.exchange import Decision
 from lockgate.health import Health
 from lockgate.parts import Parts
 from lockgate.policies.registry import PolicySet, Registry
+from lockgate.records import Decision
 
 log = logging.getLogger(__name__)
 

@@ -31,7 +31,7 @@ from lockgate.certs.ca import open_authority
 from lockgate.certs.signing import SigningKey, signer_of
 from lockgate.config import Config, Loaded, SharedLimits, load, secret_from_environment
 from lockgate.errors import Error
-from lockgate.exchange import Exchange, ExchangeRow, Ports, now
+from lockgate.exchange import Exchange, Ports
 from lockgate.health import Health, Upstreams
 from lockgate.history.history import History
 from lockgate.metrics import Gauge, Metrics
@@ -41,6 +41,7 @@ from lockgate.policies.kill_switch import KillSwitch
 from lockgate.policies.pack import own_rules, policy_file
 from lockgate.policies.registry import PolicySet, Registry
 from lockgate.policies.versions import Versions, roll_back
+from lockgate.records import ExchangeRow, now
 from lockgate.routing.models import HttpModels
 from lockgate.routing.webhooks import HttpWebhooks
 from lockgate.storage import condition

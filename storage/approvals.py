@@ -12,7 +12,7 @@ from typing import Any, Literal
 from sqlalchemy import Connection, Select, and_, or_, select
 
 from lockgate.errors import Error
-from lockgate.exchange import Approval, now
+from lockgate.records import Approval, now
 from lockgate.storage.approval_rows import COLUMNS as _C
 from lockgate.storage.approval_rows import ApprovalRows
 from lockgate.storage.audit import Book

@@ -13,11 +13,11 @@ from typing import Any, cast
 from sqlalchemy import Connection, Table, delete, func, or_, select, update
 
 from lockgate.errors import Error
-from lockgate.exchange import Kill, now
+from lockgate.records import Kill, now
 from lockgate.storage.acts import Acts
 from lockgate.storage.early_kills import CHANNEL, MOST
-from lockgate.storage.models import KillModel
 from lockgate.storage.named import names_of
+from lockgate.storage.people_models import KillModel
 from lockgate.storage.signals import tell
 
 KEPT = timedelta(days=30)

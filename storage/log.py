@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from lockgate.errors import StorageError, told
-from lockgate.exchange import ExchangeRow, Record, now
+from lockgate.records import ExchangeRow, Record, now
 from lockgate.storage.address import Address, parse
 from lockgate.storage.backlog import Backlog
 from lockgate.storage.early import Early
@@ -51,7 +51,7 @@ class Away(NamedTuple):
 
 
 class SqlLog:
-    """Implements `lockgate.exchange.CommLog` on SQLite and PostgreSQL.
+    """Implements `lockgate.ports.CommLog` on SQLite and PostgreSQL.
 
     `put` expects what is pointed to before what points there (exchange, comm, relation or decision); what comes too
     early waits for it. While the database is away, slow, locked or full, everything waits and is tried again: on the

@@ -1,4 +1,4 @@
-"""What the log remembers, read: typed, asynchronous, paged by key. Answers are the records of `lockgate.exchange`.
+"""What the log remembers, read: typed, asynchronous, paged by key. Answers are the records of `lockgate.records`.
 
 Lists read only the light rows of `exchange`; bodies are read for one exchange at a time. Nothing here writes.
 """
@@ -15,7 +15,7 @@ from sqlalchemy import text as sql_text
 from sqlalchemy.exc import DBAPIError
 
 from lockgate.events import Usage
-from lockgate.exchange import Comm, Decision, ExchangeRow, Relation
+from lockgate.records import Comm, Decision, ExchangeRow, Relation
 from lockgate.storage import answers, headings, sessions
 from lockgate.storage.answers import (
     NO_MARKS,
@@ -36,18 +36,11 @@ from lockgate.storage.answers import (
     Told,
 )
 from lockgate.storage.bodies import joined
+from lockgate.storage.content_models import BlobModel, HeadingModel
 from lockgate.storage.hits import PLACES_IN_MEMORY
 from lockgate.storage.ids import SHOWN_CANDIDATES, digits_of, fits, require_one
-from lockgate.storage.models import (
-    BlobModel,
-    CommModel,
-    DecisionModel,
-    ExchangeModel,
-    HeadingModel,
-    LabelModel,
-    NoteModel,
-    RelationModel,
-)
+from lockgate.storage.models import CommModel, DecisionModel, ExchangeModel, RelationModel
+from lockgate.storage.people_models import LabelModel, NoteModel
 from lockgate.storage.places import texts_at
 from lockgate.storage.reader import Reader
 from lockgate.storage.said import Said

@@ -10,9 +10,9 @@ from typing import Any, cast
 from sqlalchemy import ColumnElement, Select, Table, func, or_, select
 from sqlalchemy.exc import DBAPIError
 
-from lockgate.exchange import AuditEntry, AuditOutcome
+from lockgate.records import AuditEntry, AuditOutcome
 from lockgate.storage.ids import SHOWN_CANDIDATES, digits_of, fits, require_one
-from lockgate.storage.models import AuditModel
+from lockgate.storage.people_models import AuditModel
 from lockgate.storage.reader import Reader
 from lockgate.storage.schema import cannot_open
 

@@ -12,7 +12,8 @@ from typing import Any, Protocol, cast
 
 from pydantic import BaseModel
 
-from lockgate.exchange import AuditEntry, AuditOutcome, CommLog
+from lockgate.ports import CommLog
+from lockgate.records import AuditEntry, AuditOutcome
 from lockgate.redaction import without_tokens
 from lockgate.wire.document import dumps, loads
 

@@ -13,7 +13,8 @@ from dataclasses import dataclass, replace
 
 from lockgate.access.audit import entry_of
 from lockgate.errors import AccessError, Error
-from lockgate.exchange import AuditEntry, AuditOutcome, CommLog, now
+from lockgate.ports import CommLog
+from lockgate.records import AuditEntry, AuditOutcome, now
 
 UNKNOWN = "unknown"
 MANY = "(several)"

@@ -12,7 +12,7 @@ from starlette.responses import Response
 
 from lockgate.admin.guard import CHANGES_NOTHING
 from lockgate.admin.problems import Problem, problem_of
-from lockgate.exchange import AuditOutcome
+from lockgate.records import AuditOutcome
 
 if TYPE_CHECKING:
     from lockgate.admin.desk import Desk

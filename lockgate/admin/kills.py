@@ -15,7 +15,7 @@ from lockgate.admin.paging import Id
 from lockgate.admin.problems import CHANGES, MAKES, READS, Problem, answers
 from lockgate.admin.views import View
 from lockgate.errors import Error, Missing, StorageError
-from lockgate.exchange import Kill, KillScope, now
+from lockgate.records import Kill, KillScope, now
 from lockgate.sections import Section
 
 router = APIRouter(prefix="/kills", route_class=ActRoute, tags=["kills"])

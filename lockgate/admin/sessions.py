@@ -17,7 +17,7 @@ from lockgate.admin.desk import Desk
 from lockgate.admin.identity import AtDesk, ForViewers
 from lockgate.admin.problems import Problem, answers
 from lockgate.errors import Error
-from lockgate.exchange import ExchangeRow
+from lockgate.records import ExchangeRow
 from lockgate.sections import Section
 from lockgate.storage.answers import Filter, Session
 from lockgate.storage.ids import digits_of

@@ -21,7 +21,7 @@ from lockgate.config import load_config
 from lockgate.errors import Error
 
 if TYPE_CHECKING:
-    from lockgate.exchange import Approval
+    from lockgate.records import Approval
     from lockgate.storage.approvals import ApprovalDesk
 
 type ApprovalId = Annotated[str, Parameter(help="An id, its beginning, or its end as `list` shows it.")]

@@ -15,7 +15,7 @@ from cyclopts import App, Parameter
 from lockgate.cli.reading import ConfigFile, Json, console
 from lockgate.config import load_config
 from lockgate.errors import Error, StorageError
-from lockgate.exchange import Kill, KillScope, now
+from lockgate.records import Kill, KillScope, now
 from lockgate.units import span
 
 if TYPE_CHECKING:

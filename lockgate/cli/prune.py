@@ -14,7 +14,7 @@ from cyclopts import Parameter
 from lockgate.cli.reading import ConfigFile, Json
 from lockgate.config import Retention, load_config
 from lockgate.errors import Error
-from lockgate.exchange import now
+from lockgate.records import now
 from lockgate.units import moment
 
 if TYPE_CHECKING:

@@ -18,7 +18,7 @@ from lockgate.access.refusals import (
     Refusals,
 )
 from lockgate.errors import AccessError, StorageError
-from lockgate.exchange import AuditEntry, Record
+from lockgate.records import AuditEntry, Record
 
 
 @dataclass

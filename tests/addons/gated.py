@@ -15,8 +15,9 @@ from lockgate.addons.route import Route
 from lockgate.addons.service import Service
 from lockgate.config import Config, Host, RuleConfig
 from lockgate.errors import StorageError
-from lockgate.exchange import Comm, Decision, ExchangeRow, Kill, Ports, Record, Relation
+from lockgate.exchange import Ports
 from lockgate.policies.registry import PolicySet, Registry, load_policy, load_rules
+from lockgate.records import Comm, Decision, ExchangeRow, Kill, Record, Relation
 from lockgate.routing.models import HttpModels
 from tests.upstream.byte_clients import H1Client, H2Client, tunnel
 from tests.upstream.proxied import Changes, Http, Provider, Proxy, Tls, connect, running_provider, running_proxy

@@ -14,7 +14,7 @@ from lockgate.access.audit import LogAudit
 from lockgate.access.grant import Allow, Budget, Grant, Limits
 from lockgate.access.refusals import Refusals
 from lockgate.addons.service import Service
-from lockgate.exchange import AuditEntry, Comm, ExchangeRow, now
+from lockgate.records import AuditEntry, Comm, ExchangeRow, now
 from tests.addons.gated import ANTHROPIC, Gated, rules
 from tests.addons.messages import ASK, PATH, START, WHOLE, end, stream, text
 from tests.addons.test_door import OTHER, SECRET, UNKNOWN, Guarded, Store, a_key, a_token, guarded

@@ -10,7 +10,7 @@ import pytest
 
 from lockgate.addons.kill_watch import KillWatch
 from lockgate.errors import WireError
-from lockgate.exchange import Kill
+from lockgate.records import Kill
 from lockgate.storage import schema
 from lockgate.storage.signals import Signals
 from tests.addons.gated import Gated, gated

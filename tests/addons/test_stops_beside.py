@@ -7,7 +7,7 @@ import ssl
 import pytest
 
 from lockgate.addons.gate import Gate
-from lockgate.exchange import Kill
+from lockgate.records import Kill
 from tests.addons.gated import ANTHROPIC, gated
 from tests.addons.messages import ASK, PATH, START, WHOLE, stream, text
 from tests.addons.streaming import pairs

@@ -7,7 +7,7 @@ import json
 from datetime import timedelta
 from typing import Any
 
-from lockgate.exchange import Record, Relation, SessionRow, new_id
+from lockgate.records import Record, Relation, SessionRow, new_id
 from tests.storage.records import START, comm, decision, exchange_row
 
 PNG = b"\x89PNG\r\n\x1a\n" + bytes(range(256)) * 8

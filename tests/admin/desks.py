@@ -20,10 +20,10 @@ from lockgate.admin.desk import Desk
 from lockgate.admin.opening import open_desk
 from lockgate.admin.proxy import Proxy
 from lockgate.config import Config
-from lockgate.exchange import Record
 from lockgate.health import Health
 from lockgate.metrics import Metrics
 from lockgate.parts import Parts
+from lockgate.records import Record
 from lockgate.storage import schema
 from lockgate.storage.administrators import Administrators
 

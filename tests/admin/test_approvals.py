@@ -10,7 +10,7 @@ import pytest
 
 from lockgate.activity import Approvals, Happening
 from lockgate.admin.waiting import Waiting
-from lockgate.exchange import Approval, new_id, now
+from lockgate.records import Approval, new_id, now
 from lockgate.storage.address import parse
 from lockgate.storage.approval_rows import ApprovalRows
 from tests.admin.desks import Office

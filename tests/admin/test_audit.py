@@ -10,7 +10,7 @@ import pytest
 
 from lockgate.access.audit import as_json
 from lockgate.access.token import is_token
-from lockgate.exchange import new_id
+from lockgate.records import new_id
 from lockgate.storage.administrators import Administrators
 from lockgate.storage.audit import Book
 from tests.admin.desks import RING, Office

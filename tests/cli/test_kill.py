@@ -15,7 +15,7 @@ import pytest
 from lockgate.cli import kill as kill_command
 from lockgate.cli.kill import app
 from lockgate.errors import Error, StorageError
-from lockgate.exchange import SessionRow, now
+from lockgate.records import SessionRow, now
 from lockgate.storage import schema
 from tests.addons.messages import ASK, PATH, START, stream, text
 from tests.cli.commands import LOCKGATE, environment

@@ -12,7 +12,7 @@ import pytest
 from lockgate.cli import parquet as module
 from lockgate.cli.log import app
 from lockgate.errors import Error
-from lockgate.exchange import Comm, Relation
+from lockgate.records import Comm, Relation
 from lockgate.storage.notes import Notes
 from tests.storage.records import START, comm, decision
 from tests.storage.talks import exchange, execute, remember, says, user

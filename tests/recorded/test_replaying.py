@@ -9,7 +9,7 @@ from pathlib import Path
 
 from lockgate.addons.identify import marks_of
 from lockgate.bench.storing import database_bytes
-from lockgate.exchange import new_id
+from lockgate.records import new_id
 from lockgate.storage.address import parse
 from lockgate.storage.answers import ExchangeDetail, Filter
 from lockgate.storage.queries import Queries

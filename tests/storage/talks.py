@@ -11,7 +11,7 @@ from typing import Any
 
 import psycopg
 
-from lockgate.exchange import Record, Relation
+from lockgate.records import Record, Relation
 from lockgate.storage import schema
 from lockgate.storage.address import parse
 from lockgate.storage.answers import ExchangeDetail

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 from pathlib import Path
 
-from lockgate.exchange import Approval, new_id, now
+from lockgate.records import Approval, new_id, now
 from lockgate.storage.address import parse
 from lockgate.storage.approval_rows import ApprovalRows
 from lockgate.storage.approvals import ApprovalDesk

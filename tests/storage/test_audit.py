@@ -17,7 +17,7 @@ from lockgate.access.keyring import Keyring
 from lockgate.access.refusals import Refusals
 from lockgate.config import Retention
 from lockgate.errors import AccessError, Error, StorageError
-from lockgate.exchange import AuditEntry, Kill, new_id, now
+from lockgate.records import AuditEntry, Kill, new_id, now
 from lockgate.storage import schema
 from lockgate.storage.access import Access
 from lockgate.storage.acts import Acts

@@ -13,7 +13,7 @@ import zstandard
 
 from lockgate.bench.sessions import session
 from lockgate.errors import Error, StorageError
-from lockgate.exchange import ExchangeRow, Record
+from lockgate.records import ExchangeRow, Record
 from lockgate.storage import schema
 from lockgate.storage.address import parse
 from lockgate.storage.backup import backup, restore

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from lockgate.exchange import ExchangeRow, new_id, now
+from lockgate.records import ExchangeRow, new_id, now
 from lockgate.storage import check as checking
 from lockgate.storage import schema
 from lockgate.storage.address import parse

@@ -17,7 +17,7 @@ from sqlalchemy import Connection, event
 from sqlalchemy.exc import OperationalError
 
 from lockgate.bench.sessions import session
-from lockgate.exchange import Comm, ExchangeRow, Record, Relation, now
+from lockgate.records import Comm, ExchangeRow, Record, Relation, now
 from lockgate.storage import orphans, prune, schema
 from lockgate.storage.address import parse
 from lockgate.storage.alone import collecting

@@ -16,7 +16,7 @@ from alembic import command
 from sqlalchemy import event
 
 from lockgate.bench.sessions import session
-from lockgate.exchange import Comm, Record, new_id
+from lockgate.records import Comm, Record, new_id
 from lockgate.storage import schema
 from lockgate.storage.address import parse
 from lockgate.storage.answers import Joined

@@ -7,7 +7,7 @@ import sqlite3
 from collections.abc import Sequence
 from typing import Any
 
-from lockgate.exchange import Record, Relation
+from lockgate.records import Record, Relation
 from lockgate.storage import schema
 from lockgate.storage.address import parse
 from lockgate.storage.queries import Queries

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from lockgate.config import Retention
-from lockgate.exchange import now
+from lockgate.records import now
 from lockgate.storage import schema, upkeep
 from lockgate.storage.address import parse
 from lockgate.storage.backup import opened

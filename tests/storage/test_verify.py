@@ -7,7 +7,7 @@ from datetime import datetime, timedelta, timezone
 
 import pytest
 
-from lockgate.exchange import Record, Relation
+from lockgate.records import Record, Relation
 from lockgate.storage.digests import FORM, FORMS
 from lockgate.storage.findings import KEPT
 from lockgate.storage.models import Base

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from sqlalchemy import Connection
 
-from lockgate.exchange import ExchangeRow
+from lockgate.records import ExchangeRow
 from lockgate.storage import schema
 from lockgate.storage.address import parse
 from lockgate.storage.engine import writer_engine

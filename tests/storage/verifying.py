@@ -10,7 +10,7 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from lockgate.certs.signing import SigningKey
-from lockgate.exchange import Record, TurnRow
+from lockgate.records import Record, TurnRow
 from lockgate.storage import schema
 from lockgate.storage.address import parse
 from lockgate.storage.models import Base
