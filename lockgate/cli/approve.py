@@ -34,7 +34,6 @@ type ShowNote = Annotated[
 type Digest = Annotated[
     str, Parameter(help="The digest of the call that was shown, or its beginning: for programs that show it.")
 ]
-type All = Annotated[bool, Parameter(name="--all", negative=(), help="Also the newest of those that wait no more.")]
 
 DIGEST_DIGITS = 8
 """So many of a digest tell one call from another."""
