@@ -67,9 +67,6 @@ class Passage:
     """The body of a reply that is no message: an error of the provider's, or one that could not be read."""
     _stop_reason = ""
     _tool_calls = 0
-    _said_characters = 0
-    """Of the reply; they may have to stand for its tokens."""
-    _first_byte: float | None = None
     _is_released = False
     _ended = False
     _stopped: asyncio.Future[None] | None = None
@@ -93,6 +90,9 @@ class Passage:
         """What the client was sent, kept where a rule could change it."""
         self._history, self._standing = history, standing
         self._recorder = Recorder(flow, x.ports.log, x.id, x.session_id, x.host)
+        self._first_byte: float | None = None  # with the next, not above: each event reads or writes them
+        self._said_characters = 0
+        """Of the reply; they may have to stand for its tokens."""
         self._began = perf_counter()
         remember(flow, x)
 
