@@ -14,7 +14,7 @@ from lockgate.records import Approval, new_id, now
 from lockgate.storage.address import parse
 from lockgate.storage.approval_rows import ApprovalRows
 from tests.admin.desks import Office
-from tests.admin.payloads import ALL as PAYLOAD
+from tests.admin.payloads import WITHOUT_HALVES as PAYLOAD
 
 
 def approval(**changes: Any) -> Approval:
