@@ -1,8 +1,9 @@
 """Answers in the provider's words where mitmproxy would answer in its own: a body that is too long, counted on bytes
 read, and a provider that gives no reply. And an HTTP/2 request is framed for an HTTP/1 provider.
 
-Beside stream.py the only file that leans on mitmproxy's layers. The addon that knows the provider puts an `Answers`
-into `flow.metadata[ANSWERS]` in its `requestheaders` hook. Upstream hears of no request that is refused.
+With stream.py, seam.py and cut.py the only file that leans on mitmproxy's layers. The addon that knows the provider
+puts an `Answers` into `flow.metadata[ANSWERS]` in its `requestheaders` hook. Upstream hears of no request that is
+refused.
 """
 
 # pyright: reportPrivateImportUsage=false, reportUnknownMemberType=false, reportUnknownVariableType=false

@@ -18,10 +18,11 @@ from lockgate.errors import WireError, told
 from lockgate.events import ReplyError, Usage
 from lockgate.policies.notice import harmless
 from lockgate.redaction import hidden, without_tokens
+from lockgate.wire.blocks import Block, BlockKind, blocks_of
 from lockgate.wire.codec import Reply
 from lockgate.wire.document import loads
 from lockgate.wire.endpoints import Endpoint, endpoint_for
-from lockgate.wire.transcript import Said, messages_of, preamble_of, replied_in, said_in, stop_of
+from lockgate.wire.transcript import messages_of, preamble_of, replied_in, stop_of
 
 READ_BYTES = 8 * 1024 * 1024
 """A larger body is shown by its beginning only."""
@@ -40,6 +41,8 @@ _ESCAPED = 12
 """The characters that one character may take in JSON: `\\ud83d\\ude00`."""
 _ANY = b'{"model":"","messages":[],"stream":true}'
 """A reply is read alike, whatever was asked."""
+
+_KINDS: Mapping[BlockKind, str] = {"thinking": " (thinking)", "call": " calls", "result": " result"}
 
 type Hidden = Mapping[str, str]
 
@@ -104,11 +107,11 @@ def _request(endpoint: Endpoint, data: bytes, instead: Hidden) -> Iterator[str]:
     yield f"{_shown(str(document.get('model') or 'a model that is not named'), instead)}, {how}, {count}"
     newest, left = list[list[str]](), SHOWN_CHARACTERS
     for message in reversed(messages):
-        newest.append(list(_blocks(said_in(format, message), instead)))
+        newest.append(list(_shown_blocks(blocks_of(format, message), instead)))
         left -= sum(map(len, newest[-1]))
         if left < 0:
             break
-    yield from _blocks(preamble_of(format, document), instead)
+    yield from _shown_blocks(preamble_of(format, document), instead)
     if older := len(messages) - len(newest):
         yield f"\n… {older:,} older left out: they are in the JSON view"
     for blocks in reversed(newest):
@@ -122,12 +125,12 @@ def _reply(endpoint: Endpoint, data: bytes, instead: Hidden) -> Iterator[str]:
     read, errors, fault = _read(codec, data)
     body = data if is_whole else codec.message()
     document = _object(body) if body else {}
-    said = [one for message in replied_in(format, document) for one in said_in(format, message)]
+    said = [block for message in replied_in(format, document) for block in blocks_of(format, message)]
     if not (said or errors):
         raise WireError(fault or "it says nothing")
     yield ", ".join(_facts(format, document, codec.usage, instead))
     is_cut = read < len(data) or bool(fault)
-    yield from _blocks(said, instead, without_end=_longest(instead) if is_cut else 0)
+    yield from _shown_blocks(said, instead, without_end=_longest(instead) if is_cut else 0)
     for error in errors:
         yield f"\n▌ error {_shown(error.kind, instead)}\n{_shown(error.message, instead)}"
     if is_cut:
@@ -162,15 +165,21 @@ def _facts(format: str, document: Mapping[str, Any], usage: Usage | None, instea
         yield f"{taken:,} tokens in{cached if is_cached else ''}, {usage.output_tokens:,} out"
 
 
-def _blocks(said: Iterable[Said], instead: Hidden, *, without_end: int = 0) -> Iterator[str]:
+def _shown_blocks(blocks: Iterable[Block], instead: Hidden, *, without_end: int = 0) -> Iterator[str]:
     """Each with a line that says whose it is. `without_end` characters are left out, as they may be half a secret."""
-    for one in said:
-        kind = {"text": "", "other": "", "thinking": " (thinking)", "call": " calls", "result": " result"}[one.kind]
-        named = " ".join(filter(None, (one.name, f"({one.id})" if one.id else "")))
-        head = f"\n▌ {one.role or 'unknown'}{kind} {named}".rstrip()
-        text = one.text[: len(one.text) - without_end] if without_end else one.text
-        body = _arguments(text, instead) if one.kind == "call" else _shown(text, instead)
+    for block in blocks:
+        is_named = block.kind in ("image", "other")
+        named = " ".join(filter(None, ("" if is_named else block.name, f"({block.call_id})" if block.call_id else "")))
+        head = f"\n▌ {block.role or 'unknown'}{_KINDS.get(block.kind, '')} {named}".rstrip()
+        text = _name_of(block) if is_named else block.text[: len(block.text) - without_end]
+        body = _arguments(text, instead) if block.kind == "call" else _shown(text, instead)
         yield f"{_shown(head, instead)}\n{body or '(nothing)'}"
+
+
+def _name_of(block: Block) -> str:
+    """What no text tells is named only: mitmproxy shows it in its JSON."""
+    name, size = block.name or (block.kind if block.kind == "image" else "unknown"), len(block.source or block.text)
+    return f"[{name}, {size:,} characters]"
 
 
 def _arguments(text: str, instead: Hidden) -> str:

@@ -1,7 +1,7 @@
 """Exchanges cut from outside, however far they are: refused, ended by their last words, or reset.
 
-Beside stream.py and answers.py the only file that leans on mitmproxy's layers. What is cut, and what its client is
-told, whoever cuts it knows. Upstream is cancelled. It costs nothing while nothing is cut.
+With stream.py, seam.py and answers.py the only file that leans on mitmproxy's layers. What is cut, and what its client
+is told, whoever cuts it knows. Upstream is cancelled. It costs nothing while nothing is cut.
 
 How: an event of ours enters at the top of a connection's layers, as the answer to a command that none of them sent;
 each HTTP layer on its way is told which stream the answer is for. It reaches `handle_protocol_error`, as an upstream's

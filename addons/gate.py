@@ -11,33 +11,25 @@ from mitmproxy import http
 
 from lockgate.access.limits import Limited
 from lockgate.addons.along import ReadAlong
+from lockgate.addons.answers import ANSWERS, CLIENT_LEFT, Answers
+from lockgate.addons.bodies import refuse
 from lockgate.addons.door import Door
-from lockgate.addons.entrance import (
-    ACCESS,
-    Counting,
-    end_refused,
-    enter,
-    enter_other,
-    enter_side,
-    let_in,
-    never_passes,
-    rules_for,
-)
+from lockgate.addons.entrance import ACCESS, Counting, Entrance, rules_for
 from lockgate.addons.identify import agent_of, marks_of
-from lockgate.addons.passage import Finished, Passage, refuse
+from lockgate.addons.passage import Finished, Passage
 from lockgate.addons.record import client_of, record_side_call
 from lockgate.addons.reply import FAILED, StreamedReply, is_event_stream, is_success, judge_whole
 from lockgate.addons.route import Route, stream_through
 from lockgate.addons.stops import Side, Stops
-from lockgate.addons.stream import ANSWERS, CLIENT_LEFT, Answers
 from lockgate.config import Config, Host
 from lockgate.errors import AccessError, StorageError, WireError, told
-from lockgate.exchange import Exchange, ExchangeRow, Outcome, Ports
+from lockgate.exchange import Exchange, Ports
 from lockgate.history.asked import Asked
 from lockgate.history.history import History, Standing
 from lockgate.policies.kill_switch import KillSwitch
 from lockgate.policies.pipeline import Pipeline, Refused
 from lockgate.policies.registry import Registry
+from lockgate.records import ExchangeRow, Outcome
 from lockgate.redaction import credentials_in
 from lockgate.wire.codec import Format
 from lockgate.wire.encoding import decode_body
@@ -65,7 +57,7 @@ class Gate:
     ) -> None:
         self.config, self.route, self.registry, self.ports = config, route, registry, ports
         self.history, self.stops = history or History(), Stops(switch or KillSwitch(), route)
-        self.door, self.metrics = door, route.metrics
+        self.entrance, self.metrics = Entrance(door, config, route, self.stops), route.metrics
         self._finished = finished
         self.passages: dict[str, Passage] = {}
         self._sides: dict[str, Side] = {}
@@ -77,12 +69,9 @@ class Gate:
 
     async def http_connect(self, flow: http.HTTPFlow) -> None:
         """A tunnel that is stopped is not built; connections to model hosts are, as each request is told why."""
-        if self.door:
-            self.door.connect(flow)
-        if self.route.model_host(flow) or flow.response or self.stops.refuse_other(flow):
-            return
-        if self.door:
-            await enter_other(self.door, flow, self.metrics)
+        self.entrance.connect(flow)
+        if not (self.route.model_host(flow) or flow.response or self.stops.refuse_other(flow)):
+            await self.entrance.enter_other(flow)
 
     def requestheaders(self, flow: http.HTTPFlow) -> Awaitable[None] | None:
         """Decide from its headers what a request is: an exchange, a side call, or none of Lockgate's business."""
@@ -98,14 +87,14 @@ class Gate:
         if found is None:
             if not (self.route.refuse_other(flow) or self.stops.refuse_other(flow)):
                 stream_through(flow)
-                if self.door and self.door.concerns(flow):
-                    return enter_other(self.door, flow, self.metrics)
+                if self.entrance.concerns(flow):
+                    return self.entrance.enter_other(flow)
             return None
         asked, host = found
         endpoint = endpoint_for(flow.request.method, flow.request.path)
         flow.request.stream = False  # whatever stream_large_bodies says
         words = endpoint.format if endpoint else FAMILIES[host.format]
-        refused = never_passes(flow, asked, endpoint, self.config, self.route, self.stops)
+        refused = self.entrance.never_passes(flow, asked, endpoint)
         flow.request.headers.pop("upgrade", None)  # to what cannot be read; a proxy may leave it out
         if refused:
             kind, status, sentence = refused
@@ -114,8 +103,8 @@ class Gate:
             flow.response = refuse(words, sentence, status)
         elif endpoint is None:
             self._sides[flow.id] = Side(asked, host.format)
-            if self.door and self.door.concerns(flow):
-                return self._enter_side(self.door, flow, asked, host)
+            if self.entrance.concerns(flow):
+                return self._enter_side(flow, asked, host)
             self.route.send(flow, host)
             stream_through(flow)
             return None
@@ -128,9 +117,9 @@ class Gate:
         )
         return None
 
-    async def _enter_side(self, door: Door, flow: http.HTTPFlow, asked: str, host: Host) -> None:
+    async def _enter_side(self, flow: http.HTTPFlow, asked: str, host: Host) -> None:
         """A request that carries no conversation, of who shows a token, or needs one."""
-        if side := await enter_side(door, flow, asked, host, self.metrics):
+        if side := await self.entrance.enter_side(flow, asked, host):
             self._sides[flow.id] = side
             flow.response = refuse(FAMILIES[host.format], side.refused, 400)
             return
@@ -188,7 +177,7 @@ class Gate:
         limit = self.config.limits.request_bytes
         body = decode_body(flow.request.raw_content or b"", flow.request.headers.get("content-encoding", ""), limit)
         headers, format = flow.request.headers, endpoint.format
-        guest = await enter(self.door, flow, asked) if self.door and self.door.concerns(flow) else None
+        guest = await self.entrance.enter(flow, asked)
         x = Exchange(
             provider=host.format, format=format.name, host=asked, endpoint=flow.request.path.partition("?")[0],
             request=format.read_request(body), ports=self.ports, agent=agent_of(headers), client=client_of(flow),
@@ -214,8 +203,7 @@ class Gate:
         self.stops.check(passage)
         if passage.pipeline.judges_reply and x.request.document.get("background"):
             raise WireError("its reply would be fetched later, where no rule sees it; ask without 'background'")
-        if self.door:
-            await let_in(self.door, passage, host, len(body))
+        await self.entrance.let_in(passage, host, len(body))
         x.origin = self.route.origin(flow, host)
         await passage.unless_stopped(passage.judge_request())
         self.stops.check(passage)  # of the model that it goes to
@@ -296,8 +284,7 @@ class Gate:
             response.stream = cast(Any, stream)  # more than mitmproxy's type: it may be awaited
         if passage:
             passage.answered(response, is_success(response))
-        if self.door and passage and passage.guest:
-            self.door.answered(passage.guest, response.status_code, response.headers.get("retry-after", ""))
+            self.entrance.answered(passage, response)
 
     async def response(self, flow: http.HTTPFlow) -> None:
         if side := self._sides.pop(flow.id, None):
@@ -360,8 +347,7 @@ class Gate:
 
     async def check_guests(self) -> None:
         """Something about access has changed: end what is under way with a token that can be used no more."""
-        if self.door:
-            await end_refused(self.door, self.stops, self.passages)
+        await self.entrance.end_refused(self.passages)
 
     # The end
 
@@ -371,10 +357,8 @@ class Gate:
 
     def _end(self, passage: Passage, outcome: Outcome | None) -> None:
         self.passages.pop(passage.flow.id, None)
-        if self.door and passage.stay:
-            self.door.charges.end(passage.stay, passage.taken(passage.stay, outcome))
-        if self.door and passage.guest:
-            self._spawn(self.door.leave(passage.guest))
+        if leaving := self.entrance.left(passage, outcome):
+            self._spawn(leaving)
         self._spawn(passage.end(outcome, self._told))
 
     def _told(self, row: ExchangeRow, x: Exchange) -> None:

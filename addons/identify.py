@@ -6,8 +6,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from lockgate.errors import WireError
-from lockgate.exchange import Purpose
 from lockgate.history.asked import Marks
+from lockgate.records import Purpose
 from lockgate.wire.document import loads
 
 AGENTS: Sequence[tuple[str, str]] = (

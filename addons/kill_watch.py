@@ -16,8 +16,9 @@ from typing import TYPE_CHECKING, Any
 from lockgate.access.audit import LOCAL, Audit, NoAudit
 from lockgate.addons.stop_file import look
 from lockgate.errors import Error, StorageError, told
-from lockgate.exchange import Exchange, Kill, now
+from lockgate.exchange import Exchange
 from lockgate.policies.kill_switch import KillSwitch, described
+from lockgate.records import Kill, now
 from lockgate.storage.early_kills import CHANNEL, MOST, has_any
 from lockgate.storage.signals import Signals
 

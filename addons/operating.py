@@ -23,8 +23,8 @@ def user() -> str:
 
 def book_of(settings: Config, who: str) -> Book:
     """Where acts are noted in the transaction that does them. Imports SQLAlchemy."""
-    from lockgate.certs.signing import open_signing_key
+    from lockgate.certs.signing import signer_of
     from lockgate.storage.audit import Book
 
-    signer = open_signing_key(settings.home) if settings.seal.sign else None
+    signer = signer_of(settings)
     return Book(who, signer=signer)

@@ -21,11 +21,11 @@ from lockgate.addons import operating
 from lockgate.addons.view import EXCHANGE, SHORT_ID
 from lockgate.config import Config
 from lockgate.errors import Error, told
-from lockgate.exchange import Approval, Decision, Kill, KillScope, now
 from lockgate.policies.notice import harmless
 from lockgate.policies.readable import readable
 from lockgate.policies.registry import Registry
 from lockgate.policies.versions import Versions
+from lockgate.records import Approval, Decision, Kill, KillScope, now
 
 if TYPE_CHECKING:
     from lockgate.storage.answers import ExchangeDetail
@@ -233,30 +233,18 @@ class OperatorCommands:
         return [_line(approval), *why, *lines, f"the same command again approves it: lockgate.approve {short}"]
 
     async def _stop(self, wanted: Kill) -> None:
-        done = await asyncio.to_thread(self._add, wanted)
-        _say(f"stopped: {_what(done)}; lockgate.lift {done.id[-SHORT_ID:]} lets it go on")
-
-    def _add(self, wanted: Kill) -> Kill:
-        from dataclasses import replace
-
-        with self._kills() as kills:
-            if wanted.scope == "session":
-                id, names = kills.session(wanted.target)
-                wanted = replace(wanted, target=id, names=names)
-            kills.add(wanted)
-        return wanted
+        done = await asyncio.to_thread(self._act, lambda kills: kills.stop(wanted))
+        _say(f"stopped: {done.what}; lockgate.lift {done.id[-SHORT_ID:]} lets it go on")
 
     async def _lift(self, id: str) -> None:
-        def lift() -> Kill:
-            with self._kills() as kills:
-                return kills.lift(id, operating.user())
+        done = await asyncio.to_thread(self._act, lambda kills: kills.lift(id, operating.user()))
+        _say(f"lifted: {done.what}")
 
-        _say(f"lifted: {_what(await asyncio.to_thread(lift))}")
-
-    def _kills(self) -> Kills:
+    def _act(self, act: Callable[[Kills], Kill]) -> Kill:
         from lockgate.storage.kills import Kills
 
-        return Kills(self._config.database, operating.book_of(self._config, self._who))
+        with Kills(self._config.database, operating.book_of(self._config, self._who)) as kills:
+            return act(kills)
 
     async def _tell(self, id: str) -> None:
         async def asked() -> ExchangeDetail | None:
@@ -304,7 +292,3 @@ def _decided(decisions: Sequence[Decision]) -> list[str]:
         )))
         for one in decisions
     ]  # fmt: skip
-
-
-def _what(kill: Kill) -> str:
-    return "everything" if kill.scope == "all" else f"{kill.scope} {kill.target}"

@@ -15,6 +15,7 @@ from mitmproxy import http
 from lockgate.access.charges import Stay
 from lockgate.access.estimate import text_tokens
 from lockgate.activity import Growth
+from lockgate.addons.bodies import set_body
 from lockgate.addons.door import Guest
 from lockgate.addons.held import leave
 from lockgate.addons.record import Recorder, client_of
@@ -22,13 +23,14 @@ from lockgate.addons.view import remember, show
 from lockgate.config import Limits
 from lockgate.errors import AccessError, WireError, told
 from lockgate.events import MessageEnd, ReplyError, TextDelta, ThinkingDelta, ToolCall, Usage
-from lockgate.exchange import Decision, Exchange, ExchangeRow, Outcome, Record, SessionRow
+from lockgate.exchange import Exchange
 from lockgate.history.history import History, Standing
 from lockgate.policies.base import Blocked
 from lockgate.policies.model_guard import with_model
 from lockgate.policies.pipeline import Pipeline, Refused
+from lockgate.records import Decision, ExchangeRow, Outcome, Record, SessionRow
 from lockgate.redaction import concealed
-from lockgate.wire.codec import Format, Frame, Reply
+from lockgate.wire.codec import Frame, Reply
 from lockgate.wire.document import dumps
 from lockgate.wire.encoding import decode_body
 from lockgate.wire.endpoints import Endpoint
@@ -47,6 +49,29 @@ TOLD_CHARACTERS = 6
 class Passage:
     """What is known of one exchange while it lasts. It ends once, whichever way it ends."""
 
+    reply: Reply | None = None
+    set_aside: Reply | None = None
+    """The reply that came, where a rule let another one go on."""
+    guest: Guest | None = None
+    """Who asks, where a token was shown."""
+    stay: Stay | None = None
+    """What it has taken of limits and budgets, where there are any."""
+    refused: Refused | None = None
+    """The rule's refusal that ended it before or in the reply."""
+    fault = ""
+    is_sent = False
+    """Whether the provider has been asked, or is about to be."""
+    complete = False
+    """Whether the reply's closing frames came."""
+    unread: bytes | None = None
+    """The body of a reply that is no message: an error of the provider's, or one that could not be read."""
+    _stop_reason = ""
+    _tool_calls = 0
+    _is_released = False
+    _ended = False
+    _stopped: asyncio.Future[None] | None = None
+    """Set while something is waited for that a stop need not wait for."""
+
     def __init__(
         self,
         flow: http.HTTPFlow,
@@ -61,37 +86,15 @@ class Passage:
         self.flow, self.x, self.format, self.pipeline = flow, x, endpoint.format, pipeline
         self.converses, self.compacts = endpoint.converses, endpoint.compacts
         self.original = x.request
-        remember(flow, x)
-        self.reply: Reply | None = None
-        self.guest: Guest | None = None
-        """Who asks, where a token was shown."""
-        self.stay: Stay | None = None
-        """What it has taken of limits and budgets, where there are any."""
-        self._said_characters = 0
-        """Of the reply; they may have to stand for its tokens."""
-        self.set_aside: Reply | None = None
-        """The reply that came, where a rule let another one go on."""
-        self.refused: Refused | None = None
-        """The rule's refusal that ended it before or in the reply."""
-        self.fault = ""
-        self.complete = False
-        """Whether the reply's closing frames came."""
-        self.unread: bytes | None = None
-        """The body of a reply that is no message: an error of the provider's, or one that could not be read."""
         self.sent: list[bytes] = []
         """What the client was sent, kept where a rule could change it."""
-        self._stop_reason = ""
-        self._tool_calls = 0
         self._history, self._standing = history, standing
-        self._is_released = False
         self._recorder = Recorder(flow, x.ports.log, x.id, x.session_id, x.host)
+        self._first_byte: float | None = None  # with the next, not above: each event reads or writes them
+        self._said_characters = 0
+        """Of the reply; they may have to stand for its tokens."""
         self._began = perf_counter()
-        self._first_byte: float | None = None
-        self._ended = False
-        self.is_sent = False
-        """Whether the provider has been asked, or is about to be."""
-        self._stopped: asyncio.Future[None] | None = None
-        """Set while something is waited for that a stop need not wait for."""
+        remember(flow, x)
 
     def begin(self) -> None:
         """Tell the log that an exchange was let in, with its request as the client sent it."""
@@ -374,25 +377,6 @@ class Passage:
             rules=tuple(dict.fromkeys(d.rule for d in acted)), error=self.fault,
             attested=x.attested, purpose=x.purpose,
         )  # fmt: skip
-
-
-def set_body(message: http.Message, body: bytes) -> None:
-    """The body as it is, with no stale length or content encoding beside it."""
-    message.headers.pop("content-encoding", None)
-    message.headers.pop("transfer-encoding", None)
-    message.raw_content = body
-    message.headers["content-length"] = str(len(body))
-
-
-def refuse(format: Format, sentence: str, status: int, *, retry_after: int = 0) -> http.Response:
-    """A refusal in the provider's error format; with `retry_after`, in seconds, one that clients try again after."""
-    response = http.Response.make(429 if retry_after else status, b"", {"content-type": "application/json"})
-    set_body(response, format.error_body(sentence, **({"kind": "rate_limit_error"} if retry_after else {})))
-    if retry_after:
-        response.headers["retry-after"] = str(retry_after)
-    if status == 426:
-        response.headers["upgrade"], response.headers["connection"] = "HTTP/1.1", "upgrade, close"
-    return response
 
 
 def _ms(seconds: float | None) -> float | None:

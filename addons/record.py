@@ -7,7 +7,8 @@ from datetime import UTC, datetime
 
 from mitmproxy import http
 
-from lockgate.exchange import Comm, CommLog, ExchangeRow, Record, Relation, RelationType, new_id, now
+from lockgate.ports import CommLog
+from lockgate.records import Comm, ExchangeRow, Record, Relation, RelationType, new_id, now
 from lockgate.redaction import redact_headers, redact_query
 
 CLIENT = "client"

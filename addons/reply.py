@@ -7,12 +7,13 @@ from collections.abc import AsyncIterator, Callable, Sequence
 
 from mitmproxy import http
 
-from lockgate.addons.passage import Passage, set_body
-from lockgate.addons.stream import EndStream, Output
+from lockgate.addons.bodies import set_body
+from lockgate.addons.held import EndStream, Output
+from lockgate.addons.passage import Passage
 from lockgate.addons.turn import HeldTurn, read
 from lockgate.errors import WireError, told
-from lockgate.exchange import Outcome
 from lockgate.policies.pipeline import Refused
+from lockgate.records import Outcome
 from lockgate.wire.codec import Frame, Reply
 from lockgate.wire.document import canonical, loads_exact
 from lockgate.wire.encoding import StreamDecoder, decode_body

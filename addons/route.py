@@ -14,8 +14,8 @@ from mitmproxy import connection, ctx, http, tls
 from OpenSSL import SSL
 
 from lockgate.config import Config, Host, is_address
-from lockgate.exchange import Origin
 from lockgate.metrics import Metrics
+from lockgate.ports import Origin
 
 
 def allow_pattern(hosts: Iterable[str]) -> str:

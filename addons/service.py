@@ -1,4 +1,4 @@
-"""The life of one proxy: what mitmproxy must be told, when the log opens and closes, when the rules are read again."""
+"""The life of one proxy: what mitmproxy must be told, when its parts open and close, when the rules are read again."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import signal
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import Any, Protocol, cast
+from typing import Any, cast
 
 from mitmproxy import ctx
 from mitmproxy.addonmanager import Loader
@@ -21,25 +21,20 @@ from lockgate.addons.dispatch import QuickAddonManager
 from lockgate.addons.gate import Gate
 from lockgate.addons.operator_commands import OperatorCommands, RollBack
 from lockgate.addons.route import Route, allow_pattern
-from lockgate.addons.stream import AwaitableStreams
+from lockgate.addons.seam import AwaitableStreams
 from lockgate.addons.view import concealed_in, shown_while_held
 from lockgate.certs.store import limited
 from lockgate.config import Config
 from lockgate.errors import ConfigError, Error, told
-from lockgate.exchange import Decision
 from lockgate.health import Health
+from lockgate.parts import Parts
 from lockgate.policies.registry import PolicySet, Registry
+from lockgate.records import Decision
 
 log = logging.getLogger(__name__)
 
 WATCH_SECONDS = 1.0
 """How soon a change of the configuration's files is seen."""
-
-
-class Closable(Protocol):
-    """What must be closed when the proxy ends, in this order after the gate."""
-
-    async def close(self) -> object: ...
 
 
 class Service:
@@ -56,8 +51,7 @@ class Service:
         registry: Registry,
         read_rules: Callable[[], PolicySet],
         watched: Callable[[], Sequence[Path]],
-        open_log: Callable[[], None],
-        closables: Sequence[Closable],
+        parts: Parts | None = None,
         health: Health | None = None,
         issue: Callable[[], str] = str,
         audit: Audit | None = None,
@@ -67,8 +61,8 @@ class Service:
         self.health = health or Health()
         self.gate = gate
         gate.ports = shown_while_held(gate.ports, gate.passages)
-        self._read_rules, self._watched, self._open_log = read_rules, watched, open_log
-        self._closables, self._audit = closables, audit or NoAudit()
+        self._read_rules, self._watched = read_rules, watched
+        self._parts, self._audit = parts or Parts(), audit or NoAudit()
         self._commands = OperatorCommands(config, registry, self.reload, self._decisions_of, self._audit, roll_back)
         view = ConversationContentview(lambda flow: route.model_host(flow) is not None, concealed_in)
         self.addons = [
@@ -80,7 +74,7 @@ class Service:
 
     def load(self, loader: Loader) -> None:
         QuickAddonManager.take_over(ctx.master.addons)
-        self._open_log()
+        self._parts.start()
 
     def running(self) -> None:
         if unknown := list(ctx.options.deferred):
@@ -121,8 +115,7 @@ class Service:
             self._watch.cancel()
         await self._commands.close()
         await self.gate.drain()
-        for each in self._closables:
-            await each.close()
+        await self._parts.close()
 
     async def _watch_files(self) -> None:
         seen = self._state()

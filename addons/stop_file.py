@@ -12,7 +12,7 @@ from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 
-from lockgate.exchange import Kill
+from lockgate.records import Kill
 
 ID = "file"
 """The id of its kill, for `lockgate kill lift`."""

@@ -8,9 +8,10 @@ from dataclasses import dataclass, replace
 
 from mitmproxy import http
 
+from lockgate.addons.bodies import refuse
 from lockgate.addons.cut import Exchanges
 from lockgate.addons.identify import agent_of
-from lockgate.addons.passage import Passage, refuse
+from lockgate.addons.passage import Passage
 from lockgate.addons.route import Route
 from lockgate.errors import told
 from lockgate.policies.kill_switch import KillSwitch, described, refusal

@@ -1,10 +1,10 @@
 """The awaitable stream: a reply may wait for a verdict while every other exchange runs on.
 
 mitmproxy calls `flow.response.stream` synchronously in its event loop. Here what it returns may also be awaited. This
-file, answers.py and cut.py lean on mitmproxy's layers; tests/addons/test_seam_names.py checks each name they lean on.
-It knows bytes only: no wire format, no policy, no deadline.
+file, seam.py, answers.py and cut.py lean on mitmproxy's layers; tests/addons/test_seam_names.py checks each name they
+lean on. It knows bytes only: no wire format, no policy, no deadline.
 
-How: `AwaitableStreams.next_layer` makes each HTTP layer create `AwaitableHttpStream`. What a stream object returns at
+How: seam.py makes each HTTP layer create `AwaitableHttpStream`. What a stream object returns at
 once leaves in the same turn of the loop, joined with what else the same read of upstream brought. What waits runs in
 an eager task, and only if that task really suspends, a blocking hook (`ReplyHeldHook`) pauses this one stream; its
 events queue meanwhile, and beyond `stream_backlog` bytes the upstream connection is not read.
@@ -24,25 +24,16 @@ from dataclasses import dataclass
 from typing import Literal, cast
 from weakref import WeakKeyDictionary
 
-from mitmproxy import ctx
-from mitmproxy.addonmanager import Loader
-from mitmproxy.addons.next_layer import NextLayer as StockNextLayer
-from mitmproxy.connection import Client, Server
+from mitmproxy.connection import Server
 from mitmproxy.flow import Error as FlowError
 from mitmproxy.proxy import commands, events, layer
 from mitmproxy.proxy.context import Context
 from mitmproxy.proxy.layers import http
-from mitmproxy.proxy.server_hooks import ServerConnectionHookData
-from mitmproxy.tls import TlsData
 
-from lockgate.addons.answers import ANSWERS, CLIENT_LEFT, Answers
-from lockgate.addons.cut import Cut, CutDue, CuttableHttpStream, Exchanges, proxyserver
+from lockgate.addons.cut import Cut, CutDue, CuttableHttpStream
 from lockgate.addons.held import EndStream, Held, Output, ReplyStream
-from lockgate.addons.pressure import GatedReader, UpstreamGate
-from lockgate.addons.supported import check_mitmproxy
+from lockgate.addons.pressure import UpstreamGate
 from lockgate.errors import Error, told
-
-__all__ = ["ANSWERS", "CLIENT_LEFT", "Answers", "AwaitableStreams", "EndStream", "Output", "check_mitmproxy"]
 
 MEASURE_BYTES = 16 * 1024  # a stream's backlog is measured each time so much went through it
 JOIN_BYTES = 16 * 1024  # what one read brought leaves joined, up to the size of a TLS record
@@ -340,59 +331,3 @@ class AwaitableHttpLayer(http.HttpLayer):
         if self.congested:
             for stream in tuple(self.congested):
                 stream.measure()
-
-
-class AwaitableStreams:
-    """The addon. It also lifts what would make mitmproxy stall: 5 upstream connections, remembered failures."""
-
-    def __init__(self, exchanges: Exchanges | None = None) -> None:
-        check_mitmproxy()
-        self._exchanges = exchanges or Exchanges()
-        self._gates: WeakKeyDictionary[Server, UpstreamGate] = WeakKeyDictionary()
-
-    def load(self, loader: Loader) -> None:
-        loader.add_option(
-            "stream_backlog", int, 1024 * 1024, "Bytes of a reply that may wait before its upstream is no longer read."
-        )
-        loader.add_option(
-            "upstream_connections", int, 100, "Upstream connections for each client connection and upstream address."
-        )
-
-    def next_layer(self, nextlayer: layer.NextLayer) -> None:
-        if nextlayer.layer is None:  # an addon of a script is asked before the stock one
-            cast(StockNextLayer, ctx.master.addons.get("nextlayer")).next_layer(nextlayer)
-        for each in nextlayer.context.layers:
-            if type(each) is http.HttpLayer:
-                each.__class__ = AwaitableHttpLayer
-                awaitable = cast(AwaitableHttpLayer, each)
-                awaitable.gates, awaitable.congested, awaitable.ready = self._gates, set(), []
-                self._exchanges.layers.add(each)
-
-    async def reply_held(self, held: Held) -> None:
-        await held.wait()
-
-    def client_connected(self, client: Client) -> None:
-        # An HTTP/2 client with an HTTP/1 upstream would have its sixth request wait for one of five long replies.
-        if handler := proxyserver().connections.get(client.id):
-            handler.max_conns.default_factory = lambda: asyncio.Semaphore(ctx.options.upstream_connections)
-
-    def server_connected(self, data: ServerConnectionHookData) -> None:
-        handler = proxyserver().connections.get(data.client.id)
-        if handler and data.server.transport_protocol == "tcp":
-            transport = handler.transports[data.server]
-            gate = self._gates[data.server] = UpstreamGate()
-            transport.reader = cast(
-                asyncio.StreamReader, GatedReader(cast(asyncio.StreamReader, transport.reader), gate)
-            )
-
-    def server_disconnected(self, data: ServerConnectionHookData) -> None:
-        # Cancelled by us and by the client's leaving at once, mitmproxy skips the closing of the upstream socket.
-        handler = proxyserver().connections.get(data.client.id)
-        if handler and (transport := handler.transports.pop(data.server, None)) and transport.writer:
-            transport.writer.close()
-
-    def server_connect_error(self, data: ServerConnectionHookData) -> None:
-        data.server.error = None  # remembered, it would answer each later request of an HTTP/2 connection
-
-    def tls_failed_server(self, data: TlsData) -> None:
-        data.conn.error = None

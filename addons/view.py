@@ -11,7 +11,9 @@ from weakref import WeakKeyDictionary
 from mitmproxy import ctx, flow, http
 from mitmproxy.hooks import UpdateHook
 
-from lockgate.exchange import Approval, Approvals, Decision, Exchange, ExchangeRow, Ports
+from lockgate.exchange import Exchange, Ports
+from lockgate.ports import Approvals
+from lockgate.records import Approval, Decision, ExchangeRow
 
 log = logging.getLogger(__name__)
 

@@ -16,7 +16,7 @@ import psycopg
 
 from lockgate.bench.sessions import last_turn
 from lockgate.bench.storing import exchange
-from lockgate.exchange import new_id
+from lockgate.records import new_id
 from lockgate.storage.address import parse
 from lockgate.storage.answers import Filter
 from lockgate.storage.queries import Queries

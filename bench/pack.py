@@ -15,10 +15,12 @@ from typing import Any
 
 from lockgate.bench import work
 from lockgate.events import BlockEnd, Event, MessageEnd, Request, TextDelta, ToolCall
-from lockgate.exchange import Ask, Exchange, Ports, Record
+from lockgate.exchange import Exchange, Ports
 from lockgate.policies.pack import named_rules
 from lockgate.policies.pipeline import Pipeline
 from lockgate.policies.registry import PolicySet, load_rules
+from lockgate.ports import Ask
+from lockgate.records import Record
 from lockgate.wire.anthropic import FORMAT
 
 CALLS = 200

@@ -16,7 +16,7 @@ from collections.abc import Sequence
 from lockgate.bench.result import percentile
 from lockgate.bench.sessions import session
 from lockgate.bench.storing import exchange
-from lockgate.exchange import Record
+from lockgate.records import Record
 from lockgate.storage.log import SqlLog
 from lockgate.storage.schema import upgrade
 

@@ -19,7 +19,7 @@ import psycopg
 
 from lockgate.bench.sessions import TURNS, session
 from lockgate.events import Usage
-from lockgate.exchange import Comm, CommType, Decision, ExchangeRow, Record, Relation, new_id, now
+from lockgate.records import Comm, CommType, Decision, ExchangeRow, Record, Relation, new_id, now
 from lockgate.storage.address import Address, parse
 from lockgate.storage.schema import upgrade
 from lockgate.storage.writer import Writer

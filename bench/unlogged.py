@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from lockgate import app
-from lockgate.exchange import Record
+from lockgate.records import Record
 from lockgate.storage import schema
 
 

@@ -17,6 +17,7 @@ from cryptography.hazmat.primitives.serialization import (
 )
 
 from lockgate import files
+from lockgate.config import Config
 from lockgate.errors import ConfigError
 
 KEY_FILE = "seal.key"
@@ -36,6 +37,11 @@ class SigningKey:
 
     def sign(self, data: bytes) -> bytes:
         return self._key.sign(data)
+
+
+def signer_of(config: Config) -> SigningKey | None:
+    """What signs this configuration's seals; None where nothing does. Raises ConfigError."""
+    return open_signing_key(config.home) if config.seal.sign else None
 
 
 def open_signing_key(folder: Path) -> SigningKey:
@@ -63,9 +69,7 @@ def read_public_key(file: Path) -> bytes:
     try:
         key = load_pem_public_key(file.read_bytes())
     except OSError as error:
-        raise ConfigError(
-            f"cannot read {file}: {error.strerror}; name the {PUBLIC_KEY_FILE} of whoever signed"
-        ) from error
+        raise ConfigError(f"cannot read {file}: {error.strerror}; {_REMEDY}") from error
     except (ValueError, UnsupportedAlgorithm):
         key = None
     if not isinstance(key, Ed25519PublicKey):

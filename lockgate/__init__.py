@@ -19,12 +19,12 @@ if TYPE_CHECKING:
     from lockgate.events import Turn as Turn
     from lockgate.events import Unknown as Unknown
     from lockgate.events import Usage as Usage
-    from lockgate.exchange import Ask as Ask
     from lockgate.exchange import Exchange as Exchange
     from lockgate.policies.base import Blocked as Blocked
     from lockgate.policies.base import Monitor as Monitor
     from lockgate.policies.base import NoOptions as NoOptions
     from lockgate.policies.base import Policy as Policy
+    from lockgate.ports import Ask as Ask
 
 __all__ = [
     "NEW_BLOCK",
@@ -48,7 +48,7 @@ __all__ = [
     "Usage",
 ]
 
-_HOMES = {"Ask": "exchange", "Exchange": "exchange"} | dict.fromkeys(
+_HOMES = {"Ask": "ports", "Exchange": "exchange"} | dict.fromkeys(
     ("Blocked", "Monitor", "NoOptions", "Policy"), "policies.base"
 )
 

@@ -14,7 +14,8 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from lockgate.errors import Error
-from lockgate.exchange import CommLog, Decision, ExchangeRow, Record, now
+from lockgate.ports import CommLog
+from lockgate.records import Decision, ExchangeRow, Record, now
 
 KEPT = 2000
 """Happenings that one who comes back can still be told."""

@@ -28,18 +28,20 @@ from lockgate.addons.service import Refusal, Service, refuse_second
 from lockgate.admin.management import Management
 from lockgate.admin.proxy import Proxy
 from lockgate.certs.ca import open_authority
-from lockgate.certs.signing import SigningKey, open_signing_key
+from lockgate.certs.signing import SigningKey, signer_of
 from lockgate.config import Config, Loaded, SharedLimits, load, secret_from_environment
 from lockgate.errors import Error
-from lockgate.exchange import Exchange, ExchangeRow, Ports, now
+from lockgate.exchange import Exchange, Ports
 from lockgate.health import Health, Upstreams
 from lockgate.history.history import History
 from lockgate.metrics import Gauge, Metrics
+from lockgate.parts import Parts
 from lockgate.policies.further import load_sets
 from lockgate.policies.kill_switch import KillSwitch
 from lockgate.policies.pack import own_rules, policy_file
 from lockgate.policies.registry import PolicySet, Registry
 from lockgate.policies.versions import Versions, roll_back
+from lockgate.records import ExchangeRow, now
 from lockgate.routing.models import HttpModels
 from lockgate.routing.webhooks import HttpWebhooks
 from lockgate.storage import condition
@@ -65,59 +67,47 @@ def build(loaded: Loaded, finished: Finished | None = None, *, managed: bool = T
 
     One that is not `managed` has no management API, whatever the configuration says.
     """
-    config = loaded.config
-    open_authority(config.ca, config.hosts)
-    policy_set = load_sets(config)
-    if config.prices:
-        read_prices(config.prices)  # a mistake in it is said now, not by the log's thread
-    signer = open_signing_key(config.home) if config.seal.sign else None
-    metrics, upstreams = Metrics(config.hosts), Upstreams()
-    log = _log(config, signer, metrics)
-    access = _Access(config, log)
-    upkeep, signals = Upkeep(config.database, config.retention, signer=signer), Signals(config.database)
+    config, parts = loaded.config, Parts()
+    policy_set = _checked(config)
+    signer = signer_of(config)
+    metrics, upstreams, signals = Metrics(config.hosts), Upstreams(), Signals(config.database)
+    registry, route = Registry(policy_set), Route(config, metrics)
+    log = parts.add(_log(config, signer, metrics), SqlLog.start)
+    access = _Access(config, log, parts)
     activity = Activity(log, lambda: [passage.growth for passage in gate.passages.values()])
     audit = LogAudit(log, access.refusals)
     kills = KillWatch(KillSwitch(), config.database, config.stop_file, signals, audit)
-    models, archive = HttpModels(activity), SqlArchive(config.database)
-    approvals, webhooks = SqlApprovals(config.database, signals), HttpWebhooks()
-    registry, route = Registry(policy_set), Route(config, metrics)
+    parts.add(kills, lambda kills: kills.start(gate.stop_exchanges))
+    parts.add(Upkeep(config.database, config.retention, signer=signer), Upkeep.start)
+    archive = parts.add(SqlArchive(config.database))
+    parts.add(signals, Signals.start)
+    approvals, webhooks = parts.add(SqlApprovals(config.database, signals)), parts.add(HttpWebhooks())
+    models = parts.add(HttpModels(activity))
     _keep(policy_set, config)
     ports = Ports(log=activity, models=models, sessions=kills, approvals=approvals, webhooks=webhooks)
     tell = _each(upstreams.ended, finished)
     gate = Gate(config, route, registry, ports, tell, History(archive), kills.switch, access.door)
-    health = _health(log, upstreams)
-    if access.limiter:
-        health.add("redis", access.limiter.state)
+    signals.watch(CHANNEL, lambda: access.look_anew(gate))
+    health = _health(log, upstreams, access.limiter)
     metrics.gauges += _gauges(log, gate, health)
-    proxy = Proxy(
-        activity=activity, health=health, metrics=metrics, registry=registry, loaded=loaded, watch=signals.watch
-    )
-    management = Management(config, access.keyring, proxy, audit) if managed and config.admin.listen else None
-
-    def open_log() -> None:
-        log.start()
-        upkeep.start()
-        signals.start()
-        kills.start(gate.stop_exchanges)
-        access.start(gate, signals)
-        if management:
-            management.start()
-
-    others = (models, webhooks, approvals, signals, archive, upkeep, kills, *access.closables, log)
+    if managed and config.admin.listen:
+        proxy = Proxy(
+            activity=activity, health=health, metrics=metrics, registry=registry, loaded=loaded, watch=signals.watch
+        )
+        parts.add(Management(config, access.keyring, proxy, audit), Management.start)
     return Service(
-        config=config,
-        gate=gate,
-        route=route,
-        registry=registry,
-        read_rules=_rules_of(loaded),
-        watched=lambda: _files_of(loaded, registry),
-        open_log=open_log,
-        issue=lambda: access.tokens.issue(_own_token()),
-        health=health,
-        audit=audit,
+        config=config, gate=gate, route=route, registry=registry, parts=parts, health=health, audit=audit,
+        issue=access.issue, read_rules=_rules_of(loaded), watched=lambda: _files_of(loaded, registry),
         roll_back=lambda version: roll_back(load(loaded.file, loaded.flags), version),
-        closables=(management, *others) if management else others,
-    )
+    )  # fmt: skip
+
+
+def _checked(config: Config) -> PolicySet:
+    """The rules; mistakes in files that others read later are said now."""
+    open_authority(config.ca, config.hosts)
+    if config.prices:
+        read_prices(config.prices)
+    return load_sets(config)
 
 
 def _each(note: Callable[[ExchangeRow], None], finished: Finished | None) -> Finished:
@@ -129,12 +119,12 @@ def _each(note: Callable[[ExchangeRow], None], finished: Finished | None) -> Fin
     return tell
 
 
-def _health(log: SqlLog, upstreams: Upstreams) -> Health:
-    """Further parts are added by who makes them."""
+def _health(log: SqlLog, upstreams: Upstreams, limiter: SharedLimiter | None) -> Health:
     return Health({
         "database": lambda: condition.database(log),
         "spill": lambda: condition.spill(log),
         "upstreams": upstreams.state,
+        **({"redis": limiter.state} if limiter else {}),
     })  # fmt: skip
 
 
@@ -171,45 +161,39 @@ def _log(config: Config, signer: SigningKey | None, metrics: Metrics) -> SqlLog:
 class _Access:
     """Who may speak, and what they have used."""
 
-    def __init__(self, config: Config, log: SqlLog) -> None:
+    def __init__(self, config: Config, log: SqlLog, parts: Parts) -> None:
+        self.limiter = limiter = _shared_limiter(config.access.limits)
+        if limiter:
+            parts.add(limiter, SharedLimiter.start)
         self.keyring = keyring = keyring_of(config)
-        store = SqlAccess(config.database, keyring)
-        self.tokens, self._keys, budgets = Tokens(store, keyring), Keys(store), Budgets(store)
-        self.limiter = _shared_limiter(config.access.limits)
-        charges = Charges(config.access.limits, budgets, lambda: load_prices(config.prices), limiter=self.limiter)
-        self.refusals = Refusals(log)
-        self.door = Door(config, self.tokens, self._keys, charges, self.refusals)
-        self._writing = (
-            Writing("the use of tokens", self.tokens.look_after, seconds=COUNT_SECONDS),
-            Writing("the use of budgets", budgets.write, seconds=COUNT_SECONDS),
+        store = parts.add(SqlAccess(config.database, keyring))
+        self._tokens, self._keys, budgets = Tokens(store, keyring), Keys(store), Budgets(store)
+        charges = Charges(config.access.limits, budgets, lambda: load_prices(config.prices), limiter=limiter)
+        self.refusals = parts.add(Refusals(log))
+        self.door = Door(config, self._tokens, self._keys, charges, self.refusals)
+        for writing in (
             Writing("refusals of access", self.refusals.write, seconds=WRITE_SECONDS),
-        )
-        self.closables = (*self._writing, self.refusals, store, *([self.limiter] if self.limiter else []))
+            Writing("the use of budgets", budgets.write, seconds=COUNT_SECONDS),
+            Writing("the use of tokens", self._tokens.look_after, seconds=COUNT_SECONDS),
+        ):
+            parts.add(writing, Writing.start)
 
-    def start(self, gate: Gate, signals: Signals) -> None:
-        """Needs a running loop."""
+    def look_anew(self, gate: Gate) -> Awaitable[None]:
+        """Something about access has changed in the database."""
+        self._tokens.forget()
+        self._keys.forget()
+        return gate.check_guests()
 
-        def changed() -> Awaitable[None]:
-            self.tokens.forget()
-            self._keys.forget()
-            return gate.check_guests()
-
-        signals.watch(CHANNEL, changed)
-        for each in self._writing:
-            each.start()
-        if self.limiter:
-            self.limiter.start()
+    def issue(self) -> str:
+        """A token for as long as this process lasts, and no longer."""
+        expires = now() + timedelta(days=365)
+        return self._tokens.issue(Token(project_id="", project="", hint=PREFIX, name="run", expires_at=expires))
 
 
 def _shared_limiter(limits: SharedLimits) -> SharedLimiter | None:
     """Where the limits of several proxies are counted; None where each counts in its memory."""
     url = secret_from_environment(limits.redis_env) if limits.redis_env else limits.redis
     return SharedLimiter(url, when_away=limits.when_away) if url else None
-
-
-def _own_token() -> Token:
-    """For as long as this process lasts, and no longer."""
-    return Token(project_id="", project="", hint=PREFIX, name="run", expires_at=now() + timedelta(days=365))
 
 
 def script_addons() -> list[object]:

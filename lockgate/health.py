@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from lockgate.errors import told
-from lockgate.exchange import ExchangeRow, now
+from lockgate.records import ExchangeRow, now
 
 WINDOW_SECONDS = 60.0
 FEWEST_TRIES = 3

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Literal
 
 from lockgate.errors import told
 from lockgate.events import Usage
-from lockgate.exchange import Decision, ExchangeRow
+from lockgate.records import Decision, ExchangeRow
 
 if TYPE_CHECKING:
     from prometheus_client import CollectorRegistry, Metric

@@ -11,11 +11,13 @@ from typing import Any
 from lockgate.config import RuleConfig
 from lockgate.errors import Error
 from lockgate.events import BlockEnd, Event, MessageEnd, TextDelta, ToolCall, Turn
-from lockgate.exchange import Ask, Decision, Exchange, Ports, Record, Resend
+from lockgate.exchange import Exchange, Ports
 from lockgate.policies.asking import NobodyDecides
 from lockgate.policies.base import Policy
 from lockgate.policies.pipeline import Pipeline, Refused
 from lockgate.policies.registry import load_rules
+from lockgate.ports import Ask, Resend
+from lockgate.records import Decision, Record
 from lockgate.wire.anthropic import FORMAT
 
 

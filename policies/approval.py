@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from lockgate.events import Event, ToolCall
-from lockgate.exchange import Exchange, Webhook
+from lockgate.exchange import Exchange
 from lockgate.policies.asking import ask_person
 from lockgate.policies.asking_options import Asking, webhook_of
 from lockgate.policies.base import Policy
+from lockgate.ports import Webhook
 
 
 class AskPerson(Policy):

@@ -10,12 +10,14 @@ from typing import Any
 
 from lockgate.errors import Error
 from lockgate.events import ToolCall
-from lockgate.exchange import Approval, Exchange, Webhook, now
+from lockgate.exchange import Exchange
 from lockgate.policies.asking_options import Asking
 from lockgate.policies.base import Blocked, Policy
 from lockgate.policies.declared import check_arguments, declared_schema
 from lockgate.policies.judge import context_of
 from lockgate.policies.veil import Veil
+from lockgate.ports import Webhook
+from lockgate.records import Approval, now
 from lockgate.wire.document import dumps, loads_object
 
 REASON_CHARS = 4_000

@@ -13,8 +13,8 @@ from pydantic import Field, field_validator, model_validator
 
 from lockgate.config import Section
 from lockgate.errors import ConfigError
-from lockgate.exchange import Webhook
 from lockgate.policies.key import read_key
+from lockgate.ports import Webhook
 
 MARGIN_SECONDS = 30.0
 """What a rule may take besides the person's time: its monitors, and the database."""

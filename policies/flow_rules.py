@@ -12,7 +12,7 @@ from pydantic import Field
 from lockgate.config import Section, read_file, validate
 from lockgate.errors import ConfigError
 from lockgate.events import Event, Request, ToolCall
-from lockgate.exchange import Exchange, Webhook
+from lockgate.exchange import Exchange
 from lockgate.policies.asking import ask_person
 from lockgate.policies.asking_options import Asking, webhook_of
 from lockgate.policies.base import Blocked, Monitor
@@ -21,6 +21,7 @@ from lockgate.policies.flows.language import Example, FlowRule, Measure
 from lockgate.policies.flows.machine import FlowState, Match, Progress
 from lockgate.policies.flows.sessions import Session, Traces, Unread, working
 from lockgate.policies.flows.trace import Step
+from lockgate.ports import Webhook
 from lockgate.wire.document import dumps
 
 STANDARD = Path(__file__).with_name("flow_rules.yaml")

@@ -11,10 +11,11 @@ from pydantic import Field, field_validator, model_validator
 
 from lockgate.config import Section
 from lockgate.events import NEW_BLOCK, BlockEnd, Event, MessageEnd, TextDelta, ToolCall
-from lockgate.exchange import Ask, Exchange
+from lockgate.exchange import Exchange
 from lockgate.policies.base import Blocked, Monitor
 from lockgate.policies.key import read_key
 from lockgate.policies.verdict import SCHEMA, Judged, JudgeFailed, Score, Verdicts, prompt, read_verdict, system
+from lockgate.ports import Ask
 
 
 class Options(Section):

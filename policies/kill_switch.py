@@ -11,9 +11,10 @@ from collections.abc import Callable, Iterable, Sequence
 from datetime import UTC, datetime
 from fnmatch import fnmatchcase
 
-from lockgate.exchange import Exchange, Kill, KillScope, now
+from lockgate.exchange import Exchange
 from lockgate.policies.ledger import session_keys
 from lockgate.policies.pipeline import Refused
+from lockgate.records import Kill, KillScope, now
 
 RULE = "kill_switch"
 """The rule that decisions name."""

@@ -9,7 +9,7 @@ from functools import partial
 
 from lockgate.errors import Error
 from lockgate.events import Event, Request, ToolCall, Turn
-from lockgate.exchange import Exchange, Webhook
+from lockgate.exchange import Exchange
 from lockgate.policies.asking import ask_person
 from lockgate.policies.asking_options import webhook_of
 from lockgate.policies.base import Blocked, Policy
@@ -18,6 +18,7 @@ from lockgate.policies.ledger import Sessions, session_keys
 from lockgate.policies.monitors import Panel, Scored, make_panel
 from lockgate.policies.protocol_options import OF_TURNS, Does, Options
 from lockgate.policies.trusted import deferred, edited, sampled
+from lockgate.ports import Webhook
 from lockgate.wire.whole import made_turn
 
 

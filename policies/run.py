@@ -12,9 +12,10 @@ from typing import Any, cast
 
 from lockgate.errors import told
 from lockgate.events import Event, Request, TextDelta, ToolCall, Turn
-from lockgate.exchange import Action, Decision, Exchange, new_id
+from lockgate.exchange import Exchange
 from lockgate.policies.base import SEEN_BY, Blocked, Heard
 from lockgate.policies.registry import Rule
+from lockgate.records import Action, Decision, new_id
 from lockgate.wire.document import dumps, loads_object
 
 EVERYTHING = frozenset[str]().union(*SEEN_BY.values())

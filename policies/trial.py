@@ -8,9 +8,10 @@ from typing import Any
 
 from lockgate.errors import WireError
 from lockgate.events import Request, Turn
-from lockgate.exchange import Decision, Exchange, Ports, Record
+from lockgate.exchange import Exchange, Ports
 from lockgate.policies.pipeline import Pipeline, Refused
 from lockgate.policies.registry import PolicySet
+from lockgate.records import Decision, Record
 from lockgate.wire.codec import Format
 from lockgate.wire.document import loads_object
 

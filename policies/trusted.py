@@ -12,9 +12,10 @@ from pydantic import Field, field_validator, model_validator
 from lockgate.config import Section
 from lockgate.errors import Error
 from lockgate.events import ToolCall, Turn
-from lockgate.exchange import Ask, Exchange, Origin, Resend
+from lockgate.exchange import Exchange
 from lockgate.policies.declared import check_arguments, declared_schema
 from lockgate.policies.verdict import JudgeFailed, objects_in, shown
+from lockgate.ports import Ask, Origin, Resend
 from lockgate.wire.document import dumps
 
 

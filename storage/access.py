@@ -33,7 +33,7 @@ from lockgate.access.records import Project, ProviderKey, Token
 from lockgate.access.token import hint, make_token
 from lockgate.access.tokens import Used
 from lockgate.errors import Conflict, Error, Missing
-from lockgate.exchange import now
+from lockgate.records import now
 from lockgate.storage.access_models import ProjectModel, TokenModel
 from lockgate.storage.access_store import CHANNEL
 from lockgate.storage.acts import Acts

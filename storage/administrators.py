@@ -19,7 +19,7 @@ from lockgate.access.audit import state_of
 from lockgate.access.keyring import Keyring
 from lockgate.access.token import ADMIN_PREFIX, SESSION_PREFIX, hint, make_token
 from lockgate.errors import Conflict
-from lockgate.exchange import now
+from lockgate.records import now
 from lockgate.storage.access import Row, checked_name, one, paged
 from lockgate.storage.access_models import AdministratorKeyModel, AdministratorModel, AdministratorSessionModel
 from lockgate.storage.acts import Acts

@@ -1,4 +1,4 @@
-"""What is asked of the log, and what it answers, beside the records of `lockgate.exchange`. Values only."""
+"""What is asked of the log, and what it answers, beside the records of `lockgate.records`. Values only."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import Literal
 
 from lockgate.events import Usage
-from lockgate.exchange import (
+from lockgate.records import (
     Action,
     Attested,
     Comm,

@@ -15,10 +15,10 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from lockgate.errors import StorageError
-from lockgate.exchange import Approval, now
+from lockgate.records import Approval, now
 from lockgate.storage.address import Address
 from lockgate.storage.engine import changing_engine
-from lockgate.storage.models import ApprovalModel
+from lockgate.storage.people_models import ApprovalModel
 from lockgate.storage.schema import cannot_open
 from lockgate.storage.signals import tell
 from lockgate.wire.document import dumps, loads

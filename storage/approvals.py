@@ -7,19 +7,17 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import replace
-from types import TracebackType
-from typing import Any, Literal, Self
+from typing import Any, Literal
 
-from sqlalchemy import Connection, Select, Text, and_, cast, func, or_, select
+from sqlalchemy import Connection, Select, and_, or_, select
 
 from lockgate.errors import Error
-from lockgate.exchange import Approval, now
-from lockgate.storage.address import parse
+from lockgate.records import Approval, now
 from lockgate.storage.approval_rows import COLUMNS as _C
 from lockgate.storage.approval_rows import ApprovalRows
 from lockgate.storage.audit import Book
-from lockgate.storage.queries import SHORTEST_ID, SHOWN_CANDIDATES, digits_of
-from lockgate.storage.schema import require_current
+from lockgate.storage.ids import SHOWN_CANDIDATES, fits, require_one
+from lockgate.storage.reader import Opened
 
 NOTE_CHARACTERS = 4_000
 EDIT_CHARACTERS = 5_000_000
@@ -28,25 +26,13 @@ type Decided = Literal["approved", "denied", "edited"]
 _ACTS: Mapping[Decided, str] = {"approved": "approve", "denied": "deny", "edited": "edit"}
 
 
-class ApprovalDesk:
-    """`async with ApprovalDesk(url) as desk:` checks that the database is there and up to date. An id is the whole one.
-
-    Raises ConfigError for a bad URL, StorageError for a database that is missing, behind, newer, or not ours.
-    """
+class ApprovalDesk(Opened):
+    """Reads and decides. An id is the whole one."""
 
     def __init__(self, url: str, book: Book | None = None) -> None:
         """Decisions are noted in the book, if there is one."""
-        self._address, self._book = parse(url), book
-        self._rows = ApprovalRows(self._address)
-
-    async def __aenter__(self) -> Self:
-        require_current(self._address)
-        return self
-
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        await self.close()
+        super().__init__(url)
+        self._book, self._rows = book, ApprovalRows(self._address)
 
     async def close(self) -> None:
         await self._rows.close()
@@ -68,16 +54,11 @@ class ApprovalDesk:
 
     async def find(self, id: str) -> Approval | None:
         """The one with this id, or whose id alone begins or ends so; those that wait go first. Raises Error."""
-        digits = digits_of(id, shortest=SHORTEST_ID, of="an approval")
-        begins = _C.id.between(digits.ljust(32, "0"), digits.ljust(32, "f"))
-        ends = func.replace(cast(_C.id, Text), "-", "").like(f"%{digits}")
-        fits = begins if len(digits) == 32 else or_(begins, ends)
-        waiting = and_(fits, _C.state == "pending", _C.deadline > now())
-        for condition in (waiting, fits):
+        meant = fits(_C.id, id, of="an approval")
+        waiting = and_(meant, _C.state == "pending", _C.deadline > now())
+        for condition in (waiting, meant):
             found = await self._all(select(*_C).where(condition).order_by(_C.id).limit(SHOWN_CANDIDATES))
-            if len(found) > 1:
-                names = ", ".join(one.id for one in found)
-                raise Error(f"{id!r} fits several approvals: {names}; give more digits of the one you mean")
+            require_one(id, [one.id for one in found], of="approvals")
             if found:
                 return found[0]
         return None

@@ -12,7 +12,8 @@ from sqlalchemy import Connection, Engine, Table, select
 
 from lockgate.errors import Error
 from lockgate.storage.backup import rows_of, snapshot
-from lockgate.storage.models import CommModel, ExchangeModel, MessageModel, ThreadModel
+from lockgate.storage.content_models import MessageModel, ThreadModel
+from lockgate.storage.models import CommModel, ExchangeModel
 from lockgate.storage.orphans import pointing_to, shared, up_from
 from lockgate.storage.portable import SUFFIX, Head, Sink, new_file, tables
 

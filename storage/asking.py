@@ -14,7 +14,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from lockgate.errors import StorageError, told
-from lockgate.exchange import Approval, new_id, now
+from lockgate.records import Approval, new_id, now
 from lockgate.storage.address import Address, parse
 from lockgate.storage.signals import Signals
 

@@ -14,9 +14,9 @@ from sqlalchemy import Connection, Table
 from sqlalchemy.exc import IntegrityError
 
 from lockgate.access.audit import LOCAL, entry_of
-from lockgate.exchange import AuditEntry, AuditOutcome
+from lockgate.records import AuditEntry, AuditOutcome
 from lockgate.storage.alone import one_at_a_time
-from lockgate.storage.models import AuditModel
+from lockgate.storage.people_models import AuditModel
 from lockgate.storage.sealer import Sealer
 from lockgate.storage.seals import Signer
 

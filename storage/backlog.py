@@ -10,7 +10,7 @@ from collections import deque
 from collections.abc import Sequence
 
 from lockgate.errors import StorageError
-from lockgate.exchange import Comm, Decision, Record, now
+from lockgate.records import Comm, Decision, Record, now
 
 type Group = tuple[Record, ...]
 

@@ -15,7 +15,7 @@ from sqlalchemy import ColumnElement, Select, literal, select
 
 from lockgate.errors import WireError
 from lockgate.storage.answers import Joined
-from lockgate.storage.models import BlobModel, MessageModel, ThreadModel
+from lockgate.storage.content_models import BlobModel, MessageModel, ThreadModel
 from lockgate.wire.blobs import blob_hashes
 from lockgate.wire.conversation import Conversation, Part, as_sent, join, node_hash, part_counts, part_hash
 from lockgate.wire.document import loads_exact

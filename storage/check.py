@@ -16,21 +16,14 @@ from sqlalchemy import Connection, Table, func, select, text
 from sqlalchemy.exc import DBAPIError
 
 from lockgate.errors import StorageError
-from lockgate.exchange import now
+from lockgate.records import now
 from lockgate.storage import schema
 from lockgate.storage.address import Address, parse
 from lockgate.storage.backup import opened, snapshot
 from lockgate.storage.choosing import SURELY_OVER
+from lockgate.storage.content_models import BlobModel, HeadingModel, MessageBlobModel, MessageModel, ThreadModel
 from lockgate.storage.contents import follows, is_heading, is_message, raw
-from lockgate.storage.models import (
-    BlobModel,
-    CommModel,
-    ExchangeModel,
-    HeadingModel,
-    MessageBlobModel,
-    MessageModel,
-    ThreadModel,
-)
+from lockgate.storage.models import CommModel, ExchangeModel
 from lockgate.storage.orphans import leaves, shared, unused
 from lockgate.storage.sizes import stored_bytes
 from lockgate.storage.waiting import look

@@ -10,8 +10,9 @@ from typing import Any, Self, cast
 
 from sqlalchemy import ColumnElement, Connection, Select, Table, and_, exists, func, or_, select
 
-from lockgate.exchange import now
-from lockgate.storage.models import CommModel, ExchangeModel, LabelModel, RelationModel
+from lockgate.records import now
+from lockgate.storage.models import CommModel, ExchangeModel, RelationModel
+from lockgate.storage.people_models import LabelModel
 
 SETTLED = timedelta(minutes=10)
 """What began later stays, whatever the limits: something may still be written about it."""

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from lockgate.exchange import new_id
+from lockgate.records import new_id
 
 SUFFIX = ".lock"
 DATA = ".spill"

@@ -12,9 +12,10 @@ from sqlalchemy import cast as sql_cast
 from sqlalchemy.orm import aliased
 from sqlalchemy.types import NullType
 
+from lockgate.storage.content_models import BlobModel, HeadingModel, MessageModel, ThreadModel
 from lockgate.storage.findings import Finding, Findings, Kind, id_text
 from lockgate.storage.headings import hash_of
-from lockgate.storage.models import BlobModel, CommModel, HeadingModel, MessageModel, ThreadModel
+from lockgate.storage.models import CommModel
 from lockgate.storage.packing import unpack
 from lockgate.storage.recent import Recent
 from lockgate.wire.blobs import blob_hashes

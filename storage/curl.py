@@ -9,7 +9,7 @@ from typing import Any
 from urllib.parse import urlencode
 
 from lockgate.errors import Error
-from lockgate.exchange import Comm
+from lockgate.records import Comm
 from lockgate.storage.answers import ExchangeDetail
 from lockgate.storage.har import listed
 from lockgate.storage.shapes import document

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from lockgate.exchange import AuditEntry, Comm, Decision, ExchangeRow, Record, Relation, SessionRow, TurnRow
+from lockgate.records import AuditEntry, Comm, Decision, ExchangeRow, Record, Relation, SessionRow, TurnRow
 
 
 class Early:

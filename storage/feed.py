@@ -14,7 +14,7 @@ import time
 from collections.abc import Sequence
 from datetime import datetime
 
-from lockgate.exchange import Record, now
+from lockgate.records import Record, now
 from lockgate.storage.backlog import Backlog
 from lockgate.storage.spill import Spill
 

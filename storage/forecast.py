@@ -9,15 +9,9 @@ from sqlalchemy import CTE, ColumnElement, Connection, Engine, Select, Table, fu
 
 from lockgate.storage.archive import belongs
 from lockgate.storage.choosing import Choice
-from lockgate.storage.models import (
-    AuditModel,
-    BlobModel,
-    CommModel,
-    ExchangeModel,
-    MessageBlobModel,
-    MessageModel,
-    ThreadModel,
-)
+from lockgate.storage.content_models import BlobModel, MessageBlobModel, MessageModel, ThreadModel
+from lockgate.storage.models import CommModel, ExchangeModel
+from lockgate.storage.people_models import AuditModel
 from lockgate.storage.portable import tables
 from lockgate.storage.prune import Plan, Pruned
 from lockgate.storage.sizes import stored_bytes

@@ -9,7 +9,7 @@ from importlib.metadata import version
 from typing import Any, cast
 from urllib.parse import urlencode
 
-from lockgate.exchange import Comm, ExchangeRow
+from lockgate.records import Comm, ExchangeRow
 from lockgate.storage.answers import ExchangeDetail
 
 HEAD = (

@@ -14,7 +14,7 @@ from sqlalchemy import Connection, Table
 from sqlalchemy.dialects import postgresql, sqlite
 
 from lockgate.storage.address import Address
-from lockgate.storage.models import HeadingModel
+from lockgate.storage.content_models import HeadingModel
 from lockgate.storage.recent import Recent
 from lockgate.wire.document import dumps, loads
 

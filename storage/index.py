@@ -15,7 +15,7 @@ from sqlalchemy import Connection, Insert, Table, bindparam, func, select, text
 from sqlalchemy.dialects import postgresql, sqlite
 
 from lockgate.errors import WireError
-from lockgate.exchange import Comm, Record
+from lockgate.records import Comm, Record
 from lockgate.storage.address import Address
 from lockgate.storage.columns import Id, escape
 from lockgate.storage.models import SaidModel, ToolUseModel

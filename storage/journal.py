@@ -15,7 +15,7 @@ from hashlib import blake2b
 from types import NoneType, UnionType
 from typing import Any, Literal, TypeAliasType, cast, get_args, get_origin, get_type_hints
 
-from lockgate.exchange import Record
+from lockgate.records import Record
 from lockgate.wire.document import dumps, loads
 
 VERSION = 1

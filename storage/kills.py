@@ -13,11 +13,11 @@ from typing import Any, cast
 from sqlalchemy import Connection, Table, delete, func, or_, select, update
 
 from lockgate.errors import Error
-from lockgate.exchange import Kill, now
+from lockgate.records import Kill, now
 from lockgate.storage.acts import Acts
 from lockgate.storage.early_kills import CHANNEL, MOST
-from lockgate.storage.models import KillModel
 from lockgate.storage.named import names_of
+from lockgate.storage.people_models import KillModel
 from lockgate.storage.signals import tell
 
 KEPT = timedelta(days=30)
@@ -42,6 +42,14 @@ class Kills(Acts):
             tell(connection, CHANNEL)
 
         self.do(add, named=("kill.create", f"{kill.scope} {kill.target}".strip()))
+
+    def stop(self, wanted: Kill) -> Kill:
+        """Add it; a session is stopped by whatever name it is called, under all of them. Gives what was added."""
+        if wanted.scope == "session":
+            id, names = self.session(wanted.target)
+            wanted = replace(wanted, target=id, names=names)
+        self.add(wanted)
+        return wanted
 
     def session(self, name: str) -> tuple[str, tuple[str, ...]]:
         """The id of the session that is called so, and every name that a kill of it is about. Raises Error."""

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from lockgate.errors import StorageError, told
-from lockgate.exchange import ExchangeRow, Record, now
+from lockgate.records import ExchangeRow, Record, now
 from lockgate.storage.address import Address, parse
 from lockgate.storage.backlog import Backlog
 from lockgate.storage.early import Early
@@ -51,12 +51,22 @@ class Away(NamedTuple):
 
 
 class SqlLog:
-    """Implements `lockgate.exchange.CommLog` on SQLite and PostgreSQL.
+    """Implements `lockgate.ports.CommLog` on SQLite and PostgreSQL.
 
     `put` expects what is pointed to before what points there (exchange, comm, relation or decision); what comes too
     early waits for it. While the database is away, slow, locked or full, everything waits and is tried again: on the
     disk, in the folder `spill`, else in memory. A second after its `put`, a record survives `kill -9` of the process.
     """
+
+    away: Away | None = None
+    """Since when, and why, the database cannot be written to; None while it can."""
+    stopped: Away | None = None
+    """Since when, and why, nothing will ever be written again; None while something may."""
+    lost_rows = 0
+    """Records that no database will ever have."""
+    _presence: Presence | None = None
+    _failure: Exception | None = None
+    _closed = False
 
     def __init__(
         self,
@@ -92,15 +102,6 @@ class SqlLog:
         self._aside: deque[Record] = deque(maxlen=ASIDE_ROWS)
         self._closing = threading.Event()
         self._give_up = threading.Event()
-        self.away: Away | None = None
-        """Since when, and why, the database cannot be written to; None while it can."""
-        self.lost_rows = 0
-        """Records that no database will ever have."""
-        self._presence: Presence | None = None
-        self._closed = False
-        self._failure: Exception | None = None
-        self.stopped: Away | None = None
-        """Since when, and why, nothing will ever be written again; None while something may."""
         self._thread = threading.Thread(target=self._run, name="lockgate-log", daemon=True)
 
     def start(self) -> None:

@@ -9,7 +9,7 @@ import re
 from collections.abc import Iterator
 
 from lockgate.errors import WireError
-from lockgate.exchange import Comm, ExchangeRow
+from lockgate.records import Comm, ExchangeRow
 from lockgate.storage.answers import ExchangeDetail, Joined, Marks
 from lockgate.storage.readable import labels_of, plain, time_of
 from lockgate.storage.said import Said, texts_of

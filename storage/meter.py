@@ -9,7 +9,7 @@ from pathlib import Path
 
 from lockgate.errors import Error, WireError
 from lockgate.events import Usage
-from lockgate.exchange import Comm, ExchangeRow, Record
+from lockgate.records import Comm, ExchangeRow, Record
 from lockgate.storage.said import request_texts, texts_of
 from lockgate.usage.prices import Prices, load_prices
 from lockgate.usage.tokens import count_tokens

@@ -1,4 +1,7 @@
-"""The tables. Their columns follow the records in `lockgate.exchange`; migrations/ makes and changes them."""
+"""The tables. Their columns follow `lockgate.records`; migrations/ makes and changes them.
+
+Here are the log's own; what conversations are made of, what people do, and access have modules beside this one.
+"""
 
 from __future__ import annotations
 
@@ -8,12 +11,12 @@ from typing import Any
 from sqlalchemy import JSON, BigInteger, ForeignKey, Index, Integer, LargeBinary
 from sqlalchemy.orm import Mapped, mapped_column
 
-from lockgate.storage.access_models import ProjectModel, ProviderKeyModel, TokenModel
+from lockgate.storage import access_models, content_models, people_models
 from lockgate.storage.answers import USAGE_FIELDS
 from lockgate.storage.base import Base, Word
 from lockgate.storage.columns import Id, Names, PackedJson
 
-__all__ = ["Base", "ProjectModel", "ProviderKeyModel", "TokenModel"]
+__all__ = ["Base", "access_models", "content_models", "people_models"]  # of all of them, `Base` knows every table
 
 
 class ExchangeModel(Base):
@@ -87,7 +90,7 @@ class SessionModel(Base):
 
 
 class TurnModel(Base):
-    """A turn that was released, by digests: see `lockgate.exchange.TurnRow`. It goes with its exchange."""
+    """A turn that was released, by digests: see `lockgate.records.TurnRow`. It goes with its exchange."""
 
     __tablename__ = "turn"
 
@@ -106,72 +109,6 @@ class TurnModel(Base):
     purpose: Mapped[Word]
 
     __table_args__ = (Index(None, "parent", "words"),)
-
-
-class MessageModel(Base):
-    """One thing said to or by a model, once for all who say it; see `lockgate.wire.conversation.Part`.
-
-    `content` is JSON text, and `size` its bytes, before they are compressed and without its blobs. `created_at` is
-    the first time it was said.
-    """
-
-    __tablename__ = "message"
-
-    hash: Mapped[bytes] = mapped_column(LargeBinary(), primary_key=True)
-    kind: Mapped[Word]
-    role: Mapped[str]
-    content: Mapped[bytes] = mapped_column(PackedJson())
-    blobs: Mapped[bytes | None] = mapped_column(LargeBinary())
-    size: Mapped[int] = mapped_column(BigInteger())
-    created_at: Mapped[datetime]
-
-
-class BlobModel(Base):
-    """A file that messages hold, decoded, under the SHA-256 of its bytes."""
-
-    __tablename__ = "blob"
-
-    hash: Mapped[bytes] = mapped_column(LargeBinary(), primary_key=True)
-    content: Mapped[bytes] = mapped_column(LargeBinary())
-
-
-class MessageBlobModel(Base):
-    """A message holds a file. What it says itself (`blobs`) is for whoever reads it; these rows keep the file there."""
-
-    __tablename__ = "message_blob"
-
-    message: Mapped[bytes] = mapped_column(
-        LargeBinary(), ForeignKey("message.hash", ondelete="CASCADE"), primary_key=True
-    )
-    blob: Mapped[bytes] = mapped_column(LargeBinary(), ForeignKey("blob.hash"), primary_key=True, index=True)
-
-    __table_args__ = ({"sqlite_with_rowid": False},)
-
-
-class ThreadModel(Base):
-    """One message after all those before it, as git's commits are: `hash` is that of the parent and the message."""
-
-    __tablename__ = "thread"
-
-    hash: Mapped[bytes] = mapped_column(LargeBinary(), primary_key=True)
-    parent: Mapped[bytes | None] = mapped_column(LargeBinary(), ForeignKey("thread.hash"))
-    message: Mapped[bytes] = mapped_column(LargeBinary(), ForeignKey("message.hash"), index=True)
-    depth: Mapped[int]
-    """How many nodes there are before it."""
-
-    __table_args__ = (
-        Index(None, "parent", postgresql_using="hash"),
-        {"sqlite_with_rowid": False},
-    )
-
-
-class HeadingModel(Base):
-    """A list of headers that many comms have, but for a few values; JSON text under its hash."""
-
-    __tablename__ = "heading"
-
-    hash: Mapped[bytes] = mapped_column(LargeBinary(), primary_key=True)
-    content: Mapped[bytes] = mapped_column(PackedJson())
 
 
 class CommModel(Base):
@@ -283,115 +220,6 @@ class ToolUseModel(Base):
     calls: Mapped[int]
 
     __table_args__ = ({"sqlite_with_rowid": False},)
-
-
-class LabelModel(Base):
-    """A word that a person gave to an exchange or to a session."""
-
-    __tablename__ = "label"
-
-    id: Mapped[str] = mapped_column(Id(), primary_key=True)
-    name: Mapped[str] = mapped_column(index=True)
-    exchange_id: Mapped[str | None] = mapped_column(Id(), ForeignKey("exchange.id", ondelete="CASCADE"))
-    session_id: Mapped[str | None]
-    created_at: Mapped[datetime]
-
-    __table_args__ = (
-        Index(None, "exchange_id", "name", unique=True),
-        Index(None, "session_id", "name", unique=True),
-    )
-
-
-class NoteModel(Base):
-    """What a person wrote about an exchange or a session."""
-
-    __tablename__ = "note"
-
-    id: Mapped[str] = mapped_column(Id(), primary_key=True)
-    exchange_id: Mapped[str | None] = mapped_column(Id(), ForeignKey("exchange.id", ondelete="CASCADE"), index=True)
-    session_id: Mapped[str | None] = mapped_column(index=True)
-    text: Mapped[str]
-    created_at: Mapped[datetime]
-
-
-class KillModel(Base):
-    """What an operator stopped, or a rule: `lockgate.exchange.Kill`. What was lifted or has passed stays to be read."""
-
-    __tablename__ = "kill"
-
-    id: Mapped[str] = mapped_column(Id(), primary_key=True)
-    scope: Mapped[Word]
-    target: Mapped[str]
-    names: Mapped[tuple[str, ...]] = mapped_column(Names())
-    set_by: Mapped[str]
-    reason: Mapped[str]
-    until: Mapped[datetime | None]
-    created_at: Mapped[datetime]
-    lifted_at: Mapped[datetime | None]
-    lifted_by: Mapped[str]
-
-    __table_args__ = (Index(None, "lifted_at", "until"),)  # most of them have passed; those in force are read often
-
-
-class ApprovalModel(Base):
-    """A tool call that a person is asked about; see `lockgate.exchange.Approval`.
-
-    It may be there before its exchange is, which the log writes in its own time; it goes with it. `context` is JSON
-    text.
-    """
-
-    __tablename__ = "approval"
-
-    id: Mapped[str] = mapped_column(Id(), primary_key=True)
-    exchange_id: Mapped[str] = mapped_column(Id(), index=True)
-    key: Mapped[Word] = mapped_column(index=True)
-    digest: Mapped[Word]
-    session_id: Mapped[str]
-    rule: Mapped[str]
-    agent: Mapped[str]
-    project: Mapped[Word]
-    model: Mapped[str]
-    tool: Mapped[str]
-    arguments: Mapped[str]
-    custom: Mapped[bool]
-    schema: Mapped[str]
-    score: Mapped[float | None]
-    reason: Mapped[str]
-    context: Mapped[bytes] = mapped_column(PackedJson())
-    asked_at: Mapped[datetime]
-    deadline: Mapped[datetime]
-    by_default: Mapped[Word]
-    state: Mapped[Word]
-    decided_by: Mapped[str]
-    decided_at: Mapped[datetime | None]
-    note: Mapped[str]
-    note_shown: Mapped[bool]
-    edited: Mapped[str | None]
-    left_at: Mapped[datetime | None]
-    used_at: Mapped[datetime | None]
-
-    __table_args__ = (Index(None, "state", "id"),)
-
-
-class AuditModel(Base):
-    """An administrative act, or a refusal of access: `lockgate.exchange.AuditEntry`. Exchanges go without it."""
-
-    __tablename__ = "audit"
-
-    id: Mapped[str] = mapped_column(Id(), primary_key=True)
-    at: Mapped[datetime] = mapped_column(index=True)
-    last_at: Mapped[datetime | None]
-    who: Mapped[str]
-    where: Mapped[str]
-    act: Mapped[str]
-    subject: Mapped[str]
-    outcome: Mapped[Word]
-    reason: Mapped[str]
-    before: Mapped[str]
-    after: Mapped[str]
-    count: Mapped[int] = mapped_column(BigInteger())
-
-    __table_args__ = (Index(None, "who", "id"), Index(None, "act", "id"))
 
 
 class ChainModel(Base):

@@ -13,9 +13,9 @@ from sqlalchemy import Connection, Table, delete
 from sqlalchemy.dialects import postgresql, sqlite
 
 from lockgate.errors import Error
-from lockgate.exchange import new_id, now
+from lockgate.records import new_id, now
 from lockgate.storage.acts import Acts
-from lockgate.storage.models import LabelModel, NoteModel
+from lockgate.storage.people_models import LabelModel, NoteModel
 
 type About = Literal["exchange", "session"]
 

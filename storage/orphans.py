@@ -15,7 +15,8 @@ from sqlalchemy import Column, Connection, Engine, Select, Table, delete, exists
 from sqlalchemy.orm import aliased
 
 from lockgate.storage.alone import collecting
-from lockgate.storage.models import Base, BlobModel, MessageBlobModel, MessageModel, ThreadModel
+from lockgate.storage.content_models import BlobModel, MessageBlobModel, MessageModel, ThreadModel
+from lockgate.storage.models import Base
 from lockgate.storage.pace import Pace
 from lockgate.storage.sizes import Sizes
 

@@ -12,11 +12,12 @@ from typing import Any, cast
 from sqlalchemy import Connection, Select, bindparam, func, select, text
 
 from lockgate.errors import WireError
-from lockgate.exchange import Comm
+from lockgate.records import Comm
 from lockgate.storage.bodies import Ask, joined
 from lockgate.storage.columns import escape
+from lockgate.storage.content_models import MessageModel
 from lockgate.storage.index import digest_of, parts_of
-from lockgate.storage.models import CommModel, MessageModel, SaidModel
+from lockgate.storage.models import CommModel, SaidModel
 from lockgate.storage.said import Said, endpoint_of, said_in, spoken
 from lockgate.storage.words import words
 

@@ -24,7 +24,7 @@ from sqlalchemy import Column, LargeBinary, Table
 from sqlalchemy.sql.type_api import TypeDecorator
 
 from lockgate.errors import Error, StorageError
-from lockgate.exchange import now
+from lockgate.records import now
 from lockgate.storage.columns import UtcTime
 from lockgate.storage.models import Base
 from lockgate.storage.schema import HEAD, REVISIONS

@@ -16,14 +16,15 @@ from typing import Any, cast
 from sqlalchemy import ColumnElement, Engine, Table, delete, exists, func, or_, select
 
 from lockgate.access.audit import LOCAL, entry_of
-from lockgate.exchange import now
+from lockgate.records import now
 from lockgate.storage.alone import collecting
 from lockgate.storage.archive import OF_SESSION, archive, belongs
 from lockgate.storage.audit import keep
 from lockgate.storage.choosing import SETTLED, Choice, with_own
-from lockgate.storage.models import AuditModel, Base, CommModel, ExchangeModel
+from lockgate.storage.models import Base, CommModel, ExchangeModel
 from lockgate.storage.orphans import Collector
 from lockgate.storage.pace import Pace
+from lockgate.storage.people_models import AuditModel
 from lockgate.storage.places import unindex
 from lockgate.storage.portable import tables
 from lockgate.storage.sealer import Sealer

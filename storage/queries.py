@@ -1,23 +1,21 @@
-"""What the log remembers, read: typed, asynchronous, paged by key. Answers are the records of `lockgate.exchange`.
+"""What the log remembers, read: typed, asynchronous, paged by key. Answers are the records of `lockgate.records`.
 
 Lists read only the light rows of `exchange`; bodies are read for one exchange at a time. Nothing here writes.
 """
 
 from __future__ import annotations
 
-import re
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, Select, Text, cast, func, or_, select
+from sqlalchemy import ColumnElement, Select, func, or_, select
 from sqlalchemy import text as sql_text
 from sqlalchemy.exc import DBAPIError
 
-from lockgate.errors import Error
 from lockgate.events import Usage
-from lockgate.exchange import Comm, Decision, ExchangeRow, Relation
+from lockgate.records import Comm, Decision, ExchangeRow, Relation
 from lockgate.storage import answers, headings, sessions
 from lockgate.storage.answers import (
     NO_MARKS,
@@ -38,17 +36,11 @@ from lockgate.storage.answers import (
     Told,
 )
 from lockgate.storage.bodies import joined
+from lockgate.storage.content_models import BlobModel, HeadingModel
 from lockgate.storage.hits import PLACES_IN_MEMORY
-from lockgate.storage.models import (
-    BlobModel,
-    CommModel,
-    DecisionModel,
-    ExchangeModel,
-    HeadingModel,
-    LabelModel,
-    NoteModel,
-    RelationModel,
-)
+from lockgate.storage.ids import SHOWN_CANDIDATES, digits_of, fits, require_one
+from lockgate.storage.models import CommModel, DecisionModel, ExchangeModel, RelationModel
+from lockgate.storage.people_models import LabelModel, NoteModel
 from lockgate.storage.places import texts_at
 from lockgate.storage.reader import Reader
 from lockgate.storage.said import Said
@@ -64,9 +56,6 @@ type Row = dict[str, Any]
 
 FIRST = "0" * 32
 """Sorts before every id."""
-SHORTEST_ID = 6
-"""Hexadecimal digits of an id that are enough to ask for it."""
-SHOWN_CANDIDATES = 8
 IDS_PER_QUERY = 500
 """Databases bound the parameters of one statement."""
 
@@ -91,7 +80,7 @@ class Queries(Reader):
 
         With `after`, the oldest first, newer than the exchange with this whole id; `FIRST` begins with the first.
         """
-        bounds = [None if id is None else digits_of(id, shortest=32) for id in (before, after)]
+        bounds = [None if id is None else digits_of(id, of="an exchange") for id in (before, after)]
         query = listing(where or Filter(), before=bounds[0], after=bounds[1], limit=limit, sqlite=self._sqlite)
         return [exchange_of(row) for row in await self._rows(query)]
 
@@ -262,14 +251,9 @@ class Queries(Reader):
         return tuple(RuleCount(**row) for row in await self._rows(counted.group_by(*group)))
 
     async def _whole_id(self, id: str) -> str | None:
-        digits = digits_of(id, shortest=SHORTEST_ID)
-        begins = _EXCHANGE.id.between(digits.ljust(32, "0"), digits.ljust(32, "f"))
-        ends = func.replace(cast(_EXCHANGE.id, Text), "-", "").like(f"%{digits}")
-        condition = begins if len(digits) == 32 else or_(begins, ends)  # only an end has to look at every id
-        query = select(_EXCHANGE.id).where(condition).order_by(_EXCHANGE.id)
+        query = select(_EXCHANGE.id).where(fits(_EXCHANGE.id, id, of="an exchange")).order_by(_EXCHANGE.id)
         found: list[str] = [row["id"] for row in await self._rows(query.limit(SHOWN_CANDIDATES))]
-        if len(found) > 1:
-            raise Error(f"{id!r} fits several exchanges: {', '.join(found)}; give more digits of the one you mean")
+        require_one(id, found, of="exchanges")
         return found[0] if found else None
 
     async def _rows(self, query: Select[*tuple[Any, ...]], *, first: str = "") -> list[Row]:
@@ -281,14 +265,6 @@ class Queries(Reader):
                 return [dict(row) for row in result.mappings()]
         except DBAPIError as error:
             raise cannot_open(self._address, error) from error
-
-
-def digits_of(id: str, *, shortest: int, of: str = "an exchange") -> str:
-    """The hexadecimal digits of an id or a part of one. Raises Error."""
-    digits = id.strip(" …").replace("-", "").lower()
-    if not (shortest <= len(digits) <= 32 and re.fullmatch("[0-9a-f]+", digits)):
-        raise Error(f"{id!r} is not the id of {of}: give {shortest} to 32 hexadecimal digits of it")
-    return digits
 
 
 def _selections(since: datetime | None, ids: Collection[str] | None) -> Iterator[ColumnElement[bool]]:

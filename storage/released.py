@@ -6,8 +6,8 @@ import asyncio
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
-from lockgate.exchange import SessionRow, TurnRow
 from lockgate.history.history import Remembered
+from lockgate.records import SessionRow, TurnRow
 from lockgate.storage.address import Address, parse
 
 if TYPE_CHECKING:

@@ -8,7 +8,7 @@ from typing import Any, cast
 
 from lockgate.errors import WireError
 from lockgate.events import Event, Request, TextDelta, ThinkingDelta, ToolCall
-from lockgate.exchange import Comm
+from lockgate.records import Comm
 from lockgate.wire.codec import Format
 from lockgate.wire.conversation import MESSAGES, Conversation, Part, split
 from lockgate.wire.document import dumps, loads

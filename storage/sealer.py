@@ -12,7 +12,7 @@ from typing import Any, cast
 
 from sqlalchemy import Connection, Select, Table, func, or_, select
 
-from lockgate.exchange import new_id, now
+from lockgate.records import new_id, now
 from lockgate.storage.digests import FORM, form_of
 from lockgate.storage.models import Base, ChainModel, CommModel, DecisionModel, RelationModel, SealModel, TurnModel
 from lockgate.storage.seals import TABLES, TAGS, Beginning, Entry, Head, Signer, beginning_hash, pack, seal_hash

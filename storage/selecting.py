@@ -29,7 +29,8 @@ from sqlalchemy.orm import aliased
 from sqlalchemy.sql.operators import custom_op
 
 from lockgate.storage.answers import USAGE_FIELDS, Filter
-from lockgate.storage.models import DecisionModel, ExchangeModel, LabelModel, SessionModel, ToolUseModel
+from lockgate.storage.models import DecisionModel, ExchangeModel, SessionModel, ToolUseModel
+from lockgate.storage.people_models import LabelModel
 
 _EXCHANGE = ExchangeModel.__table__.columns
 _ID = _EXCHANGE.id

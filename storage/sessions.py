@@ -14,7 +14,7 @@ from sqlalchemy import Select, case, func, or_, select
 from sqlalchemy.orm import aliased
 
 from lockgate.events import Usage
-from lockgate.exchange import SessionRow
+from lockgate.records import SessionRow
 from lockgate.storage.answers import USAGE_FIELDS, Session
 from lockgate.storage.models import ExchangeModel, SaidModel, SessionModel
 from lockgate.storage.places import PLACE

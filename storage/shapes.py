@@ -9,7 +9,7 @@ from dataclasses import asdict
 from datetime import datetime
 from typing import Any
 
-from lockgate.exchange import Comm, CommType, ExchangeRow
+from lockgate.records import Comm, CommType, ExchangeRow
 from lockgate.storage.answers import USAGE_FIELDS, ExchangeDetail, Hit, Marks, Session, Told
 
 CHANGES: tuple[tuple[str, CommType], ...] = (("request", "REQUEST"), ("reply", "RESPONSE"))

@@ -17,7 +17,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from lockgate.exchange import Record
+from lockgate.records import Record
 from lockgate.storage import claim, journal
 from lockgate.storage.claim import Claim
 

@@ -14,9 +14,10 @@ from typing import Any, cast
 from sqlalchemy import Connection, Insert, Select, Table, select
 from sqlalchemy.dialects import postgresql, sqlite
 
-from lockgate.exchange import Comm
+from lockgate.records import Comm
 from lockgate.storage.address import Address
-from lockgate.storage.models import BlobModel, CommModel, MessageBlobModel, MessageModel, ThreadModel
+from lockgate.storage.content_models import BlobModel, MessageBlobModel, MessageModel, ThreadModel
+from lockgate.storage.models import CommModel
 from lockgate.storage.recent import Recent
 from lockgate.wire.blobs import blob_hashes
 from lockgate.wire.conversation import Conversation, Part, node_hash, split, split_reply

@@ -7,14 +7,12 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, cast
 
-from sqlalchemy import ColumnElement, Select, Table, Text, func, or_, select
-from sqlalchemy import cast as sql_cast
+from sqlalchemy import ColumnElement, Select, Table, func, or_, select
 from sqlalchemy.exc import DBAPIError
 
-from lockgate.errors import Error
-from lockgate.exchange import AuditEntry, AuditOutcome
-from lockgate.storage.models import AuditModel
-from lockgate.storage.queries import SHORTEST_ID, SHOWN_CANDIDATES, digits_of
+from lockgate.records import AuditEntry, AuditOutcome
+from lockgate.storage.ids import SHOWN_CANDIDATES, digits_of, fits, require_one
+from lockgate.storage.people_models import AuditModel
 from lockgate.storage.reader import Reader
 from lockgate.storage.schema import cannot_open
 
@@ -62,14 +60,9 @@ class Trail(Reader):
 
     async def find(self, id: str) -> AuditEntry | None:
         """The one with this id, or whose id alone begins or ends so. Raises Error for what is no id, or for several."""
-        digits = digits_of(id, shortest=SHORTEST_ID, of="an entry")
-        begins = _C.id.between(digits.ljust(32, "0"), digits.ljust(32, "f"))
-        ends = func.replace(sql_cast(_C.id, Text), "-", "").like(f"%{digits}")
-        query = select(_AUDIT).where(begins if len(digits) == 32 else or_(begins, ends)).order_by(_C.id)
+        query = select(_AUDIT).where(fits(_C.id, id, of="an entry")).order_by(_C.id)
         found = await self._read(query.limit(SHOWN_CANDIDATES))
-        if len(found) > 1:
-            names = ", ".join(one.id for one in found)
-            raise Error(f"{id!r} fits several entries: {names}; give more digits of the one you mean")
+        require_one(id, [one.id for one in found], of="entries")
         return found[0] if found else None
 
     async def _read(self, query: Select[*tuple[Any, ...]]) -> list[AuditEntry]:
@@ -101,4 +94,4 @@ def _holds(name: str, text: str) -> ColumnElement[bool]:
 
 
 def _whole(id: str) -> str:
-    return digits_of(id, shortest=32, of="an entry")
+    return digits_of(id, of="an entry")

@@ -13,9 +13,10 @@ from typing import Any
 from sqlalchemy import Select, func, select
 
 from lockgate.errors import WireError
-from lockgate.exchange import Decision, ExchangeRow
+from lockgate.records import Decision, ExchangeRow
 from lockgate.storage.bodies import Damaged, part_of
-from lockgate.storage.models import CommModel, DecisionModel, MessageModel, RelationModel, ThreadModel
+from lockgate.storage.content_models import MessageModel, ThreadModel
+from lockgate.storage.models import CommModel, DecisionModel, RelationModel
 from lockgate.storage.said import endpoint_of
 from lockgate.wire.blobs import put_blobs
 from lockgate.wire.blocks import Block, blocks_of

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from lockgate.exchange import ExchangeRow, new_id, now
+from lockgate.records import ExchangeRow, new_id, now
 from lockgate.storage.address import parse
 from lockgate.storage.schema import cannot_open, require_current
 

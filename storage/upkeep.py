@@ -12,7 +12,7 @@ from datetime import timedelta
 
 from lockgate.config import Retention
 from lockgate.errors import Error
-from lockgate.exchange import now
+from lockgate.records import now
 from lockgate.storage.address import parse
 from lockgate.storage.seals import Signer
 

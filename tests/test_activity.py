@@ -10,7 +10,7 @@ import pytest
 from lockgate import activity
 from lockgate.activity import Activity, Approvals, Gap, Growth, Happening, batches
 from lockgate.errors import Error, StorageError
-from lockgate.exchange import Decision, ExchangeRow, Record, new_id, now
+from lockgate.records import Decision, ExchangeRow, Record, new_id, now
 
 
 class Kept:

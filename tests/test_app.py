@@ -12,7 +12,8 @@ import pytest
 from lockgate.app import build
 from lockgate.config import load
 from lockgate.events import Request
-from lockgate.exchange import Exchange, ExchangeRow, Ports
+from lockgate.exchange import Exchange, Ports
+from lockgate.records import ExchangeRow
 from tests.exposed import exposed
 from tests.storage.records import decision, exchange_row
 

@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from lockgate.exchange import now
 from lockgate.health import FEWEST_TRIES, MOST_TRIES, Degraded, Health, Upstreams, provider_failed
+from lockgate.records import now
 from tests.storage.records import exchange_row
 
 BAD: dict[str, Any] = {"outcome": "error", "status": 529, "error": "HTTP 529"}

@@ -12,8 +12,8 @@ import pytest
 from prometheus_client.openmetrics.parser import text_string_to_metric_families as read_openmetrics
 
 from lockgate.events import Usage
-from lockgate.exchange import Decision, ExchangeRow
 from lockgate.metrics import LATENCIES, MOST_NAMES, Gauge, Metrics
+from lockgate.records import Decision, ExchangeRow
 from tests.exposed import exposed
 from tests.storage.records import decision, exchange_row
 

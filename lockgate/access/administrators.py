@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import Literal, get_args
 
 from lockgate.errors import Error
-from lockgate.exchange import new_id, now
+from lockgate.records import new_id, now
 
 type Role = Literal["viewer", "operator", "admin"]
 """A viewer reads; an operator also changes projects, tokens and keys; an admin also changes administrators."""

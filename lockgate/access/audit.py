@@ -12,7 +12,8 @@ from typing import Any, Protocol, cast
 
 from pydantic import BaseModel
 
-from lockgate.exchange import AuditEntry, AuditOutcome, CommLog
+from lockgate.ports import CommLog
+from lockgate.records import AuditEntry, AuditOutcome
 from lockgate.redaction import without_tokens
 from lockgate.wire.document import dumps, loads
 
@@ -53,23 +54,22 @@ class Audit(Protocol):
 class Sums(Protocol):
     """`lockgate.access.refusals.Refusals`."""
 
-    def add(self, *, who: str, where: str, act: str, subject: str, reason: str = "") -> bool: ...
+    def add(self, *, who: str, where: str, act: str, subject: str, outcome: AuditOutcome, reason: str = "") -> bool: ...
 
 
 class LogAudit:
     """The audit trail of a proxy: entries go the way of all that is logged, without waiting.
 
-    From any thread; what is denied is summed up, if there is something that does it, and comes from its event loop.
+    From any thread; what is denied is summed up, if there is something that does it, and comes from its event loop. So
+    is what fails for somebody unknown, who could fill the trail else.
     """
 
     def __init__(self, log: CommLog, sums: Sums | None = None) -> None:
         self._log, self._sums = log, sums
 
     def note(self, **given: Any) -> None:
-        if self._sums and given["outcome"] == "denied":
-            self._sums.add(
-                **{name: given[name] for name in ("who", "where", "act", "subject", "reason") if name in given}
-            )
+        if self._sums and (given["outcome"] == "denied" or (given["outcome"] == "error" and not given["who"])):
+            self._sums.add(**{name: value for name, value in given.items() if name not in ("before", "after")})
         else:
             self._log.put((entry_of(**given),))
 

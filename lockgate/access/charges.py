@@ -13,7 +13,8 @@ from lockgate.access.limits import Limited, Limiter, MemoryLimiter, Size, Subjec
 from lockgate.access.records import Token
 from lockgate.config import SharedLimits
 from lockgate.events import Request, Usage
-from lockgate.exchange import Exchange, now
+from lockgate.exchange import Exchange
+from lockgate.records import now
 from lockgate.usage.prices import Prices
 
 FIRST_TOKENS = 1000

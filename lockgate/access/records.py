@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Literal
 
 from lockgate.access.grant import Grant
-from lockgate.exchange import new_id, now
+from lockgate.records import new_id, now
 
 type Standing = Literal["active", "expired", "revoked", "exhausted", "inactive"]
 """Whether a token can be used: `exhausted` has used up its requests, `inactive` is of a project that is not active."""

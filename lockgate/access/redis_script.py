@@ -15,7 +15,7 @@ from hashlib import sha1
 from typing import TYPE_CHECKING, Any
 
 from lockgate.errors import AccessError, ConfigError, told
-from lockgate.exchange import now
+from lockgate.records import now
 from lockgate.sections import without_credentials
 
 if TYPE_CHECKING:

@@ -13,7 +13,8 @@ from dataclasses import dataclass, replace
 
 from lockgate.access.audit import entry_of
 from lockgate.errors import AccessError, Error
-from lockgate.exchange import AuditEntry, AuditOutcome, CommLog, now
+from lockgate.ports import CommLog
+from lockgate.records import AuditEntry, AuditOutcome, now
 
 UNKNOWN = "unknown"
 MANY = "(several)"
@@ -59,10 +60,8 @@ class Refusals:
             who=known or token, where=where, act=f"access.{kind}", subject=subject, outcome=outcome, reason=reason
         )
 
-    def add(
-        self, *, who: str, where: str, act: str, subject: str, outcome: AuditOutcome = "denied", reason: str = ""
-    ) -> bool:
-        """The same of whatever was denied."""
+    def add(self, *, who: str, where: str, act: str, subject: str, outcome: AuditOutcome, reason: str = "") -> bool:
+        """The same of whatever else is to be summed up."""
         key = (where, who or UNKNOWN, act)
         self._end_old()
         if key not in self._sums and len(self._sums) >= ENTRIES:

@@ -15,7 +15,7 @@ from lockgate.access.keyring import Keyring
 from lockgate.access.records import Standing, Token
 from lockgate.access.token import is_token, make_token
 from lockgate.errors import AccessError
-from lockgate.exchange import now
+from lockgate.records import now
 
 KNOWN_TOKENS = 10_000
 """Remembered, those that are none included: so many cost a few megabytes."""

@@ -18,7 +18,7 @@ from lockgate.admin.acts import ActRoute
 from lockgate.admin.desk import Desk
 from lockgate.admin.identity import AtDesk, ForViewers, stands
 from lockgate.admin.problems import Problem, answers
-from lockgate.exchange import Decision, ExchangeRow, now
+from lockgate.records import Decision, ExchangeRow, now
 from lockgate.sections import Section
 from lockgate.storage.answers import Filter, SeriesBy, Step
 from lockgate.storage.shapes import dated, row_json

@@ -12,7 +12,7 @@ from starlette.responses import Response
 
 from lockgate.admin.guard import CHANGES_NOTHING
 from lockgate.admin.problems import Problem, problem_of
-from lockgate.exchange import AuditOutcome
+from lockgate.records import AuditOutcome
 
 if TYPE_CHECKING:
     from lockgate.admin.desk import Desk
@@ -69,9 +69,6 @@ def address_of(request: Request) -> str:
 def _note_failure(request: Request, act: Act, error: BaseException) -> None:
     problem = problem_of(error) if isinstance(error, Exception) else Problem(500)
     denied = problem.status_code in (401, 403, 429)
-    desk: Desk = request.app.state.desk
-    if not act.who and desk.strangers.wait(address_of(request)):
-        return  # enough was noted about them
     if denied or (request.method not in CHANGES_NOTHING and not act.is_question):
         act.reason = act.reason or problem.code
         _note(request, act, "denied" if denied else "error")

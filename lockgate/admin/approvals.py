@@ -15,9 +15,9 @@ from lockgate.admin.paging import Before, Id, Limit, Page, page, whole
 from lockgate.admin.problems import CHANGES, READS, Problem, answers
 from lockgate.admin.views import View
 from lockgate.errors import Error, Missing, StorageError
-from lockgate.exchange import Approval, ApprovalState
 from lockgate.policies.asking import approval_json, edit_of
 from lockgate.policies.readable import readable
+from lockgate.records import Approval, ApprovalState
 from lockgate.sections import Section
 from lockgate.storage.approvals import NOTE_CHARACTERS, Decided
 

@@ -17,7 +17,7 @@ from lockgate.admin.paging import MOST, Before, Id, Limit, Page, page, whole
 from lockgate.admin.problems import READS, answers
 from lockgate.admin.views import View
 from lockgate.errors import Missing
-from lockgate.exchange import AuditEntry, AuditOutcome
+from lockgate.records import AuditEntry, AuditOutcome
 from lockgate.storage.queries import FIRST
 from lockgate.storage.trail import AuditFilter, Trail
 from lockgate.wire.document import dumps

@@ -17,7 +17,7 @@ from lockgate.admin.acts import ActRoute
 from lockgate.admin.identity import AtDesk, ForViewers
 from lockgate.admin.paging import Before, Limit, Page, whole
 from lockgate.admin.problems import READS, answers
-from lockgate.exchange import now
+from lockgate.records import now
 from lockgate.storage.budgets import sums
 
 router = APIRouter(prefix="/budgets", route_class=ActRoute, tags=["budgets"])

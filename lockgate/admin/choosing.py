@@ -6,7 +6,7 @@ from typing import Any, Literal, cast
 
 from pydantic import Field, model_validator
 
-from lockgate.exchange import Action, Attested, Outcome, Purpose
+from lockgate.records import Action, Attested, Outcome, Purpose
 from lockgate.sections import Section
 from lockgate.storage.answers import Filter
 from lockgate.units import moment, nano_usd

@@ -67,8 +67,8 @@ class Desk:
     """What reads the audit trail, as a context manager."""
     setup: Setup
     audit: Audit = field(default_factory=NoAudit)
-    trials: Trials = field(default_factory=Trials)
-    passwords: Passwords = field(default_factory=Passwords)
+    trials: Trials
+    passwords: Passwords
     providers: frozenset[str] = frozenset()
     """What a provider key may be for: formats and model hosts."""
     pairs: Throttle = field(default_factory=lambda: Throttle(tries=10, seconds=30))
@@ -77,5 +77,3 @@ class Desk:
     """Of log-ins, by the name alone: so much that no single address can shut somebody out."""
     addresses: Throttle = field(default_factory=lambda: Throttle(tries=20, seconds=10))
     """Of log-ins, by address."""
-    strangers: Throttle = field(default_factory=lambda: Throttle(tries=30, seconds=60))
-    """Of notes about those who may not enter, by address, so that nobody fills the audit trail from outside."""

@@ -15,9 +15,8 @@ from lockgate.admin.paging import Id
 from lockgate.admin.problems import CHANGES, MAKES, READS, Problem, answers
 from lockgate.admin.views import View
 from lockgate.errors import Error, Missing, StorageError
-from lockgate.exchange import Kill, KillScope, now
+from lockgate.records import Kill, KillScope, now
 from lockgate.sections import Section
-from lockgate.storage.kills import Kills
 
 router = APIRouter(prefix="/kills", route_class=ActRoute, tags=["kills"])
 
@@ -74,7 +73,7 @@ async def create(given: NewKill, caller: ForOperators, desk: AtDesk, request: Re
         raise Problem(422, "say what to stop; and nothing more where it is all")
     until = None if given.seconds is None else now() + timedelta(seconds=given.seconds)
     wanted = Kill(scope=given.scope, target=target, set_by=caller.name, reason=given.reason.strip(), until=until)
-    made = await desk.kills.do(lambda kills: _add(kills, wanted))
+    made = await desk.kills.do(lambda kills: kills.stop(wanted))
     act = act_of(request)
     act.subject, act.after = f"kill {made.id}", view(made).told()
     return view(made)
@@ -90,14 +89,6 @@ async def lift(id: Id, caller: ForOperators, desk: AtDesk, request: Request) -> 
         raise Missing("no kill in force has this id") from error
     act_of(request).before = view(found).told()
     return view(replace(found, lifted_at=now(), lifted_by=caller.name))
-
-
-def _add(kills: Kills, wanted: Kill) -> Kill:
-    if wanted.scope == "session":
-        id, names = kills.session(wanted.target)
-        wanted = replace(wanted, target=id, names=names)
-    kills.add(wanted)
-    return wanted
 
 
 def view(kill: Kill) -> KillView:

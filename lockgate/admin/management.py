@@ -6,7 +6,6 @@ import asyncio
 import logging
 import socket
 import sys
-from collections.abc import Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
@@ -15,6 +14,7 @@ from lockgate.access.keyring import Keyring
 from lockgate.admin.proxy import Proxy
 from lockgate.config import Config, is_address
 from lockgate.errors import Error, told
+from lockgate.parts import Parts
 
 if TYPE_CHECKING:
     from uvicorn import Server
@@ -36,7 +36,7 @@ class Management:
         self._socket: socket.socket | None = None
         self._server: Server | None = None
         self._task: asyncio.Task[None] | None = None
-        self._closing: list[Callable[[], Awaitable[None] | None]] = []
+        self._parts = Parts()
 
     @property
     def port(self) -> int:
@@ -62,9 +62,7 @@ class Management:
         if self._socket is not None:
             self._socket.close()
         await asyncio.to_thread(self._thread.shutdown)
-        for close in self._closing:
-            if (closed := close()) is not None:
-                await closed
+        await self._parts.close()
 
     async def _serve(self, listening: socket.socket) -> None:
         try:
@@ -88,8 +86,7 @@ class Management:
 
         if parse(self._config.database).kind == "sqlite":
             schema.upgrade(self._config.database)  # as the log does, and whoever is first
-        desk, closing = open_desk(self._config, self._keyring, self._thread, self._proxy, self._audit)
-        self._closing += closing
+        desk = open_desk(self._config, self._keyring, self._thread, self._proxy, self._parts, self._audit)
         return desk, server_of(make_app(desk))
 
     def _watch_approvals(self, desk: Desk) -> None:

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Sequence
 from concurrent.futures import Executor
 from functools import partial
 
 from lockgate.access.audit import Audit, NoAudit
 from lockgate.access.keyring import Keyring
 from lockgate.admin.desk import Desk, Service
+from lockgate.admin.passwords import Passwords
 from lockgate.admin.proxy import Proxy
 from lockgate.admin.rules import Rules
 from lockgate.admin.setup import Setup
+from lockgate.admin.trials import Trials
 from lockgate.config import Config, Loaded
+from lockgate.parts import Parts
 from lockgate.storage.access import Access
 from lockgate.storage.administrators import Administrators
 from lockgate.storage.approvals import ApprovalDesk
@@ -24,41 +26,29 @@ from lockgate.storage.trail import Trail
 
 
 def open_desk(
-    config: Config, keyring: Keyring, thread: Executor, proxy: Proxy, audit: Audit | None = None
-) -> tuple[Desk, Sequence[Callable[[], Awaitable[None] | None]]]:
-    """The desk, and what closes it; nothing is asked of the database yet."""
-    people, access = Administrators(config.database, keyring), Access(config.database, keyring)
-    keys, notes = ProviderKeys(config.database, keyring), Notes(config.database)
-    approvals, kills = ApprovalDesk(config.database), Kills(config.database)
-    loaded = proxy.loaded or Loaded(config=config, file=None, origins={})
-    desk = Desk(
+    config: Config, keyring: Keyring, thread: Executor, proxy: Proxy, parts: Parts, audit: Audit | None = None
+) -> Desk:
+    """Nothing is asked of the database yet. What is to be closed with the desk is among its parts."""
+    url, loaded = config.database, proxy.loaded or Loaded(config=config, file=None, origins={})
+    return Desk(
         settings=config.admin,
         loaded=loaded,
         keyring=keyring,
-        people=Service(people, thread),
-        access=Service(access, thread),
-        keys=Service(keys, thread),
-        log=(log := Queries(config.database)),
-        notes=Service(notes, thread),
-        approvals=approvals,
-        kills=Service(kills, thread),
+        log=parts.add(Queries(url)),
+        approvals=parts.add(ApprovalDesk(url)),
+        kills=Service(parts.add(Kills(url)), thread),
+        notes=Service(parts.add(Notes(url)), thread),
+        keys=Service(parts.add(ProviderKeys(url, keyring)), thread),
+        access=Service(parts.add(Access(url, keyring)), thread),
+        people=Service(parts.add(Administrators(url, keyring)), thread),
         rules=Service(Rules(loaded, proxy.registry), thread),
+        trials=parts.add(Trials()),
+        passwords=parts.add(Passwords()),
         activity=proxy.activity,
         health=proxy.health,
         metrics=proxy.metrics,
-        trail=partial(Trail, config.database),
+        trail=partial(Trail, url),
         setup=Setup(keyring, seconds=60 * config.admin.setup_minutes),
         audit=audit or NoAudit(),
         providers=frozenset({"anthropic", "openai", "google", *config.hosts}),
-    )
-    return desk, (
-        desk.passwords.close,
-        desk.trials.close,
-        people.close,
-        access.close,
-        keys.close,
-        notes.close,
-        kills.close,
-        approvals.close,
-        log.close,
     )

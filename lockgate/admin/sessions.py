@@ -17,10 +17,11 @@ from lockgate.admin.desk import Desk
 from lockgate.admin.identity import AtDesk, ForViewers
 from lockgate.admin.problems import Problem, answers
 from lockgate.errors import Error
-from lockgate.exchange import ExchangeRow
+from lockgate.records import ExchangeRow
 from lockgate.sections import Section
 from lockgate.storage.answers import Filter, Session
-from lockgate.storage.queries import FIRST, digits_of
+from lockgate.storage.ids import digits_of
+from lockgate.storage.queries import FIRST
 from lockgate.storage.shapes import dated, row_json, session_json
 from lockgate.storage.turns import Turn
 from lockgate.units import moment
@@ -94,7 +95,7 @@ async def conversation(
 async def sessions_of(desk: Desk, which: WhichSessions) -> tuple[list[Session], str]:
     """A page, and where the next one begins. Raises Error for what is no time, or no id."""
     times = [None if text is None else moment(text) for text in (which.since, which.until)]
-    before = which.before and digits_of(which.before, shortest=32, of="a session") and which.before
+    before = which.before and digits_of(which.before, of="a session") and which.before
     found = await desk.log.sessions(
         limit=which.limit, before=before, agent=which.agent, project=which.project, since=times[0], until=times[1]
     )
@@ -146,7 +147,7 @@ def _of(session_id: str) -> Filter:
 def _whole(id: str) -> str:
     if not id.isascii():
         raise Error("an exchange's id has hexadecimal digits")
-    digits_of(id, shortest=32)
+    digits_of(id, of="an exchange")
     return id
 
 

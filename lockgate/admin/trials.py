@@ -15,9 +15,11 @@ from typing import Any
 
 from lockgate.errors import Error, told
 from lockgate.events import Turn
-from lockgate.exchange import Approval, Exchange, ExchangeRow, Ports, Resend
+from lockgate.exchange import Exchange, Ports
 from lockgate.policies import trial
 from lockgate.policies.registry import PolicySet
+from lockgate.ports import Resend
+from lockgate.records import Approval, ExchangeRow
 
 SECONDS = 5.0
 """For one exchange."""

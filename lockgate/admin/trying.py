@@ -17,9 +17,9 @@ from lockgate.admin.policy_set import Yaml
 from lockgate.admin.problems import CHANGES, Problem, answers
 from lockgate.admin.trials import Busy, Tried, deadline, tried
 from lockgate.errors import Missing
-from lockgate.exchange import ExchangeRow, now
 from lockgate.policies.registry import PolicySet
 from lockgate.policies.trial import FORMATS
+from lockgate.records import ExchangeRow, now
 from lockgate.sections import Section
 from lockgate.storage.answers import Filter
 

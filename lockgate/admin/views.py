@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from lockgate.access.administrators import Role
 from lockgate.access.grant import Grant
 from lockgate.access.records import KeySource, ProviderKey, Standing, Token
-from lockgate.exchange import now
+from lockgate.records import now
 
 _ID = "019368a0-0000-7000-8000-000000000000"
 

@@ -11,7 +11,7 @@ from lockgate.access.administrators import Role, checked_password
 from lockgate.cli.granting import json_of, lifetime, opening, print_json, print_table
 from lockgate.cli.reading import ConfigFile, Json
 from lockgate.errors import Error
-from lockgate.exchange import now
+from lockgate.records import now
 
 if TYPE_CHECKING:
     from lockgate.access.administrators import Administrator

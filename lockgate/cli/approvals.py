@@ -10,9 +10,9 @@ from rich.text import Text
 
 from lockgate.cli.shown import COLOURS, SHORT_ID, one_line, time_of
 from lockgate.errors import WireError
-from lockgate.exchange import Approval, now
 from lockgate.policies.notice import harmless
 from lockgate.policies.readable import Part, readable
+from lockgate.records import Approval, now
 from lockgate.wire.document import loads
 
 CALL_CHARACTERS = 120

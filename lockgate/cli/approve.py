@@ -21,7 +21,7 @@ from lockgate.config import load_config
 from lockgate.errors import Error
 
 if TYPE_CHECKING:
-    from lockgate.exchange import Approval
+    from lockgate.records import Approval
     from lockgate.storage.approvals import ApprovalDesk
 
 type ApprovalId = Annotated[str, Parameter(help="An id, its beginning, or its end as `list` shows it.")]
@@ -34,7 +34,6 @@ type ShowNote = Annotated[
 type Digest = Annotated[
     str, Parameter(help="The digest of the call that was shown, or its beginning: for programs that show it.")
 ]
-type All = Annotated[bool, Parameter(name="--all", negative=(), help="Also the newest of those that wait no more.")]
 
 DIGEST_DIGITS = 8
 """So many of a digest tell one call from another."""

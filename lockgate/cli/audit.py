@@ -16,7 +16,7 @@ from lockgate.cli.reading import ConfigFile, Json
 from lockgate.cli.which import moment
 from lockgate.config import load_config
 from lockgate.errors import Error
-from lockgate.exchange import AuditEntry, AuditOutcome
+from lockgate.records import AuditEntry, AuditOutcome
 
 if TYPE_CHECKING:
     from lockgate.storage.trail import AuditFilter, Trail

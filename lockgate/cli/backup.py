@@ -33,13 +33,13 @@ def restore(file: File, /, *, config: ConfigFile = None) -> None:
 
     SQLite and PostgreSQL read each other's files.
     """
-    from lockgate.certs.signing import open_signing_key
+    from lockgate.certs.signing import signer_of
     from lockgate.storage import schema
     from lockgate.storage.address import parse
     from lockgate.storage.backup import restore as read
 
     settings = load_config(config)
-    signer = open_signing_key(settings.home) if settings.seal.sign else None
+    signer = signer_of(settings)
     head, added = read(settings.database, file, _progress(), signer)
     where = schema.place(parse(settings.database))
     print(f"{where}: {added:,} exchanges of the {head.lockgate} that was made at {head.made_at[:19]} UTC")

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from lockgate.cli.shown import plain
 from lockgate.errors import WireError
 from lockgate.events import Event, Request, TextDelta, ThinkingDelta, ToolCall
-from lockgate.exchange import Comm, ExchangeRow
+from lockgate.records import Comm, ExchangeRow
 from lockgate.storage.answers import ExchangeDetail
 from lockgate.wire.endpoints import Endpoint, endpoint_for
 

@@ -11,13 +11,14 @@ from lockgate.cli import flow_cases, texts, trial
 from lockgate.config import RuleConfig
 from lockgate.errors import Error
 from lockgate.events import Event, MessageEnd, Request, ToolCall
-from lockgate.exchange import Decision, Exchange, Ports
+from lockgate.exchange import Exchange, Ports
 from lockgate.policies.asking import NobodyDecides
 from lockgate.policies.composition import flattened
 from lockgate.policies.evaluate import Case, Outcome
 from lockgate.policies.pipeline import Pipeline, Refused
 from lockgate.policies.registry import PolicySet, load_rules
 from lockgate.policies.run import FAILED
+from lockgate.records import Decision
 
 
 def rules_for(configs: Sequence[RuleConfig] | None, use: str) -> PolicySet:

@@ -12,10 +12,11 @@ from typing import Any, cast
 from lockgate.cli import trial
 from lockgate.errors import ConfigError
 from lockgate.events import Event, MessageEnd, Request, TextDelta, ToolCall
-from lockgate.exchange import Decision, Exchange, Ports, new_id
+from lockgate.exchange import Exchange, Ports
 from lockgate.policies.pipeline import Pipeline, Refused
 from lockgate.policies.registry import PolicySet
 from lockgate.policies.run import FAILED
+from lockgate.records import Decision, new_id
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

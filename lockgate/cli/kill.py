@@ -15,13 +15,14 @@ from cyclopts import App, Parameter
 from lockgate.cli.reading import ConfigFile, Json, console
 from lockgate.config import load_config
 from lockgate.errors import Error, StorageError
-from lockgate.exchange import Kill, KillScope, now
+from lockgate.records import Kill, KillScope, now
 from lockgate.units import span
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from lockgate.config import Config
+    from lockgate.storage.kills import Kills
 
 app = App(name="kill", help="Stop sessions, agents, models, hosts or everything, at once, on every proxy.")
 
@@ -61,7 +62,7 @@ def kill(
     settings, until = load_config(config), None if for_ is None else _end_of(for_)
     wanted = Kill(scope=scope, target=target, set_by=by or _user(), reason=reason.strip(), until=until)
     try:
-        done = _store(settings, wanted)
+        done = _act(settings, lambda kills: kills.stop(wanted))
     except StorageError as error:
         if scope != "all":
             raise
@@ -71,7 +72,7 @@ def kill(
         print(json.dumps(_json(done), indent=2))
     else:
         short = done.id[-SHORT_ID:]
-        print(f"Stopped: {_what(done)}{_until(done)}. `lockgate kill lift {short}` lets it go on.")
+        print(f"Stopped: {done.what}{_until(done)}. `lockgate kill lift {short}` lets it go on.")
 
 
 @app.command(name="list")
@@ -118,25 +119,15 @@ def lift(
             raise Error(f"the stop file {settings.stop_file} cannot be removed: {error.strerror}") from error
         print(f"The stop file {settings.stop_file} is removed.")
         return
+    print(f"Lifted: {_act(settings, lambda kills: kills.lift(id, by or _user())).what}.")
+
+
+def _act(settings: Config, act: Callable[[Kills], Kill]) -> Kill:
     from lockgate.cli.noting import book_of
     from lockgate.storage.kills import Kills
 
     with Kills(settings.database, book_of(settings)) as kills:
-        print(f"Lifted: {_what(kills.lift(id, by or _user()))}.")
-
-
-def _store(settings: Config, wanted: Kill) -> Kill:
-    from lockgate.cli.noting import book_of
-    from lockgate.storage.kills import Kills
-
-    with Kills(settings.database, book_of(settings)) as kills:
-        if wanted.scope == "session":
-            from dataclasses import replace
-
-            id, names = kills.session(wanted.target)
-            wanted = replace(wanted, target=id, names=names)
-        kills.add(wanted)
-    return wanted
+        return act(kills)
 
 
 def _write_file(settings: Config, wanted: Kill, error: StorageError) -> None:
@@ -174,13 +165,9 @@ def _print(found: Sequence[Kill]) -> None:
         table.add_column(name, no_wrap=name != "reason")
     for one in found:
         until = f"lifted by {one.lifted_by}" if one.lifted_at else time_of(one.until) if one.until else "it is lifted"
-        cells = (time_of(one.created_at), one.id[-SHORT_ID:], _what(one), one.set_by, until, one.reason)
+        cells = (time_of(one.created_at), one.id[-SHORT_ID:], one.what, one.set_by, until, one.reason)
         table.add_row(*(Text(one_line(cell)) for cell in cells))
     console().print(table)
-
-
-def _what(kill: Kill) -> str:
-    return "everything" if kill.scope == "all" else f"{kill.scope} {kill.target}"
 
 
 def _until(kill: Kill) -> str:

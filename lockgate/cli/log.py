@@ -13,7 +13,7 @@ from lockgate.cli.which import Which
 from lockgate.storage.answers import NO_MARKS
 
 if TYPE_CHECKING:  # SQLAlchemy, mitmproxy and rich are imported by the commands that need them
-    from lockgate.exchange import ExchangeRow
+    from lockgate.records import ExchangeRow
     from lockgate.storage.answers import ExchangeDetail, Marks
     from lockgate.storage.queries import Queries
 

@@ -11,7 +11,7 @@ from importlib import import_module
 from typing import Any, BinaryIO
 
 from lockgate.errors import Error, WireError
-from lockgate.exchange import Comm, Decision, ExchangeRow
+from lockgate.records import Comm, Decision, ExchangeRow
 from lockgate.storage.answers import USAGE_FIELDS, ExchangeDetail, Marks
 from lockgate.storage.said import texts_of
 

@@ -231,10 +231,7 @@ def eval_(
         raise ConfigError("--policy names a policy set and --use one policy; give one of them")
     policy_set = evaluation.rules_for(None if use else _rules_in(policy or MEASURED), use)
     result = figures(asyncio.run(evaluation.evaluate(policy_set, read_cases(dataset))))
-    if json_:
-        print(json.dumps(result, indent=2, ensure_ascii=False))
-    else:
-        print("\n".join(lines(result, every=all_)))
+    print(json.dumps(result, indent=2, ensure_ascii=False) if json_ else "\n".join(lines(result, every=all_)))
 
 
 def _summary(name: str) -> str:

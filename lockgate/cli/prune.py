@@ -14,7 +14,7 @@ from cyclopts import Parameter
 from lockgate.cli.reading import ConfigFile, Json
 from lockgate.config import Retention, load_config
 from lockgate.errors import Error
-from lockgate.exchange import now
+from lockgate.records import now
 from lockgate.units import moment
 
 if TYPE_CHECKING:
@@ -42,32 +42,39 @@ def prune(
 
     What is not given is as `retention` in the configuration says; by default, whatever has a label stays.
     """
-    from lockgate.certs.signing import open_signing_key
+    from lockgate.certs.signing import signer_of
     from lockgate.storage.address import parse
     from lockgate.storage.backup import opened
     from lockgate.storage.forecast import forecast
-    from lockgate.storage.prune import Plan, Pruner
+    from lockgate.storage.prune import Pruner
     from lockgate.storage.schema import require_current
 
     settings = load_config(config)
-    keep = settings.retention
-    until, max_bytes = _bounds(keep, older_than, larger_than)
-    plan = Plan(
-        until=until,
-        max_bytes=max_bytes,
-        keep_labels=keep.keep_labels if keep_label is None else keep_label,
-        archive=archive or keep.archive,
-        audit_until=None if keep.audit_days is None else now() - timedelta(days=keep.audit_days),
-    )
+    plan = _plan(settings.retention, older_than, larger_than, keep_label, archive)
     address = parse(settings.database)
     require_current(address)
-    signer = open_signing_key(settings.home) if settings.seal.sign else None
+    signer = signer_of(settings)
     with opened(address) as engine:
         done = forecast(engine, plan) if dry_run else _pruned(Pruner(engine, plan, signer=signer))
     if json_:
         print(json.dumps(_document(done, dry_run), indent=2))
     else:
         print("\n".join(_told(done, plan, dry_run)))
+
+
+def _plan(
+    keep: Retention, older_than: str | None, larger_than: str | None, labels: list[str] | None, archive: Path | None
+) -> Plan:
+    from lockgate.storage.prune import Plan
+
+    until, max_bytes = _bounds(keep, older_than, larger_than)
+    return Plan(
+        until=until,
+        max_bytes=max_bytes,
+        keep_labels=keep.keep_labels if labels is None else labels,
+        archive=archive or keep.archive,
+        audit_until=None if keep.audit_days is None else now() - timedelta(days=keep.audit_days),
+    )
 
 
 def _pruned(pruner: Pruner) -> Pruned:

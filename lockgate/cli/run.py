@@ -19,7 +19,8 @@ from cyclopts import Parameter
 
 from lockgate.config import Config, Loaded, load
 from lockgate.errors import ConfigError
-from lockgate.exchange import Exchange, ExchangeRow
+from lockgate.exchange import Exchange
+from lockgate.records import ExchangeRow
 
 FORWARDED = (signal.SIGTERM, signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2)
 """Sent to this process alone, so they are passed on. What a terminal sends, the command gets by itself."""

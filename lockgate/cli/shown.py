@@ -13,7 +13,7 @@ from rich.table import Table
 from rich.text import Text
 
 from lockgate.events import Usage
-from lockgate.exchange import Decision, ExchangeRow
+from lockgate.records import Decision, ExchangeRow
 from lockgate.storage.answers import Cost, Marks, Session
 from lockgate.storage.readable import labels_of, plain, time_of
 from lockgate.usage.prices import dollars

@@ -13,7 +13,7 @@ from cyclopts import Parameter, validators
 
 from lockgate.cli.reading import ConfigFile, Json, ask, console
 from lockgate.cli.which import Which
-from lockgate.exchange import ExchangeRow
+from lockgate.records import ExchangeRow
 
 if TYPE_CHECKING:
     from rich.text import Text

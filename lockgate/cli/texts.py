@@ -8,11 +8,12 @@ from time import perf_counter
 from typing import Any
 
 from lockgate.events import BlockEnd, Event, MessageEnd, TextDelta
-from lockgate.exchange import Decision, Exchange, Ports
+from lockgate.exchange import Exchange, Ports
 from lockgate.policies.evaluate import Case, Outcome
 from lockgate.policies.pipeline import Pipeline, Refused
 from lockgate.policies.registry import PolicySet
 from lockgate.policies.run import FAILED
+from lockgate.records import Decision
 
 SIZES = (1, 2, 3, 5, 8, 13, 21)
 """The sizes of the pieces that a text is streamed in."""

@@ -20,7 +20,7 @@ from lockgate.cli.granting import (
 )
 from lockgate.cli.reading import ConfigFile, Json
 from lockgate.errors import Error
-from lockgate.exchange import now
+from lockgate.records import now
 from lockgate.units import moment
 
 if TYPE_CHECKING:

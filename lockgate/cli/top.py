@@ -12,7 +12,7 @@ from cyclopts import Parameter, validators
 
 from lockgate.cli.reading import ConfigFile, console
 from lockgate.config import load_config
-from lockgate.exchange import now
+from lockgate.records import now
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from rich.console import Group
     from rich.table import Table
 
-    from lockgate.exchange import Approval, ExchangeRow
+    from lockgate.records import Approval, ExchangeRow
     from lockgate.storage.answers import Cost, Point
     from lockgate.storage.approvals import ApprovalDesk
     from lockgate.storage.queries import Queries

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import Parameter
 
-from lockgate.exchange import Action, Attested, Outcome
+from lockgate.records import Action, Attested, Outcome
 from lockgate.units import moment, nano_usd
 
 if TYPE_CHECKING:

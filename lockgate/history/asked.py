@@ -8,7 +8,7 @@ from datetime import datetime
 from functools import cached_property
 from typing import Any, cast
 
-from lockgate.exchange import Purpose, now
+from lockgate.records import Purpose, now
 from lockgate.wire import prompts
 from lockgate.wire.turns import Turn, digest, is_open, messages_of, turns_in
 

@@ -9,10 +9,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
-from lockgate.exchange import Attested, TurnRow, new_id
 from lockgate.history.asked import ROOT, Asked, final, node_after
 from lockgate.history.echo import is_echo
 from lockgate.history.memory import Memory, Session, Spot, size_of
+from lockgate.records import Attested, TurnRow, new_id
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

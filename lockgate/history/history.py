@@ -14,11 +14,11 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 
 from lockgate.errors import WireError, told
-from lockgate.exchange import Attested, Purpose, Record, SessionRow, TurnRow, new_id
 from lockgate.history.asked import ROOT, Asked, final, node_after, purpose_of
 from lockgate.history.attest import Finding, judge, lost_veto
 from lockgate.history.memory import Memory, Recent, Session, size_of
 from lockgate.history.sessions import settle
+from lockgate.records import Attested, Purpose, Record, SessionRow, TurnRow, new_id
 from lockgate.wire import prompts
 from lockgate.wire.document import loads_object
 from lockgate.wire.turns import Turn, digest, encoded, replied

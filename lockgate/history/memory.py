@@ -9,8 +9,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
-from lockgate.exchange import Attested, SessionRow, TurnRow
 from lockgate.history.asked import ROOT
+from lockgate.records import Attested, SessionRow, TurnRow
 from lockgate.wire.turns import Turn, digest
 
 NODES = 50_000

@@ -7,10 +7,10 @@ from collections.abc import Iterable, Sequence
 from itertools import islice
 from typing import Any
 
-from lockgate.exchange import Purpose, SessionRelation, SessionRow, new_id
 from lockgate.history.asked import ROOT, Asked, final
 from lockgate.history.attest import Finding, released_at, same
 from lockgate.history.memory import Memory, Session, Spot
+from lockgate.records import Purpose, SessionRelation, SessionRow, new_id
 from lockgate.wire import prompts
 
 TITLE_CHARACTERS = 80

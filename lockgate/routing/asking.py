@@ -7,7 +7,7 @@ from urllib.parse import urlsplit
 
 from lockgate.errors import Error, WireError
 from lockgate.events import Usage
-from lockgate.exchange import Ask
+from lockgate.ports import Ask
 from lockgate.wire.document import loads_object
 
 

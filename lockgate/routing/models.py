@@ -17,18 +17,9 @@ import certifi
 
 from lockgate.errors import Error, WireError
 from lockgate.events import Turn, Usage
-from lockgate.exchange import (
-    Ask,
-    Comm,
-    CommLog,
-    Exchange,
-    ExchangeRow,
-    Relation,
-    RelationType,
-    Resend,
-    new_id,
-    now,
-)
+from lockgate.exchange import Exchange
+from lockgate.ports import Ask, CommLog, Resend
+from lockgate.records import Comm, ExchangeRow, Relation, RelationType, new_id, now
 from lockgate.redaction import concealed
 from lockgate.routing.asking import NoAnswer, answer_text, request_document, request_headers, usage_of
 from lockgate.routing.bounded import go_on, within

@@ -17,7 +17,8 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from lockgate.errors import Error, told
-from lockgate.exchange import Webhook, now
+from lockgate.ports import Webhook
+from lockgate.records import now
 from lockgate.routing.bounded import within
 from lockgate.routing.models import trust
 from lockgate.wire.document import dumps

@@ -12,6 +12,7 @@ from typing import Any, Literal, cast
 
 type Json = Mapping[str, Any]
 TOO_DEEP = "(nested too deep to be shown)"
+HIDDEN = "(hidden by the provider)"
 
 type BlockKind = Literal["text", "thinking", "call", "result", "image", "other"]
 
@@ -86,13 +87,16 @@ def _part(part: Json, role: str) -> Iterator[Block]:
         case "thinking" | "reasoning_text":
             yield Block(kind="thinking", role=role, text=_text(part.get("thinking") or part.get("text")))
         case "redacted_thinking":
-            yield Block(kind="thinking", role=role, text="(hidden by the provider)")
+            yield Block(kind="thinking", role=role, text=HIDDEN)
         case "tool_use" | "server_tool_use" | "mcp_tool_use":
             yield _call(part, _text(part.get("id")), part.get("input"))
         case "image" | "image_url" | "input_image":
             yield _image(part, role)
         case _ if answered := _text(part.get("tool_use_id")):
             yield from _result(part.get("content"), answered)
+        case "" if "stdout" in part or "stderr" in part:
+            printed = (_text(part.get("stdout")), _text(part.get("stderr")))
+            yield Block(kind="text", role=role, text="\n".join(filter(None, printed)))
         case _:
             yield _other(kind, part, role)
 
@@ -105,13 +109,16 @@ def _item(item: Json) -> Iterator[Block]:
         case "message":
             yield from _contents(item.get("content"), _text(item.get("role")))
         case "reasoning":
-            for block in (*_contents(item.get("summary"), "assistant"), *_contents(item.get("content"), "assistant")):
+            thoughts = [*_contents(item.get("summary"), "assistant"), *_contents(item.get("content"), "assistant")]
+            for block in thoughts or [Block(kind="thinking", role="assistant", text=HIDDEN)]:
                 yield replace(block, kind="thinking")
         case str() if kind.endswith("_output") and call_id:
             yield from _result(item.get("output"), call_id)
         case str() if kind.endswith("_call"):
             given = next((item[key] for key in ("arguments", "input", "action", "operation") if key in item), None)
-            yield _call({"name": item.get("name") or kind}, call_id, given)
+            yield _call({"name": item.get("name") or kind}, call_id or _text(item.get("id")), given)
+            if not call_id and "output" in item:  # the provider ran it itself
+                yield from _result(item["output"], _text(item.get("id")))
         case _:
             yield _other(_text(kind), item)
 

@@ -35,13 +35,9 @@ def loads_object(data: bytes | str) -> dict[str, Any]:
     return cast(dict[str, Any], _exact(data, document))
 
 
-def check_keys(data: bytes | str, document: Any) -> None:
-    """Raise WireError where an object repeats a key: a check and the provider could read different values."""
-    _exact(data, document)
-
-
 def _exact(data: bytes | str, document: Any) -> Any:
-    """The document read with care: no key is repeated, and an integer past 64 bits is not rounded.
+    """The document read with care: no key is repeated, as a check and the provider could read different values, and
+    an integer past 64 bits is not rounded.
 
     A document that comes out as it went in is exact, which is the usual case and costs one encoding.
     """

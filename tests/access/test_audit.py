@@ -15,7 +15,7 @@ from lockgate.access.audit import NAME_CHARACTERS, REASON_CHARACTERS, STATE_BYTE
 from lockgate.access.grant import Allow, Grant
 from lockgate.access.records import Project
 from lockgate.access.token import make_token
-from lockgate.exchange import AuditEntry
+from lockgate.records import AuditEntry
 
 SECRET = make_token()
 

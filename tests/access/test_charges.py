@@ -17,7 +17,8 @@ from lockgate.access.limits import Limited
 from lockgate.access.records import Token
 from lockgate.config import SharedLimits
 from lockgate.events import Usage
-from lockgate.exchange import Exchange, Ports, now
+from lockgate.exchange import Exchange, Ports
+from lockgate.records import now
 from lockgate.usage.prices import Price, Prices
 from lockgate.wire.whole import format_of
 from tests.access.test_budgets import Store

@@ -18,7 +18,7 @@ from lockgate.access.refusals import (
     Refusals,
 )
 from lockgate.errors import AccessError, StorageError
-from lockgate.exchange import AuditEntry, Record
+from lockgate.records import AuditEntry, Record
 
 
 @dataclass
@@ -148,7 +148,8 @@ async def test_a_long_flood_is_written_less_often(refusals: Refusals, log: Kept,
 async def test_what_else_is_denied_is_summed_up_too(refusals: Refusals, log: Kept) -> None:
     audit = LogAudit(log, refusals)
     for number in range(3):
-        audit.note(who="", where="10.0.0.1", act="session.create", subject="", outcome="denied", reason=f"{number}")
+        outcome = "denied" if number else "error"
+        audit.note(who="", where="10.0.0.1", act="session.create", subject="", outcome=outcome, reason=f"{number}")
         audit.note(
             who="ada", where="10.0.0.1", act="token.create", subject="token 1", outcome="success", after={"a": 1}
         )

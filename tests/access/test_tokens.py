@@ -14,7 +14,7 @@ from lockgate.access.records import Token
 from lockgate.access.token import make_token
 from lockgate.access.tokens import DENIED, ENDED, Tokens, Used
 from lockgate.errors import AccessError, StorageError
-from lockgate.exchange import now
+from lockgate.records import now
 
 RING = Keyring([b"n" * 32, b"o" * 32])
 SECRET = make_token()

@@ -15,8 +15,9 @@ from lockgate.addons.route import Route
 from lockgate.addons.service import Service
 from lockgate.config import Config, Host, RuleConfig
 from lockgate.errors import StorageError
-from lockgate.exchange import Comm, Decision, ExchangeRow, Kill, Ports, Record, Relation
+from lockgate.exchange import Ports
 from lockgate.policies.registry import PolicySet, Registry, load_policy, load_rules
+from lockgate.records import Comm, Decision, ExchangeRow, Kill, Record, Relation
 from lockgate.routing.models import HttpModels
 from tests.upstream.byte_clients import H1Client, H2Client, tunnel
 from tests.upstream.proxied import Changes, Http, Provider, Proxy, Tls, connect, running_provider, running_proxy
@@ -153,9 +154,8 @@ async def gated(
             lambda row, x: finished.append(row), door=door(config) if door else None,
         )  # fmt: skip
         service = Service(
-            config=config, route=route, registry=registry, read_rules=lambda: registry.current, watched=lambda: [],
-            gate=gate, open_log=lambda: None, closables=(),
-        )  # fmt: skip
+            config=config, gate=gate, route=route, registry=registry, read_rules=lambda: registry.current, watched=list
+        )
         proxy = await stack.enter_async_context(running_proxy(tls, service, _Offer(upstream), *addons))
         at = Gated(
             proxy=proxy, provider=provider, tls=tls, http=client, log=log, registry=registry, finished=finished,

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from mitmproxy.http import HTTPFlow
 
-from lockgate.addons.stream import AwaitableStreams
+from lockgate.addons.seam import AwaitableStreams
 from tests.upstream.proxied import (
     At,
     H1Client,

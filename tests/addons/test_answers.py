@@ -5,7 +5,7 @@ import socket
 import pytest
 from mitmproxy.http import HTTPFlow, Response
 
-from lockgate.addons.stream import ANSWERS, Answers
+from lockgate.addons.answers import ANSWERS, Answers
 from tests.addons.streaming import Puts, through
 from tests.upstream.proxied import (
     Http,

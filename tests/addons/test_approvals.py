@@ -13,7 +13,8 @@ from typing import Any
 import pytest
 
 from lockgate.errors import Error
-from lockgate.exchange import Approval, Webhook, now
+from lockgate.ports import Webhook
+from lockgate.records import Approval, now
 from lockgate.storage import schema
 from lockgate.storage.approvals import ApprovalDesk
 from lockgate.storage.asking import SqlApprovals

@@ -14,7 +14,7 @@ from lockgate.access.audit import LogAudit
 from lockgate.access.grant import Allow, Budget, Grant, Limits
 from lockgate.access.refusals import Refusals
 from lockgate.addons.service import Service
-from lockgate.exchange import AuditEntry, Comm, ExchangeRow, now
+from lockgate.records import AuditEntry, Comm, ExchangeRow, now
 from tests.addons.gated import ANTHROPIC, Gated, rules
 from tests.addons.messages import ASK, PATH, START, WHOLE, end, stream, text
 from tests.addons.test_door import OTHER, SECRET, UNKNOWN, Guarded, Store, a_key, a_token, guarded
@@ -34,8 +34,8 @@ def store() -> Store:
 async def audited(tls: Tls, store: Store, **more: Any) -> AsyncGenerator[tuple[Guarded, Refusals]]:
     async with guarded(tls, store, **more) as to:
         refusals = Refusals(to.at.log)
-        assert to.at.gate.door
-        to.at.gate.door._refusals = refusals  # pyright: ignore[reportPrivateUsage]
+        assert to.at.gate.entrance.door
+        to.at.gate.entrance.door._refusals = refusals  # pyright: ignore[reportPrivateUsage]
         yield to, refusals
 
 

@@ -158,7 +158,7 @@ def test_thinking_calls_results_and_files_are_told_apart() -> None:
     text = shown(json.dumps({"model": "m", "system": "Be good.", "messages": messages}).encode())
     assert "▌ system\nBe good.\n" in text
     assert "▌ assistant (thinking)\nhm\n" in text
-    assert "[redacted_thinking, " in text
+    assert "▌ assistant (thinking)\n(hidden by the provider)\n" in text
     assert "▌ assistant calls Read (t1)\n  path: a\n    b\n  lines: [1, 2]\n" in text
     assert "▌ tool result (t1)\ninside\n" in text
     assert "[image, " in text

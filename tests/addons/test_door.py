@@ -23,7 +23,7 @@ from lockgate.access.tokens import DENIED, ENDED, Tokens, Used
 from lockgate.addons.door import NO_KEYS, STRAY, TWO, WANTED, Door
 from lockgate.config import Config
 from lockgate.errors import StorageError
-from lockgate.exchange import now
+from lockgate.records import now
 from lockgate.usage.prices import load_prices
 from tests.addons.gated import ANTHROPIC, OPENAI, Gated, gated
 from tests.addons.messages import ASK, PATH, START, WHOLE, end, stream, text

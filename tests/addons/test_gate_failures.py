@@ -14,8 +14,8 @@ from mitmproxy.http import HTTPFlow
 from lockgate.addons import gate as gate_module
 from lockgate.addons import service as service_module
 from lockgate.addons.record import Recorder
-from lockgate.exchange import ExchangeRow
 from lockgate.policies.pipeline import Pipeline
+from lockgate.records import ExchangeRow
 from tests.addons.gated import DIRECT, Gated, gated
 from tests.addons.messages import ASK, PATH, START, WHOLE, call, message_of, stream, text
 from tests.addons.steered_policies import FailsToProvision

@@ -8,7 +8,7 @@ import string
 
 import pytest
 
-from lockgate.exchange import SessionRow
+from lockgate.records import SessionRow
 from lockgate.wire.document import dumps
 from tests.addons.gated import gated
 from tests.addons.messages import PATH, stream, text

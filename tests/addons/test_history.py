@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from lockgate.exchange import SessionRow, TurnRow
+from lockgate.records import SessionRow, TurnRow
 from tests.addons.gated import OPENAI, Gated, gated
 from tests.addons.messages import PATH, START, call, end, message_of, stream, text
 from tests.addons.steered_policies import Waits

@@ -15,8 +15,8 @@ from lockgate.access.audit import Audit
 from lockgate.addons import kill_watch
 from lockgate.addons.kill_watch import KillWatch
 from lockgate.addons.stop_file import write
-from lockgate.exchange import Kill
 from lockgate.policies.kill_switch import KillSwitch
+from lockgate.records import Kill
 from lockgate.storage import schema
 from lockgate.storage.kills import Kills
 from lockgate.storage.signals import Signals

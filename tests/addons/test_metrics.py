@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from lockgate.access.grant import Allow, Grant, Limits
-from lockgate.exchange import Kill, now
+from lockgate.records import Kill, now
 from tests.addons.gated import ANTHROPIC, OPENAI, Gated, gated
 from tests.addons.messages import ASK, PATH, START, WHOLE, call, end, stream, text
 from tests.addons.steered_policies import Waits

@@ -22,7 +22,7 @@ from lockgate.addons.operating import user
 from lockgate.addons.service import Service
 from lockgate.app import build
 from lockgate.config import load
-from lockgate.exchange import Approval
+from lockgate.records import Approval
 from lockgate.storage.address import parse
 from lockgate.storage.approval_rows import ApprovalRows
 from lockgate.storage.approvals import ApprovalDesk

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from lockgate.addons.stop_file import ID, look, write
-from lockgate.exchange import now
+from lockgate.records import now
 
 
 @pytest.fixture

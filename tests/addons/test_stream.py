@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from lockgate.addons.stream import EndStream
+from lockgate.addons.held import EndStream
 from tests.addons.streaming import Faulty, Judged, Puts, exchange, later, pairs, through
 from tests.upstream.proxied import (
     At,

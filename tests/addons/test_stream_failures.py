@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from lockgate.addons.stream import AwaitableStreams
+from lockgate.addons.seam import AwaitableStreams
 from tests.addons.streaming import Faulty, Judged, Puts, exchange, pairs, through
 from tests.upstream.proxied import (
     Http,

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from lockgate.addons.stream import check_mitmproxy
+from lockgate.addons.supported import check_mitmproxy
 from lockgate.errors import ConfigError
 
 

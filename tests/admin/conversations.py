@@ -7,7 +7,7 @@ import json
 from datetime import timedelta
 from typing import Any
 
-from lockgate.exchange import Record, Relation, SessionRow, new_id
+from lockgate.records import Record, Relation, SessionRow, new_id
 from tests.storage.records import START, comm, decision, exchange_row
 
 PNG = b"\x89PNG\r\n\x1a\n" + bytes(range(256)) * 8
@@ -28,14 +28,8 @@ def conversation(turns: int, *, text: str = "", window: int = 0, **session: Any)
 
     With a window, requests hold only so many of the last messages, so that long sessions are soon made.
     """
-    fields: dict[str, Any] = {
-        "id": new_id(),
-        "started_at": START,
-        "agent": "claude-code",
-        "title": "tidy up",
-        **session,
-    }
-    opened = SessionRow(**fields)
+    fields: dict[str, Any] = {"id": new_id(), "started_at": START, "agent": "claude-code", "title": "tidy up"}
+    opened = SessionRow(**fields | session)
     messages: list[dict[str, Any]] = [
         {"role": "user", "content": [{"type": "text", "text": f"tidy up {text}"}, image()]}
     ]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
+from collections.abc import AsyncGenerator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -20,9 +20,10 @@ from lockgate.admin.desk import Desk
 from lockgate.admin.opening import open_desk
 from lockgate.admin.proxy import Proxy
 from lockgate.config import Config
-from lockgate.exchange import Record
 from lockgate.health import Health
 from lockgate.metrics import Metrics
+from lockgate.parts import Parts
+from lockgate.records import Record
 from lockgate.storage import schema
 from lockgate.storage.administrators import Administrators
 
@@ -43,12 +44,6 @@ class Trail:
     @property
     def acts(self) -> Sequence[tuple[str, str, str]]:
         return [(each["who"], each["act"], each["outcome"]) for each in self.entries]
-
-
-async def closed(closing: Sequence[Callable[[], Awaitable[None] | None]]) -> None:
-    for close in closing:
-        if (done := close()) is not None:
-            await done
 
 
 class Nowhere:
@@ -96,8 +91,9 @@ async def office(url: str, home: Path, proxy: Proxy | None = None, **settings: A
     config = Config(database=url, home=home, admin={"listen": "127.0.0.1:8081"} | settings)  # pyright: ignore[reportArgumentType]
     trail = Trail()
     with ThreadPoolExecutor(1) as thread:
-        desk, closing = open_desk(config, RING, thread, proxy or a_proxy(), trail)
+        parts = Parts()
+        desk = open_desk(config, RING, thread, proxy or a_proxy(), parts, trail)
         try:
             yield Office(url, desk, make_app(desk), trail)
         finally:
-            await closed(closing)
+            await parts.close()

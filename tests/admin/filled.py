@@ -11,7 +11,7 @@ from lockgate.access.budgets import Sum, lines_of
 from lockgate.access.grant import Grant
 from lockgate.access.records import Token
 from lockgate.events import Usage
-from lockgate.exchange import Approval, Record, Relation, SessionRow, new_id, now
+from lockgate.records import Approval, Record, Relation, SessionRow, new_id, now
 from lockgate.storage.access import Access
 from lockgate.storage.address import parse
 from lockgate.storage.approval_rows import ApprovalRows

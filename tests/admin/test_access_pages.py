@@ -14,7 +14,7 @@ from lockgate.access.administrators import ROLES, Role
 from lockgate.access.grant import Grant
 from lockgate.access.token import PREFIX, is_token
 from lockgate.admin.console.access import TABS
-from lockgate.exchange import now
+from lockgate.records import now
 from lockgate.storage.access import Access
 from tests.admin.browser import needs_chromium, visiting
 from tests.admin.desks import PASSWORD, RING, Office

@@ -10,23 +10,11 @@ import pytest
 
 from lockgate.activity import Approvals, Happening
 from lockgate.admin.waiting import Waiting
-from lockgate.exchange import Approval, new_id, now
+from lockgate.records import Approval, new_id, now
 from lockgate.storage.address import parse
 from lockgate.storage.approval_rows import ApprovalRows
 from tests.admin.desks import Office
-
-PAYLOADS = (
-    "<script>alert(1)</script>",
-    "<img src=x onerror=alert(2)>",
-    '"><svg onload=alert(3)>',
-    "</textarea></pre><script>alert(4)</script>",
-    "[click](javascript:alert(5))",
-    "{{ 7*7 }} {% raw %}",
-    "\u202eevil\u202c",
-    "\x1b[31mred",
-    "=HYPERLINK(1)",
-)
-PAYLOAD = " ".join(PAYLOADS)
+from tests.admin.payloads import WITHOUT_HALVES as PAYLOAD
 
 
 def approval(**changes: Any) -> Approval:

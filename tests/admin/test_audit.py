@@ -10,13 +10,13 @@ import pytest
 
 from lockgate.access.audit import as_json
 from lockgate.access.token import is_token
-from lockgate.exchange import new_id
+from lockgate.records import new_id
 from lockgate.storage.administrators import Administrators
 from lockgate.storage.audit import Book
 from tests.admin.desks import RING, Office
 from tests.storage.records import START, audit_entry
 from tests.storage.test_audit import HOSTILE, entries
-from tests.storage.test_verify import record
+from tests.storage.verifying import record
 
 
 async def test_entries_are_listed_filtered_and_shown(anywhere: Office) -> None:

@@ -14,9 +14,10 @@ from hypothesis import HealthCheck, given, settings
 from lockgate.admin.app import make_app, openapi
 from lockgate.admin.opening import open_desk
 from lockgate.config import Config
+from lockgate.parts import Parts
 from lockgate.storage import schema
 from lockgate.storage.administrators import Administrators
-from tests.admin.desks import BASE, RING, a_proxy, closed
+from tests.admin.desks import BASE, RING, a_proxy
 
 with warnings.catch_warnings():
     warnings.simplefilter("ignore")
@@ -41,14 +42,15 @@ def test_every_operation_answers_as_described(sqlite_url: str, tmp_path: Path):
         key, _ = people.add_key("ada")
     config = Config(database=sqlite_url, home=tmp_path, admin={"listen": "127.0.0.1:8081"})  # pyright: ignore[reportArgumentType]
     with ThreadPoolExecutor(1) as thread:
-        desk, closing = open_desk(config, RING, thread, a_proxy())
+        parts = Parts()
+        desk = open_desk(config, RING, thread, a_proxy(), parts)
         asyncio.run(desk.activity.close())  # its stream would not end
         app = make_app(desk)
         described: Any = schemathesis.openapi.from_dict(openapi(app))
         described.app = app
         seen: set[int] = set()
         tried = [_tried(found.ok(), key, seen) for found in described.get_all_operations()]
-        asyncio.run(closed(closing))
+        asyncio.run(parts.close())
     assert len(tried) > 20
     assert {200, 201, 404, 422} <= seen
     assert 421 not in seen

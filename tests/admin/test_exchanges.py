@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from lockgate.exchange import new_id
+from lockgate.records import new_id
 from tests.admin.conversations import conversation
 from tests.admin.desks import Office
 from tests.storage.logs import remember

@@ -16,8 +16,8 @@ import pytest
 
 from lockgate.admin.app import openapi
 from lockgate.admin.proxy import Proxy
-from lockgate.exchange import now
 from lockgate.health import Degraded, Health
+from lockgate.records import now
 from lockgate.storage import condition
 from lockgate.storage.log import SqlLog
 from tests.admin.desks import Office, a_proxy, office

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from playwright.async_api import expect
 
-from lockgate.exchange import Comm
+from lockgate.records import Comm
 from tests.admin.browser import Visit, needs_chromium, visiting
 from tests.admin.conversations import conversation
 from tests.admin.desks import PASSWORD, Office

@@ -12,7 +12,7 @@ import pytest
 
 from lockgate.admin.console.differences import side_by_side
 from lockgate.admin.console.rendering import markdown
-from lockgate.exchange import Comm, new_id
+from lockgate.records import Comm, new_id
 from lockgate.storage.queries import Queries
 from tests.admin.conversations import PNG, conversation, dumps, image
 from tests.admin.desks import Office

@@ -12,10 +12,10 @@ import httpx2
 import pytest
 
 from lockgate.config import load
-from lockgate.exchange import Comm, Record, Relation, now
 from lockgate.policies.pack import own_rules
 from lockgate.policies.registry import Registry, load_rules
 from lockgate.policies.versions import Versions
+from lockgate.records import Comm, Record, Relation, now
 from tests.admin.desks import Office, a_proxy, office
 from tests.admin.test_approvals import PAYLOADS
 from tests.storage.logs import remember

@@ -9,10 +9,13 @@ from fastapi import APIRouter, FastAPI
 from fastapi.routing import RouteContext
 
 from lockgate.access.administrators import ROLES, Role
+from lockgate.access.audit import LogAudit
+from lockgate.access.refusals import UNKNOWN, Refusals
 from lockgate.access.token import ADMIN_PREFIX, make_token
 from lockgate.admin import app as apps
 from lockgate.admin.acts import ActRoute
 from lockgate.admin.identity import CHALLENGE, routes_of
+from tests.access.test_refusals import Kept
 from tests.admin.desks import Office
 
 NOWHERE = "019368a0-0000-7000-8000-000000000000"
@@ -106,7 +109,13 @@ async def test_strangers_do_not_fill_the_trail(here: Office):
     async with here.client() as client:
         for _ in range(60):
             assert (await client.get("/api/projects")).status_code == 401
-    assert len(here.trail.entries) == 30
+            assert (await client.post("/api/setup", json={})).status_code == 422
+    log = Kept()
+    audit = LogAudit(log, sums := Refusals(log))
+    for entry in here.trail.entries:
+        audit.note(**entry)
+    await sums.close()
+    assert log.counts == [("127.0.0.1", UNKNOWN, act, 60) for act in ("project.list", "setup")]
 
 
 async def test_the_description_says_who_may(here: Office):

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from lockgate.cli.log import app
-from lockgate.exchange import Record
+from lockgate.records import Record
 from tests.storage import logs
 
 

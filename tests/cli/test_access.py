@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import io
-import json
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -15,37 +13,17 @@ from lockgate.cli.project import app as project
 from lockgate.cli.token import app as token
 from lockgate.errors import ConfigError, Error
 from lockgate.storage import schema
+from tests.cli.commands import Ran, run, use
 
 SECRET = "sk-ant-api03-" + "k" * 30
 
 
 @pytest.fixture(autouse=True)
 def database(database_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("LOCKGATE_DATABASE", database_url)
-    monkeypatch.setenv("LOCKGATE_HOME", str(tmp_path / "home"))
+    use(monkeypatch, database_url, tmp_path)
     if database_url.startswith("postgresql"):
         schema.upgrade(database_url)
     return database_url
-
-
-def run(app: Any, *words: str) -> Any:
-    return app(words, result_action="return_value", exit_on_error=False)
-
-
-class Ran:
-    """Runs a command and gives what it printed."""
-
-    def __init__(self, capsys: pytest.CaptureFixture[str]) -> None:
-        self._capsys = capsys
-
-    def text(self, app: Any, *words: str) -> str:
-        self._capsys.readouterr()
-        run(app, *words)
-        return self._capsys.readouterr().out
-
-    def json(self, app: Any, *words: str) -> Any:
-        return json.loads(self.text(app, *words, "--json"))
 
 
 @pytest.fixture

@@ -13,15 +13,14 @@ from lockgate.access.token import ADMIN_PREFIX, is_token
 from lockgate.cli.admin import app as admin
 from lockgate.errors import Conflict, Error
 from lockgate.storage import schema
+from tests.cli.commands import Ran, use
 
 PASSWORD = "four quiet words here"
 
 
 @pytest.fixture(autouse=True)
 def database(database_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("LOCKGATE_DATABASE", database_url)
-    monkeypatch.setenv("LOCKGATE_HOME", str(tmp_path / "home"))
+    use(monkeypatch, database_url, tmp_path)
     if database_url.startswith("postgresql"):
         schema.upgrade(database_url)
     return database_url
@@ -31,9 +30,7 @@ def database(database_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
 def run(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Any:
     def ran(*words: str, said: str = "") -> str:
         monkeypatch.setattr("sys.stdin", io.StringIO(said))
-        capsys.readouterr()
-        admin(words, result_action="return_value", exit_on_error=False)
-        return capsys.readouterr().out
+        return Ran(capsys).text(admin, *words)
 
     return ran
 

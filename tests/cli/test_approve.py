@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from lockgate.exchange import Approval, now
+from lockgate.records import Approval, now
 from lockgate.storage import schema
 from lockgate.storage.address import parse
 from lockgate.storage.approval_rows import ApprovalRows

@@ -5,7 +5,6 @@ from __future__ import annotations
 import io
 import json
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -21,48 +20,30 @@ from lockgate.cli.project import app as project
 from lockgate.cli.token import app as token
 from lockgate.errors import Error
 from lockgate.storage import schema
+from tests.cli.commands import Ran, run, use
 from tests.cli.test_approve import Asked
 from tests.storage.records import audit_entry
 from tests.storage.test_audit import HOSTILE
-from tests.storage.test_verify import record
+from tests.storage.verifying import record
 
 SECRET = "sk-ant-api03-" + "k" * 30
 
 
 @pytest.fixture(autouse=True)
 def database(database_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("LOCKGATE_DATABASE", database_url)
-    monkeypatch.setenv("LOCKGATE_HOME", str(tmp_path / "home"))
+    use(monkeypatch, database_url, tmp_path)
     schema.upgrade(database_url)
     return database_url
-
-
-def run(app: Any, *words: str) -> Any:
-    return app(words, result_action="return_value", exit_on_error=False)
-
-
-class Ran:
-    def __init__(self, capsys: pytest.CaptureFixture[str]) -> None:
-        self._capsys = capsys
-
-    def text(self, app: Any, *words: str) -> str:
-        self._capsys.readouterr()
-        run(app, *words)
-        return self._capsys.readouterr().out
-
-    def json(self, app: Any, *words: str) -> Any:
-        return json.loads(self.text(app, *words, "--json"))
-
-    @property
-    def acts(self) -> list[tuple[str, str]]:
-        """The oldest first."""
-        return [(one["act"], one["outcome"]) for one in reversed(self.json(audit, "list"))]
 
 
 @pytest.fixture
 def ran(capsys: pytest.CaptureFixture[str]) -> Ran:
     return Ran(capsys)
+
+
+def acts(ran: Ran) -> list[tuple[str, str]]:
+    """The oldest first."""
+    return [(one["act"], one["outcome"]) for one in reversed(ran.json(audit, "list"))]
 
 
 def test_what_is_done_is_there_by_who_did_it(ran: Ran, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -77,7 +58,7 @@ def test_what_is_done_is_there_by_who_did_it(ran: Ran, monkeypatch: pytest.Monke
     run(kill, "--agent", "claude-code", "--by", "eve")
     with pytest.raises(Error):
         run(token, "refresh", made["id"])
-    assert ran.acts == [
+    assert acts(ran) == [
         ("project.create", "success"),
         ("token.create", "success"),
         ("token.revoke", "success"),
@@ -107,7 +88,7 @@ def test_decisions_about_calls_are_there(database: str, tmp_path: Path, ran: Ran
     run(approve, "deny", second.id)
     with pytest.raises(Error, match="was approved by eve"):
         run(approve, "deny", first.id)
-    assert ran.acts == [("approval.approve", "success"), ("approval.deny", "success"), ("approval.deny", "error")]
+    assert acts(ran) == [("approval.approve", "success"), ("approval.deny", "success"), ("approval.deny", "error")]
     entry = ran.json(audit, "list", "--act", "approval.approve")[0]
     assert (entry["subject"], entry["after"]["by"], entry["after"]["note"]) == (f"approval {first.id}", "eve", "fine")
 
@@ -125,7 +106,7 @@ def test_a_rollback_and_a_prune_are_there(database: str, tmp_path: Path, ran: Ra
     record(database, [audit_entry(at=audit_entry().at.replace(year=2020))])
     assert ran.json(db, "prune", "--dry-run")["audit"] == 1
     assert "1 entry of the audit trail went" in ran.text(db, "prune")
-    assert ran.acts == [("policy.rollback", "success"), ("log.prune", "success")]
+    assert acts(ran) == [("policy.rollback", "success"), ("log.prune", "success")]
     rolled = ran.json(audit, "list", "--act", "policy")[0]
     assert (rolled["before"], rolled["after"]) == ({"version": second}, {"version": first})
 

@@ -13,7 +13,7 @@ from lockgate.cli.db import app
 from lockgate.cli.prune import bytes_of, size
 from lockgate.config import Retention, load_config
 from lockgate.errors import ConfigError, Error
-from lockgate.exchange import Record
+from lockgate.records import Record
 from lockgate.storage import schema
 from lockgate.storage.address import parse
 from lockgate.storage.log import SqlLog, spill_folder

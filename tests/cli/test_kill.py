@@ -15,13 +15,13 @@ import pytest
 from lockgate.cli import kill as kill_command
 from lockgate.cli.kill import app
 from lockgate.errors import Error, StorageError
-from lockgate.exchange import SessionRow, now
+from lockgate.records import SessionRow, now
 from lockgate.storage import schema
 from tests.addons.messages import ASK, PATH, START, stream, text
 from tests.cli.commands import LOCKGATE, environment
 from tests.storage import logs
 from tests.storage.records import exchange_row
-from tests.upstream.proxied import H1Client, Tls, running_provider, soon, tls, tunnel
+from tests.upstream.proxied import H1Client, Provider, Tls, running_provider, soon, tls, tunnel
 
 __all__ = ["tls"]
 
@@ -188,16 +188,20 @@ async def test_two_processes_on_one_database_stop_and_go_on(postgres_url: str, t
                 assert b"A drill" in refused.body
             await lockgate(tmp_path / "two", "kill", "lift", done["id"])
             for port in (one, two):
-                while True:  # until this proxy has heard of it
-                    reply = await (await connected(port, tls, opened)).send(ASK, path=PATH)
-                    waiting = asyncio.ensure_future(provider.next())
-                    over = asyncio.ensure_future(reply.over())
-                    await soon(asyncio.wait((waiting, over), return_when=asyncio.FIRST_COMPLETED))
-                    if waiting.done():
-                        await waiting.result().reply(stream(text(0, "on")))
-                        assert (await over).complete
-                        break
-                    waiting.cancel()
+                while not await passes(await connected(port, tls, opened), provider):
+                    pass  # until this proxy has heard of it
+
+
+async def passes(client: H1Client, provider: Provider) -> bool:
+    reply = await client.send(ASK, path=PATH)
+    waiting = asyncio.ensure_future(provider.next())
+    over = asyncio.ensure_future(reply.over())
+    await soon(asyncio.wait((waiting, over), return_when=asyncio.FIRST_COMPLETED))
+    if not waiting.done():
+        waiting.cancel()
+        return False
+    await waiting.result().reply(stream(text(0, "on")))
+    return (await over).complete
 
 
 async def connected(port: int, tls: Tls, opened: AsyncExitStack) -> H1Client:

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from lockgate.errors import Error, StorageError
-from lockgate.exchange import Record, Relation
+from lockgate.records import Record, Relation
 from tests.cli.remembered import database, remember, said
 from tests.storage.records import comm, decision, exchange_row
 

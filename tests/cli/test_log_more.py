@@ -14,7 +14,7 @@ import pytest
 
 from lockgate.errors import Error, StorageError
 from lockgate.events import Usage
-from lockgate.exchange import Record, Relation, now
+from lockgate.records import Record, Relation, now
 from lockgate.storage.address import parse
 from lockgate.units import moment, nano_usd
 from tests.cli.remembered import database, remember, said

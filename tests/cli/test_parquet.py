@@ -12,11 +12,11 @@ import pytest
 from lockgate.cli import parquet as module
 from lockgate.cli.log import app
 from lockgate.errors import Error
-from lockgate.exchange import Comm, Relation
+from lockgate.records import Comm, Relation
 from lockgate.storage.notes import Notes
 from tests.storage.records import START, comm, decision
+from tests.storage.talks import exchange, execute, remember, says, user
 from tests.storage.test_prune import answer, asked
-from tests.storage.test_threads import exchange, execute, remember, says, user
 
 
 @pytest.fixture(autouse=True)

@@ -10,7 +10,7 @@ from io import StringIO
 import pytest
 
 from lockgate.cli import tail, top
-from lockgate.exchange import ExchangeRow, now
+from lockgate.records import ExchangeRow, now
 from lockgate.storage import schema
 from lockgate.storage.answers import Filter
 from lockgate.storage.approvals import ApprovalDesk

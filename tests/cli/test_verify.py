@@ -19,7 +19,7 @@ from lockgate.storage.schema import upgrade
 from lockgate.storage.writer import Writer
 from tests.cli.commands import lockgate
 from tests.storage.records import whole_exchange
-from tests.storage.test_threads import execute
+from tests.storage.talks import execute
 
 
 @pytest.fixture(autouse=True)

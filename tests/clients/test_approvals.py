@@ -6,7 +6,7 @@ import asyncio
 
 import pytest
 
-from lockgate.exchange import Approval
+from lockgate.records import Approval
 from lockgate.storage import schema
 from lockgate.storage.approvals import ApprovalDesk
 from lockgate.storage.queries import Queries

@@ -7,9 +7,9 @@ from dataclasses import dataclass, field
 from itertools import count
 from typing import Any
 
-from lockgate.exchange import Record, new_id
 from lockgate.history.asked import Asked, Marks
 from lockgate.history.history import History, Standing
+from lockgate.records import Record, new_id
 
 type Json = dict[str, Any]
 

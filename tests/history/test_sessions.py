@@ -7,10 +7,10 @@ from typing import Any
 
 import pytest
 
-from lockgate.exchange import SessionRow
 from lockgate.history.asked import Marks
 from lockgate.history.history import History
 from lockgate.history.memory import Memory
+from lockgate.records import SessionRow
 from tests.history.talks import Client, assistant, call, result, user, works
 
 
@@ -220,8 +220,8 @@ async def test_memory_is_bounded_and_what_is_forgotten_is_foreign():
 async def test_responses_stand_on_the_reply_that_they_follow(history: History):
     import json
 
-    from lockgate.exchange import new_id
     from lockgate.history.asked import Asked
+    from lockgate.records import new_id
 
     async def ask(**document: Any) -> Any:
         return await history.stand(Asked(exchange_id=new_id(), format="openai-responses", document=document))
@@ -256,8 +256,8 @@ async def test_responses_stand_on_the_reply_that_they_follow(history: History):
 async def test_a_compaction_item_is_known(history: History):
     import json
 
-    from lockgate.exchange import new_id
     from lockgate.history.asked import Asked
+    from lockgate.records import new_id
 
     async def ask(*input: Any) -> Any:
         return await history.stand(

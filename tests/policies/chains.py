@@ -6,11 +6,13 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from lockgate.events import Event, Request
-from lockgate.exchange import Ask, Exchange, Ports, Record
+from lockgate.exchange import Exchange, Ports
 from lockgate.policies.base import Policy
 from lockgate.policies.match import compile_match
 from lockgate.policies.pipeline import Pipeline
 from lockgate.policies.registry import PolicySet, Rule
+from lockgate.ports import Ask
+from lockgate.records import Record
 
 
 class NoLog:

@@ -11,9 +11,9 @@ import pytest
 
 from lockgate.config import RuleConfig
 from lockgate.events import Request, TextDelta, ToolCall, Turn
-from lockgate.exchange import Decision
 from lockgate.policies.pipeline import Refused
 from lockgate.policies.registry import Rule, load_rules
+from lockgate.records import Decision
 from lockgate.wire.whole import format_of
 from tests.addons.wires import WIRES, Wire
 from tests.policies.chains import exchange_of, pipeline_of

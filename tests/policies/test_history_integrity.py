@@ -7,10 +7,10 @@ from typing import Any, get_args
 import pytest
 
 from lockgate.config import RuleConfig
-from lockgate.exchange import Attested
 from lockgate.policies.history_integrity import SENTENCES, WHY
 from lockgate.policies.pipeline import Pipeline, Refused
 from lockgate.policies.registry import load_rules
+from lockgate.records import Attested
 from tests.policies.chains import exchange_of, request_of
 
 

@@ -9,11 +9,12 @@ import pytest
 
 from lockgate.config import RuleConfig
 from lockgate.events import Request
-from lockgate.exchange import Ask, Exchange, Ports
+from lockgate.exchange import Exchange, Ports
 from lockgate.policies.injection_scan import REMOVED, InjectionScan
 from lockgate.policies.injection_signs import examine
 from lockgate.policies.pipeline import Refused
 from lockgate.policies.registry import load_rules
+from lockgate.ports import Ask
 from lockgate.wire import anthropic, openai_chat, openai_responses
 from tests.datasets.reading import rows
 from tests.policies.chains import NoLog, exchange_of, pipeline_of

@@ -14,11 +14,12 @@ from hypothesis import strategies as st
 from lockgate.config import RuleConfig
 from lockgate.errors import ConfigError, Error
 from lockgate.events import NEW_BLOCK, BlockEnd, Event, MessageEnd, TextDelta, ToolCall
-from lockgate.exchange import Ask, Exchange, Ports
+from lockgate.exchange import Exchange, Ports
 from lockgate.policies.judge import Judge
 from lockgate.policies.pipeline import Pipeline, Refused
 from lockgate.policies.registry import Rule, load_rules
 from lockgate.policies.verdict import Judged, JudgeFailed, Verdicts, prompt, read_verdict
+from lockgate.ports import Ask
 from lockgate.wire.anthropic import FORMAT
 from tests.policies.chains import NoLog, exchange_of, passed
 

@@ -8,10 +8,11 @@ from typing import Any, cast
 
 import pytest
 
-from lockgate.exchange import Exchange, Kill, KillScope, Ports, SessionRow
+from lockgate.exchange import Exchange, Ports
 from lockgate.policies import kill_switch
 from lockgate.policies.kill_switch import KillSwitch, described, refusal
 from lockgate.policies.ledger import session_keys
+from lockgate.records import Kill, KillScope, SessionRow
 from lockgate.wire.anthropic import FORMAT
 
 NOW = datetime(2026, 11, 21, 12, tzinfo=UTC)

@@ -12,13 +12,13 @@ import pytest
 from lockgate.config import RuleConfig
 from lockgate.errors import ConfigError
 from lockgate.events import Request
-from lockgate.exchange import SessionRow, now
 from lockgate.policies import definition_pins
 from lockgate.policies.base import Blocked
 from lockgate.policies.definition_pins import digest_of
 from lockgate.policies.definitions import definitions_in
 from lockgate.policies.registry import Rule, load_rules
 from lockgate.policies.tool_definitions import ToolDefinitions
+from lockgate.records import SessionRow, now
 from lockgate.wire.whole import format_of
 from tests.datasets.reading import rows
 from tests.policies.chains import exchange_of

@@ -9,10 +9,11 @@ import pytest
 
 from lockgate.config import RuleConfig
 from lockgate.events import ToolCall
-from lockgate.exchange import Ask, Exchange, Ports
+from lockgate.exchange import Exchange, Ports
 from lockgate.policies.canaries import HARMFUL, planted
 from lockgate.policies.pipeline import Pipeline
 from lockgate.policies.registry import PolicySet, load_rules
+from lockgate.ports import Ask
 from tests.policies.chains import NoLog, exchange_of, passed
 
 CALLS = {

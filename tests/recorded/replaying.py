@@ -25,7 +25,7 @@ from lockgate.addons.identify import agent_of, marks_of
 from lockgate.addons.master import running
 from lockgate.app import build
 from lockgate.config import Config, Host, Loaded
-from lockgate.exchange import Comm, ExchangeRow, Record, Relation, new_id
+from lockgate.records import Comm, ExchangeRow, Record, Relation, new_id
 from lockgate.wire.codec import Reply
 from lockgate.wire.endpoints import endpoint_for
 from tests.recorded.recordings import Exchange

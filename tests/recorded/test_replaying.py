@@ -9,7 +9,7 @@ from pathlib import Path
 
 from lockgate.addons.identify import marks_of
 from lockgate.bench.storing import database_bytes
-from lockgate.exchange import new_id
+from lockgate.records import new_id
 from lockgate.storage.address import parse
 from lockgate.storage.answers import ExchangeDetail, Filter
 from lockgate.storage.queries import Queries
@@ -17,7 +17,7 @@ from lockgate.storage.schema import upgrade
 from lockgate.storage.writer import Writer
 from tests.recorded.recordings import Exchange, Recording
 from tests.recorded.replaying import records, replayer, said
-from tests.storage.test_threads import rows_in
+from tests.storage.talks import rows_in
 from tests.upstream.proxied import Tls
 
 MESSAGES_PER_TURN = 14

@@ -5,7 +5,7 @@ from __future__ import annotations
 from itertools import groupby
 from pathlib import Path
 
-from lockgate.exchange import ExchangeRow
+from lockgate.records import ExchangeRow
 from lockgate.storage.answers import Filter, Session
 from lockgate.storage.queries import Queries
 from lockgate.storage.schema import upgrade

@@ -16,7 +16,9 @@ import httpx2
 import pytest
 
 from lockgate.events import Request, Usage
-from lockgate.exchange import Ask, Comm, Exchange, ExchangeRow, Ports, Record, Relation
+from lockgate.exchange import Exchange, Ports
+from lockgate.ports import Ask
+from lockgate.records import Comm, ExchangeRow, Record, Relation
 from lockgate.routing.asking import NoAnswer
 from lockgate.routing.models import ANSWER_BYTES, HttpModels
 from tests.upstream.tls import Authority

@@ -14,7 +14,8 @@ from typing import Any
 
 import pytest
 
-from lockgate.exchange import Webhook, now
+from lockgate.ports import Webhook
+from lockgate.records import now
 from lockgate.routing import webhooks
 from lockgate.routing.webhooks import HttpWebhooks, signed
 from lockgate.wire.document import dumps

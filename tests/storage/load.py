@@ -11,7 +11,7 @@ import time
 from dataclasses import replace
 from pathlib import Path
 
-from lockgate.exchange import ExchangeRow
+from lockgate.records import ExchangeRow
 from lockgate.storage.log import SqlLog
 from tests.storage.records import whole_exchange
 

@@ -14,7 +14,7 @@ from typing import Any
 
 import psycopg
 
-from lockgate.exchange import Record
+from lockgate.records import Record
 from lockgate.storage.address import parse
 from lockgate.storage.log import SqlLog
 from lockgate.storage.queries import Queries

@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from lockgate.events import Usage
-from lockgate.exchange import AuditEntry, Comm, Decision, ExchangeRow, Record, Relation, new_id
+from lockgate.records import AuditEntry, Comm, Decision, ExchangeRow, Record, Relation, new_id
 
 START = datetime(2026, 11, 21, 9, 30, 0, 123456, tzinfo=UTC)
 

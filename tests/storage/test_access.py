@@ -14,7 +14,7 @@ from lockgate.access.grant import Allow, Budget, Grant, Limits
 from lockgate.access.keyring import Keyring
 from lockgate.access.token import is_token
 from lockgate.errors import Error
-from lockgate.exchange import now
+from lockgate.records import now
 from lockgate.storage import schema
 from lockgate.storage.access import Access
 from lockgate.storage.address import parse

@@ -10,7 +10,7 @@ import pytest
 
 from lockgate.access.tokens import Used
 from lockgate.errors import StorageError
-from lockgate.exchange import now
+from lockgate.records import now
 from lockgate.storage import schema
 from lockgate.storage.access import Access
 from lockgate.storage.access_store import SqlAccess

@@ -13,7 +13,7 @@ from lockgate.access.administrators import AdministratorSession, checked_adminis
 from lockgate.access.keyring import Keyring
 from lockgate.access.token import ADMIN_PREFIX, SESSION_PREFIX, is_token
 from lockgate.errors import Conflict, Error, Missing
-from lockgate.exchange import now
+from lockgate.records import now
 from lockgate.storage import administrators, schema
 from lockgate.storage.access_models import AdministratorSessionModel
 from lockgate.storage.administrators import Administrators

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from lockgate.errors import Error, StorageError
-from lockgate.exchange import Approval, new_id, now
+from lockgate.records import Approval, new_id, now
 from lockgate.storage import schema
 from lockgate.storage.address import parse
 from lockgate.storage.approval_rows import ApprovalRows

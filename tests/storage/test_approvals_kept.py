@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 from pathlib import Path
 
-from lockgate.exchange import Approval, new_id, now
+from lockgate.records import Approval, new_id, now
 from lockgate.storage.address import parse
 from lockgate.storage.approval_rows import ApprovalRows
 from lockgate.storage.approvals import ApprovalDesk
@@ -13,9 +13,9 @@ from lockgate.storage.backup import opened, restore
 from lockgate.storage.pace import Pace
 from lockgate.storage.prune import Plan, Pruner
 from tests.storage.records import whole_exchange
+from tests.storage.talks import remember
 from tests.storage.test_approvals import approval
 from tests.storage.test_prune import DAY, aged
-from tests.storage.test_threads import remember
 
 
 async def put(url: str, *asked: Approval) -> None:

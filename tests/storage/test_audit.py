@@ -17,7 +17,7 @@ from lockgate.access.keyring import Keyring
 from lockgate.access.refusals import Refusals
 from lockgate.config import Retention
 from lockgate.errors import AccessError, Error, StorageError
-from lockgate.exchange import AuditEntry, Kill, new_id, now
+from lockgate.records import AuditEntry, Kill, new_id, now
 from lockgate.storage import schema
 from lockgate.storage.access import Access
 from lockgate.storage.acts import Acts
@@ -31,10 +31,10 @@ from lockgate.storage.upkeep import Upkeep
 from lockgate.storage.verify import Wanted, verify
 from tests.storage.logs import locked, remember, spilled, until, written
 from tests.storage.records import START, audit_entry, whole_exchange
+from tests.storage.talks import execute
 from tests.storage.test_never_lost import Loaded
 from tests.storage.test_prune import pruned
-from tests.storage.test_threads import execute
-from tests.storage.test_verify import KEYS, SIGNER, record
+from tests.storage.verifying import KEYS, SIGNER, record
 
 RING = Keyring([b"r" * 32])
 DAY = timedelta(days=1)

@@ -13,7 +13,7 @@ import zstandard
 
 from lockgate.bench.sessions import session
 from lockgate.errors import Error, StorageError
-from lockgate.exchange import ExchangeRow, Record
+from lockgate.records import ExchangeRow, Record
 from lockgate.storage import schema
 from lockgate.storage.address import parse
 from lockgate.storage.backup import backup, restore
@@ -23,8 +23,8 @@ from lockgate.storage.queries import Queries
 from lockgate.wire.document import dumps, loads
 from tests.storage.logs import detail_of, ids_in
 from tests.storage.records import exchange_row, whole_exchange
+from tests.storage.talks import IMAGE, exchange, execute, remember, user
 from tests.storage.test_prune import answer, asked
-from tests.storage.test_threads import IMAGE, exchange, execute, remember, user
 
 
 def some() -> list[list[Record]]:

@@ -7,7 +7,7 @@ import sys
 from datetime import timedelta
 
 from lockgate.access.budgets import Key, Sum
-from lockgate.exchange import new_id, now
+from lockgate.records import new_id, now
 from lockgate.storage.access import Access
 from lockgate.storage.access_store import SqlAccess
 from tests.storage.test_access import DAY, RING

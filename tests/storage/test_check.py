@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from lockgate.exchange import ExchangeRow, new_id, now
+from lockgate.records import ExchangeRow, new_id, now
 from lockgate.storage import check as checking
 from lockgate.storage import schema
 from lockgate.storage.address import parse
@@ -24,8 +24,8 @@ from lockgate.storage.spill import Spill
 from lockgate.storage.unfinished import ENDED, repair
 from tests.storage.logs import ROOT, ids_in, until, written
 from tests.storage.records import comm, exchange_row, whole_exchange
+from tests.storage.talks import IMAGE, detail_of, exchange, execute, remember, says, user
 from tests.storage.test_prune import answer, asked
-from tests.storage.test_threads import IMAGE, detail_of, exchange, execute, remember, says, user
 
 LEAVE_OPEN = """
 import asyncio, sys

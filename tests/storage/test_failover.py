@@ -13,7 +13,7 @@ import psycopg
 import pytest
 
 from lockgate.errors import StorageError
-from lockgate.exchange import Record
+from lockgate.records import Record
 from lockgate.storage.log import SqlLog
 from lockgate.storage.queries import Queries
 from lockgate.storage.verify import verify

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from lockgate.exchange import Record
+from lockgate.records import Record
 from lockgate.storage.backlog import Backlog
 from lockgate.storage.feed import Feed
 from lockgate.storage.spill import Spill

@@ -52,7 +52,7 @@ async def test_headers_come_back_and_stand_once(database_url: str, lists: list[A
 def _all_headings() -> Any:
     from sqlalchemy import select
 
-    from lockgate.storage.models import HeadingModel
+    from lockgate.storage.content_models import HeadingModel
 
     return select(HeadingModel.hash)
 

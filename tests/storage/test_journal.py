@@ -7,7 +7,7 @@ import typing
 
 import pytest
 
-from lockgate.exchange import Record, Relation
+from lockgate.records import Record, Relation
 from lockgate.storage import journal
 from lockgate.storage.journal import Unreadable, frame, from_bytes, pieces, to_bytes
 from tests.storage.records import comm, decision, exchange_row, whole_exchange

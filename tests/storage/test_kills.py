@@ -9,7 +9,7 @@ from datetime import timedelta
 import pytest
 
 from lockgate.errors import Error, StorageError
-from lockgate.exchange import Kill, SessionRow, now
+from lockgate.records import Kill, SessionRow, now
 from lockgate.storage import kills as kills_module
 from lockgate.storage import schema
 from lockgate.storage.early_kills import CHANNEL, has_any

@@ -11,7 +11,8 @@ import psycopg
 import pytest
 
 from lockgate.errors import ConfigError, StorageError
-from lockgate.exchange import CommLog, ExchangeRow, Record, Relation, new_id
+from lockgate.ports import CommLog
+from lockgate.records import ExchangeRow, Record, Relation, new_id
 from lockgate.redaction import redact_headers
 from lockgate.storage import schema
 from lockgate.storage.address import parse

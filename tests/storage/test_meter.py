@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from lockgate.events import Usage
-from lockgate.exchange import ExchangeRow, Record
+from lockgate.records import ExchangeRow, Record
 from lockgate.storage import meter, schema
 from lockgate.storage.address import parse
 from lockgate.storage.meter import Meter

@@ -18,7 +18,7 @@ import pytest
 from sqlalchemy.exc import DatabaseError, DataError
 
 from lockgate.errors import StorageError
-from lockgate.exchange import Record
+from lockgate.records import Record
 from lockgate.storage import feed, schema
 from lockgate.storage.address import parse
 from lockgate.storage.log import SqlLog

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from lockgate.errors import Error, StorageError
-from lockgate.exchange import ExchangeRow, new_id
+from lockgate.records import ExchangeRow, new_id
 from lockgate.storage import schema
 from lockgate.storage.answers import Marks
 from lockgate.storage.notes import NOTE_CHARACTERS, Notes

@@ -17,7 +17,7 @@ from sqlalchemy import Connection, event
 from sqlalchemy.exc import OperationalError
 
 from lockgate.bench.sessions import session
-from lockgate.exchange import Comm, ExchangeRow, Record, Relation, now
+from lockgate.records import Comm, ExchangeRow, Record, Relation, now
 from lockgate.storage import orphans, prune, schema
 from lockgate.storage.address import parse
 from lockgate.storage.alone import collecting
@@ -31,7 +31,7 @@ from lockgate.storage.queries import Queries
 from lockgate.storage.verify import verify
 from lockgate.storage.writer import Writer
 from tests.storage.records import comm, exchange_row, whole_exchange
-from tests.storage.test_threads import IMAGE, detail_of, exchange, execute, remember, rows_in, says, user
+from tests.storage.talks import IMAGE, detail_of, exchange, execute, remember, rows_in, says, user
 
 DAY = timedelta(days=1)
 EVERY = ("exchange", "comm", "comm_relationship", "decision", "said", "tool_use", "message", "thread", "blob")
@@ -266,6 +266,21 @@ async def test_an_archive_that_cannot_be_written_keeps_everything(database_url: 
     assert len(await ids_of(database_url)) == 1
 
 
+async def write_again(url: str) -> tuple[list[Record], list[list[Record]]]:
+    """What could not be written, and what was."""
+    log = SqlLog(url)
+    log.start()
+    written: list[list[Record]] = []
+    block = {"type": "image", "source": {"type": "base64", "data": IMAGE}}
+    for number in range(60):
+        messages = [user([block]), says("One."), user("Two."), says("Three.")][: number % 5 + 1]
+        records = exchange({"system": "Be brief.", "messages": messages}, says(f"Answer {number % 3}."))
+        written.append(records)
+        log.put(records)
+        await asyncio.sleep(0.02)
+    return await log.close(100), written
+
+
 async def test_pruning_under_load_takes_nothing_that_a_writer_needs(
     database_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -275,7 +290,6 @@ async def test_pruning_under_load_takes_nothing_that_a_writer_needs(
     monkeypatch.setattr(prune, "BATCH_EXCHANGES", 5)
     schema.upgrade(database_url)
     over, failures, counts = threading.Event(), list[BaseException](), list[int]()
-    block = {"type": "image", "source": {"type": "base64", "data": IMAGE}}
 
     def prune_on() -> None:
         try:
@@ -284,22 +298,10 @@ async def test_pruning_under_load_takes_nothing_that_a_writer_needs(
         except BaseException as error:
             failures.append(error)
 
-    async def write_on() -> tuple[list[Record], list[list[Record]]]:
-        log = SqlLog(database_url)
-        log.start()
-        written: list[list[Record]] = []
-        for number in range(60):
-            messages = [user([block]), says("One."), user("Two."), says("Three.")][: number % 5 + 1]
-            records = exchange({"system": "Be brief.", "messages": messages}, says(f"Answer {number % 3}."))
-            written.append(records)
-            log.put(records)
-            await asyncio.sleep(0.02)
-        return await log.close(100), written
-
     pruners = [threading.Thread(target=prune_on) for _ in range(2)]
     for thread in pruners:
         thread.start()
-    outcomes = await asyncio.gather(*(asyncio.to_thread(asyncio.run, write_on()) for _ in range(2)))
+    outcomes = await asyncio.gather(*(asyncio.to_thread(asyncio.run, write_again(database_url)) for _ in range(2)))
     over.set()
     for thread in pruners:
         await asyncio.to_thread(thread.join)

@@ -10,7 +10,7 @@ from sqlalchemy import event
 
 from lockgate.errors import Error, StorageError
 from lockgate.events import Usage
-from lockgate.exchange import Relation
+from lockgate.records import Relation
 from lockgate.storage import schema
 from lockgate.storage.answers import Filter, RuleCount
 from lockgate.storage.queries import Queries

@@ -10,9 +10,9 @@ from typing import Any
 
 import pytest
 
-from lockgate.exchange import ExchangeRow, Record, TurnRow
 from lockgate.history import history as module
 from lockgate.history.history import History, Remembered
+from lockgate.records import ExchangeRow, Record, TurnRow
 from lockgate.storage.log import SqlLog
 from lockgate.storage.released import SqlArchive
 from tests.history.talks import Client, assistant, user, works
@@ -105,8 +105,8 @@ async def test_two_proxies_on_one_database_know_what_the_other_released(postgres
 async def test_a_reply_is_found_by_its_name(database_url: str, start: Start):
     import json
 
-    from lockgate.exchange import new_id
     from lockgate.history.asked import Asked
+    from lockgate.records import new_id
 
     async def ask(history: History, **document: Any) -> Any:
         return await history.stand(Asked(exchange_id=new_id(), format="openai-responses", document=document))

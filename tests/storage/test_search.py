@@ -12,7 +12,7 @@ from sqlalchemy import delete
 
 from lockgate.errors import Error
 from lockgate.events import Usage
-from lockgate.exchange import Record, Relation
+from lockgate.records import Record, Relation
 from lockgate.storage import schema
 from lockgate.storage.address import parse
 from lockgate.storage.answers import Cost, Excerpt, Filter, Hit

@@ -9,7 +9,7 @@ import pytest
 from sqlalchemy import text
 
 from lockgate.events import Usage
-from lockgate.exchange import SessionRow, new_id
+from lockgate.records import SessionRow, new_id
 from lockgate.storage import schema
 from lockgate.storage.address import parse
 from lockgate.storage.answers import Filter

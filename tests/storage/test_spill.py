@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from lockgate.exchange import Record
+from lockgate.records import Record
 from lockgate.storage.spill import HEADER, Spill
 from tests.storage.records import comm, exchange_row, whole_exchange
 

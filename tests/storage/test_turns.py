@@ -7,14 +7,14 @@ import sqlite3
 from collections.abc import Sequence
 from typing import Any
 
-from lockgate.exchange import Record, Relation
+from lockgate.records import Record, Relation
 from lockgate.storage import schema
 from lockgate.storage.address import parse
 from lockgate.storage.queries import Queries
 from lockgate.storage.turns import NEW_MESSAGES, Turn
 from tests.storage.logs import remember
 from tests.storage.records import comm, decision, exchange_row
-from tests.storage.test_threads import ENDPOINTS, dumps, says, user
+from tests.storage.talks import ENDPOINTS, dumps, says, user
 
 
 def exchange(request: Any, reply: Any, format: str = "anthropic") -> list[Record]:

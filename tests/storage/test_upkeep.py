@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from lockgate.config import Retention
-from lockgate.exchange import now
+from lockgate.records import now
 from lockgate.storage import schema, upkeep
 from lockgate.storage.address import parse
 from lockgate.storage.backup import opened
@@ -18,8 +18,8 @@ from lockgate.storage.prune import Plan
 from lockgate.storage.upkeep import Upkeep
 from tests.storage.logs import Said, ids_in, locked, until
 from tests.storage.records import exchange_row, whole_exchange
+from tests.storage.talks import exchange, remember, says, user
 from tests.storage.test_prune import DAY, aged, noise, pruned
-from tests.storage.test_threads import exchange, remember, says, user
 
 
 async def test_what_is_older_than_configured_goes_while_a_proxy_writes(

@@ -8,7 +8,7 @@ import math
 import pytest
 
 from lockgate.errors import WireError
-from lockgate.wire.document import MAX_DEPTH, NotJson, check_keys, dumps, loads, loads_object
+from lockgate.wire.document import MAX_DEPTH, NotJson, dumps, loads, loads_object
 
 HUGE = 123456789012345678901234567890
 
@@ -102,12 +102,6 @@ def test_deep_and_odd_at_once_is_read():
 def test_a_repeated_key_is_an_error_that_names_it(data: bytes):
     with pytest.raises(WireError, match=r"the key '[abz]' is repeated"):
         loads_object(data)
-
-
-def test_check_keys_by_itself():
-    check_keys(b'{ "a": 1 }', loads(b'{ "a": 1 }'))
-    with pytest.raises(WireError, match="the key 'a' is repeated"):
-        check_keys('{"a":1,"a":2}', loads('{"a":1,"a":2}'))
 
 
 def test_a_repeated_key_is_named_in_short():

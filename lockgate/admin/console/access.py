@@ -22,7 +22,7 @@ from lockgate.admin.console.pages import page
 from lockgate.admin.console.system import proxy_address
 from lockgate.admin.identity import AtDesk, Caller, ForAdmins, ForViewers
 from lockgate.admin.paging import MOST, Before, Id
-from lockgate.exchange import AuditOutcome, now
+from lockgate.records import AuditOutcome, now
 from lockgate.sections import AccessLimits
 from lockgate.storage.answers import CostBy
 

@@ -14,9 +14,9 @@ from lockgate.admin.acts import ActRoute
 from lockgate.admin.console.pages import page
 from lockgate.admin.identity import AtDesk, ForViewers, ForWatchers
 from lockgate.errors import WireError
-from lockgate.exchange import Approval, now
 from lockgate.policies.notice import harmless
 from lockgate.policies.readable import readable
+from lockgate.records import Approval, now
 from lockgate.wire.document import loads
 
 router = APIRouter(route_class=ActRoute, include_in_schema=False)

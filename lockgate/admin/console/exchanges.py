@@ -20,7 +20,7 @@ from lockgate.admin.exchanges import detail_of
 from lockgate.admin.identity import AtDesk, ForViewers
 from lockgate.admin.problems import Problem
 from lockgate.errors import Error, StorageError
-from lockgate.exchange import Action, Attested, Outcome, Purpose
+from lockgate.records import Action, Attested, Outcome, Purpose
 from lockgate.storage.answers import ExchangeDetail
 from lockgate.storage.curl import curl
 from lockgate.storage.shapes import changes, document

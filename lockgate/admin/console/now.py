@@ -10,7 +10,7 @@ from starlette.responses import HTMLResponse
 from lockgate.admin.acts import ActRoute
 from lockgate.admin.console.pages import page
 from lockgate.admin.identity import ForViewers
-from lockgate.exchange import Outcome
+from lockgate.records import Outcome
 
 router = APIRouter(route_class=ActRoute, include_in_schema=False)
 OUTCOMES: tuple[str, ...] = get_args(Outcome.__value__)

@@ -14,9 +14,9 @@ from lockgate.admin.console.pages import page
 from lockgate.admin.identity import AtDesk, ForOperators, ForViewers
 from lockgate.admin.policies import known_policies
 from lockgate.admin.rules import Rules
-from lockgate.exchange import now
 from lockgate.policies import versions as kept
 from lockgate.policies.trial import FORMATS
+from lockgate.records import now
 from lockgate.storage.answers import RuleCount
 
 router = APIRouter(route_class=ActRoute, include_in_schema=False)

@@ -10,7 +10,7 @@ from starlette.responses import HTMLResponse
 from lockgate.admin.acts import ActRoute
 from lockgate.admin.console.pages import page
 from lockgate.admin.identity import AtDesk, ForViewers
-from lockgate.exchange import KillScope, now
+from lockgate.records import KillScope, now
 
 router = APIRouter(route_class=ActRoute, include_in_schema=False)
 SCOPES: tuple[str, ...] = get_args(KillScope.__value__)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from lockgate.exchange import Decision
+from lockgate.records import Decision
 from lockgate.storage.answers import ExchangeDetail
 
 

@@ -13,11 +13,11 @@ from lockgate.cli import evaluation, trial
 from lockgate.config import RuleConfig
 from lockgate.errors import ConfigError
 from lockgate.events import ToolCall
-from lockgate.exchange import SessionRow, now
 from lockgate.policies.evaluate import figures, read_cases
 from lockgate.policies.flow_rules import standard_rules
 from lockgate.policies.flows import sessions, trace
 from lockgate.policies.registry import load_rules
+from lockgate.records import SessionRow, now
 from tests.addons.wires import Wire, every_wire
 from tests.addons.wires import bash as typed
 from tests.policies.flows.sessions import FORMATS, bash, call, done, exchange, out_of, reason, rules, stopped

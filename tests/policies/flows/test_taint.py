@@ -13,7 +13,7 @@ import pytest
 from lockgate.cli import trial
 from lockgate.errors import ConfigError
 from lockgate.events import ToolCall
-from lockgate.exchange import Approval
+from lockgate.records import Approval
 from tests.addons.wires import Wire, every_wire
 from tests.addons.wires import bash as typed
 from tests.policies.flows.sessions import bash, call, done, exchange, reason, rules, stopped
