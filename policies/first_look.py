@@ -50,7 +50,7 @@ def rough(pattern: str) -> bytes:
 
 
 def single_bytes(pattern: str) -> bytes:
-    """The pattern for texts of single bytes: the same for all that is ASCII. Tables of all letters take long to make."""
+    """The pattern for texts of single bytes: the same for all that is ASCII. A table of all letters is dear to make."""
     return _BEYOND_ASCII.sub(r"\\xff", _LETTERS.sub(_few_letters, pattern)).encode()
 
 

@@ -15,25 +15,22 @@ from lockgate.policies.spans import Span
 CONTEXT_CHARS = 480
 """A value stands no further from the beginning of its heading."""
 MAX_HEADING_CHARS = 240
-_NAMES = r"\b(?:passw(?:or)?d|passphrase|pwd|pass|secret|token|api[ _-]?key|access[ _-]?key)\b"
-_HEADING = compile_bytes(rf"(?i){_NAMES}[^\n]*\n")
-_UNDER = r"[|+: \t-]*-[|+: \t-]*\r?\n"
-_RULE = compile_bytes(_UNDER)
-_UNDER_BEGINS = frozenset((b"|", b"+", b":", b" ", b"\t", b"-"))
-"""The line under the first of a table."""
-_COLUMN = compile_bytes(
-    r"(?i)^(?:[\w.]{1,20}[ _-])?(?:passw(?:or)?d|passphrase|pwd|pass|secret(?:[ _-]?key)?|token|(?:api|"
-    r"access)[ _-]?key)$"
+_HEADING = compile_bytes(
+    r"(?i)\b(?:passw(?:or)?d|passphrase|pwd|pass|secret|token|api[ _-]?key|access[ _-]?key)\b[^\n]*\n"
 )
+_RULE = compile_bytes(r"[|+: \t-]*-[|+: \t-]*\r?\n")
+"""The line under the first of a table."""
+_RULE_BEGINS = frozenset((b"|", b"+", b":", b" ", b"\t", b"-"))
+_COLUMN_NAME = (
+    r"(?:[\w.]{1,20}[ _-])?(?:passw(?:or)?d|passphrase|pwd|pass|secret(?:[ _-]?key)?|token|(?:api|access)[ _-]?key)"
+)
+_COLUMN = compile_bytes(rf"(?i)^{_COLUMN_NAME}$")
 _NAME = compile_bytes(r"^[\w .-]{1,40}$")
 _INSERT = compile_bytes(r"(?i)insert[ \t]+into[ \t]+[\w.`\"\[\]]{1,60}\s{0,4}\(([^()]{1,200})\)\s{0,4}values\s{0,4}")
 _VALUE = compile_bytes(r"\(?[ \t]{0,4}N?(?:'([^'\n]*)'|[^,()'\n]+)[ \t]{0,4}(?:,|\)[,;]?\s{0,4})?")
-
-
-_LINE = r"[\w .,;\t\"'`*\r-]*"
-"""All that a heading may hold which has no line under it."""
+_BESIDE = r"[ \t\r\"'`*]*"
 FORMS = {
-    _HEADING: rf"(?i)(?:^|\n){_LINE}{_NAMES}{_LINE}\n|{_NAMES}[^\n]*\n{_UNDER}",
+    _HEADING: rf"(?i)(?:^|[\n|,\t;]){_BESIDE}{_COLUMN_NAME}{_BESIDE}[\n|,\t;]",
     _INSERT: _INSERT.pattern.decode(),
 }
 """What may be found here, and the pattern by which a first look tells whether it may."""
@@ -52,7 +49,7 @@ def secrets_in_tables(data: bytes, met: Set[Any]) -> Iterator[Span]:
 def _table(data: bytes, first: int, at: int) -> Iterator[Span]:
     """What stands under the line data[first:at]."""
     line, below = data[first:at], data[at : at + CONTEXT_CHARS]
-    rule = _RULE.match(below) if below[:1] in _UNDER_BEGINS else None
+    rule = _RULE.match(below) if below[:1] in _RULE_BEGINS else None
     sign = b"|" if rule else next((sign for sign in (b",", b"\t", b";") if sign in line), b"")
     if (
         not sign
