@@ -20,8 +20,8 @@ _COUNTS = re.compile(
 )
 """Counts, and what only looks like one: an escape, a class."""
 _BEYOND_ASCII = re.compile("[^\x00-\x7f]")
-_LETTER = re.compile(r"\[\^?\]?(?:\\.|\[:\^?\w+:\]|[^\]\\])*\]|\\p\{L\}|\\.", re.DOTALL)
-"""A class, any letter, or another escape."""
+_LETTERS = re.compile(r"\\p\{Lu?\}|\\.|\[\^?\]?(?:\\.|[^\]\\])*\]", re.DOTALL)
+"""Any letter, and what may hold one: an escape, a class."""
 
 
 class FirstLook:
@@ -32,8 +32,12 @@ class FirstLook:
     """
 
     def __init__(self, patterns: Sequence[str], *, sets: int = 1, ignore_case: bool = False) -> None:
-        numbers = [range(first, len(patterns), sets) for first in range(sets)]
-        self._sets = [(_compiled([rough(patterns[n]) for n in part], ignore_case), part) for part in numbers if part]
+        rougher = [rough(pattern) for pattern in patterns]
+        # Those that begin alike have states in common, so they stand in one set.
+        numbers = sorted(range(len(patterns)), key=rougher.__getitem__)
+        size = max(1, -(-len(numbers) // sets))
+        parts = [numbers[at : at + size] for at in range(0, len(numbers), size)]
+        self._sets = [(_compiled([rougher[number] for number in part], ignore_case), part) for part in parts]
 
     def may_find(self, data: bytes) -> list[int]:
         """The numbers of the patterns that may be found; all others are not."""
@@ -46,15 +50,13 @@ def rough(pattern: str) -> bytes:
 
 
 def single_bytes(pattern: str) -> bytes:
-    """The pattern for texts of single bytes: the same for all that is ASCII."""
-    return _BEYOND_ASCII.sub(r"\\xff", _LETTER.sub(_few_letters, pattern)).encode()
+    """The pattern for texts of single bytes: the same for all that is ASCII. A table of all letters is dear to make."""
+    return _BEYOND_ASCII.sub(r"\\xff", _LETTERS.sub(_few_letters, pattern)).encode()
 
 
 def _few_letters(found: re.Match[str]) -> str:
-    """Any letter as the few that single bytes hold: Unicode's table of letters costs 10 ms each time."""
-    if found[0].startswith("["):
-        return found[0].replace(r"\p{L}", r"a-zA-Z\xff")
-    return r"[a-zA-Z\xff]" if found[0] == r"\p{L}" else found[0]
+    few = found[0].replace(r"\p{L}", r"A-Za-z\xff").replace(r"\p{Lu}", r"A-Z\xff")
+    return few if found[0][0] == "[" or few == found[0] else f"[{few}]"
 
 
 def _uncounted(found: re.Match[str]) -> str:

@@ -145,7 +145,7 @@ class Pipeline:
         """A piece of text that stays one, as nearly all do, passes only the rules that look at text."""
         for i, run in self._on_text:
             try:
-                out = await run.event(text)
+                out = run.hear(text) if run.policy.hear else await run.event(text)
             except Blocked as refusal:
                 out = await self._refuse(i, run, text, refusal)
             if len(out) != 1 or type(out[0]) is not TextDelta:

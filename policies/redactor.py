@@ -68,6 +68,8 @@ class Redactor(TextWindow):
         self._x: Exchange | None = None
         self._detector: Detector | None = None
         self._salt = b""
+        if type(self).on_event is Redactor.on_event:
+            self.hear = self._hear
 
     def look(self, x: Exchange) -> tuple[Detector, bytes]:
         """What looks for finds in this exchange, and what names it, besides the rule's options, in 16 bytes at most."""
@@ -112,9 +114,17 @@ class Redactor(TextWindow):
         self._looked = (request, values, {**self._kinds})
 
     async def on_event(self, event: Event, x: Exchange) -> Iterable[Event]:
+        if isinstance(event, TextDelta):
+            return self._hear(event, x)
+        self._begin(x, "text")
+        out = await super().on_event(event, x)
+        self._conclude()
+        return out
+
+    def _hear(self, text: TextDelta, x: Exchange) -> Iterable[Event]:
         if self._kinds or self._where != "text":
             self._begin(x, "text")
-        out = self.take(event) if isinstance(event, TextDelta) else await super().on_event(event, x)
+        out = self.take(text)
         if self._kinds:
             self._conclude()
         return out

@@ -72,6 +72,25 @@ class Run:
         except Blocked as refusal:
             self.record(_subject(given), "blocked", began, given=event_json(given), refusal=refusal)
             raise
+        return self._given(given, out, began)
+
+    def hear(self, given: TextDelta) -> Sequence[Event]:
+        """As `event`, for a policy that waits for nothing: nearly all events, so without a coroutine."""
+        began, policy = perf_counter(), self.policy
+        policy.score, policy.reason, policy.held, policy.moved = None, "", "", False
+        try:
+            assert policy.hear
+            try:
+                out = _events(policy.hear(given, self.x))
+            except Exception as error:
+                out = self._failed(error, began)
+        except Blocked as refusal:
+            self.record(_subject(given), "blocked", began, given=event_json(given), refusal=refusal)
+            raise
+        return self._given(given, out, began)
+
+    def _given(self, given: Event, out: Sequence[Event] | None, began: float) -> Sequence[Event]:
+        """What goes on, after what is worth it was recorded; `out` is None where the policy failed."""
         if out is None:
             return tuple(self.policy.let_go(given))
         if self.policy.moved:
@@ -135,11 +154,16 @@ class Run:
         except (Exception, asyncio.CancelledError) as error:
             if isinstance(error, asyncio.CancelledError) and (task := asyncio.current_task()) and task.cancelling():
                 raise  # the client left, not the policy
-            reason = self._reason(error)
-            if self.rule.on_error == "block":
-                raise Blocked(FAILED, reason=reason, score=self.policy.score) from error
-            self.record("failure", "failed", began, refusal=Blocked(FAILED, reason=reason))
-            return None
+            return self._failed(error, began)
+
+    def _failed(self, error: BaseException, began: float) -> None:
+        """What comes of a failure: raises Blocked, or records it where the rule forwards."""
+        if isinstance(error, Blocked):
+            raise error
+        reason = self._reason(error)
+        if self.rule.on_error == "block":
+            raise Blocked(FAILED, reason=reason, score=self.policy.score) from error
+        self.record("failure", "failed", began, refusal=Blocked(FAILED, reason=reason))
 
     def _reason(self, error: BaseException) -> str:
         if isinstance(error, TimeoutError):
@@ -236,6 +260,8 @@ def _request(answer: Any) -> Request:
 
 
 def _events(answer: Iterable[Any]) -> Sequence[Event]:
+    if type(answer) is tuple and len(answer) == 1 and type(answer[0]) is TextDelta:
+        return answer
     out = tuple(answer)  # runs a generator here, where a failure is the rule's
     for event in out:
         if not isinstance(event, Event):

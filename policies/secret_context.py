@@ -155,6 +155,7 @@ _PLAIN = compile_bytes(
     r"(?:\s|\([A-Za-z_]+)|^\([A-Za-z_]+"
 )
 """Without groups, which cost more to find than all else: between signs that are no part of them stand the names."""
+_PLAIN_BEGINS = frozenset((b" ", b"\t", b"=", b":", b"("))
 _APART = bytes.maketrans(b":=(", b"   ")
 _JOINTS = frozenset(
     b"value default for far fir fur fer pour para per voor is was set or to es est ist lautet are e of string str "
@@ -165,7 +166,7 @@ _JOINTS = frozenset(
 
 def _is_plain(data: bytes) -> bool:
     """Whether a name in small letters follows, or a call with names: no secret, and much cheaper to see."""
-    match = _PLAIN.match(data)
+    match = _PLAIN.match(data) if data[:1] in _PLAIN_BEGINS else None
     return match is not None and _JOINTS.isdisjoint(match.group().translate(_APART).lower().split())
 
 
@@ -194,8 +195,12 @@ def _name(found: bytes) -> _Name | None:
 
 def _may_follow(data: bytes, at: int) -> bool:
     """Whether one of the next words holds a digit or a sign, as every secret does: cheaper than to look for a value."""
-    words = data[at : at + MAX_DISTANCE_CHARS].split(None, 14)[:14]
-    return any(len(word) >= 6 and (word.translate(None, _TELLING) != word or _is_letters(word)) for word in words)
+    return any(map(_may_be, data[at : at + MAX_DISTANCE_CHARS].split(None, 14)[:14]))
+
+
+@lru_cache(maxsize=4096)
+def _may_be(word: bytes) -> bool:
+    return len(word) >= 6 and (word.translate(None, _TELLING) != word or _is_letters(word))
 
 
 def _is_letters(word: bytes) -> bool:
@@ -211,7 +216,7 @@ def _secret(name: _Name, joint: str, quoted: bool, value: str, before: bytes) ->
     if (
         not joint
         or (joint[-1] == "(" and not quoted)
-        or (_ASSIGNS.match(value) and not is_token(value.partition("=")[0]))
+        or ("=" in value and _ASSIGNS.match(value) and not is_token(value.partition("=")[0]))
         or "basic" in joint.lower()
         or (joint[-1], value[0]) == (">", "@")
         or (joint, before) == (":", b":")
@@ -219,10 +224,10 @@ def _secret(name: _Name, joint: str, quoted: bool, value: str, before: bytes) ->
         or value.endswith("...")
         or value == name.text
         or value[0] in ",."
-        or (len(joint) > 4 and _OF_IT.search(joint))
+        or (len(joint) > 4 and ":" in joint and _OF_IT.search(joint))
     ):
         return ""
-    if (_CALL.search(joint) and not _TYPED.search(joint)) or (
+    if ("(" in joint and _CALL.search(joint) and not _TYPED.search(joint)) or (
         "\n" in joint and "value" not in joint and "default" not in joint
     ):
         return _certain(name, joint, quoted, value, before)
@@ -249,7 +254,7 @@ def _secret(name: _Name, joint: str, quoted: bool, value: str, before: bytes) ->
 def _certain(name: _Name, joint: str, quoted: bool, value: str, before: bytes) -> str:
     """The value where it stands in a call, or on the next line: only what can be nothing else."""
     value, _ = _trimmed(name.text.strip(".-"), joint, quoted, value, before)
-    wrapped = _CALL.search(joint) is not None
+    wrapped = "(" in joint and _CALL.search(joint) is not None
     if (wrapped and not quoted) or (not wrapped and (":" not in joint or value[-1:] in ":=")):
         return ""
     hard = name.kind == "password" and not wrapped and is_hard(value)
@@ -264,12 +269,16 @@ def _kind(name: str) -> str:
 def _trimmed(name: str, joint: str, quoted: bool, value: str, before: bytes) -> tuple[str, bool]:
     """The value without what follows it in the text, and whether it stands in a file of variables."""
     environment = (
-        _ENVIRONMENT.match(name) is not None and joint.strip("\"' ") == "=" and before not in (b"?", b"&", b";")
+        name.isupper()
+        and _ENVIRONMENT.match(name) is not None
+        and joint.strip("\"' ") == "="
+        and before not in (b"?", b"&", b";")
     )
     if environment and not quoted:
         return value.rstrip(",;"), True
     if not quoted:
-        value = value[: next((found.start() for found in _NEXT.finditer(value)), len(value))]
+        if "&" in value and (following := _NEXT.search(value)):
+            value = value[: following.start()]
         for stop in (";", ",", "|", "\\n", "\\r", "\\t"):
             value = value.partition(stop)[0]
         value = value.rstrip(".:")

@@ -12,10 +12,9 @@ from functools import cache
 from itertools import pairwise
 from typing import Any
 
+from lockgate.policies import secret_tables, secret_told
 from lockgate.policies.first_look import FirstLook
 from lockgate.policies.patterns import compile_bytes
-from lockgate.policies.secret_tables import secrets_in_tables
-from lockgate.policies.secret_told import TOLD_HINT, secrets_told
 from lockgate.policies.secret_values import is_hard, is_made_up, is_password, is_random, is_token, is_wordy
 from lockgate.policies.spans import Span
 
@@ -27,7 +26,7 @@ FORM_HINT = (
     r"\.login|login\(|client\(|client::|sdk\(|bot\(|@tcp\(|:\d\d|@[\w.-]{2,60}:|\bkeys? (?:\d|\()|"
     r"connect|pdo\(|session\(|search\(|require\(|jwt\.|hmac|aes|fernet|cipher|signing|signwith| [/|] |%40|"
     r"[?&](?:appid|app_?key|code|auth|ticket|key)=|\"(?:d|p|q|dp|dq|qi|k)\\?\"\s?:|<(?:D|P|Q|DP|DQ|InverseQ)>|"
-    rf"{TOLD_HINT}"
+    rf"{secret_told.TOLD_HINT}"
 )
 """Without it, nothing here finds anything; whatever the case."""
 CONTEXT_CHARS = 480
@@ -134,28 +133,30 @@ _ENTRY = compile_bytes(
 
 _FORMS = (
     _URL, _USER, _HOOK, _BASIC, _DATA_KEY, _FLAG, _SHORT_FLAG, _LONG_FLAG, _PAIR, _MAIL, _COOKIES, _SCHEME, _CLIENT,
-    _CRYPTO, _CONNECT, _MEMBER, _MANIFEST,
+    _CRYPTO, _CONNECT, _MEMBER, _MANIFEST, *secret_told.FORMS, *secret_tables.FORMS,
 )  # fmt: skip
 """Of which a first look tells whether they may be found."""
 
 
 @cache
 def _look() -> FirstLook:
-    return FirstLook([pattern.pattern.decode() for pattern in _FORMS])
+    return FirstLook([secret_tables.FORMS.get(form) or form.pattern.decode() for form in _FORMS], sets=2)
 
 
 def secrets_by_form(data: bytes) -> Iterator[Span]:
     """The secrets in a text of single-byte characters: what the first look does not meet is not searched."""
     met = {_FORMS[number] for number in _look().may_find(data)}
-    if met:
-        yield from _in_urls(data, met)
-        yield from _encoded(data, met)
-        yield from _given(data, met)
-        yield from _as_arguments(data, met)
-        yield from _in_manifests(data, met)
-    lowered = data.lower()
-    yield from secrets_told(data, lowered)
-    yield from secrets_in_tables(data, lowered)
+    return _by_forms(data, met) if met else iter(())
+
+
+def _by_forms(data: bytes, met: Set[Any]) -> Iterator[Span]:
+    yield from _in_urls(data, met)
+    yield from _encoded(data, met)
+    yield from _given(data, met)
+    yield from _as_arguments(data, met)
+    yield from _in_manifests(data, met)
+    yield from secret_told.secrets_told(data, data.lower(), met)
+    yield from secret_tables.secrets_in_tables(data, met)
 
 
 def _in_urls(data: bytes, met: Set[Any]) -> Iterator[Span]:

@@ -5,7 +5,8 @@ Each value is looked for from the heading on, and no further than the context th
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Sequence, Set
+from typing import Any
 
 from lockgate.policies.patterns import compile_bytes
 from lockgate.policies.secret_values import is_password, is_token
@@ -19,28 +20,36 @@ _HEADING = compile_bytes(
 )
 _RULE = compile_bytes(r"[|+: \t-]*-[|+: \t-]*\r?\n")
 """The line under the first of a table."""
-_COLUMN = compile_bytes(
-    r"(?i)^(?:[\w.]{1,20}[ _-])?(?:passw(?:or)?d|passphrase|pwd|pass|secret(?:[ _-]?key)?|token|(?:api|"
-    r"access)[ _-]?key)$"
+_RULE_BEGINS = frozenset((b"|", b"+", b":", b" ", b"\t", b"-"))
+_COLUMN_NAME = (
+    r"(?:[\w.]{1,20}[ _-])?(?:passw(?:or)?d|passphrase|pwd|pass|secret(?:[ _-]?key)?|token|(?:api|access)[ _-]?key)"
 )
+_COLUMN = compile_bytes(rf"(?i)^{_COLUMN_NAME}$")
 _NAME = compile_bytes(r"^[\w .-]{1,40}$")
 _INSERT = compile_bytes(r"(?i)insert[ \t]+into[ \t]+[\w.`\"\[\]]{1,60}\s{0,4}\(([^()]{1,200})\)\s{0,4}values\s{0,4}")
 _VALUE = compile_bytes(r"\(?[ \t]{0,4}N?(?:'([^'\n]*)'|[^,()'\n]+)[ \t]{0,4}(?:,|\)[,;]?\s{0,4})?")
+_BESIDE = r"[ \t\r\"'`*]*"
+FORMS = {
+    _HEADING: rf"(?i)(?:^|[\n|,\t;]){_BESIDE}{_COLUMN_NAME}{_BESIDE}[\n|,\t;]",
+    _INSERT: _INSERT.pattern.decode(),
+}
+"""What may be found here, and the pattern by which a first look tells whether it may."""
 
 
-def secrets_in_tables(data: bytes, lowered: bytes) -> Iterator[Span]:
-    """The secrets in columns whose heading says so, in a text of single-byte characters."""
-    if any(sign in data for sign in (b"|", b",", b"\t", b";")):
+def secrets_in_tables(data: bytes, met: Set[Any]) -> Iterator[Span]:
+    """The secrets in columns whose heading says so, in a text of single-byte characters; by the forms that were met."""
+    if _HEADING in met and any(sign in data for sign in (b"|", b",", b"\t", b";")):
         for head in _HEADING.finditer(data):
             yield from _table(data, data.rfind(b"\n", 0, head.start()) + 1, head.end())
-    for insert in _INSERT.finditer(data) if b"insert" in lowered else ():
+    for insert in _INSERT.finditer(data) if _INSERT in met else ():
         heading = [cell.strip(b" \t\r\n\"'`[]") for cell in insert.group(1).split(b",")]
         yield from _inserted(data, insert.start(), insert.end(), heading)
 
 
 def _table(data: bytes, first: int, at: int) -> Iterator[Span]:
     """What stands under the line data[first:at]."""
-    line, rule = data[first:at], _RULE.match(data[at : at + CONTEXT_CHARS])
+    line, below = data[first:at], data[at : at + CONTEXT_CHARS]
+    rule = _RULE.match(below) if below[:1] in _RULE_BEGINS else None
     sign = b"|" if rule else next((sign for sign in (b",", b"\t", b";") if sign in line), b"")
     if (
         not sign

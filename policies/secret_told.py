@@ -5,7 +5,8 @@ Each value is looked for from the words on, and no further than the context that
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Set
+from typing import Any
 
 from lockgate.policies.patterns import compile_bytes, compile_pattern, encodable
 from lockgate.policies.secret_values import is_hard, is_password, is_token
@@ -62,6 +63,7 @@ _MAY_BE_PIPED = compile_pattern(
     r"^echo(?:[ \t]+-\w+)?(?:[ \t]+(?:[^\s|]+(?:[ \t]*\|[^\S\n]*\S*(?:[ \t]+\S*)?|[ \t]*)|\S*))?$"
 )
 """What may yet become one."""
+FORMS = (_KEY, _PLAIN_KEY, _MEMBER, _ACCOUNT, _ORACLE, _PIPED, _EXPECT)
 MAX_PIPED_CHARS = 200
 """More than any find of it has."""
 
@@ -73,18 +75,18 @@ def unfinished(text: str, start: int) -> int:
     return at if is_open else len(text)
 
 
-def secrets_told(data: bytes, lowered: bytes) -> Iterator[Span]:
-    """The secrets in a text of single-byte characters."""
-    for match in _KEY.finditer(data) if b" key" in lowered or b".key" in lowered else ():
+def secrets_told(data: bytes, lowered: bytes, met: Set[Any]) -> Iterator[Span]:
+    """The secrets in a text of single-byte characters, by those of the forms that may be found there."""
+    for match in _KEY.finditer(data) if _KEY in met and (b" key" in lowered or b".key" in lowered) else ():
         before = data[max(0, match.start() - 24) : match.start()]
         if before[-1:].isalnum() and not _OTHER_KEY.search(before) and _is_key(match.group(1)):
             yield Span(match.start(1), match.end(1), "api-key")
-    member = b'key"' in lowered or b"key\\" in lowered or b"key:" in lowered
-    plain = b" key " in lowered or b" code" in lowered or b"sonar" in lowered
+    member = _MEMBER in met and (b'key"' in lowered or b"key\\" in lowered or b"key:" in lowered)
+    plain = _PLAIN_KEY in met and (b" key " in lowered or b" code" in lowered or b"sonar" in lowered)
     for match in (*(_PLAIN_KEY.finditer(data) if plain else ()), *(_MEMBER.finditer(data) if member else ())):
         if _is_key(match.group(1)):
             yield Span(match.start(1), match.end(1), "api-key")
-    yield from _accounts(data, lowered)
+    yield from _accounts(data, lowered, met)
 
 
 def _is_key(value: bytes) -> bool:
@@ -92,18 +94,18 @@ def _is_key(value: bytes) -> bool:
     return is_token(text, strong=False) and not (text.isupper() and len(text) <= 40)  # fingerprints are written so
 
 
-def _accounts(data: bytes, lowered: bytes) -> Iterator[Span]:
+def _accounts(data: bytes, lowered: bytes, met: Set[Any]) -> Iterator[Span]:
     """Passwords beside the names of accounts, and what a script answers when it is asked for one."""
-    for match in _ACCOUNT.finditer(data) if b":" in data or b"/" in data else ():
+    for match in _ACCOUNT.finditer(data) if _ACCOUNT in met else ():
         value = match.group(1).decode("ascii").rstrip(".!?")
         if is_hard(value) and not value.isalnum():
             yield Span(match.start(1), match.start(1) + len(value), "password")
-    for match in _ORACLE.finditer(data) if any(tool in lowered for tool in _ORACLE_TOOLS) else ():
+    for match in _ORACLE.finditer(data) if _ORACLE in met and any(tool in lowered for tool in _ORACLE_TOOLS) else ():
         if is_password(match.group(1).decode("ascii"), quoted=True):
             yield Span(match.start(1), match.end(1), "password")
-    for match in _PIPED.finditer(data) if b"echo " in data and b"|" in data else ():
+    for match in _PIPED.finditer(data) if _PIPED in met else ():
         if is_password(match.group(1).decode("ascii"), quoted=True):
             yield Span(match.start(1), match.end(1), "password")
-    for match in _EXPECT.finditer(data) if b"send " in data and b"\\" in data else ():
+    for match in _EXPECT.finditer(data) if _EXPECT in met else ():
         if is_hard(match.group(1).decode("ascii")):
             yield Span(match.start(1), match.end(1), "password")

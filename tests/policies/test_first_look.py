@@ -8,20 +8,20 @@ from lockgate.policies import injection_signs, secret_forms
 from lockgate.policies.first_look import FirstLook, rough
 from lockgate.policies.patterns import compile_bytes
 from lockgate.policies.secret_rules import OWN_RULES, Prefilter, load_rules
+from lockgate.policies.spans import Span
 from tests.datasets.reading import rows
 
 RULES = load_rules(OWN_RULES)
 PREFILTER = Prefilter(RULES)
 FORMS = secret_forms._FORMS  # pyright: ignore[reportPrivateUsage]
-LOOK = secret_forms._look()  # pyright: ignore[reportPrivateUsage]
 SIGNS = injection_signs._PATTERNS  # pyright: ignore[reportPrivateUsage]
 TEXTS = [row["text"] for name in ("secrets", "injections", "links") for row in rows(name)]
 PIECES = sorted({word for text in TEXTS for word in text.split()[:40]})
 MADE = st.lists(st.sampled_from(PIECES) | st.text(max_size=6), max_size=30).map(" ".join)
 
 
-def forms_in(data: bytes) -> set[int]:
-    return {number for number, form in enumerate(FORMS) if form.search(data)}
+def by_every_form(data: bytes) -> list[Span]:
+    return list(secret_forms._by_forms(data, set(FORMS)))  # pyright: ignore[reportPrivateUsage]
 
 
 def rules_in(data: bytes) -> set[str]:
@@ -32,7 +32,7 @@ def rules_in(data: bytes) -> set[str]:
 
 def assert_nothing_is_lost(text: str) -> None:
     data = text.encode("ascii", "replace")
-    assert forms_in(data) <= set(LOOK.may_find(data))
+    assert list(secret_forms.secrets_by_form(data)) == by_every_form(data)
     assert rules_in(data) <= {rule.id for rule in PREFILTER.rules(data)}
 
 
