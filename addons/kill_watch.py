@@ -19,8 +19,8 @@ from lockgate.errors import Error, StorageError, told
 from lockgate.exchange import Exchange
 from lockgate.policies.kill_switch import KillSwitch, described
 from lockgate.records import Kill, now
-from lockgate.storage.early_kills import CHANNEL, MOST, has_any
-from lockgate.storage.signals import Signals
+from lockgate.storage.early_kills import MOST, has_any
+from lockgate.storage.signals import KILLS, Signals
 
 if TYPE_CHECKING:
     from lockgate.storage.kills import Kills
@@ -59,7 +59,7 @@ class KillWatch:
         if has_any(self._url):
             self._take(self._opened().in_force())
         self._look()
-        self._signals.watch(CHANNEL, self.read)
+        self._signals.watch(KILLS, self.read)
         self._begin(self._watch_file())
 
     async def close(self) -> None:

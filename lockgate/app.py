@@ -45,11 +45,11 @@ from lockgate.records import ExchangeRow, now
 from lockgate.routing.models import HttpModels
 from lockgate.routing.webhooks import HttpWebhooks
 from lockgate.storage import condition
-from lockgate.storage.access_store import CHANNEL, SqlAccess
+from lockgate.storage.access_store import SqlAccess
 from lockgate.storage.asking import SqlApprovals
 from lockgate.storage.log import SqlLog
 from lockgate.storage.released import SqlArchive
-from lockgate.storage.signals import Signals
+from lockgate.storage.signals import ACCESS, Signals
 from lockgate.storage.upkeep import Upkeep
 from lockgate.usage.prices import load_prices, read_prices
 
@@ -87,7 +87,7 @@ def build(loaded: Loaded, finished: Finished | None = None, *, managed: bool = T
     ports = Ports(log=activity, models=models, sessions=kills, approvals=approvals, webhooks=webhooks)
     tell = _each(upstreams.ended, finished)
     gate = Gate(config, route, registry, ports, tell, History(archive), kills.switch, access.door)
-    signals.watch(CHANNEL, lambda: access.look_anew(gate))
+    signals.watch(ACCESS, lambda: access.look_anew(gate))
     health = _health(log, upstreams, access.limiter)
     metrics.gauges += _gauges(log, gate, health)
     if managed and config.admin.listen:

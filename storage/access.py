@@ -35,11 +35,10 @@ from lockgate.access.tokens import Used
 from lockgate.errors import Conflict, Error, Missing
 from lockgate.records import now
 from lockgate.storage.access_models import ProjectModel, TokenModel
-from lockgate.storage.access_store import CHANNEL
 from lockgate.storage.acts import Acts
 from lockgate.storage.audit import Book
 from lockgate.storage.budgets import forget_gone
-from lockgate.storage.signals import tell
+from lockgate.storage.signals import ACCESS, tell
 
 type Row = Mapping[Any, Any]
 
@@ -268,7 +267,7 @@ def add_used(at: Connection, used: Mapping[str, Used]) -> None:
 def told[Result](at: Connection, act: Callable[[Connection], Result]) -> Result:
     """What the act gives; every proxy hears of it once it is committed."""
     result = act(at)
-    tell(at, CHANNEL)
+    tell(at, ACCESS)
     return result
 
 

@@ -24,10 +24,6 @@ if TYPE_CHECKING:
     from lockgate.storage.acts import Acts
 
 
-CHANNEL = "access"
-"""What proxies watch for changes of projects, tokens and keys."""
-
-
 class SqlAccess:
     """Connects with the first question."""
 

@@ -20,11 +20,9 @@ from lockgate.storage.address import Address
 from lockgate.storage.engine import changing_engine
 from lockgate.storage.people_models import ApprovalModel
 from lockgate.storage.schema import cannot_open
-from lockgate.storage.signals import tell
+from lockgate.storage.signals import APPROVALS, tell
 from lockgate.wire.document import dumps, loads
 
-CHANNEL = "approval"
-"""Of `storage.signals`: someone was asked, or decided, or left."""
 CLOSE_SECONDS = 5.0
 ALIVE = ("pending", "approved", "denied", "edited")
 """States in which a request that is sent again finds its approval."""
@@ -94,7 +92,7 @@ class ApprovalRows:
         async def work(connection: AsyncConnection) -> int:
             changed = (await connection.execute(update(_TABLE).where(which).values(**values))).rowcount
             if changed:
-                await connection.run_sync(tell, CHANNEL)
+                await connection.run_sync(tell, APPROVALS)
             if changed and note:
                 await connection.run_sync(note)
             return changed
@@ -106,7 +104,7 @@ class ApprovalRows:
     async def insert(self, asked: Approval) -> None:
         async def work(connection: AsyncConnection) -> None:
             await connection.execute(insert(_TABLE).values(**_row_of(asked)))
-            await connection.run_sync(tell, CHANNEL)
+            await connection.run_sync(tell, APPROVALS)
 
         await self._transact(work)
 

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 from lockgate.errors import StorageError, told
 from lockgate.records import Approval, new_id, now
 from lockgate.storage.address import Address, parse
-from lockgate.storage.signals import Signals
+from lockgate.storage.signals import APPROVALS, Signals
 
 if TYPE_CHECKING:
     from lockgate.storage.approval_rows import ApprovalRows
@@ -107,7 +107,7 @@ class SqlApprovals:
     def _heed(self, waiting: Approval) -> asyncio.Event:
         news = self._waiting[waiting.id, waiting.exchange_id] = asyncio.Event()
         if self._stop_watching is None:
-            self._stop_watching = self._signals.watch("approval", self._look)
+            self._stop_watching = self._signals.watch(APPROVALS, self._look)
         return news
 
     def _unheed(self, waiting: Approval) -> None:

@@ -8,8 +8,6 @@ import sqlite3
 from lockgate.storage.address import parse
 from lockgate.storage.schema import cannot_open
 
-CHANNEL = "kill"
-"""Told, through `lockgate.storage.signals`, of every change of what is stopped."""
 MOST = 10_000
 """So many kills are in force at once: every proxy keeps them all in memory."""
 _QUERY = "SELECT 1 FROM kill WHERE lifted_at IS NULL LIMIT 1"

@@ -15,10 +15,10 @@ from sqlalchemy import Connection, Table, delete, func, or_, select, update
 from lockgate.errors import Error
 from lockgate.records import Kill, now
 from lockgate.storage.acts import Acts
-from lockgate.storage.early_kills import CHANNEL, MOST
+from lockgate.storage.early_kills import MOST
 from lockgate.storage.named import names_of
 from lockgate.storage.people_models import KillModel
-from lockgate.storage.signals import tell
+from lockgate.storage.signals import KILLS, tell
 
 KEPT = timedelta(days=30)
 """So long those that rules set stay after they have passed; those of operators stay for good."""
@@ -39,7 +39,7 @@ class Kills(Acts):
             old = _KILL.c.set_by.startswith("rule "), _KILL.c.until < now() - KEPT  # decisions of the log tell of them
             connection.execute(delete(_KILL).where(*old))
             self.noted(connection, "kill.create", f"kill {kill.id}", None, replace(kill, names=()))
-            tell(connection, CHANNEL)
+            tell(connection, KILLS)
 
         self.do(add, named=("kill.create", f"{kill.scope} {kill.target}".strip()))
 
@@ -64,7 +64,7 @@ class Kills(Acts):
             changed = update(_KILL).where(_KILL.c.id == kill.id, _KILL.c.lifted_at.is_(None))
             connection.execute(changed.values(lifted_at=now(), lifted_by=by))
             self.noted(connection, "kill.lift", f"kill {kill.id}", replace(kill, names=()), {"lifted_by": by})
-            tell(connection, CHANNEL)
+            tell(connection, KILLS)
             return kill
 
         return self.do(lift, named=("kill.lift", f"kill {id}"))

@@ -24,6 +24,8 @@ logger = logging.getLogger("lockgate.signals")
 
 type Changed = Callable[[], Awaitable[None] | None]
 
+APPROVALS, KILLS, ACCESS = "approval", "kill", "access"
+"""The channels: what waits for people; what is stopped; projects, tokens and keys."""
 POSTGRES_CHANNEL = "lockgate"
 """One for all: the name of what changed is the payload, so that a connection listens once."""
 POLL_SECONDS = 0.25

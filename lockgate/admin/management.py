@@ -92,9 +92,9 @@ class Management:
     def _watch_approvals(self, desk: Desk) -> None:
         """Here and not on the thread: signals are of the loop."""
         from lockgate.admin.waiting import Waiting
-        from lockgate.storage.approval_rows import CHANNEL
+        from lockgate.storage.signals import APPROVALS
 
-        self._proxy.watch(CHANNEL, Waiting(desk.approvals, desk.activity).look)
+        self._proxy.watch(APPROVALS, Waiting(desk.approvals, desk.activity).look)
 
     async def _offer_setup(self, desk: Desk) -> None:
         """Where there is no administrator, print the link that makes the first; to a terminal, and into no log."""

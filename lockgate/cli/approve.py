@@ -163,7 +163,7 @@ def watch(*, json_: Json = False, config: ConfigFile = None) -> None:
     """Print the calls that wait, and each new one as it comes, until it is stopped."""
     from lockgate.cli.approvals import line
     from lockgate.policies.asking import approval_json
-    from lockgate.storage.signals import Signals
+    from lockgate.storage.signals import APPROVALS, Signals
 
     url, seen = load_config(config).database, set[str]()
 
@@ -176,7 +176,7 @@ def watch(*, json_: Json = False, config: ConfigFile = None) -> None:
 
         signals = Signals(url)
         signals.start()
-        signals.watch("approval", look)
+        signals.watch(APPROVALS, look)
         try:
             await asyncio.Event().wait()
         finally:

@@ -5,12 +5,12 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from time import perf_counter
-from typing import Any, cast
+from typing import Any
 
 from lockgate.cli import flow_cases, texts, trial
 from lockgate.config import RuleConfig
 from lockgate.errors import Error
-from lockgate.events import Event, MessageEnd, Request, ToolCall
+from lockgate.events import Event, MessageEnd, Request
 from lockgate.exchange import Exchange, Ports
 from lockgate.policies.asking import NobodyDecides
 from lockgate.policies.composition import flattened
@@ -55,7 +55,7 @@ async def _outcome(policy_set: PolicySet, case: Case, ports: Ports, *, said: boo
         )  # fmt: skip
     if "request" in case.document or "exchange" in case.document:
         return await _exchange(policy_set, case)
-    call = call_of(case.document)
+    call = flow_cases.call_of(case.document)
     x = _quiet_exchange(ports)
     pipeline, released = Pipeline(policy_set, x), list[Event]()
     began = perf_counter()
@@ -83,18 +83,6 @@ def _quiet_exchange(ports: Ports) -> Exchange:
         endpoint="/v1/messages",
         request=Request(raw=b"", document={}, model="", stream=True, find_texts=lambda _: ()),
         ports=ports,
-    )
-
-
-def call_of(document: Mapping[str, Any]) -> ToolCall:
-    """The tool call of a case; a bare command is a call of a shell tool."""
-    given: Any = document.get("call")
-    bare: dict[str, Any] = {"name": "Bash", "arguments": {"command": document.get("command", given)}}
-    call: dict[str, Any] = cast(dict[str, Any], given) if isinstance(given, dict) else bare
-    arguments = call.get("arguments", call.get("input", {}))
-    text = arguments if isinstance(arguments, str) else json.dumps(arguments, ensure_ascii=False)
-    return ToolCall(
-        block=1, id="call_1", name=str(call.get("name", "Bash")), arguments=text, custom=bool(call.get("custom"))
     )
 
 

@@ -50,8 +50,6 @@ def steps_of(document: Mapping[str, Any], where: str = "") -> list[FlowStep]:
 
 
 def _step(step: Mapping[str, Any], id: str) -> FlowStep:
-    from lockgate.cli.evaluation import call_of
-
     return FlowStep(
         call=replace(call_of(step), id=id), result=_text(step.get("result", "")), aside=bool(step.get("aside"))
     )
@@ -155,3 +153,15 @@ def _responses(call: ToolCall, result: str) -> list[Any]:
         {"type": kind, "call_id": call.id, "name": call.name, key: call.arguments},
         {"type": f"{kind}_output", "call_id": call.id, "output": result},
     ]
+
+
+def call_of(document: Mapping[str, Any]) -> ToolCall:
+    """The tool call of a case; a bare command is a call of a shell tool."""
+    given: Any = document.get("call")
+    bare: dict[str, Any] = {"name": "Bash", "arguments": {"command": document.get("command", given)}}
+    call: dict[str, Any] = cast(dict[str, Any], given) if isinstance(given, dict) else bare
+    arguments = call.get("arguments", call.get("input", {}))
+    text = arguments if isinstance(arguments, str) else json.dumps(arguments, ensure_ascii=False)
+    return ToolCall(
+        block=1, id="call_1", name=str(call.get("name", "Bash")), arguments=text, custom=bool(call.get("custom"))
+    )

@@ -6,9 +6,11 @@ It reads anything: what is no block of a known kind is told as what it is, in JS
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Literal, cast
+
+import orjson
 
 type Json = Mapping[str, Any]
 TOO_DEEP = "(nested too deep to be shown)"
@@ -166,9 +168,12 @@ def _other(kind: str, value: Any, role: str = "") -> Block:
 
 def indented(value: Any) -> str:
     """JSON text to read; what is nested too deep is not told."""
-    write: Callable[..., str] = json.dumps
     try:
-        return write(value, indent=2, ensure_ascii=False, default=str)
+        return orjson.dumps(value, option=orjson.OPT_INDENT_2).decode()
+    except TypeError:  # what only the standard encoder writes, slowly
+        pass
+    try:
+        return json.dumps(value, indent=2, ensure_ascii=False, default=str)
     except (ValueError, RecursionError):
         return TOO_DEEP
 

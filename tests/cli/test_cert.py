@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import json
+from functools import partial
 from pathlib import Path
-from typing import Any
 
 import pytest
 from cryptography import x509
@@ -14,6 +14,7 @@ from lockgate.certs.ca import open_authority
 from lockgate.cli.cert import app
 from lockgate.config import load_config
 from lockgate.errors import ConfigError
+from tests.cli import commands
 
 
 @pytest.fixture(autouse=True)
@@ -23,8 +24,7 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path / "home"
 
 
-def run(*words: str) -> Any:
-    return app(words, result_action="return_value", exit_on_error=False)
+run = partial(commands.run, app)
 
 
 def test_show_as_json_holds_the_facts(home: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -3,25 +3,24 @@
 from __future__ import annotations
 
 import json
+from functools import partial
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from lockgate.cli.db import app
 from lockgate.errors import StorageError
 from lockgate.storage.schema import HEAD
+from tests.cli import commands
 
 
 @pytest.fixture(autouse=True)
 def database(database_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("LOCKGATE_DATABASE", database_url)
+    commands.use(monkeypatch, database_url, tmp_path)
     return database_url
 
 
-def run(*words: str) -> Any:
-    return app(words, result_action="return_value", exit_on_error=False)
+run = partial(commands.run, app)
 
 
 def test_upgrade_makes_it_and_then_finds_nothing_to_do(capsys: pytest.CaptureFixture[str]) -> None:

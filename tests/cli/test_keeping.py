@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -19,21 +20,19 @@ from lockgate.storage.address import parse
 from lockgate.storage.log import SqlLog, spill_folder
 from lockgate.storage.notes import Notes
 from lockgate.storage.spill import Spill
+from tests.cli import commands
 from tests.storage.records import whole_exchange
 from tests.storage.test_prune import aged
 
 
 @pytest.fixture(autouse=True)
 def database(database_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("LOCKGATE_DATABASE", database_url)
-    monkeypatch.setenv("LOCKGATE_HOME", str(tmp_path / "home"))
+    commands.use(monkeypatch, database_url, tmp_path)
     schema.upgrade(database_url)
     return database_url
 
 
-def run(*words: str) -> Any:
-    return app(words, result_action="return_value", exit_on_error=False)
+run = partial(commands.run, app)
 
 
 def remember(url: str, *exchanges: Sequence[Record]) -> None:

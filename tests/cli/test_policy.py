@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ from lockgate.cli.trial import format_of
 from lockgate.errors import ConfigError, WireError
 from lockgate.policies.pack import pack, pack_names
 from lockgate.policies.registry import BUILT_IN
+from tests.cli import commands
 
 NO_TOUCH = """
 rules:
@@ -27,8 +29,7 @@ rules:
 ASK = {"model": "claude-x", "max_tokens": 5, "messages": [{"role": "user", "content": "hi"}]}
 
 
-def run(*words: str) -> Any:
-    return app(words, result_action="return_value", exit_on_error=False)
+run = partial(commands.run, app)
 
 
 def written(folder: Path, name: str, content: Any) -> str:

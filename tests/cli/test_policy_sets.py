@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import json
 import stat
+from functools import partial
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -15,6 +15,7 @@ from lockgate.config import load
 from lockgate.errors import ConfigError
 from lockgate.policies.registry import load_rules
 from lockgate.policies.versions import Versions
+from tests.cli import commands
 
 FIRST = """# mine
 listen: 127.0.0.1:0  # any port
@@ -25,8 +26,7 @@ SECOND = FIRST + "  - name: b\n    use: tools\n    with: {default: deny}\n"
 MINE = "from lockgate import Policy\n\nclass Mine(Policy):\n    pass\n"
 
 
-def run(*words: str) -> Any:
-    return app(words, result_action="return_value", exit_on_error=False)
+run = partial(commands.run, app)
 
 
 @pytest.fixture

@@ -17,16 +17,14 @@ from lockgate.storage.address import parse
 from lockgate.storage.log import spill_folder
 from lockgate.storage.schema import upgrade
 from lockgate.storage.writer import Writer
-from tests.cli.commands import lockgate
+from tests.cli.commands import lockgate, use
 from tests.storage.records import whole_exchange
 from tests.storage.talks import execute
 
 
 @pytest.fixture(autouse=True)
 def database(sqlite_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("LOCKGATE_DATABASE", sqlite_url)
-    monkeypatch.setenv("LOCKGATE_HOME", str(tmp_path / "home"))
+    use(monkeypatch, sqlite_url, tmp_path)
     return sqlite_url
 
 

@@ -12,9 +12,9 @@ from lockgate.errors import Error, StorageError
 from lockgate.records import Kill, SessionRow, now
 from lockgate.storage import kills as kills_module
 from lockgate.storage import schema
-from lockgate.storage.early_kills import CHANNEL, has_any
+from lockgate.storage.early_kills import has_any
 from lockgate.storage.kills import Kills
-from lockgate.storage.signals import Signals
+from lockgate.storage.signals import KILLS, Signals
 from tests.storage.logs import remember
 from tests.storage.records import exchange_row
 from tests.upstream.waiting import soon
@@ -122,7 +122,7 @@ async def test_whoever_watches_hears_of_each_change(url: str) -> None:
     heard: asyncio.Queue[list[Kill]] = asyncio.Queue()
     with Kills(url) as kills, Kills(url) as other:
         signals = Signals(url)
-        signals.watch(CHANNEL, lambda: heard.put_nowait(list(kills.in_force())))
+        signals.watch(KILLS, lambda: heard.put_nowait(list(kills.in_force())))
         signals.start()
         assert await soon(heard.get()) == []
         kill = Kill(scope="all")

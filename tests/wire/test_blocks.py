@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lockgate.wire.blocks import TOO_DEEP, blocks_of
+from lockgate.wire.blocks import HIDDEN, TOO_DEEP, blocks_of
 
 FORMATS = ("anthropic", "openai-chat", "openai-responses")
 JSON = st.recursive(
@@ -94,6 +94,15 @@ def test_responses():
     assert told("openai-responses", output) == [("result", "tool", "c1", "out")]
     shell = {"type": "local_shell_call", "call_id": "c2", "action": {"command": ["ls"]}}
     assert told("openai-responses", shell)[0][:4] == ("call", "assistant", "local_shell_call", "c2")
+    shown = {"type": "shell_call_output", "call_id": "c3", "output": [{"stdout": "a", "stderr": "b", "outcome": {}}]}
+    assert told("openai-responses", shown) == [("result", "tool", "c3", "a\nb")]
+    hosted = {"type": "mcp_call", "id": "m1", "name": "find", "arguments": "{}", "output": "here"}
+    assert told("openai-responses", hosted) == [
+        ("call", "assistant", "find", "m1", "{}"), ("result", "tool", "m1", "here"),
+    ]  # fmt: skip
+    assert told("openai-responses", {"type": "reasoning", "summary": [], "encrypted_content": "x"}) == [
+        ("thinking", "assistant", HIDDEN)
+    ]
     assert told("openai-responses", {"role": "user", "content": "hello"}) == [("text", "user", "hello")]
     assert told("openai-responses", {"type": "compaction", "x": 1})[0][:2] == ("other", "compaction")
 
