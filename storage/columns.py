@@ -21,6 +21,11 @@ def escape(text: str) -> str:
     return _UNSTORABLE.sub(lambda found: f"{_ESCAPE}{ord(found[0]):04x}", text)
 
 
+def gaps(text: str) -> str:
+    """The same with a space for each of them: the escapes are letters and digits, which would grow onto words."""
+    return _UNSTORABLE.sub(" ", text)
+
+
 def unescape(text: str) -> str:
     return _ESCAPED.sub(lambda found: chr(int(found[1], 16)), text) if _ESCAPE in text else text
 

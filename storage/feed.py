@@ -1,9 +1,9 @@
 """What the writer gets to write, in the order it was put: out of memory, or out of the spill once anything is there.
 
 In normal operation a record is in the database within a tenth of a second and no file is touched. What waits longer in
-memory, because the database is away, slow, full or locked, is put on the disk by a thread of its own; from then on all
-records take that way until the spill is empty. So a record is safe from the end of the process half a second after it
-was put, or earlier, and neither thread ever holds up the event loop.
+memory, because the database is away, slow, full or locked, is put into a file by a thread of its own; from then on all
+records take that way until the spill is empty. So a record is safe from the end of the process a third of a second
+after it was put, or earlier, and no thread ever holds up the event loop. Another one waits for the disk.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from datetime import datetime
 
 from lockgate.records import Record, now
 from lockgate.storage.backlog import Backlog
-from lockgate.storage.spill import Spill
+from lockgate.storage.spill import Spill, sync
 
 logger = logging.getLogger("lockgate.log")
 
@@ -26,9 +26,13 @@ GATHER_SECONDS = 0.05
 """A batch is gathered this long: a statement costs as much as thirty of its rows, and nobody reads sooner."""
 BUSY_GATHER_SECONDS = 0.005
 """The same with a full batch waiting: a breath for the event loop, which needs the interpreter too."""
-SPILL_SECONDS = 0.4
-"""A record that waits longer in memory is put on the disk. It has to be safe within a second of being put."""
-TICK_SECONDS = 0.1
+SPILL_SECONDS = 0.3
+"""A record that waits longer in memory goes to the spill. It has to be safe within a second of being put."""
+TICK_SECONDS = 0.05
+HURRY = 2.0
+"""On a machine that lets threads wait, records wait by so much less in memory as the spill's own thread came late."""
+CALM = 0.9
+"""Of the lateness seen, what still counts a tick later."""
 SPILL_BATCH_ROWS = 500
 SPILL_BATCH_BYTES = 4_000_000
 RETRY_SECONDS = 1.0
@@ -58,6 +62,8 @@ class Feed:
         self._closing = threading.Event()
         self._stopped = threading.Event()
         self._thread = threading.Thread(target=self._keep, name="lockgate-spill", daemon=True)
+        self._moved = threading.Event()
+        self._syncing = threading.Thread(target=self._sync, name="lockgate-sync", daemon=True)
 
     @property
     def rows(self) -> int:
@@ -83,6 +89,7 @@ class Feed:
             self._spill.open()
             self._spilling = self._spill.unread
             self._thread.start()
+            self._syncing.start()
 
     # On the writer's thread.
 
@@ -157,12 +164,15 @@ class Feed:
     # On the keeper's thread.
 
     def _keep(self) -> None:
+        late = 0.0
         while not self._stopped.is_set():
             if not (self._spilling or self._backlog.blocked):
                 self._backlog.wait_for_any()
+            began = time.monotonic()
             self._stopped.wait(TICK_SECONDS)
             with self._lock:
-                self._save(SPILL_SECONDS)
+                late = max(CALM * late, time.monotonic() - began - TICK_SECONDS)
+                self._save(SPILL_SECONDS - HURRY * late)
 
     def _save(self, seconds: float) -> None:
         """Move to the disk what has waited longer than this, and all that came behind it."""
@@ -180,6 +190,7 @@ class Feed:
 
     def _move(self) -> None:
         assert self._spill
+        self._moved.set()
         if self._hand and self._hand_end is None:
             self._hand_end = self._spill.append(self._hand)
             self._spilling = True
@@ -194,6 +205,24 @@ class Feed:
             self._spilling = True
             self._backlog.done(records)
         self._backlog.nudge()
+
+    def _sync(self) -> None:
+        """On a thread of its own: a disk may take seconds, and what was written meanwhile outlives this process."""
+        assert self._spill
+        while not self._stopped.is_set():
+            self._moved.wait()
+            self._moved.clear()
+            with self._lock:
+                handles = self._spill.unsynced()
+            self._sync_these(handles)
+
+    def _sync_these(self, handles: Sequence[int]) -> None:
+        assert self._spill
+        try:
+            sync(handles)
+        except OSError as error:
+            logger.error("what waits in %s may not survive a power cut: %s", self._spill.folder, error.strerror)
+            self._stopped.wait(RETRY_SECONDS)
 
     def _say_unsafe(self, error: Exception) -> None:
         assert self._spill
@@ -214,6 +243,7 @@ class Feed:
     def close(self) -> list[Record]:
         """After the writer: put on the disk what it left. Gives what could not even be put there."""
         self._stopped.set()
+        self._moved.set()
         self._backlog.finish()
         if self._thread.is_alive():
             self._thread.join(STUCK_SECONDS)
@@ -221,6 +251,9 @@ class Feed:
             try:
                 self._save(0.0)
                 self._spill.close()
+                last = threading.Thread(target=self._sync_these, args=(self._spill.unsynced(),), daemon=True)
+                last.start()
+                last.join(STUCK_SECONDS)
             finally:
                 self._lock.release()
         left = [] if self._hand_end is not None else self._hand

@@ -17,7 +17,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 from lockgate.errors import WireError
 from lockgate.records import Comm, Record
 from lockgate.storage.address import Address
-from lockgate.storage.columns import Id, escape
+from lockgate.storage.columns import Id, escape, gaps
 from lockgate.storage.models import SaidModel, ToolUseModel
 from lockgate.storage.said import Said, Spoken, spoken
 from lockgate.storage.words import MOST_PIECES, pieces, words
@@ -68,7 +68,7 @@ class Index:
             yield {
                 **{"exchange_id": comm.exchange_id, "comm_id": comm.id, "message": one.message, "part": part},
                 "digest": digest_of(Said(role=one.role, text=piece)),
-                **({"words": words(piece)} if self._postgres else {"text": escape(piece)}),
+                **({"words": words(piece)} if self._postgres else {"text": gaps(piece)}),
             }
 
     def _write_said(self, connection: Connection, rows: list[Row]) -> None:

@@ -12,7 +12,6 @@ from sqlalchemy import JSON, BigInteger, ForeignKey, Index, Integer, LargeBinary
 from sqlalchemy.orm import Mapped, mapped_column
 
 from lockgate.storage import access_models, content_models, people_models
-from lockgate.storage.answers import USAGE_FIELDS
 from lockgate.storage.base import Base, Word
 from lockgate.storage.columns import Id, Names, PackedJson
 
@@ -57,14 +56,8 @@ class ExchangeModel(Base):
     attested: Mapped[Word] = mapped_column(server_default="")
     purpose: Mapped[Word] = mapped_column(server_default="")
 
-    # Lists go by id, newest first: ids sort by time. Each filter has an index that ends in it.
-    __table_args__ = (
-        # Tokens and cost stand in the index of the plain list, so that a least of them is looked for there.
-        Index("ix_exchange_kind_id", "kind", "id", "cost_nano_usd", *USAGE_FIELDS),
-        *(Index(None, column, "id") for column in ("session_id", "outcome")),
-        *(Index(None, column, "id") for column in ("provider", "model", "agent", "project", "status", "started_at")),
-        Index(None, "attested", "id"),
-    )
+    # Lists go by id, newest first: ids sort by time. Indexes for filters are each database's own; see migration 0016.
+    __table_args__ = (Index(None, "started_at", "id"),)
 
 
 class SessionModel(Base):
@@ -248,5 +241,6 @@ class SealModel(Base):
 
 
 def is_modelled(name: str | None, type_: str, parents: object) -> bool:
-    """Whether Alembic compares what the database has by this name; full-text indexes are each database's own."""
-    return name != "ix_said_words" and not (type_ == "table" and (name or "").startswith("said_fts"))
+    """Whether Alembic compares what the database has by this name; indexes for lists and texts are each one's own."""
+    own = ("said_fts",) if type_ == "table" else ("ix_said_words", "ix_exchange_")
+    return name == "ix_exchange_started_at_id" or not (name or "").startswith(own)

@@ -14,7 +14,7 @@ from sqlalchemy import Connection, Select, bindparam, func, select, text
 from lockgate.errors import WireError
 from lockgate.records import Comm
 from lockgate.storage.bodies import Ask, joined
-from lockgate.storage.columns import escape
+from lockgate.storage.columns import gaps
 from lockgate.storage.content_models import MessageModel
 from lockgate.storage.index import digest_of, parts_of
 from lockgate.storage.models import CommModel, SaidModel
@@ -84,7 +84,7 @@ def reindex(connection: Connection, after: int) -> None:
 def _numbered(connection: Connection, places: Sequence[Row]) -> list[dict[str, Any]]:
     """The text of each place as the index has it, with the place's number."""
     told = zip(places, _at_once(texts_at(_asking(connection), places)), strict=True)
-    form = escape if connection.dialect.name == "sqlite" else words
+    form = gaps if connection.dialect.name == "sqlite" else words
     return [{"number": place["number"], "text": form(said.text)} for place, said in told if said]
 
 

@@ -39,6 +39,7 @@ from lockgate.storage.bodies import joined
 from lockgate.storage.content_models import BlobModel, HeadingModel
 from lockgate.storage.hits import PLACES_IN_MEMORY
 from lockgate.storage.ids import SHOWN_CANDIDATES, digits_of, fits, require_one
+from lockgate.storage.listing import Page, among_all, counts, few, is_mixed, leads, narrowest, span, walk
 from lockgate.storage.models import CommModel, DecisionModel, ExchangeModel, RelationModel
 from lockgate.storage.people_models import LabelModel, NoteModel
 from lockgate.storage.places import texts_at
@@ -46,7 +47,6 @@ from lockgate.storage.reader import Reader
 from lockgate.storage.said import Said
 from lockgate.storage.schema import cannot_open
 from lockgate.storage.searching import FEW_EXCHANGES, costing, searching
-from lockgate.storage.selecting import is_led, listing
 from lockgate.storage.series import over_time
 from lockgate.storage.threads import WHOLE
 from lockgate.storage.turns import Turn, turns_of
@@ -81,8 +81,23 @@ class Queries(Reader):
         With `after`, the oldest first, newer than the exchange with this whole id; `FIRST` begins with the first.
         """
         bounds = [None if id is None else digits_of(id, of="an exchange") for id in (before, after)]
-        query = listing(where or Filter(), before=bounds[0], after=bounds[1], limit=limit, sqlite=self._sqlite)
-        return [exchange_of(row) for row in await self._rows(query)]
+        page = Page(limit=limit, before=bounds[0], after=bounds[1], sqlite=self._sqlite)
+        return [exchange_of(row) for row in await self._listed(where or Filter(), page)]
+
+    async def _listed(self, where: Filter, page: Page) -> list[Row]:
+        """A walk first, and where that finds too few, one step after the other that takes more."""
+        rows = await self._rows(walk(where, page))
+        if len(rows) == page.limit or not is_mixed(where):
+            return rows
+        if (ends := span(where, page)) is not None:
+            inside = page.within((await self._rows(ends))[0])
+            if inside is None:
+                return []
+            page, rows = inside, await self._rows(walk(where, inside))
+            if len(rows) == page.limit:
+                return rows
+        lead = narrowest(where, (await self._rows(counts(where)))[0]) if leads(where) else None
+        return await self._rows(few(lead, where, page) if lead else among_all(where, page))
 
     async def search(self, text: str, *, limit: int = 20, where: Filter | None = None) -> list[Hit]:
         """The texts that hold every word of `text`, the best fit first, each with its exchange and its place.
@@ -100,11 +115,10 @@ class Queries(Reader):
 
     async def _few(self, where: Filter) -> list[str] | None:
         """The ids of the exchanges that fit, if they are few and found by an index."""
-        if not is_led(where):
+        if not leads(where):
             return None
-        query = listing(where, before=None, after=None, limit=FEW_EXCHANGES + 1, sqlite=self._sqlite)
-        ids = [row["id"] for row in await self._rows(query.with_only_columns(_EXCHANGE.id))]
-        return ids if len(ids) <= FEW_EXCHANGES else None
+        rows = await self._listed(where, Page(limit=FEW_EXCHANGES + 1, sqlite=True))
+        return [row["id"] for row in rows] if len(rows) <= FEW_EXCHANGES else None
 
     async def costs(self, by: CostBy, *, where: Filter | None = None) -> list[Cost]:
         """Tokens and cost by session, model … the dearest first, or by day, the oldest first."""

@@ -23,7 +23,7 @@ from sqlalchemy.orm import aliased
 from lockgate.storage.answers import USAGE_FIELDS, CostBy, Filter
 from lockgate.storage.hits import RANKED_HITS, postgres_hits
 from lockgate.storage.models import ExchangeModel, SaidModel
-from lockgate.storage.selecting import conditions, first_since, hidden, unpriced
+from lockgate.storage.selecting import conditions, edges, first_since, hidden, unpriced
 from lockgate.storage.words import Term, fts5_query
 
 FEW_EXCHANGES = 1_000
@@ -72,7 +72,7 @@ def _fts5_hits(search: tuple[Term, ...], where: Filter, among: Sequence[str] | N
     if among is not None:
         theirs = aliased(SaidModel)
         hits = hits.where(_FTS.c.rowid.in_(select(theirs.number).where(theirs.exchange_id.in_(among))))
-    elif found := list(conditions(where, lead="")):
+    elif found := [*conditions(where, walked=True), *edges(where)]:
         hits = hits.where(_SAID.number == _FTS.c.rowid, _EXCHANGE.id == _SAID.exchange_id, *found)
     if among is None and where.since is not None:  # a bound that FTS5 itself understands
         other = aliased(SaidModel)

@@ -1,6 +1,7 @@
 """Records that wait for the database in files: appended with checksums, read back in order, also after a restart.
 
-An append is on the disk (fsync) when it returns, so what was appended survives the end of the process and of the power.
+What was appended survives the end of the process at once, and that of the power as soon as `sync` has returned, which
+waits for the disk and holds up nobody else: a disk that is busy may take longer than a record may be in memory only.
 A segment is removed when all of it has been written to the database, never sooner: after a crash, records that were
 written already are read again, and writing a record twice is the same as writing it once. `read` may run beside
 `append`; all else is called by one thread at a time.
@@ -59,6 +60,8 @@ class Spill:
         self._segments: deque[_Segment] = deque()
         self._claim: Claim | None = None
         self._writing: int | None = None
+        self._unsynced: dict[Path, int] = {}
+        """Handles of files that were written to, and of the folder where files came."""
         self._number = 0
         self._at = len(HEADER)
         """How far the first segment was written to the database."""
@@ -102,7 +105,7 @@ class Spill:
             logger.warning("the log goes on with %d bytes that an earlier run left in %s", self.size, self.folder)
 
     def append(self, records: Sequence[Record]) -> int:
-        """Keep the records, all or none, and give their end for `skip`. Raises OSError."""
+        """Keep the records, all or none, and give their end for `skip`; nobody waits for the disk. Raises OSError."""
         segment = self._growing()
         if segment is None or segment.end >= self._segment_bytes:
             segment = self._begin_segment()
@@ -111,7 +114,13 @@ class Spill:
         _write(self._writing, data, segment.end)
         segment.end += len(data)
         segment.rows += len(records)
+        self._sync_later(segment.path, self._writing)
         return segment.end
+
+    def unsynced(self) -> list[int]:
+        """What is to be given to `sync`: what was written since this was asked last."""
+        handles, self._unsynced = [*self._unsynced.values()], {}
+        return handles
 
     def read(self, rows: int, size: int) -> list[Record]:
         """The oldest records, up to about these bounds; [] where nothing is whole. `advance` goes on from there.
@@ -157,10 +166,10 @@ class Spill:
         try:
             key = path.stem.encode()
             _write(handle, HEADER + b"".join(journal.frame(record, key) for record in records), 0)
+            self._sync_later(path, handle)
         finally:
             os.close(handle)
         temporary.replace(path)
-        _sync_folder(self.folder)
 
     def close(self) -> None:
         """What is unread stays for the next start, and what was held likewise."""
@@ -244,7 +253,6 @@ class Spill:
         handle = _create(path)
         try:
             _write(handle, HEADER, 0)
-            _sync_folder(self.folder)
         except BaseException:
             os.close(handle)
             path.unlink(missing_ok=True)
@@ -263,9 +271,25 @@ class Spill:
         if segment := segment or self._growing():
             segment.growing = False
 
+    def _sync_later(self, path: Path, handle: int) -> None:
+        """Through handles of its own, since files are closed and removed meanwhile."""
+        if path not in self._unsynced:
+            self._unsynced[path] = os.dup(handle)
+        if self.folder not in self._unsynced:
+            self._unsynced[self.folder] = os.open(self.folder, os.O_RDONLY)
+
     def _path(self, part: str) -> Path:
         self._claim = self._claim or claim.make(self.folder)
         return self.folder / f"{self._claim.name}.{part}{claim.DATA}"
+
+
+def sync(handles: Sequence[int]) -> None:
+    """What they were asked for after is on the disk, whatever was written since; closes them. Raises OSError."""
+    with contextlib.ExitStack() as stack:
+        for handle in handles:
+            stack.callback(os.close, handle)
+        for handle in handles:
+            os.fsync(handle)
 
 
 def _version(path: Path) -> int:
@@ -291,22 +315,13 @@ def _create(path: Path) -> int:
 
 
 def _write(handle: int, data: bytes, at: int) -> None:
-    """All of the data onto the disk, or the file as it was. Raises OSError."""
+    """All of the data into the file, or the file as it was. Raises OSError."""
     view, end = memoryview(data), at
     try:
         while view:
             written = os.pwrite(handle, view, end)
             view, end = view[written:], end + written
-        os.fsync(handle)
     except OSError:
         with contextlib.suppress(OSError):
             os.ftruncate(handle, at)
         raise
-
-
-def _sync_folder(folder: Path) -> None:
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)

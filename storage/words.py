@@ -19,9 +19,11 @@ LONGEST_WORD = 200
 MOST_PIECES = 100
 """What comes after two million characters of one comm is kept, and not found by search."""
 CONTEXT_CHARACTERS = 80
+PAIRED_CHARACTERS = 3
+"""So much of a word is hashed together with the word before it, in the database's function word_pairs."""
 
 _WORD = re.compile(r"[^\W_]+")
-_TERM = re.compile(r'"([^"]*)"|(\S+)')
+_TERM = re.compile(r'"([^"]*)"(\*?)|(\S+)')
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,14 +59,15 @@ def words(text: str) -> str:
 
 
 def terms(search: str) -> tuple[Term, ...]:
-    """What is searched for: all of it has to be there. Quotes keep words together, a `*` ends a beginning.
+    """What is searched for: all of it has to be there. Quotes keep words together, a `*` ends a beginning: also behind
+    a quote.
 
     Raises Error where there is no word in it.
     """
     found: list[Term] = []
     for match in _TERM.finditer(search):
-        quoted, plain = match.groups()
-        given = quoted if quoted is not None else plain
+        quoted, star, plain = match.groups()
+        given = quoted + star if quoted is not None else plain
         if parts := tuple(_WORD.findall(given)):
             found.append(Term(parts, prefix=given.endswith("*")))
     if not found:
@@ -91,10 +94,11 @@ def runs(search: tuple[Term, ...]) -> Iterator[str]:
 
 
 def neighbours(search: tuple[Term, ...]) -> Iterator[str]:
-    """The whole words of each term that has several, as they stand in `words`."""
+    """The words of each term that has several, as they stand in `words`; a pair is known by how its second begins."""
     for words, prefix in _kept(search):
-        if len(whole := words[: -1 if prefix else None]) > 1:
-            yield f" {' '.join(whole)} "
+        known = words[:-1] if prefix and len(words[-1]) < PAIRED_CHARACTERS else words
+        if len(known) > 1:
+            yield f" {' '.join(known)} "
 
 
 def _kept(search: tuple[Term, ...]) -> Iterator[tuple[Sequence[str], bool]]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import random
 import signal
 import sqlite3
@@ -58,6 +59,24 @@ async def test_what_waits_is_on_the_disk_and_in_order_in_the_database_later(
     assert (await detail_of(database_url, rows[-1].id)).exchange.outcome == "changed"
     assert left_in(tmp_path) == []
     assert [text for level, text in said.messages if level == "ERROR"] == []
+
+
+async def test_a_disk_that_does_not_answer_holds_up_nothing_on_its_way_into_the_spill(
+    sqlite_url: str, tmp_path: Path, start: Callable[..., SqlLog], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What the kernel has survives the end of the process; a busy disk may take longer than that may wait."""
+    answered, asked, size = threading.Event(), threading.Event(), 0
+    monkeypatch.setattr(os, "fsync", lambda _: asked.set() or answered.wait(60))
+    log, rows = start(sqlite_url, spill=tmp_path / "spill"), [exchange_row() for _ in range(3)]
+    async with locked(sqlite_url):
+        for row in rows:
+            log.put([row])
+            await until(lambda size=size: spilled(tmp_path / "spill") > size)
+            size = spilled(tmp_path / "spill")
+        await until(asked.is_set)
+        answered.set()
+    assert await log.close() == []
+    assert await ids_in(sqlite_url) == [row.id for row in rows]
 
 
 async def test_in_normal_operation_no_file_is_touched(

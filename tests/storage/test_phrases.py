@@ -85,34 +85,36 @@ async def test_no_phrase_goes_over_the_border_of_a_text(log: Queries, database_u
         assert await log.search(search) == []
 
 
-WORDS = ("a", "A", "b", "the", "The", "é", "É", "7", "日本", "日", "Я", LONG)
-GAPS = (" ", "  ", "_", "-", ", ", ".\n", "'", "。", " – ")
+WORDS = ("a", "A", "b", "the", "The", "them", "then", "é", "É", "7", "日本", "日", "Я", LONG)
+GAPS = (" ", "  ", "_", "-", ", ", ".\n", "'", "。", " – ", "\x00", "\x1a", "\ud8ab")
 TEXTS = st.lists(st.tuples(st.sampled_from(WORDS), st.sampled_from(GAPS)), min_size=1, max_size=8)
-PHRASES = st.lists(st.sampled_from(WORDS), min_size=1, max_size=4)
+PHRASES = st.tuples(st.lists(st.sampled_from(WORDS), min_size=1, max_size=4), st.sampled_from(["", "*"]))
 
 
 @settings(deadline=None, max_examples=10, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(texts=st.lists(TEXTS, min_size=1, max_size=6), phrases=st.lists(PHRASES, min_size=1, max_size=6))
 def test_what_is_found_is_what_a_scan_finds(
-    database_url: str, texts: Sequence[Sequence[tuple[str, str]]], phrases: Sequence[Sequence[str]]
+    database_url: str, texts: Sequence[Sequence[tuple[str, str]]], phrases: Sequence[tuple[Sequence[str], str]]
 ) -> None:
     schema.upgrade(database_url)
     asyncio.run(_compare(database_url, ["".join(map("".join, one)) for one in texts], phrases))
 
 
-async def _compare(url: str, texts: Sequence[str], phrases: Sequence[Sequence[str]]) -> None:
+async def _compare(url: str, texts: Sequence[str], phrases: Sequence[tuple[Sequence[str], str]]) -> None:
     said = {(records := exchange(one, text("!")))[0].id: (one, records) for one in texts}
     await remember(url, [record for _, records in said.values() for record in records])
     async with Queries(url) as log:
-        for phrase in phrases:
-            found = {hit.exchange.id for hit in await log.search(f'"{" ".join(phrase)}"', limit=10_000)}
-            wanted = {id for id, (one, _) in said.items() if _stands_in(phrase, one)}
+        for phrase, star in phrases:
+            found = {hit.exchange.id for hit in await log.search(f'"{" ".join(phrase)}"{star}', limit=10_000)}
+            wanted = {id for id, (one, _) in said.items() if _stands_in(phrase, one, bool(star))}
             assert found & said.keys() == wanted
 
 
-def _stands_in(phrase: Sequence[str], said: str) -> bool:
-    words, wanted = re.findall(r"[^\W_]+", said.lower()), [word.lower() for word in phrase]
-    return any(words[start : start + len(wanted)] == wanted for start in range(len(words)))
+def _stands_in(phrase: Sequence[str], said: str, begins: bool) -> bool:
+    words, (*wanted, last) = re.findall(r"[^\W_]+", said.lower()), [word.lower() for word in phrase]
+    places = (start for start in range(len(words) - len(wanted)) if words[start : start + len(wanted)] == wanted)
+    found = [words[start + len(wanted)] for start in places]
+    return any(word.startswith(last) if begins else word == last for word in found)
 
 
 async def _marked(url: str, *texts: str) -> list[str]:

@@ -205,6 +205,7 @@ async def test_odd_and_long_texts_are_found(queries: Queries, database_url: str)
     assert len(long) > 50 * PIECE_CHARACTERS
     assert [hit.role for hit in await queries.search("w123456")] == ["user"]
     assert [hit.role for hit in await queries.search("pin")] == ["assistant"]
+    assert [hit.role for hit in await queries.search('"a needle"')] == ["user"]
     (hit,) = await queries.search("w77")
     assert hit.excerpt.hit == "w77"
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import threading
 from collections.abc import Sequence
 from pathlib import Path
@@ -10,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from lockgate.records import Record
-from lockgate.storage.spill import HEADER, Spill
+from lockgate.storage.spill import HEADER, Spill, sync
 from tests.storage.records import comm, exchange_row, whole_exchange
 
 
@@ -70,6 +71,18 @@ def test_reading_stops_at_its_bounds_but_gives_one_however_big(tmp_path: Path) -
     assert spill.read(100, 50_000) == [big]
     spill.advance()
     assert len(spill.read(4, 10**9)) == 4
+
+
+def test_what_was_written_is_synced_once_asked_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    spill, synced = opened(tmp_path, segment_bytes=1000), list[int]()
+    monkeypatch.setattr(os, "fsync", lambda handle: synced.append(os.fstat(handle).st_ino))
+    for record in rows(3):
+        spill.append([record])
+    spill.hold(rows(1))
+    assert synced == []
+    sync(spill.unsynced())
+    assert sorted(synced) == sorted(path.stat().st_ino for path in (tmp_path, *files(tmp_path)))
+    assert spill.unsynced() == []
 
 
 def test_nobody_else_may_read_the_files(tmp_path: Path) -> None:

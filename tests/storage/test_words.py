@@ -28,6 +28,8 @@ from lockgate.storage.words import (
         ("snake_case", [Term(("snake", "case"))]),
         ("pass*", [Term(("pass",), prefix=True)]),
         ('"open the pass*"', [Term(("open", "the", "pass"), prefix=True)]),
+        ('"open the pass"*', [Term(("open", "the", "pass"), prefix=True)]),
+        ('"open the" pass*', [Term(("open", "the")), Term(("pass",), prefix=True)]),
         ('Grüße "unclosed', [Term(("Grüße",)), Term(("unclosed",))]),
         (
             "AND OR NOT NEAR(a b)",
@@ -60,10 +62,12 @@ def test_queries_hold_nothing_but_quoted_words() -> None:
         ('"One two THREE" it\'s', [" one two three ", " it s "]),
         ('"one two th*"', [" one two "]),
         ('"one tw*"', []),
+        ('"one two*"', [" one two "]),
+        ('"one two thr*"', [" one two thr "]),
         (f'"one {"x" * 201}*"', [f" one {'x' * 200}- "]),
     ],
 )
-def test_neighbours_are_whole_words(search: str, found: list[str]) -> None:
+def test_neighbours_are_known_by_how_the_second_begins(search: str, found: list[str]) -> None:
     assert list(neighbours(terms(search))) == found
 
 
