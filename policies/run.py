@@ -76,17 +76,17 @@ class Run:
     def hear(self, given: TextDelta) -> Sequence[Event]:
         """As `event`, for a policy that waits for nothing: nearly all events, so without a coroutine."""
         began, policy = perf_counter(), self.policy
+        assert policy.hear
         policy.score, policy.reason, policy.held, policy.moved = None, "", "", False
         try:
-            assert policy.hear
+            out = _events(policy.hear(given, self.x))
+        except Exception as error:
             try:
-                out = _events(policy.hear(given, self.x))
-            except Exception as error:
                 out = self._failed(error, began)
-        except Blocked as refusal:
-            self.record(_subject(given), "blocked", began, given=event_json(given), refusal=refusal)
-            raise
-        return self._given(given, out, began)
+            except Blocked as refusal:
+                self.record(_subject(given), "blocked", began, given=event_json(given), refusal=refusal)
+                raise
+        return out if policy.moved and out is not None else self._given(given, out, began)
 
     def _given(self, given: Event, out: Sequence[Event] | None, began: float) -> Sequence[Event]:
         """What goes on, after what is worth it was recorded; `out` is None where the policy failed."""
