@@ -259,9 +259,9 @@ def _request(answer: Any) -> Request:
 
 
 def _events(answer: Iterable[Any]) -> Sequence[Event]:
-    if type(answer) is tuple and len(answer) == 1 and type(answer[0]) is TextDelta:
-        return answer
-    out = tuple(answer)  # runs a generator here, where a failure is the rule's
+    out: tuple[Any, ...] = tuple(answer)  # runs a generator here, where a failure is the rule's
+    if len(out) == 1 and type(out[0]) is TextDelta:  # nearly always
+        return out
     for event in out:
         if not isinstance(event, Event):
             raise TypeError(f"a hook gave {type(event).__name__} instead of an event")

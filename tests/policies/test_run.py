@@ -14,7 +14,7 @@ from lockgate.events import Event, TextDelta
 from lockgate.exchange import Exchange
 from lockgate.policies.base import Blocked, Policy
 from lockgate.policies.run import Run
-from lockgate.policies.secret_guard import SecretGuard
+from lockgate.policies.secret_guard import Options, SecretGuard
 from tests.policies.chains import exchange_of, passed, pipeline_of, rule_of
 
 TEXT = TextDelta(block=0, text="x")
@@ -187,6 +187,6 @@ class Overrides(SecretGuard):
 
 
 async def test_a_hook_of_its_own_is_not_passed_by():
-    options = SecretGuard.Options()
+    options = Options()
     guard = replace(rule_of(Overrides), options=options, shared=SecretGuard.provision(options))
     assert await passed(pipeline_of(guard), [TEXT]) == []
