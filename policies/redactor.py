@@ -124,7 +124,12 @@ class Redactor(TextWindow):
     def _hear(self, text: TextDelta, x: Exchange) -> Iterable[Event]:
         if self._kinds or self._where != "text":
             self._begin(x, "text")
-        out = self.take(text)
+        if (window := self._windows.get(text.block)) is None:
+            out = self.take(text)
+        else:  # nearly always: what `take` does
+            finds, said = window.finds, window.receive_text(text.text)
+            self.moved = window.finds == finds
+            out = (text,) if said == text.text else (TextDelta(block=text.block, text=said),) if said else ()
         if self._kinds:
             self._conclude()
         return out

@@ -77,17 +77,17 @@ class Run:
     def hear(self, given: TextDelta) -> Sequence[Event]:
         """As `event`, for a policy that waits for nothing: nearly all events, so without a coroutine."""
         began, policy = perf_counter(), self.policy
+        assert policy.hear
         policy.score, policy.reason, policy.held, policy.moved = None, "", "", False
         try:
-            assert policy.hear
+            out = _events(policy.hear(given, self.x))
+        except Exception as error:
             try:
-                out = _events(policy.hear(given, self.x))
-            except Exception as error:
                 out = self._failed(error, began)
-        except Blocked as refusal:
-            self.record(_subject(given), "blocked", began, given=event_json(given), refusal=refusal)
-            raise
-        return self._given(given, out, began)
+            except Blocked as refusal:
+                self.record(_subject(given), "blocked", began, given=event_json(given), refusal=refusal)
+                raise
+        return out if policy.moved and out is not None else self._given(given, out, began)
 
     def _given(self, given: Event, out: Sequence[Event] | None, began: float) -> Sequence[Event]:
         """What goes on, after what is worth it was recorded; `out` is None where the policy failed."""
@@ -260,9 +260,9 @@ def _request(answer: Any) -> Request:
 
 
 def _events(answer: Iterable[Any]) -> Sequence[Event]:
-    if type(answer) is tuple and len(answer) == 1 and type(answer[0]) is TextDelta:
-        return answer
-    out = tuple(answer)  # runs a generator here, where a failure is the rule's
+    out: tuple[Any, ...] = tuple(answer)  # runs a generator here, where a failure is the rule's
+    if len(out) == 1 and type(out[0]) is TextDelta:  # nearly always
+        return out
     for event in out:
         if not isinstance(event, Event):
             raise TypeError(f"a hook gave {type(event).__name__} instead of an event")

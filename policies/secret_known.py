@@ -54,7 +54,7 @@ class KnownSecrets:
             self._heads.Add(head)
         self._heads.Compile()
         self._beginnings = frozenset(head[:size] for head in heads for size in range(1, HEAD_CHARS))
-        self._beginning_bytes = frozenset(map(str.encode, self._beginnings))
+        self._begun = frozenset(map(str.encode, self._beginnings))
 
     def __bool__(self) -> bool:
         return bool(self.forms)
@@ -68,7 +68,8 @@ class KnownSecrets:
         """Where known secrets stand in text[start:], and where one may have begun that is not complete."""
         letters = text[start:].encode("ascii", "replace").translate(None, _DELETED)
         if not self._heads.Match(letters):
-            may_open = any(letters[-size:] in self._beginning_bytes for size in range(1, HEAD_CHARS))
+            begun = self._begun
+            may_open = letters[-1:] in begun or letters[-2:] in begun or letters[-3:] in begun  # HEAD_CHARS less one
             return [], self._opening(text, start) if may_open else len(text)
         found: list[Span] = []
         node, root, places = self._root, self._root, deque[int](maxlen=6 * MAX_CHARS)

@@ -139,11 +139,12 @@ def is_live(rule: SecretRule, secret: str) -> bool:
 def last_white(text: str, start: int, end: int = sys.maxsize) -> int:
     """Where the last white space of text[start:end] stands; below `start` where there is none."""
     last = text.rfind(" ", start, end)
-    if (line := text.rfind("\n", last if last > start else start, end)) > last:
-        last = line
-    if (tab := text.rfind("\t", last if last > start else start, end)) > last:
-        last = tab
-    return max(last, text.rfind("\r", last if last > start else start, end))
+    first = last if last > start else start
+    if (line := text.rfind("\n", first, end)) > last:
+        first = last = line
+    if (tab := text.rfind("\t", first, end)) > last:
+        first = last = tab
+    return back if (back := text.rfind("\r", first, end)) > last else last
 
 
 def _longest(text: str, start: int, end: int) -> int:

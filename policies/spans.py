@@ -61,8 +61,10 @@ class SpanWindow:
 
     def receive_text(self, text: str) -> str:
         """What may go on, now that this piece has come."""
-        self._text += text
-        out = self._release(self._detector.settled(self._text, self._at))
+        at, text = self._at, self._text + text
+        self._text = text
+        end = self._detector.settled(text, at)
+        out = "" if end <= at else self._let_go(self._detector.spans(text, at, end), end)
         while len(self._text) - self._at > MAX_UNIT_CHARS:
             out += self._force()
             out += self._release(self._detector.settled(self._text, self._at))
@@ -94,8 +96,11 @@ class SpanWindow:
         if spans:
             out = replaced(self._text, self._at, end, spans, self._instead)
             self.finds += len(spans)
-        keep = max(end - self._detector.context_chars, 0)
-        self._text, self._at = self._text[keep:], end - keep
+        keep = end - self._detector.context_chars
+        if keep <= 0:
+            self._at = end
+        else:
+            self._text, self._at = self._text[keep:], end - keep
         return out
 
 

@@ -5,8 +5,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lockgate.policies import injection_signs, secret_forms
-from lockgate.policies.first_look import FirstLook, rough
-from lockgate.policies.patterns import compile_bytes
+from lockgate.policies.first_look import FirstLook, rough, single_bytes
+from lockgate.policies.patterns import compile_bytes, compile_pattern
 from lockgate.policies.secret_rules import OWN_RULES, Prefilter, load_rules
 from lockgate.policies.spans import Span
 from tests.datasets.reading import rows
@@ -83,3 +83,11 @@ def test_only_counts_are_made_rough(pattern: str, text: str):
 def test_what_is_counted_by_few_stays():
     assert rough(r"a{2}b{0,3}c{4}d{0,9}e{2,}") == rb"a{2}b{0,3}c+d*e+"
     assert FirstLook([r"a{2}b", "zzz"]).may_find(b"ab") == []
+
+
+@given(st.text(alphabet=st.characters(max_codepoint=127), max_size=40))
+def test_letters_of_ascii_are_the_same_without_their_tables(text: str):
+    for pattern in (r"\p{L}+", r"[\p{L}\x20]+", r"x\p{Lu}\p{L}*", r"\[\p{L}\]", r"[^\p{L}]+", r"\\p{L}|[\]\p{L}]"):
+        every = compile_pattern(pattern, ignore_case=True).finditer(text)
+        few = compile_bytes(f"(?i){single_bytes(pattern).decode()}").finditer(text.encode())
+        assert [match.span() for match in few] == [match.span() for match in every]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Iterable
 from contextvars import ContextVar
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -13,7 +14,8 @@ from lockgate.events import Event, TextDelta
 from lockgate.exchange import Exchange
 from lockgate.policies.base import Blocked, Policy
 from lockgate.policies.run import Run
-from tests.policies.chains import exchange_of, rule_of
+from lockgate.policies.secret_guard import Options, SecretGuard
+from tests.policies.chains import exchange_of, passed, pipeline_of, rule_of
 
 TEXT = TextDelta(block=0, text="x")
 NAME: ContextVar[str] = ContextVar("NAME")
@@ -131,3 +133,60 @@ async def test_a_hook_that_cannot_be_awaited_fails():
     with pytest.raises(Blocked) as caught:
         await run_of(NotAsync).event(TEXT)
     assert caught.value.reason.startswith("TypeError")
+
+
+class Hears(Policy):
+    """What becomes of a text stands in it; what is asked without waiting and what is awaited do the same."""
+
+    def __init__(self, options: Any, shared: Any = None) -> None:
+        super().__init__(options, shared)
+        self.hear = self.answer
+
+    async def on_text(self, text: TextDelta, x: Exchange) -> Iterable[Event]:
+        return self.answer(text, x)
+
+    def answer(self, text: TextDelta, x: Exchange) -> Iterable[Event]:
+        self.moved, self.score = text.text == "moved", 0.5 if text.text == "scored" else None
+        match text.text:
+            case "blocked":
+                raise Blocked("no", reason="why", score=0.9)
+            case "broken":
+                raise LookupError("gone")
+            case "dropped":
+                return ()
+            case "changed" | "moved":
+                return (TextDelta(block=0, text="other"),)
+            case "two":
+                return iter((text, text))
+            case "odd":
+                return (1,)  # pyright: ignore[reportReturnType]
+            case _:
+                return (text,)
+
+
+@pytest.mark.parametrize("on_error", ["block", "forward"])
+@pytest.mark.parametrize("text", ["same", "blocked", "broken", "dropped", "changed", "moved", "two", "odd", "scored"])
+async def test_what_is_asked_without_a_coroutine_is_asked_alike(text: str, on_error: str):
+    given, seen = TextDelta(block=0, text=text), list[tuple[Any, ...]]()
+    for awaited in (True, False):
+        run = run_of(Hears, on_error=on_error)
+        try:
+            out: Any = tuple(await run.event(given) if awaited else run.hear(given))
+        except Blocked as refusal:
+            out = (refusal.sentence, refusal.reason, refusal.score)
+        told = [(one.subject, one.action, one.given, one.out, one.score, one.reason) for one in run.x.decisions]
+        seen.append((out, told))
+    assert seen[0] == seen[1]
+
+
+class Overrides(SecretGuard):
+    """Sees every event itself."""
+
+    async def on_event(self, event: Event, x: Exchange) -> Iterable[Event]:
+        return ()
+
+
+async def test_a_hook_of_its_own_is_not_passed_by():
+    options = Options()
+    guard = replace(rule_of(Overrides), options=options, shared=SecretGuard.provision(options))
+    assert await passed(pipeline_of(guard), [TEXT]) == []
