@@ -56,7 +56,7 @@ _cloud(
     ("grants-cloud-rights", 0.8, r"^iam\s+(?:attach|put)-(?:user|role|group)-policy\b.*(?:Administrator|FullAccess|\*)|^iam\s+(?:create-access-key|create-login-profile|update-assume-role-policy|add-user-to-group|create-user|update-login-profile)", _OPEN),
     ("grants-cloud-rights", 0.8, r"0\.0\.0\.0/0|::/0", _OPEN),
     ("grants-cloud-rights", 0.75, r"^s3api\s+put-(?:bucket|object)-(?:acl|policy)\b|^s3api\s+delete-public-access-block|^s3\s+\w+\b.*--acl[ =]public|put-public-access-block.*false", _OPEN),
-    ("grants-cloud-rights", 0.7, r"^(?:lambda|kms|sqs|sns|ecr)\s+(?:add-permission|create-grant|put-key-policy|set-repository-policy)\b.*(?:\*|--principal)|modify-(?:snapshot|image|db-snapshot)-attribute\b.*(?:all|add)", _OPEN),
+    ("grants-cloud-rights", 0.7, r"^(?:lambda|kms|sqs|sns|ecr)\s+(?:add-permission|create-grant|put-key-policy|set-repository-policy)\b.*(?:\*|--principal)|modify-(?:snapshot|image|db-snapshot)-attribute\b.*(?:all|add|Add)|^rds\s+(?:modify|create)\S*\s.*--publicly-accessible", _OPEN),
     ("reads-cloud-secrets", 0.6, r"^secretsmanager\s+(?:get-secret-value|batch-get)|^ssm\s+get-parameters?\S*\b.*--with-decryption|^configure\s+(?:get\s+\S*secret|export-credentials)|^ec2\s+get-password-data", "This shows stored secrets."),
 )  # fmt: skip
 _cloud(
@@ -86,7 +86,7 @@ _cloud(
 )  # fmt: skip
 _cloud(
     "vault consul etcdctl chamber doppler op infisical",
-    ("deletes-in-the-cloud", 0.75, r"^(?:kv\s+(?:delete|destroy|metadata\s+delete)|secrets\s+disable|auth\s+disable|delete|operator\s+(?:seal|raft\s+remove)|kv\s+delete\s+-recurse|del\b|policy\s+delete|item\s+delete|vault\s+delete)\b", _GONE),
+    ("deletes-in-the-cloud", 0.75, r"^(?:leave\b|kv\s+(?:delete|destroy|metadata\s+delete)|secrets\s+disable|auth\s+disable|delete|operator\s+(?:seal|raft\s+remove)|kv\s+delete\s+-recurse|del\b|policy\s+delete|item\s+delete|vault\s+delete)\b", _GONE),
     ("reads-cloud-secrets", 0.5, r"^kv\s+get\b.*-format|^secrets\s*(?:$|--raw|--json|get\b)|^secrets\s+download|^export\b|^item\s+get\b.*--reveal|^print\b|^operator\s+unseal", "This shows stored secrets."),
 )  # fmt: skip
 _cloud(

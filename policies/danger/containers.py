@@ -32,21 +32,18 @@ def _(c: Command, s: Setting) -> float:
     return 0.35 if any(practice(name, own=True) for name in named) else 0.6
 
 
-@rule("containers", "removes-containers", "This removes every container or image.", "docker podman nerdctl crictl")
+@rule("containers", "removes-containers", "This removes every container or image.", "docker podman nerdctl crictl ctr")
 def _(c: Command, s: Setting) -> float:
     text = line(c)
-    if not re.match(r"(?:container\s+|image\s+)?(?:rm|kill|rmi|stop)\b", text):
+    if not re.match(r"(?:-n\s+\S+\s+)?(?:containers?\s+|images?\s+)?(?:rm|kill|rmi|stop)\b", text):
         return 0.0
-    listed = [
-        f
-        for f in c.feeds
-        if f.name == c.name and re.match(r"(?:ps|images|container\s+ls|image\s+ls|volume\s+ls|ls)\b", line(f))
-    ]
+    listed = [f for f in c.feeds if f.name == c.name and _LISTS.match(line(f))]
     everything = any(not re.search(r"--filter|-f\s", line(f)) for f in listed) and not chosen(c)
     everything = everything or has(c, "-a", "--all")
     return (0.45 if re.match(r"(?:container\s+)?stop", text) else 0.65) if everything else 0.0
 
 
+_LISTS = re.compile(r"(?:-n\s+\S+\s+)?(?:ps|images?(?:\s+ls)?|containers?\s+ls|volume\s+ls|ls)\b")
 _DOCKER_TOOLS = r"trivy|portainer|traefik|watchtower|localstack|buildpacksio|testcontainers|lazydocker|dive|dockle|grype|syft|gitlab/gitlab-runner"
 """RE: images that are known to ask for Docker's socket."""
 
@@ -178,7 +175,7 @@ def _(c: Command, s: Setting) -> float:
 
 
 _MACHINES = re.compile(
-    r"^(?:destroy|undefine|delete|unregistervm|purge)\b|^(?:images|containers)\s+rm\b|^rmi\s+--(?:all|prune)|^vol-delete|^controlvm\s+\S+\s+poweroff"
+    r"^(?:rmp|rm)\b.*\s-[a-z]*a|^(?:destroy|undefine|delete|unregistervm|purge)\b|^(?:images|containers)\s+rm\b|^rmi\s+--(?:all|prune)|^vol-delete|^controlvm\s+\S+\s+poweroff"
 )
 
 
@@ -191,3 +188,10 @@ _MACHINES = re.compile(
 def _(c: Command, s: Setting) -> float:
     text = line(c)
     return 0.0 if not _MACHINES.search(text) else 0.4 if practice(text) else 0.65
+
+
+rows(
+    "containers",
+    "kubeadm k3s-uninstall.sh k3s-agent-uninstall.sh k3s-killall.sh rke2-uninstall.sh",
+    ("removes-machines", 0.75, r"^(?:reset\b|$)", "This takes the machine's part of a cluster apart."),
+)

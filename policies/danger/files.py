@@ -97,6 +97,9 @@ def _(c: Command, s: Setting) -> float:
         targets += places(c, [arg[3:] for arg in c.args if arg.startswith("of=")], s)
     elif name in ("curl", "wget"):
         targets += places(c, [path for path in (value(c, "-o", "-O", "--output", "--output-document"),) if path], s)
+    if name == "ln" and any(re.match(r"/(?:usr/)?(?:local/)?s?bin(?:/|$)", found.text) for found in targets):
+        if any(path.startswith(("/tmp/", "/dev/shm/", "/var/tmp/")) for path in operands(c)[:-1]):
+            return 0.7
     return max((overwriting(found) for found in targets), default=0.0)
 
 
@@ -106,7 +109,8 @@ def _(c: Command, s: Setting) -> float:
     empties = empties or (c.name in ("sed", "gsed") and has(c, "-i") and operands(c, "-e -f")[:1] in (["d"], ["1,$d"]))
     empties = empties or (c.name in ("echo", "printf") and not any(arg.strip() for arg in c.args if arg != "-n"))
     each = any(via.startswith("find") for via in c.via)
-    targets = [place for place, r in zip(written(c, s), c.redirects, strict=False) if r.kind == "write"]
+    kept = [r for r in c.redirects if r.kind == "write" and not r.target.startswith("/dev/")]
+    targets = places(c, [r.target for r in kept], s)
     if c.name in ("truncate",) and value(c, "-s", "--size") in ("0", ""):
         targets += places(c, operands(c, "-s --size"), s)
     if c.name == "truncate" and any(

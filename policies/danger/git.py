@@ -5,7 +5,8 @@ from __future__ import annotations
 import re
 
 from lockgate.policies.danger.practice import practice
-from lockgate.policies.danger.rules import Setting, chosen, line, rows, rule
+from lockgate.policies.danger.rules import Setting, chosen, line, operands, places, rows, rule
+from lockgate.policies.danger.worth import deletion
 from lockgate.policies.shell.model import Command, known
 
 _PROTECTED = r"(?:main|master|develop|production|prod|release(?:/\S+)?|trunk|stable)"
@@ -15,7 +16,6 @@ rows(
     "git",
     ("rewrites-history", 0.8, r"^(?:filter-branch|filter-repo)\b(?:[^-]|-[^-]|--[^a]|--a[^n])*$", "This rewrites the whole history."),
     ("rewrites-history", 0.75, r"^push\b.*\s--mirror\b", "This makes the remote a copy of this repository, and deletes the rest there."),
-    ("drops-work", 0.65, r"^reset\b.*--hard\b", "This throws away every change that is not committed."),
     ("drops-work", 0.55, r"^checkout\s(?:-\S+\s+)*(?:--\s+)?(?:\.|:/|\*|\./)(?:\s|$)", "This throws away every change that is not committed."),
     ("drops-work", 0.55, r"^(?:checkout\s+(?:\S+\s+)*(?:-f|--force)|switch\s+(?:\S+\s+)*(?:-f|--force|--discard-changes))(?:\s|$)", "This throws away every change that is not committed."),
     ("drops-work", 0.55, r"^checkout\s+HEAD\S*\s+(?:--\s+)?\.(?:\s|$)", "This throws away every change that is not committed."),
@@ -100,6 +100,16 @@ def _(c: Command, s: Setting) -> float:
 
 @rule("git", "drops-work", "This throws away every change that is not committed.", "git")
 def _(c: Command, s: Setting) -> float:
+    """A reset; to where a branch of one's own stood it is how a merge or a rebase is taken back."""
+    if not re.match(r"reset\b.*--hard\b", line(c)):
+        return 0.0
+    targets = operands(c, "-C -c")[1:]
+    own = re.fullmatch(rf"ORIG_HEAD|(?:origin|upstream)/(?!HEAD$|{_PROTECTED}$)[\w./-]+", targets[0] if targets else "")
+    return 0.45 if own else 0.65
+
+
+@rule("git", "drops-work", "This throws away every change that is not committed.", "git")
+def _(c: Command, s: Setting) -> float:
     words = line(c).split()
     everything = any(word in (".", ":/", "*", "./") for word in words)
     only_staged = ("--staged" in words or "-S" in words) and not {"--worktree", "-W"} & set(words)
@@ -115,4 +125,6 @@ def _(c: Command, s: Setting) -> float:
     if "n" in letters or "i" in letters or "--dry-run" in words or not ("f" in letters or "--force" in words):
         return 0.0
     paths = [word for word in words[1:] if not word.startswith("-") and word not in (".", ":/", "./")]
-    return 0.35 if paths or ("X" in letters) else 0.7 if "x" in letters else 0.6
+    worst = max((deletion(found, recursive=True) for found in places(c, paths, s)), default=0.0)
+    own = worst < 0.6 and (paths or "X" in letters)
+    return 0.35 if own else 0.7 if "x" in letters else 0.6

@@ -69,6 +69,8 @@ def _(c: Command, s: Setting) -> float:
     hosts = [reach.host for reach in reaches(source)]
     if source.name == "git":
         return 0.55
+    if name in SHELLS and _well_known(source):
+        return 0.4
     if name not in INTERPRETERS and "/" in (c.words[0] if c.words else "") and _released(source):
         return 0.45
     return 0.3 if hosts and all(local(host) for host in hosts) else 0.85
@@ -78,6 +80,23 @@ _RELEASES = re.compile(
     r"https://(?:github\.com/[\w.-]+/[\w.-]+/releases/|dl\.k8s\.io/|releases\.hashicorp\.com/|go\.dev/dl/|nodejs\.org/dist/|dl\.google\.com/|"
     r"storage\.googleapis\.com/kubernetes-release/|get\.helm\.sh/|downloads\.mariadb\.com/|download\.docker\.com/|awscli\.amazonaws\.com/)"
 )
+
+
+_INSTALLERS = re.compile(
+    r"(?:https://)?(?:(?:sh\.rustup\.rs|astral\.sh/(?:uv|ruff)/[\w./-]*install\.sh|bun\.sh/install|deno\.land/(?:x/install/)?install\.sh|get\.pnpm\.io/install\.sh|"
+    r"install\.python-poetry\.org|deb\.nodesource\.com/setup_[\w.]+|get\.sdkman\.io|get\.docker\.com|starship\.rs/install\.sh|mise\.run|"
+    r"fnm\.vercel\.app/install|get\.helm\.sh|pyenv\.run|volta\.sh|ollama\.com/install\.sh|claude\.ai/install\.sh|get\.scoop\.sh|"
+    r"community\.chocolatey\.org/install\.ps1|cli\.github\.com/[\w./-]+|dot\.net/v1/dotnet-install\.sh|pixi\.sh/install\.sh)/?$|"
+    r"raw\.githubusercontent\.com/(?:nvm-sh/nvm|Homebrew/install|pyenv/pyenv-installer|helm/helm|golangci/golangci-lint|rbenv/rbenv-installer|"
+    r"asdf-vm/asdf)/[\w./-]+$)"
+)
+"""What most users have installed this way: the makers' own installers, at the makers' own addresses."""
+
+
+def _well_known(source: Command) -> bool:
+    """Whether everything that it brings is the installer of a tool that most users know."""
+    urls = [arg for arg in source.args if re.match(r"(?:https?://)?\w[\w-]*(?:\.[\w-]+)+(?:/|$)", arg)]
+    return bool(urls) and all(_INSTALLERS.match(url) for url in urls)
 
 
 def _released(source: Command) -> bool:
@@ -90,8 +109,11 @@ def _released(source: Command) -> bool:
 def _(c: Command, s: Setting) -> float:
     text = line(c)
     targets = [r.target for r in c.redirects]
-    if any(re.match(r"/dev/(?:tcp|udp)/", target) for target in targets):
-        return 0.9 if versionless(c.name) in SHELLS or c.name == "exec" or not c.words else 0.65
+    if hosts := [found[1] for target in targets if (found := re.match(r"/dev/(?:tcp|udp)/([^/]+)", target))]:
+        if versionless(c.name) in SHELLS or c.name == "exec":
+            return 0.9
+        asks = c.name in ("echo", "printf", "true", ":", "timeout") or not c.words  # whether somebody listens there
+        return 0.0 if asks and all(local(host) for host in hosts) else 0.9 if not c.words else 0.65
     if versionless(c.name) in SHELLS and any("/dev/tcp/" in word for word in c.args) and code_of(c) is None:
         return 0.9
     if c.name in ("nc", "ncat", "netcat", "nc.traditional", "socket") and (
@@ -115,6 +137,9 @@ def _(c: Command, s: Setting) -> float:
     if c.name == "zmodload":
         return 0.6 if "net/tcp" in text else 0.0
     return 0.75 if c.name in ("pwncat", "msfvenom", "msfconsole", "weevely") else 0.0
+
+
+_LOADERS = "ab wrk wrk2 hey siege vegeta bombardier h2load boom oha autocannon"
 
 
 def known_script(c: Command) -> bool:
@@ -182,6 +207,15 @@ rows(
         "This looks for weak points of machines.",
     ),
 )
+
+
+@rule("network", "attacks-others", "This loads a machine until nothing else gets through.", _LOADERS)
+def _(c: Command, s: Setting) -> float:
+    away = [url for url in operands(c) if (host := host_of(url)) and not local(host) and ("//" in url or "." in host)]
+    numbers = [int(found) for arg in c.args for found in re.findall(r"^(?:-[a-z])?(\d{3,9})(?:/1?s)?$", arg)]
+    return 0.6 if away and any(number >= 500 for number in numbers) else 0.0
+
+
 rows("network", "ping", ("attacks-others", 0.65, r"(?:^|\s)-f(?:\s|$)|-s\s+6\d{4}", "This floods a machine."))
 rows(
     "network",

@@ -15,9 +15,9 @@ _REGISTRIES = re.compile(
     r"huggingface\.co|microsoft\.com|google\.com|googleapis\.com|apache\.org)$"
 )
 _SYSTEM = (
-    r"(?:libc6|libc-bin|systemd|dpkg|apt|bash|coreutils|sudo|openssh-server|openssh|linux-image\S*|kernel\S*|python3|python3-minimal|"
+    r"\*?(?:libc6|libc-bin|systemd|dpkg|apt|bash|coreutils|sudo|openssh-server|openssh|linux-image\S*|kernel\S*|python3|python3-minimal|"
     r"init|initramfs-tools|grub\S*|passwd|login|mount|util-linux|base-files|glibc|rpm|dnf|yum|network-manager|NetworkManager|"
-    r"libssl\S*|perl-base|udev|dbus|\*|~i)"
+    r"libssl\S*|perl-base|udev|dbus|busybox|musl|alpine-base\S*|ca-certificates|\*|~i)\*?"
 )
 
 
@@ -128,6 +128,10 @@ def _(c: Command, s: Setting) -> float:
     if c.name in ("rpm", "dnf", "yum", "apt", "apt-get", "dpkg", "apk", "pacman", "zypper"):
         links = [host_of(arg) for arg in c.args if "://" in arg]
         return 0.7 if any(is_address(host) or drop(f"//{host}") for host in links) else 0.0
+    if c.name == "apt-key" and (key := re.search(r"--fetch-keys\s+(\S+)", line(c))):
+        return 0.6 if key[1].startswith("http:") or is_address(host_of(key[1])) else 0.0
+    if c.name == "helm" and (repo := re.match(r"repo\s+add\s+(?:-\S+\s+)*\S+\s+(https?://\S+)", line(c))):
+        return 0.6 if is_address(host_of(repo[1])) or drop(repo[1]) else 0.0
     if c.name == "helm" and (url := re.search(r"^(?:install|upgrade)\b.*\s(https?://\S+)", line(c))):
         return 0.0 if _REGISTRIES.search(host_of(url[1])) or local(host_of(url[1])) else 0.6
     sources = [found.text for found in written(c, s)] + (list(c.args) if c.name == "tee" else [])

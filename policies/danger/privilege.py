@@ -159,34 +159,6 @@ def _(c: Command, s: Setting) -> float:
     return 0.0
 
 
-@rule("privilege", "hides-tracks", "This removes the record of what was done.")
-def _(c: Command, s: Setting) -> float:
-    name, text = c.name, line(c)
-    if name == "history":
-        return 0.65 if has(c, "-c", "-w", "-d") and "-c" in text else 0.0
-    if name in ("unset", "set", "export") and re.search(r"HIST(?:FILE|SIZE|FILESIZE)|\+o\s+history", text):
-        return 0.6
-    if name == "journalctl":
-        return (
-            0.65
-            if re.search(r"--vacuum-(?:time|size)=(?:1s|0|1K|1)\b|--rotate\b.*--vacuum|--flush.*--rotate", text)
-            else 0.0
-        )
-    if name in ("wevtutil", "clear-eventlog"):
-        return 0.8
-    links = name == "ln" and re.search(r"/dev/null\s+\S*_history", text)
-    touched = name in ("utmpdump",) or any(
-        r.target.endswith(("/wtmp", "/btmp", "/lastlog", "_history", "auth.log", "/secure")) and r.kind == "write"
-        for r in c.redirects
-    )
-    return 0.75 if links or touched else 0.0
-
-
-@rule("privilege", "hides-tracks", "This turns off the record of what is done.")
-def _(c: Command, s: Setting) -> float:
-    return 0.55 if any(name in ("HISTFILE",) and v in ("/dev/null", "") for name, v in c.assignments.items()) else 0.0
-
-
 @rule("privilege", "loads-foreign-code", "This makes programs run code that was slipped in.")
 def _(c: Command, s: Setting) -> float:
     return (
@@ -210,7 +182,7 @@ def _(c: Command, s: Setting) -> float:
             and not any("exec" in a or "delete" in a for a in c.args)
             else 0.0
         )
-    return 0.6 if c.name == "getcap" and "-r" in text else 0.0
+    return 0.6 if c.name == "getcap" and re.search(r"-r\s+/(?:\s|$)", text) else 0.0
 
 
 @rule(

@@ -10,7 +10,9 @@ from lockgate.policies.shell.model import Command, known
 _CORE = (
     r"(?:sshd?|systemd[\w-]*|init|dbus(?:-daemon)?|NetworkManager|networking|network|systemd-networkd|systemd-resolved|auditd|"
     r"rsyslog|syslog(?:-ng)?|ufw|firewalld|iptables|nftables|fail2ban|apparmor|cron|crond|falcon-sensor|osqueryd?|clamav[\w-]*|"
-    r"crowdstrike|wazuh-agent|polkit|launchd|loginwindow|kubelet|"
+    r"crowdstrike[\w-]*|falcon[\w-]*|falco[\w-]*|wazuh[\w-]*|ossec[\w-]*|polkit|launchd|loginwindow|kubelet|tripwire|aide|snort|suricata|"
+    r"sysmon[\w-]*|auditbeat|filebeat|cbagentd|carbonblack|ds_agent|elastic-agent|splunkd?|SplunkForwarder|sophos[\w-]*|sav-protect|"
+    r"systemd-journald|nscd|sssd|windowserver|securityd|"
     r"explorer|lsass|WinDefend|mdatp|sentinelone)"
 )
 
@@ -30,6 +32,8 @@ def _(c: Command, s: Setting) -> float:
     rest = rest[1:] if signal in ("-s", "-n") else rest
     if any(word in ("-1", "1", "0") for word in rest):
         return 0.95 if "1" in rest or "-1" in rest else 0.4
+    if any(_core(feed) for feed in c.feeds):
+        return 0.8
     lists = [feed for feed in c.feeds if feed.name in ("ps", "pgrep", "lsof", "fuser", "ls", "pidof")]
     narrowed = any(feed.name in ("grep", "egrep", "rg", "pgrep", "lsof", "fuser", "pidof", "cat") for feed in c.feeds)
     narrowed = narrowed or any(feed.name in ("awk", "sed") and re.search(r"/[^/]+/", line(feed)) for feed in c.feeds)
@@ -37,11 +41,20 @@ def _(c: Command, s: Setting) -> float:
     return 0.8 if lists and not narrowed else 0.0
 
 
+def _core(feed: Command) -> bool:
+    """Whether it looks up what the system needs, or everything of one user."""
+    if feed.name not in ("pidof", "pgrep"):
+        return False
+    names = operands(feed, "-u -U -s -g -G -t -P --euid --user -d")
+    everything = not names and has(feed, "-u", "-U", "--euid", "--user")
+    return everything or any(re.fullmatch(_CORE, name) for told in names for name in told.strip("^$()").split("|"))
+
+
 @rule(
     "processes",
     "kills-by-name",
     "This ends programs that nobody named, or that the system needs.",
-    "pkill killall killall5 taskkill stop-process",
+    "pkill killall killall5 taskkill stop-process skill",
 )
 def _(c: Command, s: Setting) -> float:
     if c.name == "killall5":
@@ -53,8 +66,10 @@ def _(c: Command, s: Setting) -> float:
     for word in words:
         if (len(word) < 3 and not re.fullmatch(r"[A-Za-z]\w|vi|vim|qt|go|nc", word)) or word in ("*", ".*", "", "."):
             return 0.85
-        if re.fullmatch(_CORE, word.strip("^$")):
+        if re.fullmatch(rf"(?i){_CORE}", word.strip("^$")):
             return 0.8
+        if re.fullmatch(r"postgres|mysqld|mariadbd|mongod|dockerd|containerd", word) and has(c, "-9", "-KILL", "-SIGKILL"):
+            return 0.55
     return 0.7 if c.name == "taskkill" and re.search(r"(?i)/im\s+\*|lsass|csrss|winlogon", line(c)) else 0.0
 
 
@@ -97,6 +112,7 @@ rows(
         r"^(?:-\S+\s+)*(?:disable|mask|kill)\s+(?:-\S+\s+)*(?:\S+\s+)*(?:mysqld?|mariadb|postgres(?:ql)?(?:@\S+)?|mongod|redis(?:-server)?|docker|containerd)(?:\.service|\.socket)?(?:\s|$)",
         "This stops a database.",
     ),
+    ("stops-services", 0.6, r"^(?:link|enable|start)\s+(?:-\S+\s+)*(?:/tmp|/dev/shm|/var/tmp)/", "This starts a service that somebody left where anybody may write."),
     (
         "stops-services",
         0.7,
@@ -153,6 +169,8 @@ _SWITCHES = re.compile(
 @rule("processes", "changes-kernel", "This changes how the kernel keeps itself safe.")
 def _(c: Command, s: Setting) -> float:
     targets = [found.text for found in written(c, s)] + (list(c.args) if c.name == "tee" else [])
+    if any(re.search(r"^/(?:sys/fs/)?selinux/enforce$|^/sys/kernel/security/", target) for target in targets):
+        return 0.8
     if not any(target.startswith(("/etc/sysctl", "/proc/sys/kernel")) for target in targets):
         return 0.0
     told = " ".join((c.stdin or "", *c.args))

@@ -123,6 +123,7 @@ def _system(parts: tuple[str, ...], rest: str, recursive: bool) -> float:
     if count == 1 or (count == 2 and _everything(parts[1])):
         return 1.0 if recursive else 0.85
     if parts[0] in ("opt", "srv", "mnt", "media", "Volumes", "snap"):
+        count -= _everything(parts[-1])  # all that is in a folder is the folder
         return (0.7 if count < 4 else 0.4) if recursive else 0.4
     if (_ordinary_etc(rest) and count > 3) or (count > 4 and _built(parts[-1])):
         return 0.4

@@ -212,7 +212,8 @@ def _placed(value: str, quoted: bool, separators: str = "") -> str:
     value = quoted_text(value)
     if quoted:
         return value
-    return re.sub(f"[{re.escape(separators)}]+" if separators else r"[ \t\n]+", SPLIT, value)
+    own = re.escape(quoted_text(separators))
+    return re.sub(f"[{own}]+" if own else r"[ \t\n]+", SPLIT, value)
 
 
 def _arithmetic(text: str) -> str:

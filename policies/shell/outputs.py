@@ -187,6 +187,15 @@ def _lines(command: Command, files: _Files) -> str | None:
     return "".join(lines[:count] if command.name == "head" else lines[-count:])
 
 
+def _backwards(command: Command, files: _Files) -> str | None:
+    text = _input(command, files)
+    return None if text is None else "".join(reversed([line + "\n" for line in text.splitlines()]))
+
+
+def _input_text(command: Command, files: _Files) -> str | None:
+    return _input(command, files)
+
+
 def _cut(command: Command, _: _Files) -> str | None:
     args = " ".join(command.args)
     if command.stdin is None or not (fields := re.search(r"-([fc])\s*(\d+)(?:-(\d*))?(?!\S)", args)):
@@ -257,6 +266,8 @@ _OUTPUTS: Mapping[str, Callable[[Command, _Files], str | None]] = {
     "tr": _tr,
     "rev": _rev,
     "rot13": _rot13,
+    "tac": _backwards,
+    **dict.fromkeys(("sort", "uniq", "nl", "fold", "pv", "sponge", "unbuffer", "stdbuf", "expand"), _input_text),
     "sed": _sed,
     "head": _lines,
     "tail": _lines,

@@ -145,9 +145,12 @@ def _screen(command: Command) -> Iterator[Inner]:
         if words:
             yield Inner(via=f"tmux {args[0]}", script=" ".join(words))
     elif command.name == "screen":
-        words = [w for i, w in enumerate(args) if not w.startswith("-") and args[i - 1 : i] not in (["-S"], ["-X"])]
-        if words:
-            yield Inner(via="screen", words=words)
+        while args and args[0].startswith("-"):
+            args[: 2 if args[0] in ("-S", "-c", "-e", "-h", "-p", "-s", "-t", "-T", "-dmS", "-Sdm") else 1] = []
+        if args and "-X" not in command.args:
+            yield Inner(via="screen", words=args)
+        elif "stuff" in args:
+            yield Inner(via="screen", script=" ".join(args[args.index("stuff") + 1 :]))
 
 
 def _input_script(command: Command) -> Iterator[Inner]:
@@ -169,6 +172,9 @@ def _project(command: Command) -> Iterator[Inner]:
         args.pop(0)
     if args[:1] and args[0] in ("run", "exec", "x", "dlx") and (command.name, args[0]) not in _SCRIPTS:
         rest = args[1:]
+        if rest[:1] and rest[0] in ("-c", "--call") and command.name in ("npm", "pnpm", "yarn"):
+            yield Inner(via=f"{command.name} {args[0]}", script=" ".join(rest[1:2]))
+            return
         while rest and rest[0].startswith("-") and rest[0] != "--":
             rest[
                 : 2

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import codecs
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from lockgate.policies.shell.model import some
+from lockgate.policies.shell.outputs import decoded
 from lockgate.policies.shell.programs import Doings, Value, text_of
 from lockgate.policies.shell.script_deeds import COMMON, OF, evaluate
 from lockgate.policies.shell.script_tokens import Token, plain, tokens_of
@@ -38,6 +40,24 @@ def _sockets(text: str, doings: Doings) -> None:
     if socket and shell:
         host = re.search(r"['\"]([\w.-]+\.[\w-]+|\d+\.\d+\.\d+\.\d+)['\"]", text)
         doings.runs(socket[0], "nc", "-e", "/bin/sh", host[1] if host else some("host"))
+
+
+def _packed(given: Sequence[Value], form: Sequence[Value]) -> Value:
+    """What Perl's and Ruby's `pack` make of hexadecimal digits, and `unpack1` of base64."""
+    encodings = {"H*": "hex", "m": "base64", "m0": "base64"}
+    encoding = encodings.get(text_of(form[0])) if form else None
+    text = given[0] if given and isinstance(given[0], str) else None
+    return decoded(text, (encoding,)) if text is not None and encoding else None
+
+
+_DECODERS: Mapping[str, Callable[[str], str | None] | None] = {
+    **dict.fromkeys(("Buffer.from", "atob", "decode_base64", "Base64.decode64", "base64_decode"), None),
+    **dict.fromkeys(("MIME::Base64.decode", "Base64.strict_decode64", "pack"), None),
+    "hex2bin": lambda text: decoded(text, ("hex",)),
+    "str_rot13": lambda text: codecs.encode(text, "rot13"),
+    "strrev": lambda text: text[::-1],
+}
+"""Functions that give back what was hidden in a text; None where their second argument says how, or it is base64."""
 
 
 class _Calls:
@@ -178,16 +198,10 @@ class _Calls:
             "ENV.HOME",
         ):
             return "~", at + (3 if self._mark(at + 1) == "(" else 1)
-        if token.value in (
-            "Buffer.from",
-            "atob",
-            "decode_base64",
-            "Base64.decode64",
-            "base64_decode",
-            "MIME::Base64.decode",
-        ):
-            args, _ = self._arguments(at + 2)
-            return self._buffer(token.value, args), self._closing(at + 1)
+        if token.value in _DECODERS:
+            bracket = self._mark(at + 1) == "("
+            args, _ = self._arguments(at + 2) if bracket else self._bare(at + 1)
+            return self._buffer(token.value, args), self._closing(at + 1) if bracket else len(self._tokens)
         if token.value.endswith(("path.join", "File.join", "File.expand_path", "path.resolve")):
             args, _ = self._arguments(at + 2)
             return "/".join(text_of(arg) for arg in args), self._closing(at + 1)
@@ -200,12 +214,14 @@ class _Calls:
         return self._names.get(token.value), at + 1
 
     def _buffer(self, name: str, args: Sequence[Value]) -> Value:
-        from lockgate.policies.shell.outputs import decoded
-
+        if name == "pack":
+            return _packed(args[1:2], args[:1])
         text = args[0] if args and isinstance(args[0], str) else None
         encoding = args[1] if len(args) > 1 and isinstance(args[1], str) else "base64"
         if text is None:
             return None
+        if (other := _DECODERS[name]) is not None:
+            return other(text)
         return decoded(text, (encoding,)) if encoding in ("base64", "hex") else text
 
     def _decoded(self, value: Value, at: int) -> tuple[Value, int]:
@@ -218,6 +234,8 @@ class _Calls:
                 value = text_of(args[0] if args else ",").join(value)
             elif method == "reverse" and value is not None:
                 value = value[::-1]
+            elif method in ("pack", "unpack1"):
+                value = _packed([value[0] if isinstance(value, list) and value else value], args[:1])
             elif method == "split" and isinstance(value, str):
                 value = list(value) if args and args[0] == "" else value.split(text_of(args[0]) if args else None)
         return value, at

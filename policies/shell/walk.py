@@ -244,6 +244,8 @@ class Walker(Starter):
             pairs = [word.partition("=") for word in words[1:]]
             set_here = {name: value for name, _, value in pairs}
             self._work.add(Command(words=words, source=self._text(node), via=self._via, assignments=set_here))
+        elif words[:1] == ["export"] or self._text(node).split()[1:2] == ["-p"]:
+            self._work.add(Command(words=tuple(self._text(node).split()[:20]), source=self._text(node), via=self._via))
         return ""
 
     def _assign(self, node: Node) -> None:
