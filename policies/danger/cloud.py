@@ -31,7 +31,7 @@ def _cloud(programs: str, *table: tuple[str, float, str, str]) -> None:
             c: Command, s: Setting, compiled: re.Pattern[str] = compiled, score: float = score, name: str = name
         ) -> float:
             text = line(c)[:4_000]
-            if c.name == "supabase" and not re.search(r"--linked|--db-url|--project-ref", text):
+            if c.name == "supabase" and not re.search(r"--linked|--db-url|--project-ref|^(?:projects|branches|functions|secrets)\s", text):
                 return 0.0
             if not compiled.search(text) or _practice(c):
                 return 0.0
@@ -61,7 +61,7 @@ _cloud(
 )  # fmt: skip
 _cloud(
     "gcloud gsutil bq firebase",
-    ("deletes-in-the-cloud", 0.8, r"(?:^|\s)(?:delete|destroy|remove-iam|purge)(?:\s|$)|^(?:-m\s+)?(?:rm\s.*-[a-zA-Z]*[rR]|rb\b|rm\s.*\*)|^storage\s+(?:rm\s.*(?:-[a-zA-Z]*[rR]|\*)|buckets\s+delete)|firestore:delete|hosting:disable|database:remove|functions:delete|^projects\s+delete|^(?:-m\s+)?rsync\b.*\s-d\b", _GONE),
+    ("deletes-in-the-cloud", 0.8, r"(?:^|\s)(?:delete|destroy|remove-iam|purge)(?:\s|$)|^(?:-m\s+)?(?:rm\s.*-[a-zA-Z]*[rR]|rb\b|rm\s.*\*)|^storage\s+(?:rm\s.*(?:-[a-zA-Z]*[rR]|\*)|buckets\s+delete)|(?:firestore|projects|apps|auth|remoteconfig):delete|hosting:disable|database:remove|functions:delete|^projects\s+delete|^(?:-m\s+)?rsync\b.*\s-d\b", _GONE),
     ("deletes-in-the-cloud", 0.5, r"^compute\s+instances\s+(?:stop|reset)|^container\s+clusters\s+resize\b.*(?:=|\s)0\b", "This stops what runs in the cloud."),
     ("grants-cloud-rights", 0.8, r"add-iam-policy-binding\b.*(?:allUsers|allAuthenticatedUsers|roles/(?:owner|editor|admin|iam))|^(?:projects|organizations|folders)\s+set-iam-policy|^iam\s+ch\s+all(?:Users|AuthenticatedUsers)|^acl\s+ch\b.*(?:AllUsers|all)|--allow-unauthenticated|0\.0\.0\.0/0|^iam\s+service-accounts\s+keys\s+create|^(?:def)?acl\s+(?:set|ch)\b.*public", _OPEN),
     ("reads-cloud-secrets", 0.6, r"^secrets\s+versions\s+access|^auth\s+(?:print-access-token|application-default\s+print-access-token)\s*$", "This shows stored secrets."),
@@ -80,8 +80,10 @@ _cloud(
     ("destroys-infrastructure", 0.65, r"^state\s+(?:rm|push)\b|^workspace\s+delete|^stack\s+(?:rm|remove)|^force-unlock|^state\s+(?:delete|unprotect)", "This makes it forget what it has built."),
 )  # fmt: skip
 _cloud(
-    "heroku vercel netlify flyctl fly doctl linode-cli railway render wrangler supabase eksctl kops ibmcloud oci aliyun hcloud scw civo vultr-cli openstack nomad ovhcloud exo upctl packer pscale neonctl turso planetscale",
+    "heroku amplify vercel netlify flyctl fly doctl linode-cli railway render wrangler supabase eksctl kops ibmcloud oci aliyun hcloud scw civo vultr-cli openstack nomad ovhcloud exo upctl packer pscale neonctl turso planetscale",
     ("deletes-in-the-cloud", 0.8, r"(?:^|[\s:.-])(?:destroy|delete|remove|rm|terminate|purge|reset|undeploy|drop)(?:$|[\s:])", _GONE),
+    ("deletes-in-the-cloud", 0.7, r"^down\b.*(?:-y\b|--yes)", _GONE),
+    ("reads-cloud-secrets", 0.5, r"^config\b.*(?:-s\b|--shell|--json)|^config:get\s+\S*(?:SECRET|TOKEN|KEY|PASSWORD|URL)", "This shows stored secrets."),
     ("deletes-in-the-cloud", 0.55, r"ps:scale\s+\S+=0|maintenance:on|scale\s+(?:count\s+)?0\b|^system\s+gc", "This stops what runs in the cloud."),
 )  # fmt: skip
 _cloud(

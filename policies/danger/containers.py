@@ -48,7 +48,7 @@ _DOCKER_TOOLS = r"trivy|portainer|traefik|watchtower|localstack|buildpacksio|tes
 """RE: images that are known to ask for Docker's socket."""
 
 
-_MOUNTS = re.compile(r"(?:-v|--volume)[ =]([^\s:]+):|(?:source|src)=([^\s,]+)")
+_MOUNTS = re.compile(r"(?:-v|--volume)[ =]([A-Za-z]:[\\/][^\s:]*|[^\s:]+):|(?:source|src)=([^\s,]+)")
 _WHOLE = ("/", "/etc", "/root", "/boot", "/proc", "/sys", "/dev", "/var", "/usr", "/home", "/bin")
 _VENDORS = r"amazon/aws-cli|google/cloud-sdk|hashicorp/|mcr\.microsoft\.com/azure-cli|bitnami/kubectl"
 
@@ -56,7 +56,7 @@ _VENDORS = r"amazon/aws-cli|google/cloud-sdk|hashicorp/|mcr\.microsoft\.com/azur
 def _mounted(mount: str, text: str) -> float:
     """How bad it is that a container sees this folder of its host."""
     plain = mount.rstrip("/") or "/"
-    if plain in _WHOLE:
+    if plain in _WHOLE or re.fullmatch(r"(?i)[a-z]:(?:[\\/](?:windows|users)?)?", plain):
         return 0.85
     if plain.endswith("docker.sock"):
         return 0.45 if re.search(_DOCKER_TOOLS, text) else 0.6

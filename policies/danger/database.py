@@ -12,9 +12,9 @@ from lockgate.policies.shell.model import Command, shown
 
 _CLIENTS = (
     "psql mysql mariadb sqlite3 sqlite clickhouse-client clickhouse cockroach sqlcmd duckdb cqlsh trino presto bq snowsql "
-    "isql sqlplus usql pgcli mycli litecli osql influx beeline hive impala-shell spark-sql mssql-cli surreal vsql db2 turso d1"
+    "isql sqlplus usql pgcli mycli litecli osql influx invoke-sqlcmd beeline hive impala-shell spark-sql mssql-cli surreal vsql db2 turso d1"
 )
-_SQL_OPTIONS = ("-c", "--command", "-e", "--execute", "-execute", "-q", "--query", "-Q", "--sql", "-x", "-cmd")
+_SQL_OPTIONS = ("-c", "--command", "-e", "--execute", "-execute", "-q", "--query", "-Q", "--sql", "-x", "-cmd", "-Query")
 _DELETE_ALL = re.compile(
     r"(?is)\bdelete\s+from\s+[\w.\"`\[\]]+\s*(?:;|$|where\s+(?:1\s*=\s*1|true|''\s*=\s*''|1)\s*(?:;|$))"
 )
@@ -142,10 +142,12 @@ def _(c: Command, s: Setting) -> float:
     if c.name in ("goose", "dbmate", "diesel", "sqlx", "dotnet", "hasura") and re.search(
         r"(?:^|\s)(?:reset|drop|database\s+(?:drop|reset)|down-to\s+0|ef\s+database\s+drop)\b", text
     ):
-        return 0.7
+        return 0.3 if practice(" ".join((*c.assignments.values(), *c.args))) else 0.7
     worst = max((score for _, score, pattern, _ in _TOOLS if finds(pattern, text)), default=0.0)
-    if _OBJECTS.search(text) and re.search(r"\b(?:runner|shell|console|eval|-c|-e)\b", text):
-        worst = max(worst, 0.7)
+    if re.search(r"\b(?:runner|shell|console|eval|-c|-e)\b", text):
+        told = f"{text} {c.stdin or ''}"[:100_000]
+        sql = re.search(r"(?i)execute\W+(?:drop|truncate|delete\s+from)\s", told)
+        worst = max(worst, 0.7 if sql or _OBJECTS.search(told) else 0.0)
     if re.search(r"\bsupabase\b", f"{c.name} {text}") and not re.search(r"--linked|--db-url", text):
         return 0.0
     test = practice(" ".join((*c.assignments.values(), *c.args)))
@@ -172,7 +174,10 @@ def _(c: Command, s: Setting) -> float:
     verbs = operands(c, "-h -p -a -n -u -s -i -r --user --pass") if c.name != "nc" else []
     verbs += [sent.split()[0] for sent in (c.stdin or "").splitlines() if sent.split()]
     flushes = next((verb.lower() for verb in verbs[-1:]), "")
-    numbered = value(c, "-n") not in ("", "0") and not value(c, "-h", "-u")
+    away = value(c, "-h", "-u")
+    numbered = value(c, "-n") not in ("", "0") and not away
+    if flushes == "flushall" and value(c, "-p") not in ("", "6379") and (not away or here(away)):
+        return 0.45
     if flushes == "flushdb" and (numbered or here(value(c, "-h") or "-")):
         return 0.4
     if flushes.startswith("flush") and c.inside == "container" and not re.search(r"(?i)prod", c.source):
@@ -257,3 +262,8 @@ rows(
     "neo4j-admin cypher-shell neo4j",
     ("destroys-data", 0.8, r"(?i)^database\s+drop\b|\bmatch\s*\(\w*\)\s*detach\s+delete|\bdrop\s+database\b", "This deletes a whole graph."),
 )  # fmt: skip
+rows(
+    "database",
+    "wp drush drupal magento",
+    ("destroys-data", 0.75, r"^(?:db\s+(?:reset|drop|clean)|sql[-:]drop|site\s+(?:empty|delete)|sql:(?:sync|create))\b", "This deletes the whole database."),
+)

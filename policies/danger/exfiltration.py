@@ -17,7 +17,7 @@ def _(c: Command, s: Setting) -> float:
     if not found:
         return 0.0
     worst = max(score for _, _, score in found)
-    if c.name in ("cp", "mv", "install", "ln") and worst < 0.8:
+    if c.name in ("cp", "mv", "install", "ln", "copy", "copy-item", "cpi", "xcopy") and worst < 0.8:
         return 0.0
     if c.name in SEARCHERS and worst < 0.5:
         return worst * 0.6

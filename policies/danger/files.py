@@ -9,7 +9,7 @@ from lockgate.policies.danger.worth import deletion, overwriting
 from lockgate.policies.shell.finders import found_by
 from lockgate.policies.shell.model import HERE, SOME, UNSET, Command, known, some
 
-_DELETE = "rm unlink shred srm rimraf trash-empty del rd rmdir remove-item ri erase gio"
+_DELETE = "rm del-cli unlink shred srm rimraf trash-empty del rd rmdir remove-item ri erase gio"
 
 
 _EMPTY_ROOT = re.compile(f"{UNSET}[^{UNSET}/]*/+")
@@ -34,7 +34,7 @@ def _listed(c: Command) -> list[str]:
 
 
 def _recursive(c: Command) -> bool:
-    if c.name in ("rimraf", "rd", "srm"):
+    if c.name in ("rimraf", "rd", "srm", "del-cli"):
         return True
     if c.name in ("remove-item", "ri"):
         return any(a.lower().startswith(("-r", "-fo")) for one in (c, *c.feeds) for a in one.args)
@@ -87,7 +87,7 @@ def _(c: Command, s: Setting) -> float:
     name = c.name
     if name in ("tee", "truncate", "sponge"):
         targets += places(c, operands(c, "-s --size -r --reference"), s)
-    elif name in ("cp", "install", "ln", "rsync", "scp"):
+    elif name in ("cp", "install", "ln", "rsync", "scp", "ditto", "copy", "copy-item", "xcopy"):
         targets += places(
             c, operands(c, "-t -m -o -g -S -e")[-1:] if len(operands(c, "-t -m -o -g -S -e")) > 1 else [], s
         )
@@ -118,11 +118,11 @@ def _(c: Command, s: Setting) -> float:
     ):
         return 0.55
     reads_null = any(found.text == "/dev/null" for found in read_by(c, s)) or (
-        c.name in ("cat", "cp") and "/dev/null" in c.args
+        c.name in ("cat", "cp", "ditto") and "/dev/null" in c.args
     )
     if not (empties or reads_null):
         return 0.0
-    if c.name in ("cp", "sed", "gsed"):
+    if c.name in ("cp", "ditto", "sed", "gsed"):
         targets += places(c, operands(c)[1:], s)
     scores = [deletion(found, recursive=each) for found in targets]
     return max((score for score in scores if score >= 0.5), default=0.0)

@@ -69,7 +69,7 @@ def _(c: Command, s: Setting) -> float:
     hosts = [reach.host for reach in reaches(source)]
     if source.name == "git":
         return 0.55
-    if name in SHELLS and _well_known(source):
+    if (name in SHELLS or name in ("iex", "invoke-expression") or not known(c.words[0])) and _well_known(source):
         return 0.4
     if name not in INTERPRETERS and "/" in (c.words[0] if c.words else "") and _released(source):
         return 0.45
@@ -257,7 +257,7 @@ def _(c: Command, s: Setting) -> float:
     found = [place.text for place in written(c, s)]
     if c.name in ("tee", "sed", "gsed", "cp", "mv"):
         found += operands(c)
-    if "/etc/hosts" not in found:
+    if not any(path == "/etc/hosts" or path.lower().endswith("/drivers/etc/hosts") for path in found):
         return 0.0
     text = " ".join((c.stdin or "", *c.args, *(" ".join(feed.args) for feed in c.feeds)))
     mapped = re.search(r"(\d+\.\d+\.\d+\.\d+)\s+\S*\.\w+", text)

@@ -59,6 +59,16 @@ def _(c: Command, s: Setting) -> float:
     )
 
 
+rows(
+    "packages",
+    "choco winget scoop dotnet nuget brew msiexec install-package install-module register-psrepository code",
+    ("trusts-strangers", 0.65, r"(?i)(?:--source|-s|--manifest|-source|-sourcelocation|/i|/package)[ =]+\S*http://|^nuget\s+add\s+source\s+http://[^l1]|^sources?\s+add\b.*\shttp://|^tap\s+\S+\s+http://|(?:/i|/package)\s+https?://\d", "This takes programs from a stranger."),
+)  # fmt: skip
+rows(
+    "packages",
+    "vsce ovsx pod eas",
+    ("publishes-package", 0.75, r"^(?:unpublish|trunk\s+(?:delete|deprecate|push)|\w+:delete)\b", "This changes a package that others depend on."),
+)  # fmt: skip
 _PIP = "pip pip3 uv pipx poetry pipenv conda easy_install"
 
 

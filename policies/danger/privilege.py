@@ -11,7 +11,7 @@ from lockgate.policies.shell.paths import Place
 rows(
     "privilege",
     "usermod gpasswd adduser useradd addgroup dseditgroup net dscl localgroup",
-    ("grants-rights", 0.8, r"(?:^|[\s,])(?:sudo|wheel|root|admin|lxd|disk|shadow|administrators)(?:[\s,]|$)", "This makes somebody an administrator."),
+    ("grants-rights", 0.8, r"(?:^|[\s,/])(?:sudo|wheel|root|admin|lxd|disk|shadow|administrators)(?:[\s,]|$)", "This makes somebody an administrator."),
     ("grants-rights", 0.85, r"(?:^|\s)-o\b.*-u\s*0|-u\s*0\b.*|--uid[ =]0|localgroup\s+administrators", "This makes a second root."),
 )  # fmt: skip
 rows(
@@ -92,7 +92,7 @@ def _(c: Command, s: Setting) -> float:
     targets = written(c, s)
     if c.name == "tee":
         targets += places(c, operands(c), s)
-    elif c.name in ("cp", "mv", "install", "ln") and len(operands(c)) > 1:
+    elif c.name in ("cp", "mv", "install", "ln", "copy", "copy-item", "xcopy", "ditto") and len(operands(c)) > 1:
         targets += places(c, operands(c)[-1:], s)
     elif c.name in ("sed", "gsed") and has(c, "-i"):
         targets += places(c, operands(c)[1:], s)
@@ -135,6 +135,8 @@ def _persistence(c: Command, target: Place) -> float:
         return 0.6
     if re.search(r"(?:^|/)\.git/hooks/[\w-]+$", text):
         return 0.65 if _ACTIVE.search(content) else 0.3
+    if re.search(r"(?i)/start menu/programs/startup(?:/|$)", text):
+        return 0.75
     return (
         0.75 if re.search(r"^/etc/(?:update-motd\.d|ld\.so\.preload|modprobe\.d|udev/rules\.d|pam\.d)", text) else 0.0
     )
@@ -216,7 +218,7 @@ rows(
 rows(
     "privilege",
     "launchctl",
-    ("keeps-a-way-in", 0.55, r"^(?:load|bootstrap|submit|enable)\b.*(?:Launch(?:Agents|Daemons)/|\.plist|\s-p\s)", "This starts a program at every login from now on."),
+    ("keeps-a-way-in", 0.55, r"^(?:load|bootstrap|submit|enable)\b.*(?:Launch(?:Agents|Daemons)/|\.plist|\s-p\s|\s--\s)", "This starts a program at every login from now on."),
 )  # fmt: skip
 rows(
     "privilege",
@@ -242,7 +244,7 @@ rows(
 rows(
     "privilege",
     "xattr",
-    ("lowers-guard", 0.5, r"-[a-z]*d[a-z]*\s+com\.apple\.quarantine", "This lets a downloaded program run unchecked."),
+    ("lowers-guard", 0.5, r"-[a-z]*d[a-z]*\s+com\.apple\.quarantine\s+(?:/|~)", "This lets a downloaded program run unchecked."),
 )
 rows("privilege", "aa-teardown aa-disable", ("lowers-guard", 0.8, r"", "This turns off what keeps the machine safe."))
 rows(

@@ -9,7 +9,7 @@ from lockgate.policies.shell.model import Command, known
 
 _CORE = (
     r"(?:sshd?|systemd[\w-]*|init|dbus(?:-daemon)?|NetworkManager|networking|network|systemd-networkd|systemd-resolved|auditd|"
-    r"rsyslog|syslog(?:-ng)?|ufw|firewalld|iptables|nftables|fail2ban|apparmor|cron|crond|falcon-sensor|osqueryd?|clamav[\w-]*|"
+    r"r?syslogd?|syslog-ng|ufw|firewalld|iptables|nftables|fail2ban|apparmor|cron|crond|falcon-sensor|osqueryd?|clamav[\w-]*|"
     r"crowdstrike[\w-]*|falcon[\w-]*|falco[\w-]*|wazuh[\w-]*|ossec[\w-]*|polkit|launchd|loginwindow|kubelet|tripwire|aide|snort|suricata|"
     r"sysmon[\w-]*|auditbeat|filebeat|cbagentd|carbonblack|ds_agent|elastic-agent|splunkd?|SplunkForwarder|sophos[\w-]*|sav-protect|"
     r"systemd-journald|nscd|sssd|windowserver|securityd|"
@@ -19,7 +19,7 @@ _CORE = (
 
 @rule("processes", "forks-without-end", "This starts copies of itself until the machine stands still.")
 def _(c: Command, s: Setting) -> float:
-    if c.endless:
+    if c.endless or c.words[:1] == ("%0",):
         return 0.95
     return 0.8 if c.source.count("$0") > 1 and "&" in c.source and c.words[:1] in (("bash",), ("./bash",)) else 0.0
 
@@ -70,6 +70,9 @@ def _(c: Command, s: Setting) -> float:
             return 0.8
         if re.fullmatch(r"postgres|mysqld|mariadbd|mongod|dockerd|containerd", word) and has(c, "-9", "-KILL", "-SIGKILL"):
             return 0.55
+    if c.name == "stop-process" and any(feed.name in ("get-process", "gps", "ps") for feed in c.feeds):
+        named = [feed for feed in c.feeds if operands(feed) or feed.name in ("where-object", "where", "?", "select-object")]
+        return 0.0 if named else 0.8
     return 0.7 if c.name == "taskkill" and re.search(r"(?i)/im\s+\*|lsass|csrss|winlogon", line(c)) else 0.0
 
 
@@ -116,7 +119,7 @@ rows(
     (
         "stops-services",
         0.7,
-        r"^(?:unload|bootout)\b.*/System/Library/Launch",
+        r"^(?:unload|bootout|remove)\b.*(?:/System|^|\s)/Library/LaunchDaemons/",
         "This stops what keeps the machine safe or at work.",
     ),
     ("stops-services", 0.7, r"^(?:stop|disable|mask)\s+(?:-\S+\s+)*(?:'?\*|--all)", "This stops everything."),

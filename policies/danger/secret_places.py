@@ -17,7 +17,7 @@ _SECRETS = (
     (r"(?:^|/)\.kube/config$|kubernetes/admin\.conf$|secrets/kubernetes\.io/serviceaccount", "cluster credentials", 0.85),
     (r"(?:^|/)\.gnupg(?:/|$)", "GPG keys", 0.85),
     (r"(?:^|/)\.(?:netrc|pgpass|my\.cnf|git-credentials|pypirc|vault-token|terraformrc)$", "stored passwords", 0.85),
-    (r"^(?:~|/root|/home/[^/]+|/Users/[^/]+)/\.npmrc$|(?:^|/)\.cargo/credentials|(?:^|/)\.gem/credentials|(?:^|/)\.m2/settings\.xml$", "registry tokens", 0.6),
+    (r"^(?:~|/root|(?:/[a-z]:)?/(?:home|[Uu]sers)/[^/]+)/(?:AppData/Roaming/npm/)?\.npmrc$|(?:^|/)\.cargo/credentials|(?:^|/)\.gem/credentials|(?:^|/)\.m2/settings\.xml$", "registry tokens", 0.6),
     (r"(?:^|/)\.docker/config\.json$|(?:^|/)\.config/gh/hosts\.yml$|(?:^|/)\.terraform\.d/credentials", "stored tokens", 0.8),
     (r"^/etc/(?:shadow|gshadow|sudoers|master\.passwd|krb5\.keytab|ssl/private|ssh/ssh_host_\w+_key)", "system secrets", 0.9),
     (r"(?:^|/)\.password-store(?:/|$)|\.kdbx$|(?:^|/)Keychains/|login\.keychain", "a password store", 0.85),

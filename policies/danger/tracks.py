@@ -21,7 +21,7 @@ def _(c: Command, s: Setting) -> float:
             else 0.0
         )
     if name in ("wevtutil", "clear-eventlog"):
-        return 0.8
+        return 0.8 if name != "wevtutil" or re.match(r"(?i)(?:cl|clear-log|sl|set-log|um)\b", text) else 0.0
     links = name == "ln" and re.search(r"/dev/null\s+\S*_history", text)
     touched = name in ("utmpdump",) or any(
         r.target.endswith(("/wtmp", "/btmp", "/lastlog", "_history", "auth.log", "/secure")) and r.kind == "write"

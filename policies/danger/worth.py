@@ -76,6 +76,8 @@ def _absolute(parts: tuple[str, ...], recursive: bool) -> float:
         return 0.15
     if re.fullmatch(r"[a-z]:", parts[0]):
         return _drive(parts[1:], recursive)
+    if (drive := _mounted_drive(parts)) is not None:
+        return _drive(drive, recursive)
     if parts[0] in ("home", "Users"):
         if len(parts) < 3 or (len(parts) == 3 and _everything(parts[2])):
             return 1.0 if recursive else 0.6
@@ -95,6 +97,13 @@ def _absolute(parts: tuple[str, ...], recursive: bool) -> float:
     if parts[0] in ("data", "backup", "backups", "storage", "database", "db"):
         return 0.65 if recursive else 0.45
     return (0.55 if _everything(parts[-1]) and len(parts) == 2 else 0.3) if recursive else 0.2
+
+
+def _mounted_drive(parts: tuple[str, ...]) -> tuple[str, ...] | None:
+    """What is on a drive of Windows, as WSL and Git's own shell name it: `/mnt/c/Users`, `/c/Users`."""
+    if parts[0] == "mnt" and len(parts) > 1 and len(parts[1]) == 1 and parts[1].isalpha():
+        return parts[2:]
+    return parts[1:] if parts[0] in ("c", "d") and len(parts) > 1 and re.match(r"(?i)users$|windows$|program", parts[1]) else None
 
 
 def _drive(parts: tuple[str, ...], recursive: bool) -> float:
@@ -225,6 +234,13 @@ _CRITICAL = (
 )  # fmt: skip
 
 
+def _on_drive(rest: str) -> float:
+    """How bad it is to write a file there, on a drive of Windows."""
+    if rest.startswith(("windows/", "boot/", "program files")):
+        return 0.8 if rest.startswith(("windows/system32", "boot/")) else 0.6
+    return 0.75 if "/startup/" in rest or rest.endswith("/startup") else 0.0
+
+
 def overwriting(found: Place) -> float:
     """How bad it is to write a file there, 0 to 1."""
     parts = tuple(found.parts)
@@ -232,6 +248,8 @@ def overwriting(found: Place) -> float:
         rest = "/".join(parts)
         if re.match(r"dev/(?:sd|hd|vd|xvd|nvme|mmcblk|disk|rdisk|mapper/|md\d|dm-|loop0$|mem|kmem|port)", rest):
             return 0.95
+        if rest[1:2] == ":" or rest[:4] == "mnt/":
+            return _on_drive(rest.removeprefix("mnt/")[2:].lstrip("/").lower())
         score = max((score for start, score in _CRITICAL if rest.startswith(start)), default=0.0)
         if not score and parts[:1] in (("root",), ("home",), ("Users",)):
             return overwriting(Place("~", parts[1:] if parts[0] == "root" else parts[2:]))

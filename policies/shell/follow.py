@@ -15,7 +15,7 @@ SHELLS = frozenset({"sh", "bash", "zsh", "dash", "ash", "ksh", "mksh", "fish", "
 
 INTERPRETERS: Mapping[str, str] = {
     **dict.fromkeys(SHELLS, "sh"),
-    **dict.fromkeys(("python", "python2", "python3", "pypy", "pypy3", "ipython"), "python"),
+    **dict.fromkeys(("python", "python2", "python3", "py", "pypy", "pypy3", "ipython"), "python"),
     **dict.fromkeys(("node", "nodejs", "deno", "bun", "tsx", "ts-node"), "javascript"),
     **dict.fromkeys(("perl", "perl5"), "perl"),
     **dict.fromkeys(("ruby", "jruby"), "ruby"),

@@ -37,7 +37,7 @@ type _Files = Mapping[str, str | None]
 
 def _echo(command: Command, _: _Files) -> str:
     args, escapes, newline = list(command.args), False, "\n"
-    while args and re.fullmatch(r"-[neE]+", args[0]):
+    while args and re.fullmatch(r"-[neE]+" if command.name == "echo" else r"-[a-zA-Z]+", args[0]):
         escapes, newline = escapes or "e" in args[0], "" if "n" in args[0] else newline
         args.pop(0)
     text = " ".join(args)
@@ -251,7 +251,7 @@ def _text(data: bytes) -> str:
 
 
 _OUTPUTS: Mapping[str, Callable[[Command, _Files], str | None]] = {
-    "echo": _echo,
+    **dict.fromkeys(("echo", "print", "write-output", "write-host"), _echo),
     "printf": _printf,
     "cat": _cat,
     "tee": lambda command, _: command.stdin,

@@ -102,6 +102,8 @@ PREFIXES: Mapping[str, Prefix] = {
     "catchsegv": Prefix(),
     "hyperfine": Prefix("-w -r -p -c -n --warmup --runs --prepare --cleanup --export-json", joined=True),
     "noglob": Prefix(),
+    "wsl": Prefix("-d --distribution -u --user --cd --shell-type"),
+    "xcrun": Prefix("--sdk -sdk --toolchain -toolchain"),
     "nocorrect": Prefix(),
     "then": Prefix(),
     "do": Prefix(),

@@ -161,7 +161,7 @@ def _combined(left: Value, operator: ast.operator, right: Value) -> Value:
 def _joined(parts: Sequence[str]) -> str:
     out = ""
     for part in parts:
-        out = part if part.startswith(("/", "~")) or not out else f"{out.rstrip('/')}/{part}"
+        out = part if part.startswith(("/", "~")) or part[1:2] == ":" or not out else f"{out.rstrip('/')}/{part}"
     return out
 
 

@@ -6,6 +6,7 @@ import re
 import shlex
 from collections.abc import Callable, Iterator, Mapping
 
+from lockgate.policies.shell.cmd import cmd_as_shell
 from lockgate.policies.shell.finders import fd, find, parallel, xargs
 from lockgate.policies.shell.inner import Inner
 from lockgate.policies.shell.model import Command
@@ -18,9 +19,11 @@ def _eval(command: Command) -> Iterator[Inner]:
 
 def _cmd(command: Command) -> Iterator[Inner]:
     """Windows' shell."""
-    if command.args and command.args[0].lower() in ("/c", "/k"):
-        words = shlex.split(" ".join(command.args[1:]).replace("\\", "/"), posix=False) if command.args[1:] else []
-        yield Inner(via="cmd /c", words=words)
+    for at, arg in enumerate(command.args):
+        if arg.lower() in ("/c", "/k", "//c", "//k"):
+            yield Inner(via="cmd /c", script=cmd_as_shell(" ".join(command.args[at + 1 :])))
+        if arg[:1] != "/" or arg.lower() in ("/c", "/k", "//c", "//k"):
+            return
 
 
 def _container(command: Command) -> Iterator[Inner]:
@@ -182,8 +185,13 @@ def _project(command: Command) -> Iterator[Inner]:
                 else 1
             ] = []
         rest = rest[1:] if rest[:1] == ["--"] else rest
-        if rest:
+        if len(rest) == 1 and " " in rest[0]:
+            yield Inner(via=f"{command.name} {args[0]}", script=rest[0])
+        elif rest:
             yield Inner(via=f"{command.name} {args[0]}", words=rest)
+    for arg in command.args:
+        if found := re.match(r"--script-shell=(.+)|scripts\.(?:pre|post)?(?:install|prepare|publish|pack)=(.+)", arg):
+            yield Inner(via=f"{command.name} scripts", script=found[1] or found[2])
 
 
 _SCRIPTS = {
@@ -202,6 +210,20 @@ def _vagrant(command: Command) -> Iterator[Inner]:
         if flag in command.args[:-1]:
             at = list(command.args).index(flag)
             yield Inner(via=f"{command.name} ssh", script=command.args[at + 1], inside="remote")
+
+
+def _guest(command: Command) -> Iterator[Inner]:
+    """`minikube ssh X`, `multipass exec NAME -- X`, `limactl shell NAME X`."""
+    args = list(command.args)
+    if args[:1] and args[0] in ("ssh", "exec", "shell"):
+        rest = args[args.index("--") + 1 :] if "--" in args else args[1 if args[0] == "ssh" else 2 :]
+        if rest:
+            yield Inner(via=f"{command.name} {args[0]}", script=" ".join(rest), inside="remote")
+
+
+def _each(command: Command) -> Iterator[Inner]:
+    """`concurrently "X" "Y"`."""
+    yield from (Inner(via=command.name, script=arg) for arg in command.args if not arg.startswith("-"))
 
 
 def _adb(command: Command) -> Iterator[Inner]:
@@ -265,6 +287,8 @@ RUNNERS: Mapping[str, Callable[[Command], Iterator[Inner]]] = {
     "vagrant": _vagrant,
     "gcloud": _gcloud,
     "adb": _adb,
+    **dict.fromkeys(("minikube", "colima", "multipass", "limactl", "lima", "orb"), _guest),
+    "concurrently": _each,
     "zip": _zip,
     "tcpdump": _zip,
     **dict.fromkeys(("scp", "sftp", "rsync"), _proxy),

@@ -44,6 +44,13 @@ def _popen(source: str, args: Sequence[Value], named: Mapping[str, Value], doing
         )
 
 
+def _documents(source: str, args: Sequence[Value], named: Mapping[str, Value], doings: Doings) -> None:
+    """A document store's own verbs; the reader of its shell judges them."""
+    verb = source.partition("(")[0].rpartition(".")[2]
+    given = "{}" if verb == "deleteMany" and "({})" in source.replace(" ", "") else "" if verb != "deleteMany" else "{ one }"
+    doings.runs(source, "mongosh", "--eval", f"db.all.{verb}({given})")
+
+
 def _applied(source: str, args: Sequence[Value], named: Mapping[str, Value], doings: Doings) -> None:
     """A function that calls another one by its name."""
     if args and isinstance(args[0], str) and (does := OF["php"].get(args[0]) or COMMON.get(args[0])) is not None:
@@ -79,6 +86,7 @@ OF: Mapping[str, Mapping[str, Deed]] = {
         ),
         **dict.fromkeys(("fetch", "https.get", "http.get", "axios.get", "axios", "got"), fetch_deed),
         **dict.fromkeys(("axios.post", "axios.put", "https.request", "http.request", "got.post"), send_deed),
+        **dict.fromkeys(("dropDatabase", "deleteMany", "dropCollection"), _documents),
         "process.kill": lambda s, a, n, d: d.runs(s, "kill", *reversed([text_of(x) for x in a[:2]])),
         "Function": evaluate,
     },

@@ -33,7 +33,7 @@ def read_calls(text: str, language: str, doings: Doings) -> None:
 def _sockets(text: str, doings: Doings) -> None:
     """A socket and a shell in one program: the shell of a stranger."""
     socket = re.search(
-        r"TCPSocket|IO::Socket|fsockopen|net\.(?:connect|Socket|createConnection)|sockaddr_in|socket\.tcp", text
+        r"TCPSocket|IO::Socket|fsockopen|net\.(?:connect|Socket|createConnection)|sockaddr_in|socket\.tcp|new\s+\w+\.Socket\(", text
     )
     shell = re.search(r"/bin/(?:ba|z|da|)sh|['\"](?:ba|)sh['\"]|cmd\.exe", text)
     shell = shell or re.search(r"(?:system|exec)\s*\(?\s*\$_", text)
@@ -60,6 +60,10 @@ _DECODERS: Mapping[str, Callable[[str], str | None] | None] = {
 """Functions that give back what was hidden in a text; None where their second argument says how, or it is base64."""
 
 
+_PROGRAM = re.compile(r"child_process|\b(?:exec|spawn|rm)Sync\b|\beval\(|\bsystem\(")
+"""A hidden text that is a program: it was hidden to be run."""
+
+
 class _Calls:
     def __init__(self, text: str, tokens: Sequence[Token], language: str, doings: Doings) -> None:
         self._text, self._tokens, self._language, self._doings = text, tokens, language, doings
@@ -75,6 +79,8 @@ class _Calls:
                 self._name(at, token)
 
     def _name(self, at: int, token: Token) -> None:
+        if token.value in _DECODERS:
+            self._named(at, token)
         if self._mark(at + 1) in ("+", ".") and self._mark(at + 2) == "=":
             self._names[token.value] = None
         if self._mark(at + 1) == "=" and self._mark(at + 2) not in ("=", ">", "~"):
@@ -186,7 +192,7 @@ class _Calls:
             value, at = self._named(at, token)
         else:
             return None, at + 1
-        joins = (".",) if self._language in ("perl", "php") else ("+", "..")
+        joins = (".",) if self._language in ("perl", "php") else ("+", "..", "&")
         while self._mark(at) in joins and self._kind(at + 1) in ("string", "name", "command"):
             more, at = self._value(at + 1)
             value = text_of(value) + text_of(more)
@@ -201,7 +207,10 @@ class _Calls:
         if token.value in _DECODERS:
             bracket = self._mark(at + 1) == "("
             args, _ = self._arguments(at + 2) if bracket else self._bare(at + 1)
-            return self._buffer(token.value, args), self._closing(at + 1) if bracket else len(self._tokens)
+            value = self._buffer(token.value, args)
+            if isinstance(value, str) and _PROGRAM.search(value):
+                self._doings.shell(token.value, value, _EVALUATED.get(self._language, "javascript"))
+            return value, self._closing(at + 1) if bracket else len(self._tokens)
         if token.value.endswith(("path.join", "File.join", "File.expand_path", "path.resolve")):
             args, _ = self._arguments(at + 2)
             return "/".join(text_of(arg) for arg in args), self._closing(at + 1)
