@@ -6,7 +6,7 @@ import re
 
 from lockgate.policies.danger.hosts import host_of
 from lockgate.policies.danger.practice import practice
-from lockgate.policies.danger.rules import Setting, chosen, has, line, rows, rule
+from lockgate.policies.danger.rules import Setting, chosen, has, line, rows, rule, written
 from lockgate.policies.shell.model import Command
 
 _DOCKER = "docker podman nerdctl docker-compose"
@@ -66,12 +66,19 @@ def _mounted(mount: str, text: str) -> float:
 
 
 @rule(
-    "containers", "escapes-to-host", "This container can change the machine that it runs on.", "docker podman nerdctl"
+    "containers",
+    "escapes-to-host",
+    "This container can change the machine that it runs on.",
+    "docker podman nerdctl ctr lxc incus",
 )
 def _(c: Command, s: Setting) -> float:
     text = line(c)
-    if not re.match(r"(?:container\s+)?(?:run|create|exec)\b|compose\s+run", text):
+    if c.name in ("lxc", "incus"):
+        return 0.75 if re.search(r"security\.privileged=true|\bsource=/(?:\s|$)", text) else 0.0
+    if not re.match(r"(?:-n\s+\S+\s+)?(?:container\s+)?(?:run|create|exec)\b|compose\s+run", text):
         return 0.0
+    if re.search(r"(?i)xmrig|cpuminer|minerd|stratum\+tcp", text):
+        return 0.9
     worst = max((_mounted(a or b, text) for a, b in _MOUNTS.findall(text)), default=0.0)
     if re.search(r"--privileged(?:\s|=true|$)", text):
         worst = max(
@@ -134,6 +141,8 @@ def _(c: Command, s: Setting) -> float:
     own = practice(text, own=True) and not _SHARED.search(text)
     if re.match(r"delete\b", text):
         return _deleted(c, text, own=own)
+    if re.match(r"debug\s+(?:\S+\s+)*node/|create\s+token\b.*(?:admin|kube-system)", text):
+        return 0.65
     if re.match(r"(?:drain|replace\b.*--force|config\s+delete|adm\s+drain)", text):
         return 0.6
     if re.match(r"scale\b", text) and re.search(r"--replicas[ =]0\b", text):
@@ -195,3 +204,13 @@ rows(
     "kubeadm k3s-uninstall.sh k3s-agent-uninstall.sh k3s-killall.sh rke2-uninstall.sh",
     ("removes-machines", 0.75, r"^(?:reset\b|$)", "This takes the machine's part of a cluster apart."),
 )
+
+
+@rule("containers", "escapes-to-host", "This leaves the container for the machine that it runs on.")
+def _(c: Command, s: Setting) -> float:
+    """By the kernel's own switches, or by the container engine's own door."""
+    if any(target.text.endswith("/release_agent") for target in written(c, s)):
+        return 0.85
+    if c.name != "curl" or not any("docker.sock" in arg for arg in c.args):
+        return 0.0
+    return 0.75 if re.search(r"Binds\W+/:|Privileged\W+true|/exec\b|/containers/\w+/start", " ".join(c.args)) else 0.0

@@ -29,7 +29,7 @@ _STATEMENTS = (
     (_UPDATE_ALL, 0.75),
     (re.compile(r"(?i)\balter\s+table\s+\S+(?:\s+\S+){0,3}\s+drop\b"), 0.65),
     (re.compile(r"(?i)\bgrant\s+all\b|\bsuperuser\b|\bwith\s+grant\s+option"), 0.7),
-    (re.compile(r"(?i)\bcopy\b.{0,200}\b(?:from|to)\s+program\b|\bxp_cmdshell\b|\binto\s+(?:outfile|dumpfile)\b|\bload_extension\b|\blo_export\b"), 0.85),
+    (re.compile(r"(?i)\bcopy\b.{0,200}\b(?:from|to)\s+program\b|\bxp_cmdshell\b|\binto\s+(?:outfile|dumpfile)\b|\bload_extension\b|\blo_export\b|\bload_file\s*\(|\bpg_read_file\s*\("), 0.85),
     (re.compile(r"(?i)\balter\s+(?:user|role)\s+\S+.{0,80}\b(?:password|identified)\b|\bset\s+password\b"), 0.6),
     (re.compile(r"(?i)\bpg_(?:shadow|authid)\b|\bmysql\.user\b"), 0.6),
     (re.compile(r"(?i)^[ \t]*\.shell\b|^[ \t]*\\!", re.MULTILINE), 0.5),
@@ -195,7 +195,7 @@ def _(c: Command, s: Setting) -> float:
         0.6
         if re.search(r"(?i)\b(?:del|unlink)\b", text) and scans
         else 0.65
-        if re.search(r"(?i)redis\.call\(.(?:del|flush)", text)
+        if re.search(r"(?i)redis\.call\(.(?:del|flush)|\bos\.execute\b|package\.loadlib", text)
         else 0.0
     )
 

@@ -174,6 +174,17 @@ rows(
     "ssh-keygen",
     ("reads-secrets", 0.6, r"-[a-z]*p[a-z]*\b.*-N\s*(?:''|\s|$)", "This takes a key's password away."),
 )
+rows(
+    "exfiltration",
+    "nmcli",
+    ("reads-secrets", 0.7, r"(?:^|\s)(?:-s|--show-secrets)\s.*(?:psk|connection)", "This shows passwords of networks."),
+)
+rows(
+    "exfiltration",
+    "trufflehog gitleaks",
+    ("searches-for-secrets", 0.65, r"^filesystem\s+(?:\S+=)?[/~](?:\s|$)|--source[= ][/~](?:\s|$)", "This looks for credentials all over the machine."),
+)
+rows("exfiltration", "git", ("reads-secrets", 0.6, r"^credential(?:-\w+)?\s+(?:fill|get)\b", "This reads a password store."))
 rows("exfiltration", "getent", ("reads-secrets", 0.8, r"^shadow", "This reads the users' passwords."))
 
 

@@ -97,6 +97,12 @@ def _(c: Command, s: Setting) -> float:
         targets += places(c, [arg[3:] for arg in c.args if arg.startswith("of=")], s)
     elif name in ("curl", "wget"):
         targets += places(c, [path for path in (value(c, "-o", "-O", "--output", "--output-document"),) if path], s)
+    if name in ("ed", "ex") and operands(c) and re.search(r"(?m)^(?:w|x|wq)\b|[|,$%\w]*\|x\b", f"{line(c)}\n{c.stdin or ''}"):
+        targets += places(c, operands(c, "-c -sc -p")[-1:], s)
+    if name in ("cp", "rsync") and any(not found.parts and found.anchor == "/" for found in targets):
+        return 0.75 if has(c, "-r", "-R", "-a", "--recursive", "--archive") else 0.0
+    if name == "wget" and (folder := value(c, "-P", "--directory-prefix")):
+        targets += places(c, [f"{folder}/x"], s)
     if name == "ln" and any(re.match(r"/(?:usr/)?(?:local/)?s?bin(?:/|$)", found.text) for found in targets):
         if any(path.startswith(("/tmp/", "/dev/shm/", "/var/tmp/")) for path in operands(c)[:-1]):
             return 0.7
@@ -143,6 +149,7 @@ def _(c: Command, s: Setting) -> float:
     if len(words) < 2:
         return 0.0
     mode, recursive = words[0], has(c, "-R", "--recursive")
+    words = [word for word in words if not re.match(r"/dev/(?:tty(?:USB|ACM|S|AMA)|hidraw|bus/usb|i2c|spidev|gpio|kvm|video)", word)]
     found = places(c, words[1:], s)
     worth = max((deletion(one, recursive=recursive) for one in found), default=0.0)
     open_to_all = re.fullmatch(r"[0-7]?[0-7]*[2367]", mode) or re.search(

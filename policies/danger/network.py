@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from lockgate.policies.danger.hosts import drop, host_of, is_address, listens, local, reaches
+from lockgate.policies.danger.hosts import drop, here, host_of, is_address, listens, local, reaches
 from lockgate.policies.danger.rules import Setting, has, line, operands, rows, rule, written
 from lockgate.policies.shell.follow import INTERPRETERS, SHELLS, code_of, script_file
 from lockgate.policies.shell.model import SOME, Command, known, program_name, versionless
@@ -13,7 +13,7 @@ _FETCHERS = frozenset({
     *("curl", "wget", "aria2c", "fetch", "lynx", "http", "https", "xh", "nc", "ncat", "netcat", "scp", "ftp", "tftp"),
     *("invoke-webrequest", "iwr", "irm", "invoke-restmethod", "curlie"),
     *("lwp-request", "lwp-download", "w3m", "links", "elinks", "axel", "httpie", "get", "post"),
-    *("wget2", "dig", "nslookup", "openssl", "gsutil"),
+    *("ftpget", "wget2", "dig", "nslookup", "openssl", "gsutil"),
 })  # fmt: skip
 
 
@@ -51,6 +51,8 @@ def _(c: Command, s: Setting) -> float:
         reads_data = code is not None and known(code[1])
         if reads_data or not runs:
             return 0.0
+    elif name in ("gcc", "cc", "clang", "g++", "rustc", "tcc") and any("/dev/fd/" in arg for arg in c.args):
+        pass
     elif name in (
         "eval",
         ".",
@@ -162,6 +164,7 @@ rows(
     ("drops-firewall", 0.8, r"-P\s+(?:INPUT|FORWARD|OUTPUT)\s+(?:ACCEPT|DROP)|--set-default-zone=trusted|^default\s+allow\s+incoming", "This opens or closes the machine to everybody."),
     ("drops-firewall", 0.65, r"^(?:-[AI]\s+INPUT(?:\s+\d+)?\s+-j\s+ACCEPT\s*$|allow\s+from\s+any\s*$|allow\s+(?:23|3389|445|5900)\b)|\b1[-:]65535\b", "This lets everybody in."),
     ("opens-tunnel", 0.65, r"(?i)portproxy\s+add", "This opens a way in from another machine."),
+    ("drops-firewall", 0.55, r"^(?:-w\s+)?-[AI]\s+OUTPUT\b.*\s(?:-d|--destination)\s+\S+.*-j\s+(?:DROP|REJECT)", "This keeps what watches over the machine from being told."),
     ("drops-firewall", 0.75, r"-A\s+(?:INPUT|OUTPUT)\s+-j\s+DROP", "This cuts the machine off."),
 )  # fmt: skip
 rows(
@@ -178,7 +181,8 @@ rows(
     "nuclei gobuster ffuf wpscan bettercap ettercap arpspoof hping3 slowloris mimikatz linpeas.sh linenum.sh impacket-secretsdump "
     "slowhttptest sslstrip mitm6 wifite reaver mdk4 airodump-ng aireplay-ng airmon-ng commix xsstrike feroxbuster crowbar setoolkit "
     "beef-xss evilginx sliver-server pupy legion brutespray hcxdumptool torshammer "
-    "evil-winrm bloodhound-python kerbrute enum4linux patator dirb",
+    "evil-winrm bloodhound-python kerbrute enum4linux patator dirb pacu lazagne lazagne.py mimipenguin linpeas pspy64 iodine dnscat "
+    "dnscat2 ptunnel icmpsh covenant havoc",
     ("attacks-others", 0.75, r"", "This is a tool to attack machines."),
 )
 rows(
@@ -203,9 +207,22 @@ rows(
     (
         "attacks-others",
         0.65,
-        r"--script|-sS|-sV|-A\b|-p-|/\d{1,2}(?:\s|$)|-O\b|-sU|-Pn",
+        r"/\d{1,2}(?:\s|$)|--script=?\s*(?:vuln|exploit|brute)",
         "This looks for weak points of machines.",
     ),
+)
+
+
+@rule("network", "attacks-others", "This looks for weak points of machines.", "nmap")
+def _(c: Command, s: Setting) -> float:
+    looks = re.search(r"--script|-sS|-sV|-A\b|-p-|-O\b|-sU|-Pn", line(c))
+    return 0.65 if looks and not here((c.args or ("-",))[-1]) else 0.0
+
+
+rows(
+    "network",
+    "xterm",
+    ("opens-shell-to-strangers", 0.75, r"-display\s+\d+\.\d+", "This gives a shell on this machine to another one."),
 )
 
 

@@ -35,7 +35,7 @@ rows(
 )  # fmt: skip
 rows(
     "packages",
-    "apt apt-get aptitude yum dnf zypper pacman rpm dpkg apk brew snap winget choco",
+    "opkg ipkg apt apt-get aptitude yum dnf zypper pacman rpm dpkg apk brew snap winget choco",
     ("removes-system-packages", 0.8, r"(?:^|\s)(?:remove|purge|erase|autoremove|uninstall|del|delete|-R\w*|-e|--erase|--purge|-r|--remove)\s+(?:\S+\s+)*" + _SYSTEM + r"(?:\s|$)", "This removes what the system needs."),
     ("removes-system-packages", 0.75, r"--force-(?:all|depends|remove-essential|yes)|--allow-remove-essential|--nodeps\b.*|-Rdd\w*|--force-remove", "This removes or replaces packages past every check."),
     ("trusts-strangers", 0.65, r"--allow-unauthenticated|--nogpgcheck|--nosignature|--nodigest|--no-gpg-checks|--allow-untrusted|--force-yes|--allow-downgrades.*--force|--SkipHashCheck", "This installs packages that nobody signed."),
@@ -57,6 +57,21 @@ def _(c: Command, s: Setting) -> float:
         and not (c.name in ("composer", "gradle") and "publish" not in line(c))
         else 0.0
     )
+
+
+_INDEXES = frozenset({
+    *("PIP_INDEX_URL", "PIP_EXTRA_INDEX_URL", "UV_INDEX_URL", "UV_DEFAULT_INDEX", "UV_EXTRA_INDEX_URL", "POETRY_REPOSITORIES"),
+    *("NPM_CONFIG_REGISTRY", "npm_config_registry", "YARN_REGISTRY", "YARN_NPM_REGISTRY_SERVER", "GOPROXY", "CARGO_REGISTRIES"),
+})  # fmt: skip
+
+
+@rule("packages", "trusts-strangers", "This takes packages from a stranger.")
+def _(c: Command, s: Setting) -> float:
+    """A registry by the environment."""
+    for name, url in c.assignments.items():
+        if name in _INDEXES and "://" in url and not local(host := host_of(url)) and not _REGISTRIES.search(host):
+            return 0.75 if is_address(host) or drop(url) or url.startswith("http:") else 0.45
+    return 0.0
 
 
 rows(
@@ -135,7 +150,7 @@ def _(c: Command, s: Setting) -> float:
     told = " ".join((*c.args, c.stdin or ""))
     if c.name == "add-apt-repository":
         return 0.7 if re.search(r"trusted=yes|http://\d", told) else 0.0
-    if c.name in ("rpm", "dnf", "yum", "apt", "apt-get", "dpkg", "apk", "pacman", "zypper"):
+    if c.name in ("opkg", "ipkg", "pio", "platformio", "rpm", "dnf", "yum", "apt", "apt-get", "dpkg", "apk", "pacman", "zypper"):
         links = [host_of(arg) for arg in c.args if "://" in arg]
         return 0.7 if any(is_address(host) or drop(f"//{host}") for host in links) else 0.0
     if c.name == "apt-key" and (key := re.search(r"--fetch-keys\s+(\S+)", line(c))):

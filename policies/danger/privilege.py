@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 from lockgate.policies.danger.rules import Setting, has, line, operands, places, rows, rule, value, written
-from lockgate.policies.shell.model import Command, shown
+from lockgate.policies.shell.model import HERE, Command, shown
 from lockgate.policies.shell.paths import Place
 
 rows(
@@ -68,6 +68,8 @@ def _(c: Command, s: Setting) -> float:
 @rule("privilege", "sets-user-id", "This lets anybody run a program as its owner.", "chmod install")
 def _(c: Command, s: Setting) -> float:
     modes = [arg for arg in c.args if re.fullmatch(r"[ugoa]*[+=]\w*s\w*|[24567][0-7]{3}|0[24567][0-7]{3}", arg)]
+    if "sudo" not in c.via and all(one.anchor == HERE for one in places(c, operands(c)[1:], s)):
+        return 0.35  # of one's own, in the project: as images of systems are made
     if c.name == "install":
         return 0.8 if re.fullmatch(r"0?[4567][0-7]{3}|[ug]*\+s", value(c, "-m", "--mode")) else 0.0
     return 0.8 if modes and not re.fullmatch(r"g\+s|2[0-7]{3}|02[0-7]{3}", modes[0]) else 0.0
@@ -99,7 +101,8 @@ def _(c: Command, s: Setting) -> float:
     elif c.name in ("curl", "wget"):
         targets += places(c, [path for path in (value(c, "-o", "-O", "--output"),) if path], s)
     if c.name in ("ln", "cp", "install") and any(
-        re.search(r"/systemd/(?:system|user)/\S+\.wants/", found.text) for found in targets
+        found.anchor in ("/", "~") and re.search(r"/systemd/(?:system|user)/\S+\.wants(?:/|$)", found.text)
+        for found in targets
     ):
         return 0.6
     return max((_persistence(c, target) for target in targets), default=0.0)
@@ -109,6 +112,11 @@ _STARTUP = re.compile(
     r"(?:^|/)\.(?:bashrc|zshrc|profile|bash_profile|zprofile|zshenv|bash_login|bash_logout|kshrc|xinitrc|xprofile)$|^/etc/(?:profile|bash\.bashrc|zsh)|"
     r"\.config/(?:fish/config\.fish|autostart/)"
 )
+_SETTINGS = re.compile(
+    r"(?:^|/)(?:\.g?vimrc|\.emacs|init\.(?:el|vim|lua)|\.tmux\.conf|\.screenrc|\.irbrc|\.pythonrc\S*|\.node_repl\S*|\.ssh/config|\.gitconfig\S*|"
+    r"git/config|\.inputrc|\.lesskey|\.curlrc|\.wgetrc|\.perldb)$|site-packages/\S*\.pth$|^/usr/lib/python\S*\.pth$|(?:^|/)(?:sitecustomize|usercustomize)\.py$|\ue003/\w+\.pth$"
+)
+"""Settings of programs that may hold a command."""
 _ACTIVE = re.compile(
     r"curl|wget|\bnc\b|ncat|/dev/tcp|base64|python\d? -c|bash -i|nohup|\bsh -c|PROMPT_COMMAND|LD_PRELOAD|alias\s+(?:sudo|ssh|su|ls|cd)=|"
     r"\.(?:hidden|x|sys)\b|/tmp[/:]|rm -rf"
@@ -118,8 +126,12 @@ _ACTIVE = re.compile(
 def _persistence(c: Command, target: Place) -> float:
     text = target.text
     content = shown(" ".join((c.stdin or "", " ".join(c.args), *(" ".join(feed.args) for feed in c.feeds))))
-    if re.search(r"\.ssh/(?:authorized_keys\d?|rc)$", text):
+    if re.search(r"(?:\.ssh|dropbear)/(?:authorized_keys\d?|rc)$", text):
         return 0.85
+    if _SETTINGS.search(text) and target.anchor != HERE:
+        return 0.65 if _ACTIVE.search(content) or "child_process" in content or "os.system" in content else 0.0
+    if re.search(r"/udev/rules\.d(?:/|$)", text) and "RUN" not in content and c.name in ("cp", "install", "ln"):
+        return 0.4
     if _STARTUP.search(text):
         whole = any(r.kind == "write" and r.target in text for r in c.redirects) and c.words[:1] not in ((":",),)
         return 0.8 if _ACTIVE.search(content) else 0.4 if whole else 0.15
@@ -182,6 +194,7 @@ def _(c: Command, s: Setting) -> float:
             0.65
             if re.search(r"-perm\s+[-/]?(?:u=s|u\+s|4000|6000|2000|g=s|-u=s)", text)
             and not any("exec" in a or "delete" in a for a in c.args)
+            and any(arg.startswith(("/", "~")) for arg in c.args[:3])
             else 0.0
         )
     return 0.6 if c.name == "getcap" and re.search(r"-r\s+/(?:\s|$)", text) else 0.0
@@ -213,6 +226,7 @@ rows(
 rows(
     "privilege",
     "ptrace reptyr gcore",
+    ("reads-other-programs", 0.65, r"gpg|ssh|keyring|agent|passw|vault", "This looks into a running program's memory."),
     ("reads-other-programs", 0.55, r"(?:^|\s)(?:-p|--pid|-p\d)\s*\d*", "This looks into a running program's memory."),
 )
 rows(
@@ -257,3 +271,10 @@ rows(
     "vssadmin wbadmin wmic diskshadow tmutil",
     ("deletes-backups", 0.85, r"(?i)delete|disable", "This deletes backups."),
 )
+rows("privilege", "capsh", ("becomes-root", 0.65, r"--[ug]id=0", "This opens a shell that may do everything."))
+rows("privilege", "enable", ("loads-foreign-code", 0.65, r"^-f\s+(?:/tmp|/dev/shm|/var/tmp|\./)", "This makes programs run code that was slipped in."))
+
+
+@rule("privilege", "becomes-root", "This gives a password to become somebody else.", "su")
+def _(c: Command, s: Setting) -> float:
+    return 0.6 if c.piped and has(c, "-c", "--command") else 0.0

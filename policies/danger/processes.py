@@ -122,7 +122,7 @@ rows(
         r"^(?:unload|bootout|remove)\b.*(?:/System|^|\s)/Library/LaunchDaemons/",
         "This stops what keeps the machine safe or at work.",
     ),
-    ("stops-services", 0.7, r"^(?:stop|disable|mask)\s+(?:-\S+\s+)*(?:'?\*|--all)", "This stops everything."),
+    ("stops-services", 0.7, r"^(?:stop|disable|mask|kill)\s+(?:-\S+\s+(?:[A-Z\d]+\s+)?)*(?:'?\*|--all)", "This stops everything."),
 )
 rows(
     "processes",
@@ -145,6 +145,11 @@ rows(
     "processes",
     "xmrig minerd cpuminer ethminer cgminer nbminer t-rex phoenixminer lolminer xmr-stak",
     ("mines-coins", 0.95, r"", "This uses the machine to mine coins."),
+)
+rows(
+    "processes",
+    "rtcwake",
+    ("stops-machine", 0.7, r"-m\s*(?:off|disk|mem|standby|freeze)", "This stops the machine."),
 )
 rows(
     "processes",
@@ -178,6 +183,8 @@ def _(c: Command, s: Setting) -> float:
         return 0.0
     told = " ".join((c.stdin or "", *c.args))
     weak = any(re.search(r"core_pattern|randomize_va_space|ptrace_scope", target) for target in targets)
+    if all(target.endswith("core_pattern") for target in targets) and c.stdin is not None and "|" not in c.stdin:
+        return 0.0
     return 0.7 if weak or _SWITCHES.search(told) else 0.0
 
 

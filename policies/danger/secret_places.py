@@ -24,6 +24,8 @@ _SECRETS = (
     (r"Login Data|(?:^|/)logins\.json$|(?:^|/)key[34]\.db$|Cookies(?:\.sqlite)?$|cookies\.sqlite$", "browser secrets", 0.85),
     (r"(?:^|/)\.(?:bash|zsh|mysql|psql|python)_history$", "a history of commands", 0.55),
     (r"^/proc/(?:\d+|self|\*|<[^>]*>|\$\w+)/(?:environ|mem)$", "another process's secrets", 0.75),
+    (r"^/dev/(?:mem|kmem|port)$", "the machine's memory", 0.8),
+    (r"^/etc/wpa_supplicant/|^/etc/NetworkManager/system-connections", "passwords of networks", 0.75),
     (r"(?:^|/)wallet\.dat$|(?:^|/)\.(?:bitcoin|ethereum|electrum|solana)(?:/|$)", "a wallet", 0.9),
     (r"(?:^|/)\.claude/\.credentials\.json$|(?:^|/)\.codex/auth\.json$|(?:^|/)\.lockgate/|lockgate-ca", "an agent's credentials", 0.85),
     (r"(?:^|/)[\w.-]*(?:private|secret|server|tls|ssl)[\w.-]*\.(?:pem|key|p12|pfx|jks)$", "a private key", 0.6),
@@ -73,6 +75,7 @@ _HINTS = (
     ),
     *(
         "logins",
+        "/dev/",
         "key",
         "ookies",
         "_history",

@@ -76,6 +76,16 @@ def _(c: Command, s: Setting) -> float:
 
 rows(
     "privilege",
+    "mount",
+    ("hides-tracks", 0.7, r"(?:--bind|-o\s*\S*bind)\s+\S+\s+/proc/", "This hides a running program from those who look."),
+)
+rows(
+    "privilege",
+    "exec",
+    ("hides-tracks", 0.65, r"^-a\s+\W*\[?(?:kworker|ksoftirqd|systemd|sshd|init|kthreadd)", "This gives a program another one's name."),
+)
+rows(
+    "privilege",
     "chattr",
     ("locks-files", 0.55, r"^(?:-R\s+)?\+i\b.*(?:/\.[\w-]|\s\.[\w-]|/tmp/|/dev/shm/)", "This keeps a hidden file from being removed."),
 )  # fmt: skip

@@ -31,7 +31,7 @@ _CACHES = (
 )  # fmt: skip
 _FREE = (
     "tmp/", "var/tmp/", "dev/shm/", "var/cache/", "var/lib/apt/lists/", "usr/share/doc/", "usr/share/man/", "usr/src/",
-    "usr/share/locale/", "run/lock/", "var/run/", "run/",
+    "usr/share/locale/", "run/lock/", "var/run/", "run/", "data/local/tmp/",
 )  # fmt: skip
 _DEAR_HOME = frozenset({
     *("Documents", "Desktop", "Pictures", "Downloads", "Music"),
@@ -204,11 +204,15 @@ def _workspace(parts: tuple[str, ...], recursive: bool) -> float:
     return 0.1
 
 
+_STAGED = re.compile(r"(?i)^\ue000(?:D|S|B|WORKDIR|DESTDIR|\w*(?:root|stag|pkg|inst(?:all)?_?|target|image|build|work|out)\w*dir|pkgdir|\w*rootfs\w*|\w*sysroot\w*|buildroot|stage\w*)\ue001")
+"""Variables that makers of packages and of images have always set: the folder that a system is put together in."""
+
+
 def _unset(parts: tuple[str, ...], recursive: bool) -> float:
     """A variable that nothing sets may be empty: `$X/` is then `/`, and `$X/lib` is `/lib`."""
     if not recursive:
         return 0.2
-    if len(parts) == 1:
+    if len(parts) == 1 or _STAGED.search(parts[0]):
         return 0.4
     if _everything(parts[1]):
         return 0.9
@@ -226,7 +230,7 @@ def _unknown(parts: tuple[str, ...], recursive: bool) -> float:
 _CRITICAL = (
     ("etc/passwd", 0.95), ("etc/shadow", 0.95), ("etc/gshadow", 0.95), ("etc/group", 0.8), ("etc/sudoers", 0.95),
     ("etc/fstab", 0.75), ("etc/pam.d", 0.9), ("etc/ld.so.preload", 0.95), ("etc/ssh/sshd_config", 0.75),
-    ("etc/crontab", 0.75), ("etc/cron.", 0.65), ("etc/rc.local", 0.7), ("etc/profile", 0.65), ("etc/init.d", 0.6),
+    ("etc/crontab", 0.75), ("etc/cron.", 0.65), ("etc/rc.local", 0.7), ("etc/inittab", 0.7), ("etc/profile", 0.65), ("etc/init.d", 0.6),
     ("etc/hosts.allow", 0.6), ("etc/hosts.deny", 0.6), ("etc/resolv.conf", 0.6), ("boot/", 0.9), ("bin/", 0.85),
     ("sbin/", 0.85), ("usr/bin/", 0.7), ("usr/sbin/", 0.8), ("lib/", 0.85), ("usr/lib/", 0.6), ("lib64/", 0.85),
     ("proc/sysrq-trigger", 0.95), ("proc/sys/kernel", 0.6), ("sys/", 0.5), ("etc/bash.bashrc", 0.65), ("etc/selinux", 0.7),
@@ -251,6 +255,8 @@ def overwriting(found: Place) -> float:
         if rest[1:2] == ":" or rest[:4] == "mnt/":
             return _on_drive(rest.removeprefix("mnt/")[2:].lstrip("/").lower())
         score = max((score for start, score in _CRITICAL if rest.startswith(start)), default=0.0)
+        if rest == "proc/sys/kernel/core_pattern":
+            return 0.45  # what is written there tells
         if not score and parts[:1] in (("root",), ("home",), ("Users",)):
             return overwriting(Place("~", parts[1:] if parts[0] == "root" else parts[2:]))
         return score

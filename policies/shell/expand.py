@@ -13,6 +13,10 @@ from lockgate.policies.shell.reader import Reader
 from lockgate.policies.shell.work import LEAVES, MAX_NESTING, MAX_VALUE, SILENT, Node, Nothing
 
 
+_INDEX = re.compile(r"^\[\w*\]=")
+"""Before a member of an array, its place."""
+
+
 class Expander(Reader):
     """Reads words."""
 
@@ -21,7 +25,8 @@ class Expander(Reader):
 
     def _value(self, node: Node) -> str:
         if node.type == "array":
-            return SPLIT.join(word for child in node.named_children for word in self._words(child))
+            words = [word for child in node.named_children for word in self._words(child)]
+            return SPLIT.join(_INDEX.sub("", word) if word[:1] == "[" else word for word in words)
         return unquoted(self._piece(node, quoted=True))
 
     def _piece(self, node: Node, *, quoted: bool) -> str:

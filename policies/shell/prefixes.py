@@ -142,6 +142,9 @@ def prefixed(command: Command, prefix: Prefix) -> Iterator[Inner]:
         if (arg in scripts or _clustered(arg, scripts)) and len(args) > 1:
             yield Inner(via=command.name, script=" ".join(args[1:]) if arg == "-S" else args[1], inside=prefix.inside)
             return
+        if command.name == "env" and arg.startswith("-S") and len(arg) > 2:
+            yield Inner(via="env", script=" ".join((arg[2:], *args[1:])))
+            return
         if option := next((long for long in scripts if arg.startswith(f"{long}=")), ""):
             yield Inner(via=command.name, script=arg[len(option) + 1 :], inside=prefix.inside)
             return

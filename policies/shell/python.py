@@ -125,7 +125,11 @@ class _Reader(Values):
         for generator in node.generators:
             self.visit(generator.iter)
             self.visit_comprehension(generator)
+        iterated = [g.iter.func for g in node.generators if isinstance(g.iter, ast.Call)]
+        endless = any(self._dotted(func).endswith(("iter", "count", "cycle", "repeat")) for func in iterated)
+        self._looping += endless
         self.visit(node.elt)
+        self._looping -= endless
 
     visit_GeneratorExp = visit_SetComp = visit_ListComp  # type: ignore[assignment]
 

@@ -44,6 +44,11 @@ def _run_code(source: str, args: Sequence[Value], _named: Mapping[str, Value], d
         doings.evaluates(source)
 
 
+def _becomes(source: str, args: Sequence[Value], _named: Mapping[str, Value], doings: Doings) -> None:
+    if args and args[0] == "0":
+        doings.runs(source, "sudo", "-i")
+
+
 def _sql(source: str, args: Sequence[Value], _named: Mapping[str, Value], doings: Doings) -> None:
     if args and isinstance(args[0], str):
         doings.runs(source, "psql", "-c", args[0])
@@ -98,6 +103,7 @@ DEEDS: Mapping[str, Deed] = {
     ),
     "urllib.urlopen": fetch_deed,
     "urllib2.urlopen": fetch_deed,
+    **dict.fromkeys(("os.setuid", "os.setresuid", "os.setreuid"), _becomes),
     **dict.fromkeys(("exec", "eval", "compile", "builtins.exec", "builtins.eval"), _run_code),
 }
 METHODS: Mapping[str, Deed] = {"execute": _sql, "executescript": _sql, "connect": _connect}

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator, Mapping
 
 from lockgate.policies.shell.cmd import cmd_as_shell
 from lockgate.policies.shell.finders import fd, find, parallel, xargs
+from lockgate.policies.shell.foreign import by_option, completion, foreign
 from lockgate.policies.shell.inner import Inner
 from lockgate.policies.shell.model import Command
 from lockgate.policies.shell.prefixes import DOCKER_RUN
@@ -89,6 +90,11 @@ def _git(command: Command) -> Iterator[Inner]:
                 yield Inner(via="git filter-branch", script=args[at + 1], cwd="/tmp/filter-branch")
 
 
+def _git_all(command: Command) -> Iterator[Inner]:
+    yield from _git(command)
+    yield from by_option(command)
+
+
 _AWK_SYSTEM = re.compile(
     r'system\s*\(\s*"((?:[^"\\]|\\.)*)"|\|\s*"((?:[^"\\]|\\.)*)"|"((?:[^"\\]|\\.)*)"\s*\|\s*getline'
 )
@@ -129,6 +135,16 @@ def _editor(command: Command) -> Iterator[Inner]:
             yield Inner(via=command.name, script=text.lstrip("+:").removeprefix("!"))
         elif found := re.search(r"(?:system|execute)\(\s*['\"](.+?)['\"]\s*\)", text):
             yield Inner(via=command.name, script=found[1])
+
+
+def _edited(command: Command) -> Iterator[Inner]:
+    yield from _editor(command)
+    yield from by_option(command)
+    if command.stdin is not None and command.stdin.startswith("!"):
+        yield Inner(via=command.name, script=command.stdin[1:], reads_input=False)
+    for arg in command.args:
+        if found := re.search(r"\bdelete\(\s*['\"]([^'\"]+)['\"]\s*,\s*['\"]rf?['\"]", arg):
+            yield Inner(via=command.name, words=("rm", "-r", found[1]))
 
 
 def _screen(command: Command) -> Iterator[Inner]:
@@ -229,6 +245,8 @@ def _each(command: Command) -> Iterator[Inner]:
 def _adb(command: Command) -> Iterator[Inner]:
     if "shell" in command.args:
         words = command.args[command.args.index("shell") + 1 :]
+        if words[:2] == ("su", "-c") and len(words) > 2:  # what follows is one command
+            words = ("su", "-c", shlex.quote(" ".join(words[2:])))
         yield Inner(via="adb shell", script=" ".join(words), inside="remote")
 
 
@@ -270,11 +288,11 @@ RUNNERS: Mapping[str, Callable[[Command], Iterator[Inner]]] = {
     "fdfind": fd,
     "parallel": parallel,
     **dict.fromkeys(("docker", "podman", "nerdctl", "kubectl", "oc", "docker-compose"), _container),
-    "git": _git,
+    "git": _git_all,
     **dict.fromkeys(("awk", "gawk", "mawk", "nawk"), _awk),
     "tar": _tar,
     "trap": _trap,
-    **dict.fromkeys(("vi", "vim", "nvim", "ex", "ed", "less", "more", "man"), _editor),
+    **dict.fromkeys(("vi", "vim", "nvim", "ex", "ed", "less", "more", "man"), _edited),
     "tmux": _screen,
     "screen": _screen,
     "at": _input_script,
@@ -289,6 +307,10 @@ RUNNERS: Mapping[str, Callable[[Command], Iterator[Inner]]] = {
     "adb": _adb,
     **dict.fromkeys(("minikube", "colima", "multipass", "limactl", "lima", "orb"), _guest),
     "concurrently": _each,
+    **dict.fromkeys(("split", "dpkg", "xterm", "gcc", "repo", "west", "make", "gmake"), by_option),
+    **dict.fromkeys(("compgen", "complete", "bind"), completion),
+    **dict.fromkeys(("tclsh", "wish", "expect", "guile", "emacs", "ghc", "sbcl", "clisp", "racket"), foreign),
+    **dict.fromkeys(("m4", "cmake", "gdb", "sqlite3", "lldb", "swift"), foreign),
     "zip": _zip,
     "tcpdump": _zip,
     **dict.fromkeys(("scp", "sftp", "rsync"), _proxy),

@@ -45,11 +45,14 @@ _VARIABLE = re.compile(
 )
 
 
+_BARE_HOME = re.compile(r"""([(,=]\s*)\$ENV\{['"]?HOME['"]?\}(?=\s*[),;])""")
+
+
 def plain(text: str, language: str) -> str:
     """The program with modules by their names and variables of the environment as texts."""
     if language == "javascript":
         text = _REQUIRED.sub(lambda m: m[2].rpartition("/")[2] if m[2] != "fs/promises" else "fs", text)
-    return _VARIABLE.sub(_as_text, _HOMES.sub("~", text))
+    return _VARIABLE.sub(_as_text, _HOMES.sub("~", _BARE_HOME.sub(r'\1"~"', text)))
 
 
 def _as_text(found: re.Match[str]) -> str:

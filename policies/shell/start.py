@@ -239,6 +239,8 @@ class Starter(Effects):
             scope = Scope()
         if inner.positional is not None:
             scope = replace(scope, positional=tuple(inner.positional[1:]))
+            if inner.positional:
+                scope.variables["0"] = inner.positional[0]
         walker = self._walker(inner, active=active, scope=scope)
         if walker._level > MAX_NESTING:
             self._work.note("it is nested too deeply to be read", text)

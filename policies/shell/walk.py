@@ -6,7 +6,7 @@ import re
 from collections.abc import Sequence
 
 from lockgate.policies.shell.model import SPLIT, Command, Redirect, known, some
-from lockgate.policies.shell.rough import errors_in, rough_commands
+from lockgate.policies.shell.rough import errors_in, redirected, rough_commands
 from lockgate.policies.shell.start import Starter
 from lockgate.policies.shell.work import (
     LEAVES,
@@ -289,7 +289,8 @@ class Walker(Starter):
         for words in rough_commands(text):
             source = " ".join(words)
             if source not in known_sources:
-                self._run(words, Asked(source=source))
+                plain, redirects = redirected(words)
+                self._run(plain, Asked(source=source, redirects=redirects))
 
 
 def _flat(node: Node) -> list[Node]:
