@@ -37,7 +37,7 @@ def _cloud(programs: str, *table: tuple[str, float, str, str]) -> None:
                 return 0.0
             return (
                 min(score, 0.45)
-                if name in ("deletes-in-the-cloud", "destroys-infrastructure") and practice(text)
+                if name in ("deletes-in-the-cloud", "destroys-infrastructure") and practice(text, own=score <= 0.6)
                 else score
             )
 

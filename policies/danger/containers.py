@@ -152,7 +152,7 @@ def _(c: Command, s: Setting) -> float:
     if re.match(r"(?:apply|create)\b", text) and (url := re.search(r"-f\s+(https?://\S+)", text)):
         return 0.45 if _KNOWN_MANIFESTS.search(host_of(url[1])) else 0.6
     if re.search(r"clusterrolebinding\b.*cluster-admin|cluster-admin\b.*--serviceaccount", text) and re.match(
-        r"create\b", text
+        r"(?:create|patch|edit|replace)\b", text
     ):
         return 0.8
     return 0.0

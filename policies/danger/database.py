@@ -62,7 +62,7 @@ def _without_data(sql: str) -> str:
 def _practice(c: Command) -> bool:
     """Whether the database is one for tests."""
     text = " ".join((*c.args, *c.assignments.values()))
-    return practice(text, own=True) or "/tmp/" in text
+    return practice(text, own=True) or (c.name in ("sqlite3", "sqlite", "duckdb") and "/tmp/" in text)
 
 
 @rule("database", "destroys-data", "This deletes or changes data for good.", _CLIENTS)
@@ -176,7 +176,7 @@ def _(c: Command, s: Setting) -> float:
     flushes = next((verb.lower() for verb in verbs[-1:]), "")
     away = value(c, "-h", "-u")
     numbered = value(c, "-n") not in ("", "0") and not away
-    if flushes == "flushall" and value(c, "-p") not in ("", "6379") and (not away or here(away)):
+    if flushes == "flushall" and (here(away) if away else value(c, "-p") not in ("", "6379")):
         return 0.45
     if flushes == "flushdb" and (numbered or here(value(c, "-h") or "-")):
         return 0.4

@@ -81,6 +81,9 @@ def _(c: Command, s: Setting) -> float:
     return max(worst if worst >= 0.75 else 0.0, target)
 
 
+_FOLDERS = re.compile(r"/(?:etc|bin|sbin|lib\w*|boot|usr(?:/(?:s?bin|lib\w*|local))?)")
+
+
 @rule("files", "overwrites-system-files", "This writes into files that the whole system depends on.")
 def _(c: Command, s: Setting) -> float:
     targets = written(c, s)
@@ -99,6 +102,9 @@ def _(c: Command, s: Setting) -> float:
         targets += places(c, [path for path in (value(c, "-o", "-O", "--output", "--output-document"),) if path], s)
     if name in ("ed", "ex") and operands(c) and re.search(r"(?m)^(?:w|x|wq)\b|[|,$%\w]*\|x\b", f"{line(c)}\n{c.stdin or ''}"):
         targets += places(c, operands(c, "-c -sc -p")[-1:], s)
+    if name in ("cp", "rsync") and any(_FOLDERS.fullmatch(found.text) for found in targets):
+        many = has(c, "-r", "-R", "-a", "--recursive", "--archive") and operands(c)[0].endswith(("*", "/", "."))
+        return 0.65 if many else 0.0
     if name in ("cp", "rsync") and any(not found.parts and found.anchor == "/" for found in targets):
         return 0.75 if has(c, "-r", "-R", "-a", "--recursive", "--archive") else 0.0
     if name == "wget" and (folder := value(c, "-P", "--directory-prefix")):

@@ -7,7 +7,7 @@ import re
 from lockgate.policies.danger.practice import practice
 from lockgate.policies.danger.rules import Setting, chosen, line, operands, places, rows, rule
 from lockgate.policies.danger.worth import deletion
-from lockgate.policies.shell.model import Command, known
+from lockgate.policies.shell.model import Command, known, shown
 
 _PROTECTED = r"(?:main|master|develop|production|prod|release(?:/\S+)?|trunk|stable)"
 
@@ -75,7 +75,8 @@ def _(c: Command, s: Setting) -> float:
     text = line(c)
     if not re.match(r"push\b", text) or re.search(r"(?:^|\s)(?:--dry-run|-n)(?:\s|$)", text):
         return 0.0
-    refs = [word for word in text.split()[1:] if not word.startswith("-")]
+    words = list(map(shown, c.args))
+    refs = [word for word in words[words.index("push") + 1 :] if not word.startswith("-")]
     shared = any(re.fullmatch(rf"\+?(?:\S+:)?{_PROTECTED}", ref) for ref in refs[1:])
     if any(word in ("--delete", "-d") for word in text.split()) or any(
         ref.startswith(":") and len(ref) > 1 for ref in refs[1:]

@@ -74,6 +74,18 @@ def _(c: Command, s: Setting) -> float:
     return 0.0
 
 
+@rule("packages", "trusts-strangers", "This takes packages from a stranger from now on.")
+def _(c: Command, s: Setting) -> float:
+    """A registry in the settings of a package manager."""
+    targets = [found.text for found in written(c, s)] + (list(c.args) if c.name == "tee" else [])
+    if not any(_SETTINGS.search(target) for target in targets):
+        return 0.0
+    urls = re.findall(r"https?://[^\s'\"]+", " ".join((*c.args, c.stdin or "")))
+    strange = [u for u in urls if not local(host_of(u)) and not _REGISTRIES.search(host_of(u))]
+    return 0.7 if any(is_address(host_of(u)) or drop(u) or u.startswith("http:") for u in strange) else 0.0
+
+
+_SETTINGS = re.compile(r"(?:^|/)(?:\.npmrc|\.yarnrc(?:\.yml)?|pip\.(?:conf|ini)|\.condarc|\.gemrc|uv\.toml|\.cargo/config(?:\.toml)?|\.pypirc|bunfig\.toml)$")
 rows(
     "packages",
     "choco winget scoop dotnet nuget brew msiexec install-package install-module register-psrepository code",

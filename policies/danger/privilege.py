@@ -68,7 +68,7 @@ def _(c: Command, s: Setting) -> float:
 @rule("privilege", "sets-user-id", "This lets anybody run a program as its owner.", "chmod install")
 def _(c: Command, s: Setting) -> float:
     modes = [arg for arg in c.args if re.fullmatch(r"[ugoa]*[+=]\w*s\w*|[24567][0-7]{3}|0[24567][0-7]{3}", arg)]
-    if "sudo" not in c.via and all(one.anchor == HERE for one in places(c, operands(c)[1:], s)):
+    if modes and "sudo" not in c.via and all(one.anchor == HERE for one in places(c, operands(c)[1:], s)):
         return 0.35  # of one's own, in the project: as images of systems are made
     if c.name == "install":
         return 0.8 if re.fullmatch(r"0?[4567][0-7]{3}|[ug]*\+s", value(c, "-m", "--mode")) else 0.0
@@ -78,6 +78,8 @@ def _(c: Command, s: Setting) -> float:
 @rule("privilege", "becomes-root", "This opens a shell that may do everything.", "sudo su doas pkexec")
 def _(c: Command, s: Setting) -> float:
     text = re.sub(r"^-u\s*(?:root|#?0)\s+", "", line(c).strip())
+    if c.name == "sudo" and c.piped and has(c, "-S", "--stdin"):
+        return 0.65
     if c.name == "su":
         return 0.65 if re.match(r"(?:-\s*|-l\s*|--login\s*|root\s*|-\s+root\s*)*$", text) and not c.piped else 0.0
     if re.fullmatch(
@@ -85,8 +87,7 @@ def _(c: Command, s: Setting) -> float:
         text,
     ):
         return 0.65 if not c.piped else 0.0
-    reads_password = has(c, "-S", "--stdin") and (c.piped)
-    return 0.65 if reads_password else 0.0
+    return 0.0
 
 
 @rule("privilege", "keeps-a-way-in", "This lets somebody come back later.")

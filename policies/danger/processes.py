@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from lockgate.policies.danger.rules import Setting, has, line, operands, rows, rule, written
+from lockgate.policies.danger.rules import Setting, chosen, has, line, operands, rows, rule, written
 from lockgate.policies.shell.model import Command, known
 
 _CORE = (
@@ -35,7 +35,7 @@ def _(c: Command, s: Setting) -> float:
     if any(_core(feed) for feed in c.feeds):
         return 0.8
     lists = [feed for feed in c.feeds if feed.name in ("ps", "pgrep", "lsof", "fuser", "ls", "pidof")]
-    narrowed = any(feed.name in ("grep", "egrep", "rg", "pgrep", "lsof", "fuser", "pidof", "cat") for feed in c.feeds)
+    narrowed = chosen(c) or any(feed.name in ("pgrep", "lsof", "fuser", "pidof", "cat") for feed in c.feeds)
     narrowed = narrowed or any(feed.name in ("awk", "sed") and re.search(r"/[^/]+/", line(feed)) for feed in c.feeds)
     narrowed = narrowed or any(feed.name == "ps" and has(feed, "-C", "--ppid") for feed in c.feeds)
     return 0.8 if lists and not narrowed else 0.0

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
+
 from lockgate.policies.patterns import finds
-from lockgate.policies.shell.model import shown
+from lockgate.policies.shell.model import HERE, shown
 from lockgate.policies.shell.paths import Place
 
 _SECRETS = (
@@ -40,11 +42,17 @@ _SECRETS = (
 def secret(found: Place) -> tuple[str, float] | None:
     """What secret a place holds, and how bad it is to read it."""
     text = shown(found.text)
+    if found.anchor == HERE and _FIXTURE.search(text):
+        return None
     if text.endswith(".pub") or ".env.example" in text or not _hint(text):
         return None
     return next(((what, score) for pattern, what, score in _SECRETS if finds(pattern, text)), None)
 
 
+_FIXTURE = re.compile(
+    r"(?i)(?:^|/)(?:tests?|__tests__|fixtures?|testdata|examples?|samples?|mocks?|spec)/|(?:^|[/_.-])(?:fake|dummy|example|sample|test|mock)[\w-]*\.(?:pem|key|p12|json|ya?ml)$"
+)
+"""What a project's tests and examples hold is made up."""
 _HINTS = (
     *(
         ".ssh",

@@ -86,6 +86,8 @@ def _absolute(parts: tuple[str, ...], recursive: bool) -> float:
         return 1.0 if len(parts) == 1 and recursive else _home(parts[1:], recursive)
     if parts[0] in _SYSTEM or any(fnmatchcase(name, parts[0]) for name in _SYSTEM):
         return _system(parts, rest, recursive)
+    if parts[-1] == ".git" and recursive and parts[0] not in ("tmp", "var"):
+        return 0.6
     if len(parts) == 1 and parts[0] in ("sdcard", "sdcard0"):
         return 0.85 if recursive else 0.5
     if len(parts) == 1:

@@ -148,7 +148,7 @@ class Expander(Reader):
         self._level += 1
         texts = [self._piece(argument, quoted=True) for argument in arguments]
         self._level -= 1
-        empty = value == "" or value == unset(name)
+        empty = value in ("", unset(name)) or (name.isdigit() and self.scope.positional is None)
         match operator:
             case ":-" | "-" | ":=" | "=":
                 if empty and "=" in operator:

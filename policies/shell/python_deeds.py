@@ -14,6 +14,7 @@ from lockgate.policies.shell.programs import (
     send_deed,
     shell_deed,
     spawn_deed,
+    sql_deed,
     text_of,
     words_of,
     write_deed,
@@ -49,14 +50,17 @@ def _becomes(source: str, args: Sequence[Value], _named: Mapping[str, Value], do
         doings.runs(source, "sudo", "-i")
 
 
-def _sql(source: str, args: Sequence[Value], _named: Mapping[str, Value], doings: Doings) -> None:
-    if args and isinstance(args[0], str):
-        doings.runs(source, "psql", "-c", args[0])
-
-
 def _connect(source: str, args: Sequence[Value], _named: Mapping[str, Value], doings: Doings) -> None:
     if args and isinstance(args[0], list):  # an address; databases are named otherwise
         doings.runs(source, "nc", *words_of(args[0]))
+    elif args and isinstance(args[0], str):
+        doings.database = args[0]
+    elif isinstance(host := _named.get("host"), str):
+        doings.database = f"host={host} dbname={text_of(_named.get('dbname') or _named.get('database'), 'a name')}"
+
+
+def _flush(source: str, args: Sequence[Value], _named: Mapping[str, Value], doings: Doings) -> None:
+    doings.runs(source, "redis-cli", source.rstrip("()").rpartition(".")[2])
 
 
 _SHELL = dict.fromkeys(
@@ -106,7 +110,7 @@ DEEDS: Mapping[str, Deed] = {
     **dict.fromkeys(("os.setuid", "os.setresuid", "os.setreuid"), _becomes),
     **dict.fromkeys(("exec", "eval", "compile", "builtins.exec", "builtins.eval"), _run_code),
 }
-METHODS: Mapping[str, Deed] = {"execute": _sql, "executescript": _sql, "connect": _connect}
+METHODS: Mapping[str, Deed] = {"execute": sql_deed, "executescript": sql_deed, "flushall": _flush, "flushdb": _flush, "connect": _connect}
 """Methods that mean the same whatever they are called on."""
 
 

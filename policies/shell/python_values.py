@@ -93,6 +93,8 @@ class Values(ast.NodeVisitor):
                 return _joined([text_of(arg) for arg in args])
             case "pathlib.Path.home":
                 return "~"
+            case _ if name.rpartition(".")[2] in ("text", "SQL") and len(args) == 1 and isinstance(first, str):
+                return first
             case "os.getcwd" | "pathlib.Path.cwd":
                 return HERE
             case "os.getenv" | "os.environ.get":

@@ -15,6 +15,7 @@ from lockgate.policies.shell.programs import (
     send_deed,
     shell_deed,
     spawn_deed,
+    sql_deed,
     text_of,
 )
 
@@ -86,6 +87,7 @@ OF: Mapping[str, Mapping[str, Deed]] = {
         ),
         **dict.fromkeys(("fetch", "https.get", "http.get", "axios.get", "axios", "got"), fetch_deed),
         **dict.fromkeys(("axios.post", "axios.put", "https.request", "http.request", "got.post"), send_deed),
+        **dict.fromkeys(("query", "$executeRawUnsafe", "$queryRawUnsafe", "executeMultiple"), sql_deed),
         **dict.fromkeys(("dropDatabase", "deleteMany", "dropCollection"), _documents),
         "process.kill": lambda s, a, n, d: d.runs(s, "kill", *reversed([text_of(x) for x in a[:2]])),
         "Function": evaluate,

@@ -278,7 +278,9 @@ class Walker(Starter):
             rows = range(node.start_point[0], min(node.end_point[0] + 1, node.start_point[0] + 50, len(lines)))
             text = "\n".join(lines[row][:20_000] for row in rows if row not in seen)
             seen.update(rows)
-            if text.strip():
+            if (plain := _BRACED.sub(lambda m: f"{m[1]}{m[2].replace(',', ' ')} ", text)) != text:
+                self.fresh("").script(plain, Nothing)
+            elif text.strip():
                 self._work.note("the shell's grammar does not fit", text)
                 self._rough(text)
             if len(seen) > 200:
@@ -291,6 +293,10 @@ class Walker(Starter):
             if source not in known_sources:
                 plain, redirects = redirected(words)
                 self._run(plain, Asked(source=source, redirects=redirects))
+
+
+_BRACED = re.compile(r"((?:^|[|;&(])\s*)\{([\w./+-]+(?:,[^{}\s]*)?)\}")
+"""A command that is written as one word in braces, which the grammar does not know."""
 
 
 def _flat(node: Node) -> list[Node]:
