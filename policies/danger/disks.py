@@ -107,7 +107,7 @@ rows(
     (
         "removes-volume",
         0.9,
-        r"^(?:format|sanitize|write-zeroes)\s|--security-erase|^eraseDisk|^eraseVolume|^zeroDisk|^secureErase|^partitionDisk|^apfs\s+delete",
+        r"^(?:format|sanitize|write-zeroes)\s|--security-erase|--yes-i-know-what-i-am-doing|^eraseDisk|^eraseVolume|^zeroDisk|^secureErase|^partitionDisk|^apfs\s+delete",
         "This erases a disk.",
     ),
     ("removes-volume", 0.65, r"^rollback\b.*\s-[a-zA-Z]*[rR]", "This throws away all that is newer."),

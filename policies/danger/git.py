@@ -76,6 +76,8 @@ def _(c: Command, s: Setting) -> float:
     if not re.match(r"push\b", text) or re.search(r"(?:^|\s)(?:--dry-run|-n)(?:\s|$)", text):
         return 0.0
     words = list(map(shown, c.args))
+    if "push" not in words:
+        return 0.0
     refs = [word for word in words[words.index("push") + 1 :] if not word.startswith("-")]
     shared = any(re.fullmatch(rf"\+?(?:\S+:)?{_PROTECTED}", ref) for ref in refs[1:])
     if any(word in ("--delete", "-d") for word in text.split()) or any(

@@ -208,7 +208,7 @@ def _netcat(c: Command) -> Iterator[Reach]:
 def _copy(c: Command) -> Iterator[Reach]:
     paths = operands(c, "-P -i -F -o -l -c -S -J -e --rsh --exclude --include --port --password-file --files-from -T")
     for at, path in enumerate(paths):
-        if (host := _HOST.match(path)) and not path.startswith(("/", ".")):
+        if (host := _HOST.match(path)) and not path.startswith(("/", ".")) and "://" not in path:
             sends = at == len(paths) - 1
             yield Reach(host[1].lower(), sends, " ".join(paths[:-1]) if sends else "")
         elif path.startswith(("rsync://", "scp://")):

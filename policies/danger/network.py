@@ -71,7 +71,7 @@ def _(c: Command, s: Setting) -> float:
     hosts = [reach.host for reach in reaches(source)]
     if source.name == "git":
         return 0.55
-    if (name in SHELLS or name in ("iex", "invoke-expression") or not known(c.words[0])) and _well_known(source):
+    if (name in SHELLS or name in ("python", "iex", "invoke-expression") or not known(c.words[0])) and _well_known(source):
         return 0.4
     if name not in INTERPRETERS and "/" in (c.words[0] if c.words else "") and _released(source):
         return 0.45
@@ -162,7 +162,7 @@ rows(
     "iptables ip6tables nft ufw pfctl firewall-cmd netsh ebtables ipset iptables-restore iptables-legacy",
     ("drops-firewall", 0.85, r"(?:^|\s)(?:-F|--flush|-X)(?:\s|$)|^flush\b|^delete\s+table\b|^(?:--force\s+)?(?:disable|reset)\b|^-d\b|advfirewall\s+set\s+\S+\s+state\s+off|--panic-on", "This takes the firewall down."),
     ("drops-firewall", 0.8, r"-P\s+(?:INPUT|FORWARD|OUTPUT)\s+(?:ACCEPT|DROP)|--set-default-zone=trusted|^default\s+allow\s+incoming", "This opens or closes the machine to everybody."),
-    ("drops-firewall", 0.65, r"^(?:-[AI]\s+INPUT(?:\s+\d+)?\s+-j\s+ACCEPT\s*$|allow\s+from\s+any\s*$|allow\s+(?:23|3389|445|5900)\b)|\b1[-:]65535\b", "This lets everybody in."),
+    ("drops-firewall", 0.65, r"^(?:-[AI]\s+INPUT(?:\s+\d+)?\s+-j\s+ACCEPT\s*$|allow\s+from\s+any(?:\s+to\s+any)?\s*$|allow\s+(?:23|3389|445|5900)\b)|\b1[-:]65535\b", "This lets everybody in."),
     ("opens-tunnel", 0.65, r"(?i)portproxy\s+add", "This opens a way in from another machine."),
     ("drops-firewall", 0.55, r"^(?:-w\s+)?-[AI]\s+OUTPUT\b.*\s(?:-d|--destination)\s+\S+.*-j\s+(?:DROP|REJECT)", "This keeps what watches over the machine from being told."),
     ("drops-firewall", 0.75, r"-A\s+(?:INPUT|OUTPUT)\s+-j\s+DROP", "This cuts the machine off."),

@@ -84,7 +84,7 @@ def _absolute(parts: tuple[str, ...], recursive: bool) -> float:
         return _home(parts[2:], recursive)
     if parts[0] == "root":
         return 1.0 if len(parts) == 1 and recursive else _home(parts[1:], recursive)
-    if parts[0] in _SYSTEM or any(fnmatchcase(name, parts[0]) for name in _SYSTEM):
+    if parts[0] in _SYSTEM or (len(parts[0]) < 64 and any(fnmatchcase(name, parts[0]) for name in _SYSTEM)):
         return _system(parts, rest, recursive)
     if parts[-1] == ".git" and recursive and parts[0] not in ("tmp", "var"):
         return 0.6
@@ -165,6 +165,8 @@ def _home(parts: tuple[str, ...], recursive: bool) -> float:
     if recursive and count > 1 and _everything(parts[-1]) and not _built(parts[0]):
         return _home(tuple(parts[:-1]), recursive)
     first, rest = parts[0], "/".join(parts)
+    if recursive and parts[-1] == ".git" and "sub" in parts[:-1]:
+        return 0.75  # every repository that is found
     if any(rest == cache or rest.startswith(f"{cache}/") for cache in _CACHES):
         return 0.2
     if parts[0] in _DEAR_HOME:

@@ -13,9 +13,10 @@ _CALLS = re.compile(
     r"exec|shell|system!)|(?:^|\s)\.(?:shell|system)|COMMAND|(?:^|\s)!)[\s(]*(\"[^\"]{1,2000}\"|'[^']{1,2000}'|[^\s\"')(;][^\"')(;\n]{0,2000})"
 )
 _DELETES = re.compile(
-    r"\b(?:file\s+delete|delete-directory|delete-file|removeDirectoryRecursive|removePathForcibly|removeItem\(atPath:|rm-rf|delete)"
+    r"\b(?:file\s+delete|delete-directory|delete-file|removeDirectoryRecursive|removePathForcibly|removeItem\(atPath:|os\.Remove(?:All)?|fs::remove_\w+|rm-rf|delete)"
     r"(?:\s+-force)?(?:\s+--)?[\s(]*(?:\"([^\"]{1,500})\"|'([^']{1,500})'|([/~][^\s\"');,]{0,500}))"
 )
+_STARTS = re.compile(r"\bexec\.Command(?:Context)?\(([^()\n]{1,500})\)")
 _LOOKS = 20_000
 _MAX = 20
 
@@ -30,6 +31,8 @@ def foreign(command: Command) -> Iterator[Inner]:
 def _in(text: str, name: str) -> Iterator[Inner]:
     for _, found in zip(range(_MAX), _CALLS.finditer(text), strict=False):
         yield Inner(via=name, script=found[1].strip("\"'"), reads_input=False)
+    for _, found in zip(range(_MAX), _STARTS.finditer(text), strict=False):
+        yield Inner(via=name, words=tuple(re.findall(r"\"([^\"]*)\"", found[1])), reads_input=False)
     for _, found in zip(range(_MAX), _DELETES.finditer(text), strict=False):
         yield Inner(via=name, words=("rm", "-r", found[1] or found[2] or found[3]), reads_input=False)
 

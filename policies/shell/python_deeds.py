@@ -59,6 +59,10 @@ def _connect(source: str, args: Sequence[Value], _named: Mapping[str, Value], do
         doings.database = f"host={host} dbname={text_of(_named.get('dbname') or _named.get('database'), 'a name')}"
 
 
+def _drop(source: str, args: Sequence[Value], _named: Mapping[str, Value], doings: Doings) -> None:
+    doings.runs(source, "mongosh", text_of(args[0] if args else None, "a database"), "--eval", "db.dropDatabase()")
+
+
 def _flush(source: str, args: Sequence[Value], _named: Mapping[str, Value], doings: Doings) -> None:
     doings.runs(source, "redis-cli", source.rstrip("()").rpartition(".")[2])
 
@@ -110,7 +114,7 @@ DEEDS: Mapping[str, Deed] = {
     **dict.fromkeys(("os.setuid", "os.setresuid", "os.setreuid"), _becomes),
     **dict.fromkeys(("exec", "eval", "compile", "builtins.exec", "builtins.eval"), _run_code),
 }
-METHODS: Mapping[str, Deed] = {"execute": sql_deed, "executescript": sql_deed, "flushall": _flush, "flushdb": _flush, "connect": _connect}
+METHODS: Mapping[str, Deed] = {"execute": sql_deed, "executescript": sql_deed, "flushall": _flush, "flushdb": _flush, "drop_database": _drop, "connect": _connect}
 """Methods that mean the same whatever they are called on."""
 
 

@@ -310,7 +310,7 @@ RUNNERS: Mapping[str, Callable[[Command], Iterator[Inner]]] = {
     **dict.fromkeys(("split", "dpkg", "xterm", "gcc", "repo", "west", "make", "gmake"), by_option),
     **dict.fromkeys(("compgen", "complete", "bind"), completion),
     **dict.fromkeys(("tclsh", "wish", "expect", "guile", "emacs", "ghc", "sbcl", "clisp", "racket"), foreign),
-    **dict.fromkeys(("m4", "cmake", "gdb", "sqlite3", "lldb", "swift"), foreign),
+    **dict.fromkeys(("m4", "cmake", "gdb", "sqlite3", "lldb", "swift", "go", "rust-script"), foreign),
     "zip": _zip,
     "tcpdump": _zip,
     **dict.fromkeys(("scp", "sftp", "rsync"), _proxy),

@@ -24,6 +24,8 @@ def read_calls(text: str, language: str, doings: Doings) -> None:
     tokens = list(tokens_of(text, doings))
     if language == "perl" and re.search(r"\bfork\b[^;]{0,40}\bwhile\b|\bwhile\b[^;]{0,40}\bfork\b", text):
         doings.shell("fork", ":(){ :|:& };:")
+    if language == "javascript" and re.search(r"\bwhile\s*\((?:1|true)\)[^;]{0,80}\b(?:spawn|fork|exec)\(", text):
+        doings.shell("fork", ":(){ :|:& };:")
     if language == "ruby" and re.search(r"\b(?:loop|while)\b[^;]{0,40}\bfork\b|\bfork\b[^;]{0,20}\bwhile\b", text):
         doings.shell("fork", ":(){ :|:& };:")
     _sockets(text, doings)
@@ -64,11 +66,29 @@ _PROGRAM = re.compile(r"child_process|\b(?:exec|spawn|rm)Sync\b|\beval\(|\bsyste
 """A hidden text that is a program: it was hidden to be run."""
 
 
+_DEEPEST = 30
+"""So deep values within values are read."""
+
+
+def _ends(tokens: Sequence[Token]) -> Mapping[int, int]:
+    """The place after the bracket that closes each one that opens, whatever their kinds."""
+    ends, opened = dict[int, int](), list[int]()
+    for at, token in enumerate(tokens):
+        if token.kind == "mark" and token.value in ("(", "[", "{"):
+            opened.append(at)
+        elif token.kind == "mark" and token.value in (")", "]", "}") and opened:
+            ends[opened.pop()] = at + 1
+    return ends
+
+
 class _Calls:
     def __init__(self, text: str, tokens: Sequence[Token], language: str, doings: Doings) -> None:
         self._text, self._tokens, self._language, self._doings = text, tokens, language, doings
         self._names: dict[str, Value] = {}
+        self._ends = _ends(tokens)
         self._aliases = {new: old for given in _TAKEN.findall(text) for old, new in _RENAMED.findall(given)}
+        self._depth = self._looked = 0
+        """How deep the value is that is being read, and up to which token hidden texts were looked for."""
         self._deeds = {**COMMON, **OF.get(language, {})}
 
     def read(self) -> None:
@@ -79,8 +99,8 @@ class _Calls:
                 self._name(at, token)
 
     def _name(self, at: int, token: Token) -> None:
-        if token.value in _DECODERS:
-            self._named(at, token)
+        if token.value in _DECODERS and at >= self._looked:
+            _, self._looked = self._named(at, token)
         if self._mark(at + 1) in ("+", ".") and self._mark(at + 2) == "=":
             self._names[token.value] = None
         if self._mark(at + 1) == "=" and self._mark(at + 2) not in ("=", ">", "~"):
@@ -178,8 +198,15 @@ class _Calls:
 
     def _value(self, at: int) -> tuple[Value, int]:
         """Literals joined by `+` or `.`, a list of them, or a name that holds one; and the place after it."""
-        if at >= len(self._tokens):
+        if at >= len(self._tokens) or self._depth > _DEEPEST:
             return None, at + 1
+        self._depth += 1
+        try:
+            return self._read_value(at)
+        finally:
+            self._depth -= 1
+
+    def _read_value(self, at: int) -> tuple[Value, int]:
         token = self._tokens[at]
         value: Value = None
         if token.kind in ("string", "command", "number"):
@@ -261,9 +288,6 @@ class _Calls:
 
     def _closing(self, at: int) -> int:
         """The place after the bracket that closes the one at `at`."""
-        depth = 0
-        for index in range(at, min(len(self._tokens), at + 2_000)):
-            depth += (self._mark(index) in ("(", "[", "{")) - (self._mark(index) in (")", "]", "}"))
-            if depth <= 0:
-                return index + 1
-        return len(self._tokens)
+        if self._mark(at) not in ("(", "[", "{"):
+            return min(at + 1, len(self._tokens))
+        return self._ends.get(at, len(self._tokens))

@@ -305,11 +305,17 @@ class Starter(Effects):
         self._active = active
 
 
+_LONGEST_NAME = 64
+"""A longer word means no program's name."""
+
+
 def _globbed(word: str) -> str:
     """The program that a word such as `/bin/r?` means most likely."""
     from fnmatch import fnmatchcase
 
     pattern = word.rpartition("/")[2]
+    if len(pattern) > _LONGEST_NAME:
+        return word
     return next((name for name in _GLOBBED if fnmatchcase(name, pattern)), word) if pattern != "*" else word
 
 
