@@ -31,7 +31,9 @@ def _cloud(programs: str, *table: tuple[str, float, str, str]) -> None:
             c: Command, s: Setting, compiled: re.Pattern[str] = compiled, score: float = score, name: str = name
         ) -> float:
             text = line(c)[:4_000]
-            if c.name == "supabase" and not re.search(r"--linked|--db-url|--project-ref|^(?:projects|branches|functions|secrets)\s", text):
+            if c.name == "supabase" and not re.search(
+                r"--linked|--db-url|--project-ref|^(?:projects|branches|functions|secrets)\s", text
+            ):
                 return 0.0
             if not compiled.search(text) or _practice(c):
                 return 0.0
@@ -121,7 +123,10 @@ def _(c: Command, s: Setting) -> float:
     return (
         0.85
         if any(
-            re.search(r"169\.254\.169\.254|//(?:2852039166|0xa9fea9fe|0251\.0376|\[::ffff:a9fe)|metadata\.google\.internal|169\.254\.170\.2|fd00:ec2::254", arg)
+            re.search(
+                r"169\.254\.169\.254|//(?:2852039166|0xa9fea9fe|0251\.0376|\[::ffff:a9fe)|metadata\.google\.internal|169\.254\.170\.2|fd00:ec2::254",
+                arg,
+            )
             for arg in c.args
         )
         and c.name

@@ -14,7 +14,20 @@ _CLIENTS = (
     "psql mysql mariadb sqlite3 sqlite clickhouse-client clickhouse cockroach sqlcmd duckdb cqlsh trino presto bq snowsql "
     "isql sqlplus usql pgcli mycli litecli osql influx invoke-sqlcmd beeline hive impala-shell spark-sql mssql-cli surreal vsql db2 turso d1"
 )
-_SQL_OPTIONS = ("-c", "--command", "-e", "--execute", "-execute", "-q", "--query", "-Q", "--sql", "-x", "-cmd", "-Query")
+_SQL_OPTIONS = (
+    "-c",
+    "--command",
+    "-e",
+    "--execute",
+    "-execute",
+    "-q",
+    "--query",
+    "-Q",
+    "--sql",
+    "-x",
+    "-cmd",
+    "-Query",
+)
 _DELETE_ALL = re.compile(
     r"(?is)\bdelete\s+from\s+[\w.\"`\[\]]+\s*(?:;|$|where\s+(?:1\s*=\s*1|true|''\s*=\s*''|1)\s*(?:;|$))"
 )
@@ -61,7 +74,7 @@ def _without_data(sql: str) -> str:
 
 def _practice(c: Command) -> bool:
     """Whether the database is one for tests."""
-    text = " ".join((*c.args, *c.assignments.values()))
+    text = " ".join((*(arg for arg in c.args if not arg.endswith(".sql")), *c.assignments.values()))
     return practice(text, own=True) or (c.name in ("sqlite3", "sqlite", "duckdb") and "/tmp/" in text)
 
 
@@ -265,5 +278,10 @@ rows(
 rows(
     "database",
     "wp drush drupal magento",
-    ("destroys-data", 0.75, r"^(?:db\s+(?:reset|drop|clean)|sql[-:]drop|site\s+(?:empty|delete)|sql:(?:sync|create))\b", "This deletes the whole database."),
+    (
+        "destroys-data",
+        0.75,
+        r"^(?:db\s+(?:reset|drop|clean)|sql[-:]drop|site\s+(?:empty|delete)|sql:(?:sync|create))\b",
+        "This deletes the whole database.",
+    ),
 )

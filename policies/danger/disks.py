@@ -89,7 +89,7 @@ rows(
     (
         "removes-volume",
         0.85,
-        r"^(?:destroy|kill|clear)\b|^subvolume\s+delete\b|^labelclear\b",
+        r"^(?:destroy|kill|clear)\b|^(?:subvolume|device)\s+(?:delete|remove)\b|^labelclear\b",
         "This removes a volume and what is on it.",
     ),
     (

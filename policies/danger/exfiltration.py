@@ -182,9 +182,18 @@ rows(
 rows(
     "exfiltration",
     "trufflehog gitleaks",
-    ("searches-for-secrets", 0.65, r"^filesystem\s+(?:\S+=)?[/~](?:\s|$)|--source[= ][/~](?:\s|$)", "This looks for credentials all over the machine."),
+    (
+        "searches-for-secrets",
+        0.65,
+        r"^filesystem\s+(?:\S+=)?[/~](?:\s|$)|--source[= ][/~](?:\s|$)",
+        "This looks for credentials all over the machine.",
+    ),
 )
-rows("exfiltration", "git", ("reads-secrets", 0.6, r"^credential(?:-\w+)?\s+(?:fill|get)\b", "This reads a password store."))
+rows(
+    "exfiltration",
+    "git",
+    ("reads-secrets", 0.6, r"^credential(?:-\w+)?\s+(?:fill|get)\b", "This reads a password store."),
+)
 rows("exfiltration", "getent", ("reads-secrets", 0.8, r"^shadow", "This reads the users' passwords."))
 
 

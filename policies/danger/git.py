@@ -27,6 +27,7 @@ rows(
     ("forgets-history", 0.8, r"^reflog\s+(?:expire\b.*--expire\S*[= ]now|delete\b)|^reflog\s+expire\b.*--all", "This deletes the way back to what was lost."),
     ("forgets-history", 0.6, r"^(?:gc\b.*--prune[= ](?:now|all)|prune\b.*--expire[= ]now|prune\s*$)", "This deletes commits that nothing points to."),
     ("forgets-history", 0.7, r"^update-ref\s+(?:-\S+\s+)*-d\b", "This deletes a reference."),
+    ("loosens-git", 0.65, r"(?:^|\s)ext::", "This has git start a program in the place of a server."),
     ("loosens-git", 0.6, r"(?i)^config\b.*http\.sslverify\s+(?:false|0)|^config\b.*protocol\.ext\.allow", "This lets anybody pose as the server."),
     ("loosens-git", 0.55, r"(?i)^config\s+(?:\S+\s+)*(?:core\.hookspath|core\.sshcommand|core\.fsmonitor|core\.editor|core\.pager|sequence\.editor|diff\.external|init\.templatedir|gpg\.program|\S+\.textconv)\s+.*(?:/tmp|http|;|\$\(|sh -c|curl|wget)", "This makes git run a program at every step."),
     ("loosens-git", 0.65, r"(?i)^config\b.*url\.\W?https?://(?:[^@\s]*@)?(?:[a-fh-z0-9]|g[a-hj-z]|gi[a-su-z])[\w.-]*\S*\.(?:push)?insteadof", "This sends git to another server."),

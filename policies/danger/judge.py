@@ -82,12 +82,16 @@ def _judge(
 
 def _made_here(finding: Finding, script: Script) -> bool:
     """Whether containers and volumes are taken away that the same command has started before."""
-    if finding.rule.name != "removes-containers" or not re.search(r"(?:^|\s)down\b|^volume\s+rm\b", line(finding.command)):
+    if finding.rule.name != "removes-containers" or not re.search(
+        r"(?:^|\s)down\b|^volume\s+rm\b", line(finding.command)
+    ):
         return False
     at = next((at for at, command in enumerate(script.commands) if command is finding.command), 0)
     before = [command for command in script.commands[:at] if command.name == finding.command.name]
     volumes = [word for command in before if command.args[:2] == ("volume", "create") for word in command.args[2:]]
-    return any(re.search(r"(?:^|\s)up(?:\s|$)", line(c)) for c in before) or any(v in finding.command.args for v in volumes)
+    return any(re.search(r"(?:^|\s)up(?:\s|$)", line(c)) for c in before) or any(
+        v in finding.command.args for v in volumes
+    )
 
 
 def _unreadable(script: Script) -> list[Finding]:

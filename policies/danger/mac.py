@@ -15,7 +15,12 @@ rows(
 rows(
     "network",
     "socketfilterfw",
-    ("drops-firewall", 0.8, r"--setglobalstate\s+off|--setblockall\s+off|--unblockapp", "This takes the firewall down."),
+    (
+        "drops-firewall",
+        0.8,
+        r"--setglobalstate\s+off|--setblockall\s+off|--unblockapp",
+        "This takes the firewall down.",
+    ),
 )
 rows(
     "network",
@@ -41,7 +46,12 @@ _TELLS = (
 )  # fmt: skip
 
 
-@rule("files", "orders-other-programs", "This has another program delete files, ask for a password or stop the machine.", "osascript")
+@rule(
+    "files",
+    "orders-other-programs",
+    "This has another program delete files, ask for a password or stop the machine.",
+    "osascript",
+)
 def _(c: Command, s: Setting) -> float:
     text = f"{line(c)} {c.stdin or ''}"[:20_000]
     return max((score for pattern, score in _TELLS if pattern.search(text)), default=0.0)

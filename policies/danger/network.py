@@ -51,27 +51,32 @@ def _(c: Command, s: Setting) -> float:
         reads_data = code is not None and known(code[1])
         if reads_data or not runs:
             return 0.0
-    elif name in ("gcc", "cc", "clang", "g++", "rustc", "tcc") and any("/dev/fd/" in arg for arg in c.args):
-        pass
-    elif name in (
-        "eval",
-        ".",
-        "source",
-        "iex",
-        "invoke-expression",
-        "exec",
-        "start-process",
-        "start",
-        "saps",
-        "invoke-item",
-    ) or (c.words and ("/" in c.words[0] or c.words[0].startswith(SOME)) and not c.piped):
+    elif (
+        (name in ("gcc", "cc", "clang", "g++", "rustc", "tcc") and any("/dev/fd/" in arg for arg in c.args))
+        or name
+        in (
+            "eval",
+            ".",
+            "source",
+            "iex",
+            "invoke-expression",
+            "exec",
+            "start-process",
+            "start",
+            "saps",
+            "invoke-item",
+        )
+        or (c.words and ("/" in c.words[0] or c.words[0].startswith(SOME)) and not c.piped)
+    ):
         pass
     else:
         return 0.0
     hosts = [reach.host for reach in reaches(source)]
     if source.name == "git":
         return 0.55
-    if (name in SHELLS or name in ("python", "iex", "invoke-expression") or not known(c.words[0])) and _well_known(source):
+    if (name in SHELLS or name in ("python", "iex", "invoke-expression") or not known(c.words[0])) and _well_known(
+        source
+    ):
         return 0.4
     if name not in INTERPRETERS and "/" in (c.words[0] if c.words else "") and _released(source):
         return 0.45
@@ -138,7 +143,7 @@ def _(c: Command, s: Setting) -> float:
         return 0.9
     if c.name == "zmodload":
         return 0.6 if "net/tcp" in text else 0.0
-    return 0.75 if c.name in ("pwncat", "msfvenom", "msfconsole", "weevely") else 0.0
+    return 0.75 if c.name in ("pwncat", "msfvenom", "msfconsole", "weevely", "rcat") else 0.0
 
 
 _LOADERS = "ab wrk wrk2 hey siege vegeta bombardier h2load boom oha autocannon"
@@ -231,8 +236,6 @@ def _(c: Command, s: Setting) -> float:
     away = [url for url in operands(c) if (host := host_of(url)) and not local(host) and ("//" in url or "." in host)]
     numbers = [int(found) for arg in c.args for found in re.findall(r"^(?:-[a-z])?(\d{3,9})(?:/1?s)?$", arg)]
     return 0.6 if away and any(number >= 500 for number in numbers) else 0.0
-
-
 
 
 @rule("network", "attacks-others", "This loads a machine until nothing else gets through.", "xargs parallel")

@@ -85,7 +85,9 @@ def _(c: Command, s: Setting) -> float:
     return 0.7 if any(is_address(host_of(u)) or drop(u) or u.startswith("http:") for u in strange) else 0.0
 
 
-_SETTINGS = re.compile(r"(?:^|/)(?:\.npmrc|\.yarnrc(?:\.yml)?|pip\.(?:conf|ini)|\.condarc|\.gemrc|uv\.toml|\.cargo/config(?:\.toml)?|\.pypirc|bunfig\.toml)$")
+_SETTINGS = re.compile(
+    r"(?:^|/)(?:\.npmrc|\.yarnrc(?:\.yml)?|pip\.(?:conf|ini)|\.condarc|\.gemrc|uv\.toml|\.cargo/config(?:\.toml)?|\.pypirc|bunfig\.toml)$"
+)
 rows(
     "packages",
     "choco winget scoop dotnet nuget brew msiexec install-package install-module register-psrepository code",
@@ -162,9 +164,26 @@ def _(c: Command, s: Setting) -> float:
     told = " ".join((*c.args, c.stdin or ""))
     if c.name == "add-apt-repository":
         return 0.7 if re.search(r"trusted=yes|http://\d", told) else 0.0
-    if c.name in ("opkg", "ipkg", "pio", "platformio", "rpm", "dnf", "yum", "apt", "apt-get", "dpkg", "apk", "pacman", "zypper"):
+    if c.name in (
+        "opkg",
+        "ipkg",
+        "pio",
+        "platformio",
+        "rpm",
+        "dnf",
+        "yum",
+        "apt",
+        "apt-get",
+        "dpkg",
+        "apk",
+        "pacman",
+        "zypper",
+    ):
         links = [host_of(arg) for arg in c.args if "://" in arg]
         return 0.7 if any(is_address(host) or drop(f"//{host}") for host in links) else 0.0
+    if c.name == "apt-key" and "add" in c.args:
+        urls = [arg for feed in c.feeds for arg in feed.args if "://" in arg]
+        return 0.65 if any(url.startswith("http:") or is_address(host_of(url)) for url in urls) else 0.0
     if c.name == "apt-key" and (key := re.search(r"--fetch-keys\s+(\S+)", line(c))):
         return 0.6 if key[1].startswith("http:") or is_address(host_of(key[1])) else 0.0
     if c.name == "helm" and (repo := re.match(r"repo\s+add\s+(?:-\S+\s+)*\S+\s+(https?://\S+)", line(c))):

@@ -259,7 +259,12 @@ rows(
 rows(
     "privilege",
     "xattr",
-    ("lowers-guard", 0.5, r"-[a-z]*d[a-z]*\s+com\.apple\.quarantine\s+(?:/|~)", "This lets a downloaded program run unchecked."),
+    (
+        "lowers-guard",
+        0.5,
+        r"-[a-z]*d[a-z]*\s+com\.apple\.quarantine\s+(?:/|~)",
+        "This lets a downloaded program run unchecked.",
+    ),
 )
 rows("privilege", "aa-teardown aa-disable", ("lowers-guard", 0.8, r"", "This turns off what keeps the machine safe."))
 rows(
@@ -273,7 +278,16 @@ rows(
     ("deletes-backups", 0.85, r"(?i)delete|disable", "This deletes backups."),
 )
 rows("privilege", "capsh", ("becomes-root", 0.65, r"--[ug]id=0", "This opens a shell that may do everything."))
-rows("privilege", "enable", ("loads-foreign-code", 0.65, r"^-f\s+(?:/tmp|/dev/shm|/var/tmp|\./)", "This makes programs run code that was slipped in."))
+rows(
+    "privilege",
+    "enable",
+    (
+        "loads-foreign-code",
+        0.65,
+        r"^-f\s+(?:/tmp|/dev/shm|/var/tmp|\./)",
+        "This makes programs run code that was slipped in.",
+    ),
+)
 
 
 @rule("privilege", "becomes-root", "This gives a password to become somebody else.", "su")

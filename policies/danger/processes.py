@@ -68,10 +68,14 @@ def _(c: Command, s: Setting) -> float:
             return 0.85
         if re.fullmatch(rf"(?i){_CORE}", word.strip("^$")):
             return 0.8
-        if re.fullmatch(r"postgres|mysqld|mariadbd|mongod|dockerd|containerd", word) and has(c, "-9", "-KILL", "-SIGKILL"):
+        if re.fullmatch(r"postgres|mysqld|mariadbd|mongod|dockerd|containerd", word) and has(
+            c, "-9", "-KILL", "-SIGKILL"
+        ):
             return 0.55
     if c.name == "stop-process" and any(feed.name in ("get-process", "gps", "ps") for feed in c.feeds):
-        named = [feed for feed in c.feeds if operands(feed) or feed.name in ("where-object", "where", "?", "select-object")]
+        named = [
+            feed for feed in c.feeds if operands(feed) or feed.name in ("where-object", "where", "?", "select-object")
+        ]
         return 0.0 if named else 0.8
     return 0.7 if c.name == "taskkill" and re.search(r"(?i)/im\s+\*|lsass|csrss|winlogon", line(c)) else 0.0
 
@@ -115,14 +119,24 @@ rows(
         r"^(?:-\S+\s+)*(?:disable|mask|kill)\s+(?:-\S+\s+)*(?:\S+\s+)*(?:mysqld?|mariadb|postgres(?:ql)?(?:@\S+)?|mongod|redis(?:-server)?|docker|containerd)(?:\.service|\.socket)?(?:\s|$)",
         "This stops a database.",
     ),
-    ("stops-services", 0.6, r"^(?:link|enable|start)\s+(?:-\S+\s+)*(?:/tmp|/dev/shm|/var/tmp)/", "This starts a service that somebody left where anybody may write."),
+    (
+        "stops-services",
+        0.6,
+        r"^(?:link|enable|start)\s+(?:-\S+\s+)*(?:/tmp|/dev/shm|/var/tmp)/",
+        "This starts a service that somebody left where anybody may write.",
+    ),
     (
         "stops-services",
         0.7,
         r"^(?:unload|bootout|remove)\b.*(?:/System|^|\s)/Library/LaunchDaemons/",
         "This stops what keeps the machine safe or at work.",
     ),
-    ("stops-services", 0.7, r"^(?:stop|disable|mask|kill)\s+(?:-\S+\s+(?:[A-Z\d]+\s+)?)*(?:'?\*|--all)", "This stops everything."),
+    (
+        "stops-services",
+        0.7,
+        r"^(?:stop|disable|mask|kill)\s+(?:-\S+\s+(?:[A-Z\d]+\s+)?)*(?:'?\*|--all)",
+        "This stops everything.",
+    ),
 )
 rows(
     "processes",

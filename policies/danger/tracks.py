@@ -7,6 +7,7 @@ import re
 from lockgate.policies.danger.rules import Setting, has, line, operands, places, rows, rule, written
 from lockgate.policies.shell.model import Command
 
+
 @rule("privilege", "hides-tracks", "This removes the record of what was done.")
 def _(c: Command, s: Setting) -> float:
     name, text = c.name, line(c)
@@ -59,7 +60,11 @@ def _(c: Command, s: Setting) -> float:
     elif c.name == "tee":
         changed += [] if has(c, "-a", "--append") else operands(c)
     elif c.name == "chattr":
-        changed += operands(c) if any(arg.startswith("-") and arg[1:].strip("Rf") in ("i", "a", "ia") for arg in c.args) else []
+        changed += (
+            operands(c)
+            if any(arg.startswith("-") and arg[1:].strip("Rf") in ("i", "a", "ia") for arg in c.args)
+            else []
+        )
     elif c.name != "cp":
         changed += [found.text for found in places(c, operands(c, "-s --size -n"), s)]
     return 0.7 if any(_RECORDS.search(text) for text in changed) else 0.0
@@ -77,12 +82,22 @@ def _(c: Command, s: Setting) -> float:
 rows(
     "privilege",
     "mount",
-    ("hides-tracks", 0.7, r"(?:--bind|-o\s*\S*bind)\s+\S+\s+/proc/", "This hides a running program from those who look."),
+    (
+        "hides-tracks",
+        0.7,
+        r"(?:--bind|-o\s*\S*bind)\s+\S+\s+/proc/",
+        "This hides a running program from those who look.",
+    ),
 )
 rows(
     "privilege",
     "exec",
-    ("hides-tracks", 0.65, r"^-a\s+\W*\[?(?:kworker|ksoftirqd|systemd|sshd|init|kthreadd)", "This gives a program another one's name."),
+    (
+        "hides-tracks",
+        0.65,
+        r"^-a\s+\W*\[?(?:kworker|ksoftirqd|systemd|sshd|init|kthreadd)",
+        "This gives a program another one's name.",
+    ),
 )
 rows(
     "privilege",

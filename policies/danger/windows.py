@@ -163,6 +163,11 @@ rows(
 )  # fmt: skip
 rows(
     "privilege",
+    "remove-item ri",
+    ("changes-registry", 0.7, r"(?i)HK(?:CU|LM):[\\/](?:Software|System)?[\\/]?(?:\s|$)", "This deletes the registry."),
+)
+rows(
+    "privilege",
     "attrib",
     ("hides-files", 0.55, r"(?i)\+[sh]\b.*\.(?:exe|dll|bat|cmd|ps1|vbs|scr)\b", "This hides a program."),
 )  # fmt: skip
@@ -186,7 +191,9 @@ def _(c: Command, s: Setting) -> float:
     return 0.0 if "-whatif" in str(c).lower() else 0.75
 
 
-@rule("privilege", "lowers-guard", "This turns off what keeps the machine safe, or the record of it.", "powershell pwsh")
+@rule(
+    "privilege", "lowers-guard", "This turns off what keeps the machine safe, or the record of it.", "powershell pwsh"
+)
 def _(c: Command, s: Setting) -> float:
     if re.search(r"(?i)(?:remove-item|clear-content|ri|del)\b[^;|]{0,80}historysavepath", " ".join(c.args)):
         return 0.65

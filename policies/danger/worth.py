@@ -76,7 +76,8 @@ def _absolute(parts: tuple[str, ...], recursive: bool) -> float:
         return 0.15
     if re.fullmatch(r"[a-z]:", parts[0]):
         return _drive(parts[1:], recursive)
-    if (drive := _mounted_drive(parts)) is not None:
+    drive = _mounted_drive(parts)
+    if drive is not None:
         return _drive(drive, recursive)
     if parts[0] in ("home", "Users"):
         if len(parts) < 3 or (len(parts) == 3 and _everything(parts[2])):
@@ -103,9 +104,10 @@ def _absolute(parts: tuple[str, ...], recursive: bool) -> float:
 
 def _mounted_drive(parts: tuple[str, ...]) -> tuple[str, ...] | None:
     """What is on a drive of Windows, as WSL and Git's own shell name it: `/mnt/c/Users`, `/c/Users`."""
-    if parts[0] == "mnt" and len(parts) > 1 and len(parts[1]) == 1 and parts[1].isalpha():
-        return parts[2:]
-    return parts[1:] if parts[0] in ("c", "d") and len(parts) > 1 and re.match(r"(?i)users$|windows$|program", parts[1]) else None
+    first, rest = parts[0], parts[1:]
+    if first == "mnt" and rest and len(rest[0]) == 1 and rest[0].isalpha():
+        return rest[1:]
+    return rest if first in ("c", "d") and rest and re.match(r"(?i)users$|windows$|program", rest[0]) else None
 
 
 def _drive(parts: tuple[str, ...], recursive: bool) -> float:
@@ -208,7 +210,9 @@ def _workspace(parts: tuple[str, ...], recursive: bool) -> float:
     return 0.1
 
 
-_STAGED = re.compile(r"(?i)^\ue000(?:D|S|B|WORKDIR|DESTDIR|\w*(?:root|stag|pkg|inst(?:all)?_?|target|image|build|work|out)\w*dir|pkgdir|\w*rootfs\w*|\w*sysroot\w*|buildroot|stage\w*)\ue001")
+_STAGED = re.compile(
+    r"(?i)^\ue000(?:D|S|B|WORKDIR|DESTDIR|\w*(?:root|stag|pkg|inst(?:all)?_?|target|image|build|work|out)\w*dir|pkgdir|\w*rootfs\w*|\w*sysroot\w*|buildroot|stage\w*)\ue001"
+)
 """Variables that makers of packages and of images have always set: the folder that a system is put together in."""
 
 
@@ -216,7 +220,7 @@ def _unset(parts: tuple[str, ...], recursive: bool) -> float:
     """A variable that nothing sets may be empty: `$X/` is then `/`, and `$X/lib` is `/lib`."""
     if not recursive:
         return 0.2
-    if len(parts) == 1 or _STAGED.search(parts[0]):
+    if len(parts) == 1 or (_STAGED.search(parts[0]) and not _everything(parts[1])):
         return 0.4
     if _everything(parts[1]):
         return 0.9

@@ -12,7 +12,6 @@ from lockgate.policies.shell.paths import place
 from lockgate.policies.shell.reader import Reader
 from lockgate.policies.shell.work import LEAVES, MAX_NESTING, MAX_VALUE, SILENT, Node, Nothing
 
-
 _INDEX = re.compile(r"^\[\w*\]=")
 """Before a member of an array, its place."""
 

@@ -67,7 +67,8 @@ def by_option(command: Command) -> Iterator[Inner]:
 
 _STARTED = frozenset({
     *("PAGER", "GIT_PAGER", "MANPAGER", "GIT_SSH_COMMAND", "GIT_SSH", "GIT_EDITOR", "GIT_EXTERNAL_DIFF", "GIT_ASKPASS"),
-    *("EDITOR", "VISUAL", "BROWSER", "PROMPT_COMMAND", "LESSOPEN", "LESSCLOSE", "SUDO_ASKPASS", "SSH_ASKPASS", "RUSTC_WRAPPER"),
+    *("EDITOR", "VISUAL", "BROWSER", "PROMPT_COMMAND", "LESSOPEN", "LESSCLOSE", "SUDO_ASKPASS", "SSH_ASKPASS"),
+    "RUSTC_WRAPPER",
 })  # fmt: skip
 """Variables that hold a command."""
 

@@ -192,7 +192,9 @@ def _extended(pattern: str) -> str:
     return re.sub(r"\\?[(){}+?|]", lambda m: m[0][1:] if m[0][0] == "\\" else f"\\{m[0]}", pattern)
 
 
-_AWK_PRINTS = re.compile(r"\s*(?:BEGIN)?\s*\{\s*print(f?)\s*\(?\s*\"((?:[^\"\\]|\\.)*)\"((?:\s*,\s*(?:\d+|\"[^\"]*\"))*)\s*\)?\s*;?\s*\}\s*")
+_AWK_PRINTS = re.compile(
+    r"\s*(?:BEGIN)?\s*\{\s*print(f?)\s*\(?\s*\"((?:[^\"\\]|\\.)*)\"((?:\s*,\s*(?:\d+|\"[^\"]*\"))*)\s*\)?\s*;?\s*\}\s*"
+)
 
 
 def _awk(command: Command, _: _Files) -> str | None:
@@ -200,7 +202,9 @@ def _awk(command: Command, _: _Files) -> str | None:
     if len(command.args) != 1 or not (found := _AWK_PRINTS.fullmatch(command.args[0])):
         return None
     given = [part.strip() for part in found[3].split(",")[1:]]
-    args = [part.strip('"') if part[0] == '"' else chr(int(part)) if "%c" in found[2] else part for part in given if part]
+    args = [
+        part.strip('"') if part[0] == '"' else chr(int(part)) if "%c" in found[2] else part for part in given if part
+    ]
     return _printf(replace(command, words=("printf", found[2], *args)), _) if found[1] else found[2] + "\n"
 
 

@@ -102,6 +102,11 @@ PREFIXES: Mapping[str, Prefix] = {
     "catchsegv": Prefix(),
     "hyperfine": Prefix("-w -r -p -c -n --warmup --runs --prepare --cleanup --export-json", joined=True),
     "noglob": Prefix(),
+    "arch": Prefix("-e"),
+    "cross-env": Prefix(),
+    "cross-env-shell": Prefix(joined=True),
+    "nvm": Prefix(skip=2),
+    "shx": Prefix(),
     "wsl": Prefix("-d --distribution -u --user --cd --shell-type"),
     "xcrun": Prefix("--sdk -sdk --toolchain -toolchain"),
     "nocorrect": Prefix(),
@@ -156,7 +161,9 @@ def prefixed(command: Command, prefix: Prefix) -> Iterator[Inner]:
                 args[1] if arg in ("-C", "-D", "--chdir") and command.name in ("env", "sudo") and len(args) > 1 else cwd
             )
             del args[: 2 if arg in valued else 1]
-        elif command.name in ("env", "sudo", "doas") and (found := _ASSIGNMENT.fullmatch(arg)):
+        elif command.name in ("env", "sudo", "doas", "cross-env", "cross-env-shell") and (
+            found := _ASSIGNMENT.fullmatch(arg)
+        ):
             assignments[found[1]] = found[2]
             args.pop(0)
         elif skip:

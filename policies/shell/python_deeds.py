@@ -114,7 +114,14 @@ DEEDS: Mapping[str, Deed] = {
     **dict.fromkeys(("os.setuid", "os.setresuid", "os.setreuid"), _becomes),
     **dict.fromkeys(("exec", "eval", "compile", "builtins.exec", "builtins.eval"), _run_code),
 }
-METHODS: Mapping[str, Deed] = {"execute": sql_deed, "executescript": sql_deed, "flushall": _flush, "flushdb": _flush, "drop_database": _drop, "connect": _connect}
+METHODS: Mapping[str, Deed] = {
+    "execute": sql_deed,
+    "executescript": sql_deed,
+    "flushall": _flush,
+    "flushdb": _flush,
+    "drop_database": _drop,
+    "connect": _connect,
+}
 """Methods that mean the same whatever they are called on."""
 
 

@@ -48,7 +48,13 @@ def _popen(source: str, args: Sequence[Value], named: Mapping[str, Value], doing
 def _documents(source: str, args: Sequence[Value], named: Mapping[str, Value], doings: Doings) -> None:
     """A document store's own verbs; the reader of its shell judges them."""
     verb = source.partition("(")[0].rpartition(".")[2]
-    given = "{}" if verb == "deleteMany" and "({})" in source.replace(" ", "") else "" if verb != "deleteMany" else "{ one }"
+    given = (
+        "{}"
+        if verb == "deleteMany" and "({})" in source.replace(" ", "")
+        else ""
+        if verb != "deleteMany"
+        else "{ one }"
+    )
     doings.runs(source, "mongosh", "--eval", f"db.all.{verb}({given})")
 
 

@@ -35,7 +35,8 @@ def read_calls(text: str, language: str, doings: Doings) -> None:
 def _sockets(text: str, doings: Doings) -> None:
     """A socket and a shell in one program: the shell of a stranger."""
     socket = re.search(
-        r"TCPSocket|IO::Socket|fsockopen|net\.(?:connect|Socket|createConnection)|sockaddr_in|socket\.tcp|new\s+\w+\.Socket\(", text
+        r"TCPSocket|IO::Socket|fsockopen|net\.(?:connect|Socket|createConnection)|sockaddr_in|socket\.tcp|new\s+\w+\.Socket\(",
+        text,
     )
     shell = re.search(r"/bin/(?:ba|z|da|)sh|['\"](?:ba|)sh['\"]|cmd\.exe", text)
     shell = shell or re.search(r"(?:system|exec)\s*\(?\s*\$_", text)

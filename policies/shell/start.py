@@ -56,7 +56,9 @@ _SENDERS = frozenset(
 )
 
 
-_CLIENTS = frozenset({"psql", "mysql", "mariadb", "sqlcmd", "cqlsh", "mongosh", "snowsql", "beeline", "hive", "spark-sql"})
+_CLIENTS = frozenset(
+    {"psql", "mysql", "mariadb", "sqlcmd", "cqlsh", "mongosh", "snowsql", "beeline", "hive", "spark-sql"}
+)
 """Programs that run the statements of a file that an option names."""
 
 
@@ -156,7 +158,9 @@ class Starter(Effects):
         if words and "/" in words[0] and "sudo" in self._via and self.scope.origins:
             feeds = (*feeds, *self._cloned_by(words[0]))
         if text is None and self.scope.files and words and program_name(words[0]) in _CLIENTS:
-            text = next((t for a, b in itertools.pairwise(words) if a in ("-f", "--file", "-i") and (t := self._file(b))), None)
+            text = next(
+                (t for a, b in itertools.pairwise(words) if a in ("-f", "--file", "-i") and (t := self._file(b))), None
+            )
         if self.scope.origins and words and program_name(words[0]) in _SENDERS:
             feeds = (*feeds, *self._sent_files(words[1:]))
         if words and any(letter in words[0] for letter in "*?["):
