@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import pairwise
 from typing import Any, Literal, cast
 
 from lockgate.events import ToolCall
@@ -143,9 +144,11 @@ def of_command(command: Command, workspace: str = "") -> Iterator[Access]:
     if command.inside:
         return
     by = command.name or "a redirection"
+    folder = next((b for a, b in pairwise(command.args) if a in ("-C", "--directory")), "") if by == "tar" else ""
+    cwd = place(folder, command.cwd, command.links).text if folder else command.cwd
 
     def access(path: str, way: Way, *, whole: bool = False) -> Access:
-        return Access(place=place(path, command.cwd, command.links, workspace), way=way, by=by, whole=whole)
+        return Access(place=place(path, cwd, command.links, workspace), way=way, by=by, whole=whole)
 
     for redirect in command.redirects:
         if redirect.target:
@@ -154,6 +157,8 @@ def of_command(command: Command, workspace: str = "") -> Iterator[Access]:
     recursive = any(re.fullmatch(r"-[a-zA-Z]*[rRa][a-zA-Z]*|--recursive|--archive", arg) for arg in command.args)
     whole = command.name in _WHOLE or recursive
     name = command.name
+    if name == "chmod" and any(_CLOSING.fullmatch(arg) for arg in command.args):
+        return
     if name in _WRITERS:
         yield from (access(path, "write", whole=whole) for path in paths)
     elif name in _COPIERS and len(paths) > 1:
@@ -180,8 +185,26 @@ def of_command(command: Command, workspace: str = "") -> Iterator[Access]:
         yield from (access(path, "write") for path in _outputs(command))
 
 
+_CLOSING = re.compile(r"0?[4-7]00|(?:[go]+|a)(?:-[rwx]+|=)|u[+=][rwxX]+|u=[rwX]+,go=|[go]+-[rwx]+,u[+=][rwxX]+")
+"""A mode that takes rights away from others."""
+_LEFT_OUT = re.compile(r"--(?:exclude|include|filter|exclude-from|exclude-dir)")
+"""Options of copiers and archivers that name what is not taken, or only a pattern."""
+
+
+def _without_choice(command: Command) -> Sequence[str]:
+    """The arguments without those that choose among what is copied, and without tar's own folder."""
+    kept, skip = list[str](), False
+    for arg in command.args:
+        if not skip and not _LEFT_OUT.match(arg) and not (command.name == "tar" and arg in ("-C", "--directory")):
+            kept.append(arg)
+        else:
+            skip = not skip and "=" not in arg
+    return kept
+
+
 def _operands(command: Command) -> Sequence[str]:
-    args = [arg for arg in command.args if not arg.startswith("-") or "=" in arg or "@" in arg]
+    args = command.args if command.name not in _WHOLE else _without_choice(command)
+    args = [arg for arg in args if not arg.startswith("-") or "=" in arg or "@" in arg]
     with_pattern = command.name in _PATTERN_FIRST and not any(arg in ("-e", "-f", "--regexp") for arg in command.args)
     return args[1:] if with_pattern else args
 

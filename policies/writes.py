@@ -77,7 +77,7 @@ def _patches(document: Mapping[str, Any]) -> Iterator[Write]:
 def _patched(patch: str) -> Iterator[Write]:
     """Each file of a patch: all of a new one; of another, the lines that are added."""
     heads = list(_PATCHED.finditer(patch))
-    for head, after in zip(heads, [*heads[1:], None], strict=True):
+    for head, after in zip(heads, [*heads[1:], None], strict=False):
         body = patch[head.end() : after.start() if after else len(patch)]
         added = "\n".join(line[1:] for line in body.split("\n") if line.startswith("+") and not line.startswith("+++"))
         yield Write(path=(head[2] or head[3]).strip(), text=added, old=None if head[1] == "Add" else "")

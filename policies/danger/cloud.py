@@ -31,13 +31,15 @@ def _cloud(programs: str, *table: tuple[str, float, str, str]) -> None:
             c: Command, s: Setting, compiled: re.Pattern[str] = compiled, score: float = score, name: str = name
         ) -> float:
             text = line(c)[:4_000]
-            if c.name == "supabase" and not re.search(r"--linked|--db-url|--project-ref", text):
+            if c.name == "supabase" and not re.search(
+                r"--linked|--db-url|--project-ref|^(?:projects|branches|functions|secrets)\s", text
+            ):
                 return 0.0
             if not compiled.search(text) or _practice(c):
                 return 0.0
             return (
                 min(score, 0.45)
-                if name in ("deletes-in-the-cloud", "destroys-infrastructure") and practice(text)
+                if name in ("deletes-in-the-cloud", "destroys-infrastructure") and practice(text, own=score <= 0.6)
                 else score
             )
 
@@ -52,18 +54,19 @@ _cloud(
     ("deletes-in-the-cloud", 0.55, r"^s3\s+(?:sync\b.*--delete|mv\b.*--recursive)", _GONE),
     ("deletes-in-the-cloud", 0.55, r"^ec2\s+stop-instances|^rds\s+stop-db|^autoscaling\s+(?:update|set)\S*\b.*(?:-size|capacity)[ =]0|^ecs\s+update-service\b.*--desired-count[ =]0", "This stops what runs in the cloud."),
     ("deletes-in-the-cloud", 0.55, r"^route53\s+change-resource-record-sets\b.*DELETE", _GONE),
+    ("stops-watching", 0.6, r"^s3api\s+put-bucket-versioning\b.*Suspended|^s3api\s+(?:delete-bucket-encryption|put-bucket-logging)\b", "This takes away what would bring lost files back."),
     ("stops-watching", 0.9, r"^cloudtrail\s+(?:stop-logging|delete-trail)|^guardduty\s+delete|^config\w*\s+(?:stop|delete)|^securityhub\s+disable", "This stops what watches over the cloud."),
     ("grants-cloud-rights", 0.8, r"^iam\s+(?:attach|put)-(?:user|role|group)-policy\b.*(?:Administrator|FullAccess|\*)|^iam\s+(?:create-access-key|create-login-profile|update-assume-role-policy|add-user-to-group|create-user|update-login-profile)", _OPEN),
     ("grants-cloud-rights", 0.8, r"0\.0\.0\.0/0|::/0", _OPEN),
     ("grants-cloud-rights", 0.75, r"^s3api\s+put-(?:bucket|object)-(?:acl|policy)\b|^s3api\s+delete-public-access-block|^s3\s+\w+\b.*--acl[ =]public|put-public-access-block.*false", _OPEN),
-    ("grants-cloud-rights", 0.7, r"^(?:lambda|kms|sqs|sns|ecr)\s+(?:add-permission|create-grant|put-key-policy|set-repository-policy)\b.*(?:\*|--principal)|modify-(?:snapshot|image|db-snapshot)-attribute\b.*(?:all|add)", _OPEN),
+    ("grants-cloud-rights", 0.7, r"^(?:lambda|kms|sqs|sns|ecr)\s+(?:add-permission|create-grant|put-key-policy|set-repository-policy)\b.*(?:\*|--principal)|modify-(?:snapshot|image|db-snapshot)-attribute\b.*(?:all|add|Add)|^rds\s+(?:modify|create)\S*\s.*--publicly-accessible", _OPEN),
     ("reads-cloud-secrets", 0.6, r"^secretsmanager\s+(?:get-secret-value|batch-get)|^ssm\s+get-parameters?\S*\b.*--with-decryption|^configure\s+(?:get\s+\S*secret|export-credentials)|^ec2\s+get-password-data", "This shows stored secrets."),
 )  # fmt: skip
 _cloud(
     "gcloud gsutil bq firebase",
-    ("deletes-in-the-cloud", 0.8, r"(?:^|\s)(?:delete|destroy|remove-iam|purge)(?:\s|$)|^(?:-m\s+)?(?:rm\s.*-[a-zA-Z]*[rR]|rb\b|rm\s.*\*)|^storage\s+(?:rm\s.*(?:-[a-zA-Z]*[rR]|\*)|buckets\s+delete)|firestore:delete|hosting:disable|database:remove|functions:delete|^projects\s+delete|^(?:-m\s+)?rsync\b.*\s-d\b", _GONE),
+    ("deletes-in-the-cloud", 0.8, r"(?:^|\s)(?:delete|destroy|remove-iam|purge)(?:\s|$)|^(?:-m\s+)?(?:rm\s.*-[a-zA-Z]*[rR]|rb\b|rm\s.*\*)|^storage\s+(?:rm\s.*(?:-[a-zA-Z]*[rR]|\*)|buckets\s+delete)|(?:firestore|projects|apps|auth|remoteconfig):delete|hosting:disable|database:remove|functions:delete|^projects\s+delete|^(?:-m\s+)?rsync\b.*\s-d\b", _GONE),
     ("deletes-in-the-cloud", 0.5, r"^compute\s+instances\s+(?:stop|reset)|^container\s+clusters\s+resize\b.*(?:=|\s)0\b", "This stops what runs in the cloud."),
-    ("grants-cloud-rights", 0.8, r"add-iam-policy-binding\b.*(?:allUsers|allAuthenticatedUsers|roles/(?:owner|editor|admin|iam))|^(?:projects|organizations|folders)\s+set-iam-policy|^iam\s+ch\s+all(?:Users|AuthenticatedUsers)|^acl\s+ch\b.*(?:AllUsers|all)|--allow-unauthenticated|0\.0\.0\.0/0|^iam\s+service-accounts\s+keys\s+create|^(?:def)?acl\s+(?:set|ch)\b.*public", _OPEN),
+    ("grants-cloud-rights", 0.8, r"add-iam-policy-binding\b.*(?:allUsers|allAuthenticatedUsers|roles/(?:owner|editor|admin|iam))|^(?:projects|organizations|folders)\s+set-iam-policy|^iam\s+ch\s+all(?:Users|AuthenticatedUsers)|^iam\s+roles\s+(?:update|create)\b.*setIamPolicy|^acl\s+ch\b.*(?:AllUsers|all)|--allow-unauthenticated|0\.0\.0\.0/0|^iam\s+service-accounts\s+keys\s+create|^(?:def)?acl\s+(?:set|ch)\b.*public", _OPEN),
     ("reads-cloud-secrets", 0.6, r"^secrets\s+versions\s+access|^auth\s+(?:print-access-token|application-default\s+print-access-token)\s*$", "This shows stored secrets."),
 )  # fmt: skip
 _cloud(
@@ -80,13 +83,15 @@ _cloud(
     ("destroys-infrastructure", 0.65, r"^state\s+(?:rm|push)\b|^workspace\s+delete|^stack\s+(?:rm|remove)|^force-unlock|^state\s+(?:delete|unprotect)", "This makes it forget what it has built."),
 )  # fmt: skip
 _cloud(
-    "heroku vercel netlify flyctl fly doctl linode-cli railway render wrangler supabase eksctl kops ibmcloud oci aliyun hcloud scw civo vultr-cli openstack nomad ovhcloud exo upctl packer pscale neonctl turso planetscale",
+    "heroku amplify vercel netlify flyctl fly doctl linode-cli railway render wrangler supabase eksctl kops ibmcloud oci aliyun hcloud scw civo vultr-cli openstack nomad ovhcloud exo upctl packer pscale neonctl turso planetscale",
     ("deletes-in-the-cloud", 0.8, r"(?:^|[\s:.-])(?:destroy|delete|remove|rm|terminate|purge|reset|undeploy|drop)(?:$|[\s:])", _GONE),
+    ("deletes-in-the-cloud", 0.7, r"^down\b.*(?:-y\b|--yes)", _GONE),
+    ("reads-cloud-secrets", 0.5, r"^config\b.*(?:-s\b|--shell|--json)|^config:get\s+\S*(?:SECRET|TOKEN|KEY|PASSWORD|URL)", "This shows stored secrets."),
     ("deletes-in-the-cloud", 0.55, r"ps:scale\s+\S+=0|maintenance:on|scale\s+(?:count\s+)?0\b|^system\s+gc", "This stops what runs in the cloud."),
 )  # fmt: skip
 _cloud(
     "vault consul etcdctl chamber doppler op infisical",
-    ("deletes-in-the-cloud", 0.75, r"^(?:kv\s+(?:delete|destroy|metadata\s+delete)|secrets\s+disable|auth\s+disable|delete|operator\s+(?:seal|raft\s+remove)|kv\s+delete\s+-recurse|del\b|policy\s+delete|item\s+delete|vault\s+delete)\b", _GONE),
+    ("deletes-in-the-cloud", 0.75, r"^(?:leave\b|kv\s+(?:delete|destroy|metadata\s+delete)|secrets\s+disable|auth\s+disable|delete|operator\s+(?:seal|raft\s+remove)|kv\s+delete\s+-recurse|del\b|policy\s+delete|item\s+delete|vault\s+delete)\b", _GONE),
     ("reads-cloud-secrets", 0.5, r"^kv\s+get\b.*-format|^secrets\s*(?:$|--raw|--json|get\b)|^secrets\s+download|^export\b|^item\s+get\b.*--reveal|^print\b|^operator\s+unseal", "This shows stored secrets."),
 )  # fmt: skip
 _cloud(
@@ -118,7 +123,10 @@ def _(c: Command, s: Setting) -> float:
     return (
         0.85
         if any(
-            re.search(r"169\.254\.169\.254|metadata\.google\.internal|169\.254\.170\.2|fd00:ec2::254", arg)
+            re.search(
+                r"169\.254\.169\.254|//(?:2852039166|0xa9fea9fe|0251\.0376|\[::ffff:a9fe)|metadata\.google\.internal|169\.254\.170\.2|fd00:ec2::254",
+                arg,
+            )
             for arg in c.args
         )
         and c.name

@@ -6,7 +6,7 @@ import re
 
 from lockgate.policies.danger.hosts import host_of
 from lockgate.policies.danger.practice import practice
-from lockgate.policies.danger.rules import Setting, chosen, has, line, rows, rule
+from lockgate.policies.danger.rules import Setting, chosen, has, line, rows, rule, written
 from lockgate.policies.shell.model import Command
 
 _DOCKER = "docker podman nerdctl docker-compose"
@@ -32,26 +32,23 @@ def _(c: Command, s: Setting) -> float:
     return 0.35 if any(practice(name, own=True) for name in named) else 0.6
 
 
-@rule("containers", "removes-containers", "This removes every container or image.", "docker podman nerdctl crictl")
+@rule("containers", "removes-containers", "This removes every container or image.", "docker podman nerdctl crictl ctr")
 def _(c: Command, s: Setting) -> float:
     text = line(c)
-    if not re.match(r"(?:container\s+|image\s+)?(?:rm|kill|rmi|stop)\b", text):
+    if not re.match(r"(?:-n\s+\S+\s+)?(?:containers?\s+|images?\s+)?(?:rm|kill|rmi|stop)\b", text):
         return 0.0
-    listed = [
-        f
-        for f in c.feeds
-        if f.name == c.name and re.match(r"(?:ps|images|container\s+ls|image\s+ls|volume\s+ls|ls)\b", line(f))
-    ]
+    listed = [f for f in c.feeds if f.name == c.name and _LISTS.match(line(f))]
     everything = any(not re.search(r"--filter|-f\s", line(f)) for f in listed) and not chosen(c)
     everything = everything or has(c, "-a", "--all")
     return (0.45 if re.match(r"(?:container\s+)?stop", text) else 0.65) if everything else 0.0
 
 
+_LISTS = re.compile(r"(?:-n\s+\S+\s+)?(?:ps|images?(?:\s+ls)?|containers?\s+ls|volume\s+ls|ls)\b")
 _DOCKER_TOOLS = r"trivy|portainer|traefik|watchtower|localstack|buildpacksio|testcontainers|lazydocker|dive|dockle|grype|syft|gitlab/gitlab-runner"
 """RE: images that are known to ask for Docker's socket."""
 
 
-_MOUNTS = re.compile(r"(?:-v|--volume)[ =]([^\s:]+):|(?:source|src)=([^\s,]+)")
+_MOUNTS = re.compile(r"(?:-v|--volume)[ =]([A-Za-z]:[\\/][^\s:]*|[^\s:]+):|(?:source|src)=([^\s,]+)")
 _WHOLE = ("/", "/etc", "/root", "/boot", "/proc", "/sys", "/dev", "/var", "/usr", "/home", "/bin")
 _VENDORS = r"amazon/aws-cli|google/cloud-sdk|hashicorp/|mcr\.microsoft\.com/azure-cli|bitnami/kubectl"
 
@@ -59,7 +56,7 @@ _VENDORS = r"amazon/aws-cli|google/cloud-sdk|hashicorp/|mcr\.microsoft\.com/azur
 def _mounted(mount: str, text: str) -> float:
     """How bad it is that a container sees this folder of its host."""
     plain = mount.rstrip("/") or "/"
-    if plain in _WHOLE:
+    if plain in _WHOLE or re.fullmatch(r"(?i)[a-z]:(?:[\\/](?:windows|users)?)?", plain):
         return 0.85
     if plain.endswith("docker.sock"):
         return 0.45 if re.search(_DOCKER_TOOLS, text) else 0.6
@@ -69,12 +66,19 @@ def _mounted(mount: str, text: str) -> float:
 
 
 @rule(
-    "containers", "escapes-to-host", "This container can change the machine that it runs on.", "docker podman nerdctl"
+    "containers",
+    "escapes-to-host",
+    "This container can change the machine that it runs on.",
+    "docker podman nerdctl ctr lxc incus",
 )
 def _(c: Command, s: Setting) -> float:
     text = line(c)
-    if not re.match(r"(?:container\s+)?(?:run|create|exec)\b|compose\s+run", text):
+    if c.name in ("lxc", "incus"):
+        return 0.75 if re.search(r"security\.privileged=true|\bsource=/(?:\s|$)", text) else 0.0
+    if not re.match(r"(?:-n\s+\S+\s+)?(?:container\s+)?(?:run|create|exec)\b|compose\s+run", text):
         return 0.0
+    if re.search(r"(?i)xmrig|cpuminer|minerd|stratum\+tcp", text):
+        return 0.9
     worst = max((_mounted(a or b, text) for a, b in _MOUNTS.findall(text)), default=0.0)
     if re.search(r"--privileged(?:\s|=true|$)", text):
         worst = max(
@@ -137,6 +141,8 @@ def _(c: Command, s: Setting) -> float:
     own = practice(text, own=True) and not _SHARED.search(text)
     if re.match(r"delete\b", text):
         return _deleted(c, text, own=own)
+    if re.match(r"debug\s+(?:\S+\s+)*node/|create\s+token\b.*(?:admin|kube-system)", text):
+        return 0.65
     if re.match(r"(?:drain|replace\b.*--force|config\s+delete|adm\s+drain)", text):
         return 0.6
     if re.match(r"scale\b", text) and re.search(r"--replicas[ =]0\b", text):
@@ -146,7 +152,7 @@ def _(c: Command, s: Setting) -> float:
     if re.match(r"(?:apply|create)\b", text) and (url := re.search(r"-f\s+(https?://\S+)", text)):
         return 0.45 if _KNOWN_MANIFESTS.search(host_of(url[1])) else 0.6
     if re.search(r"clusterrolebinding\b.*cluster-admin|cluster-admin\b.*--serviceaccount", text) and re.match(
-        r"create\b", text
+        r"(?:create|patch|edit|replace)\b", text
     ):
         return 0.8
     return 0.0
@@ -178,7 +184,7 @@ def _(c: Command, s: Setting) -> float:
 
 
 _MACHINES = re.compile(
-    r"^(?:destroy|undefine|delete|unregistervm|purge)\b|^(?:images|containers)\s+rm\b|^rmi\s+--(?:all|prune)|^vol-delete|^controlvm\s+\S+\s+poweroff"
+    r"^(?:rmp|rm)\b.*\s-[a-z]*a|^(?:destroy|undefine|delete|unregistervm|purge)\b|^(?:images|containers)\s+rm\b|^rmi\s+--(?:all|prune)|^vol-delete|^controlvm\s+\S+\s+poweroff"
 )
 
 
@@ -191,3 +197,20 @@ _MACHINES = re.compile(
 def _(c: Command, s: Setting) -> float:
     text = line(c)
     return 0.0 if not _MACHINES.search(text) else 0.4 if practice(text) else 0.65
+
+
+rows(
+    "containers",
+    "kubeadm k3s-uninstall.sh k3s-agent-uninstall.sh k3s-killall.sh rke2-uninstall.sh",
+    ("removes-machines", 0.75, r"^(?:reset\b|$)", "This takes the machine's part of a cluster apart."),
+)
+
+
+@rule("containers", "escapes-to-host", "This leaves the container for the machine that it runs on.")
+def _(c: Command, s: Setting) -> float:
+    """By the kernel's own switches, or by the container engine's own door."""
+    if any(target.text.endswith("/release_agent") for target in written(c, s)):
+        return 0.85
+    if c.name != "curl" or not any("docker.sock" in arg for arg in c.args):
+        return 0.0
+    return 0.75 if re.search(r"Binds\W+/:|Privileged\W+true|/exec\b|/containers/\w+/start", " ".join(c.args)) else 0.0

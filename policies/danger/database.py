@@ -12,23 +12,37 @@ from lockgate.policies.shell.model import Command, shown
 
 _CLIENTS = (
     "psql mysql mariadb sqlite3 sqlite clickhouse-client clickhouse cockroach sqlcmd duckdb cqlsh trino presto bq snowsql "
-    "isql sqlplus usql pgcli mycli litecli osql beeline hive impala-shell spark-sql mssql-cli surreal vsql db2 turso d1"
+    "isql sqlplus usql pgcli mycli litecli osql influx invoke-sqlcmd beeline hive impala-shell spark-sql mssql-cli surreal vsql db2 turso d1"
 )
-_SQL_OPTIONS = ("-c", "--command", "-e", "--execute", "-q", "--query", "-Q", "--sql", "-x", "-cmd")
+_SQL_OPTIONS = (
+    "-c",
+    "--command",
+    "-e",
+    "--execute",
+    "-execute",
+    "-q",
+    "--query",
+    "-Q",
+    "--sql",
+    "-x",
+    "-cmd",
+    "-Query",
+)
 _DELETE_ALL = re.compile(
     r"(?is)\bdelete\s+from\s+[\w.\"`\[\]]+\s*(?:;|$|where\s+(?:1\s*=\s*1|true|''\s*=\s*''|1)\s*(?:;|$))"
 )
 _UPDATE_ALL = re.compile(r"(?is)\bupdate\s+[\w.\"`\[\]]+\s+set\s+(?:(?!\bwhere\b)[^;])*(?:;|$)")
 _STATEMENTS = (
     (re.compile(r"(?i)\bdrop\s+(?:database|schema|keyspace|user|role|tablespace|owned)\b"), 0.9),
-    (re.compile(r"(?i)\bdrop\s+table\b"), 0.85),
+    (re.compile(r"(?i)\bdrop\s+(?:table|measurement|retention\s+policy)\b"), 0.85),
+    (re.compile(r"(?i)\balter\s+table\s+\S+\s+(?:on\s+cluster\s+\S+\s+)?delete\s+where\s+(?:1\s*=\s*1|1\b|true)"), 0.8),
     (re.compile(r"(?i)\bdrop\s+(?:view|index|function|procedure|trigger|type|sequence|materialized|collection|column\s+family)\b"), 0.5),
     (re.compile(r"(?i)\btruncate\s+(?:table\s+)?[\w\"`$<]"), 0.85),
     (_DELETE_ALL, 0.8),
     (_UPDATE_ALL, 0.75),
     (re.compile(r"(?i)\balter\s+table\s+\S+(?:\s+\S+){0,3}\s+drop\b"), 0.65),
     (re.compile(r"(?i)\bgrant\s+all\b|\bsuperuser\b|\bwith\s+grant\s+option"), 0.7),
-    (re.compile(r"(?i)\bcopy\b.{0,200}\b(?:from|to)\s+program\b|\bxp_cmdshell\b|\binto\s+(?:outfile|dumpfile)\b|\bload_extension\b|\blo_export\b"), 0.85),
+    (re.compile(r"(?i)\bcopy\b.{0,200}\b(?:from|to)\s+program\b|\bxp_cmdshell\b|\binto\s+(?:outfile|dumpfile)\b|\bload_extension\b|\blo_export\b|\bload_file\s*\(|\bpg_read_file\s*\("), 0.85),
     (re.compile(r"(?i)\balter\s+(?:user|role)\s+\S+.{0,80}\b(?:password|identified)\b|\bset\s+password\b"), 0.6),
     (re.compile(r"(?i)\bpg_(?:shadow|authid)\b|\bmysql\.user\b"), 0.6),
     (re.compile(r"(?i)^[ \t]*\.shell\b|^[ \t]*\\!", re.MULTILINE), 0.5),
@@ -38,7 +52,7 @@ _STATEMENTS = (
 
 def _sql_of(c: Command) -> Iterator[str]:
     for at, arg in enumerate(c.args):
-        if arg in _SQL_OPTIONS and at + 1 < len(c.args):
+        if (arg in _SQL_OPTIONS or re.fullmatch(r"-[A-Za-z]{1,6}[ceqQ]", arg)) and at + 1 < len(c.args):
             yield c.args[at + 1]
         elif found := re.match(r"(?:-[ceqQ]|--(?:command|execute|query|sql)=)(.+)", arg, re.DOTALL):
             yield found[1]
@@ -60,8 +74,8 @@ def _without_data(sql: str) -> str:
 
 def _practice(c: Command) -> bool:
     """Whether the database is one for tests."""
-    text = " ".join((*c.args, *c.assignments.values()))
-    return practice(text, own=True) or "/tmp/" in text
+    text = " ".join((*(arg for arg in c.args if not arg.endswith(".sql")), *c.assignments.values()))
+    return practice(text, own=True) or (c.name in ("sqlite3", "sqlite", "duckdb") and "/tmp/" in text)
 
 
 @rule("database", "destroys-data", "This deletes or changes data for good.", _CLIENTS)
@@ -70,8 +84,18 @@ def _(c: Command, s: Setting) -> float:
     for text in _sql_of(c):
         plain = _without_data(shown(text[:500_000]))
         worst = max([worst, *(score for pattern, score in _STATEMENTS if pattern.search(plain))])
+    if c.stdin is None and c.piped and any(feed.name == c.name and _makes_statements(feed) for feed in c.feeds):
+        worst = max(worst, 0.75)
+    if "--dry_run" in c.args or "--dry-run" in c.args:
+        return 0.0
     temporary = c.name in ("sqlite3", "sqlite", "duckdb", "psql", "mysql") and _practice(c)
     return min(worst, 0.4) if temporary else worst
+
+
+def _makes_statements(feed: Command) -> bool:
+    """Whether it prints statements that destroy, one for each thing that it finds."""
+    told = " ".join(_sql_of(feed))
+    return re.search(r"(?i)'\s*(?:drop|truncate|delete\s+from|alter)\b", told) is not None
 
 
 @rule("database", "destroys-data", "This deletes a database.", "dropdb")
@@ -106,7 +130,7 @@ _OBJECTS = re.compile(
 _TOOLS = (
     ("destroys-data", 0.75, r"(?:^|\s)(?:db:(?:drop|reset|purge|migrate:reset|schema:load|wipe|schema:drop|setup:force|truncate_all|fresh|nuke)|db\s+reset)\b", "This deletes the whole database."),
     ("destroys-data", 0.75, r"(?:^|\s)(?:migrate\s+reset|migrate:(?:fresh|reset|refresh)|ecto\.(?:drop|reset)|doctrine:(?:database|schema):drop|schema:drop|drop-all|flush|reset_db|sqlflush|drop_db|truncate)\b", "This deletes the whole database."),
-    ("destroys-data", 0.7, r"db\s+push\b.*(?:--force-reset|--accept-data-loss)|--accept-data-loss|migrate:rollback\s+--all|migrate\s+\S+\s+zero\b|downgrade\s+base\b|schema:sync|undo:all|(?:^|\s)clean\b.*flyway|down\s+-all\b", "This takes the database back and loses data."),
+    ("destroys-data", 0.7, r"db\s+push\b.*(?:--force-reset|--accept-data-loss)|--accept-data-loss|migrate:rollback\s+--all|run-operation\s+\S*(?:drop|delete|truncate|wipe)\w*|migrate\s+\S+\s+zero\b|downgrade\s+base\b|schema:sync|undo:all|(?:^|\s)clean\b.*flyway|down\s+-all\b", "This takes the database back and loses data."),
 )  # fmt: skip
 
 
@@ -114,7 +138,7 @@ _TOOLS = (
     "database",
     "destroys-data",
     "This deletes the whole database.",
-    "rails rake npx prisma sequelize sequelize-cli knex typeorm alembic flyway liquibase mix python python3 manage.py django-admin php artisan npm yarn pnpm supabase drizzle-kit dbmate goose migrate symfony console hasura bin/rails flask diesel sqlx dotnet bun bundle atlas",
+    "rails rake npx prisma sequelize sequelize-cli knex typeorm alembic flyway liquibase dbt mix python python3 manage.py django-admin php artisan npm yarn pnpm airflow superset supabase drizzle-kit dbmate goose migrate symfony console hasura bin/rails flask diesel sqlx dotnet bun bundle atlas",
 )
 def _(c: Command, s: Setting) -> float:
     from lockgate.policies.patterns import finds
@@ -131,10 +155,12 @@ def _(c: Command, s: Setting) -> float:
     if c.name in ("goose", "dbmate", "diesel", "sqlx", "dotnet", "hasura") and re.search(
         r"(?:^|\s)(?:reset|drop|database\s+(?:drop|reset)|down-to\s+0|ef\s+database\s+drop)\b", text
     ):
-        return 0.7
+        return 0.3 if practice(" ".join((*c.assignments.values(), *c.args))) else 0.7
     worst = max((score for _, score, pattern, _ in _TOOLS if finds(pattern, text)), default=0.0)
-    if _OBJECTS.search(text) and re.search(r"\b(?:runner|shell|console|eval|-c|-e)\b", text):
-        worst = max(worst, 0.7)
+    if re.search(r"\b(?:runner|shell|console|eval|-c|-e)\b", text):
+        told = f"{text} {c.stdin or ''}"[:100_000]
+        sql = re.search(r"(?i)execute\W+(?:drop|truncate|delete\s+from)\s", told)
+        worst = max(worst, 0.7 if sql or _OBJECTS.search(told) else 0.0)
     if re.search(r"\bsupabase\b", f"{c.name} {text}") and not re.search(r"--linked|--db-url", text):
         return 0.0
     test = practice(" ".join((*c.assignments.values(), *c.args)))
@@ -161,7 +187,10 @@ def _(c: Command, s: Setting) -> float:
     verbs = operands(c, "-h -p -a -n -u -s -i -r --user --pass") if c.name != "nc" else []
     verbs += [sent.split()[0] for sent in (c.stdin or "").splitlines() if sent.split()]
     flushes = next((verb.lower() for verb in verbs[-1:]), "")
-    numbered = value(c, "-n") not in ("", "0") and not value(c, "-h", "-u")
+    away = value(c, "-h", "-u")
+    numbered = value(c, "-n") not in ("", "0") and not away
+    if flushes == "flushall" and (here(away) if away else value(c, "-p") not in ("", "6379")):
+        return 0.45
     if flushes == "flushdb" and (numbered or here(value(c, "-h") or "-")):
         return 0.4
     if flushes.startswith("flush") and c.inside == "container" and not re.search(r"(?i)prod", c.source):
@@ -179,7 +208,7 @@ def _(c: Command, s: Setting) -> float:
         0.6
         if re.search(r"(?i)\b(?:del|unlink)\b", text) and scans
         else 0.65
-        if re.search(r"(?i)redis\.call\(.(?:del|flush)", text)
+        if re.search(r"(?i)redis\.call\(.(?:del|flush)|\bos\.execute\b|package\.loadlib", text)
         else 0.0
     )
 
@@ -231,12 +260,28 @@ def _(c: Command, s: Setting) -> float:
     "kafka-topics kafka-topics.sh rabbitmqctl rabbitmqadmin nodetool etcdctl curator kcat",
 )
 def _(c: Command, s: Setting) -> float:
-    return (
-        0.75
-        if has(c, "--delete")
-        or re.search(
-            r"^(?:reset|force_reset|delete_\w+|purge_queue|clear\w*|decommission|assassinate|del\s+--prefix|delete\b)",
-            line(c),
-        )
-        else 0.0
+    found = has(c, "--delete") or re.search(
+        r"^(?:reset|force_reset|delete_\w+|purge(?:_queue)?\b|clear\w*|decommission|assassinate|del\s+(?:\S*\s+)?--prefix|delete\b)",
+        line(c),
     )
+    if not found:
+        return 0.0
+    served = value(c, "--bootstrap-server", "--zookeeper", "--endpoints", "-H", "--host")
+    return 0.4 if here(host_of(f"//{served}")) and served and practice(" ".join(c.args)) else 0.75
+
+
+rows(
+    "database",
+    "neo4j-admin cypher-shell neo4j",
+    ("destroys-data", 0.8, r"(?i)^database\s+drop\b|\bmatch\s*\(\w*\)\s*detach\s+delete|\bdrop\s+database\b", "This deletes a whole graph."),
+)  # fmt: skip
+rows(
+    "database",
+    "wp drush drupal magento",
+    (
+        "destroys-data",
+        0.75,
+        r"^(?:db\s+(?:reset|drop|clean)|sql[-:]drop|site\s+(?:empty|delete)|sql:(?:sync|create))\b",
+        "This deletes the whole database.",
+    ),
+)

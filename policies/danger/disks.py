@@ -7,7 +7,7 @@ import re
 from lockgate.policies.danger.rules import Setting, has, line, operands, places, rows, rule, value, written
 from lockgate.policies.shell.model import Command, known
 
-_DEVICE = r"/dev/(?:sd|hd|vd|xvd|nvme|mmcblk|r?disk|mapper/|md|dm-|nbd|<|\$|\*)"
+_DEVICE = r"/dev/(?:sd|hd|vd|xvd|nvme|mmcblk|r?disk|mapper/|md|dm-|nbd|block/|mtd|<|\$|\*)"
 _MAKERS = "mkfs mkswap mke2fs mkntfs mkdosfs newfs wipefs blkdiscard badblocks sgdisk sfdisk fdisk cfdisk parted gdisk pvcreate"
 _FILESYSTEMS = " ".join(
     f"mkfs.{kind} newfs_{kind}"
@@ -50,13 +50,13 @@ def _(c: Command, s: Setting) -> float:
     "disks",
     "overwrites-disk",
     "This writes over a disk, and everything on it is lost.",
-    "dd cat cp tee shred pv dcfldd ddrescue",
+    "dd cat cp tee shred pv dcfldd ddrescue partclone.ext4 partclone.restore",
 )
 def _(c: Command, s: Setting) -> float:
     targets = [arg[3:] for arg in c.args if arg.startswith("of=")]
     if c.name in ("shred", "tee", "ddrescue"):
         targets += operands(c, "-n -s")[1 if c.name == "ddrescue" else 0 :][: 1 if c.name == "ddrescue" else None]
-    elif c.name == "cp":
+    elif c.name == "cp" or c.name.startswith("partclone"):
         targets += operands(c)[-1:]
     found = [str(place) for place in (*places(c, targets, s), *written(c, s))]
     return 0.95 if any(re.match(_DEVICE, one) for one in found) else 0.0
@@ -89,7 +89,7 @@ rows(
     (
         "removes-volume",
         0.85,
-        r"^(?:destroy|kill|clear)\b|^subvolume\s+delete\b|^labelclear\b",
+        r"^(?:destroy|kill|clear)\b|^(?:subvolume|device)\s+(?:delete|remove)\b|^labelclear\b",
         "This removes a volume and what is on it.",
     ),
     (
@@ -107,7 +107,7 @@ rows(
     (
         "removes-volume",
         0.9,
-        r"^(?:format|sanitize|write-zeroes)\s|--security-erase|^eraseDisk|^eraseVolume|^zeroDisk|^secureErase|^partitionDisk|^apfs\s+delete",
+        r"^(?:format|sanitize|write-zeroes)\s|--security-erase|--yes-i-know-what-i-am-doing|^eraseDisk|^eraseVolume|^zeroDisk|^secureErase|^partitionDisk|^apfs\s+delete",
         "This erases a disk.",
     ),
     ("removes-volume", 0.65, r"^rollback\b.*\s-[a-zA-Z]*[rR]", "This throws away all that is newer."),
@@ -116,7 +116,23 @@ rows(
 )
 rows(
     "disks",
+    "flash_erase flash_eraseall flashcp nandwrite ubiformat mtd mtd_debug sg_format nandtest",
+    ("erases-device", 0.75, r"^(?:-\S+\s+)*(?:erase|write|format|/dev/(?:mtd|sg|ubi)|--format|\S+\s+/dev/mtd)", "This writes over the flash memory of a device."),
+)  # fmt: skip
+rows(
+    "disks",
+    "esptool.py esptool espefuse.py espefuse flashrom avrdude nrfjprog st-flash openocd efibootmgr xorriso i2cset",
+    ("erases-device", 0.75, r"^(?:\S+\s+)*burn_\w+|(?:^|\s)-U\s*lock:w:|--recover\b.*--eraseall|-p\s+internal\b.*(?:\s-E\b|\s-w\b)|(?:^|\s)-B\b|-outdev\s+/dev/(?:sd|nvme|disk).*-blank", "This changes a device for good."),
+)  # fmt: skip
+rows(
+    "disks",
+    "recovery wipe",
+    ("erases-device", 0.8, r"^(?:data|all|system)\b|--wipe_data", "This erases a device."),
+)
+rows(
+    "disks",
     "fastboot heimdall",
+    ("erases-device", 0.75, r"^flash\s+(?:boot\s*loader|bootloader|partition|modem|radio|xbl|aboot)\b|^(?:oem|flashing)\s+(?:lock|lock_critical)\b", "This may keep a device from ever starting again."),
     ("erases-device", 0.85, r"^(?:-\w+\s+\S+\s+)*(?:erase|format\S*|flashing\s+unlock|oem\s+unlock|-w)\b|(?:^|\s)-w\b", "This erases a device."),
 )  # fmt: skip
 rows(

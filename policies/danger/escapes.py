@@ -106,3 +106,23 @@ def _(c: Command, s: Setting) -> float:
 def _(c: Command, s: Setting) -> float:
     text = " ".join(c.args)
     return 0.85 if re.search(r"/inet[46]?/(?:tcp|udp)/", text) and "|&" in text else 0.0
+
+
+_EXPLOITS = re.compile(
+    r"(?i)(?:^|/)(?:\S*cve-\d{4}-\d{3,}\S*|dirty_?(?:cow|pipe|sock)\S*|pwnkit\S*|linpeas\S*|winpeas\S*|lazagne\S*)$"
+)
+
+
+@rule(
+    "privilege",
+    "looks-for-weak-points",
+    "This is a program that breaks into a machine.",
+    "python python3 gcc cc bash sh make",
+)
+def _(c: Command, s: Setting) -> float:
+    return 0.65 if any(_EXPLOITS.search(arg) for arg in c.args[:6] if not arg.startswith("-")) else 0.0
+
+
+@rule("network", "runs-hidden-code", "This runs a program that never was a file.", "python python3 perl ruby")
+def _(c: Command, s: Setting) -> float:
+    return 0.65 if any("memfd_create" in arg for arg in c.args) else 0.0

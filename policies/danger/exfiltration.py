@@ -17,7 +17,7 @@ def _(c: Command, s: Setting) -> float:
     if not found:
         return 0.0
     worst = max(score for _, _, score in found)
-    if c.name in ("cp", "mv", "install", "ln") and worst < 0.8:
+    if c.name in ("cp", "mv", "install", "ln", "copy", "copy-item", "cpi", "xcopy") and worst < 0.8:
         return 0.0
     if c.name in SEARCHERS and worst < 0.5:
         return worst * 0.6
@@ -173,6 +173,26 @@ rows(
     "exfiltration",
     "ssh-keygen",
     ("reads-secrets", 0.6, r"-[a-z]*p[a-z]*\b.*-N\s*(?:''|\s|$)", "This takes a key's password away."),
+)
+rows(
+    "exfiltration",
+    "nmcli",
+    ("reads-secrets", 0.7, r"(?:^|\s)(?:-s|--show-secrets)\s.*(?:psk|connection)", "This shows passwords of networks."),
+)
+rows(
+    "exfiltration",
+    "trufflehog gitleaks",
+    (
+        "searches-for-secrets",
+        0.65,
+        r"^filesystem\s+(?:\S+=)?[/~](?:\s|$)|--source[= ][/~](?:\s|$)",
+        "This looks for credentials all over the machine.",
+    ),
+)
+rows(
+    "exfiltration",
+    "git",
+    ("reads-secrets", 0.6, r"^credential(?:-\w+)?\s+(?:fill|get)\b", "This reads a password store."),
 )
 rows("exfiltration", "getent", ("reads-secrets", 0.8, r"^shadow", "This reads the users' passwords."))
 

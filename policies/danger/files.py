@@ -9,7 +9,7 @@ from lockgate.policies.danger.worth import deletion, overwriting
 from lockgate.policies.shell.finders import found_by
 from lockgate.policies.shell.model import HERE, SOME, UNSET, Command, known, some
 
-_DELETE = "rm unlink shred srm rimraf trash-empty del rd rmdir remove-item ri erase gio"
+_DELETE = "rm del-cli unlink shred srm rimraf trash-empty del rd rmdir remove-item ri erase gio"
 
 
 _EMPTY_ROOT = re.compile(f"{UNSET}[^{UNSET}/]*/+")
@@ -34,7 +34,7 @@ def _listed(c: Command) -> list[str]:
 
 
 def _recursive(c: Command) -> bool:
-    if c.name in ("rimraf", "rd", "srm"):
+    if c.name in ("rimraf", "rd", "srm", "del-cli"):
         return True
     if c.name in ("remove-item", "ri"):
         return any(a.lower().startswith(("-r", "-fo")) for one in (c, *c.feeds) for a in one.args)
@@ -51,7 +51,12 @@ def _(c: Command, s: Setting) -> float:
         return 0.0
     if c.name == "trash-empty" or (c.name == "gio" and has(c, "--empty")):
         return 0.5
-    paths = operands(c, "-Path -LiteralPath" if c.name in ("remove-item", "ri") else "-n -s --size --iterations")
+    paths = operands(
+        c,
+        "-Path -LiteralPath -ErrorAction -EA -Include -Exclude -Filter"
+        if c.name in ("remove-item", "ri")
+        else "-n -s --size --iterations",
+    )
     if c.name in ("remove-item", "ri"):
         paths += [path for path in (value(c, "-Path", "-LiteralPath"),) if path]
         paths = [path.replace("\\", "/").strip(",") for path in paths] or _listed(c)
@@ -81,13 +86,16 @@ def _(c: Command, s: Setting) -> float:
     return max(worst if worst >= 0.75 else 0.0, target)
 
 
+_FOLDERS = re.compile(r"/(?:etc|bin|sbin|lib\w*|boot|usr(?:/(?:s?bin|lib\w*|local))?)")
+
+
 @rule("files", "overwrites-system-files", "This writes into files that the whole system depends on.")
 def _(c: Command, s: Setting) -> float:
     targets = written(c, s)
     name = c.name
     if name in ("tee", "truncate", "sponge"):
         targets += places(c, operands(c, "-s --size -r --reference"), s)
-    elif name in ("cp", "install", "ln", "rsync", "scp"):
+    elif name in ("cp", "install", "ln", "rsync", "scp", "ditto", "copy", "copy-item", "xcopy"):
         targets += places(
             c, operands(c, "-t -m -o -g -S -e")[-1:] if len(operands(c, "-t -m -o -g -S -e")) > 1 else [], s
         )
@@ -97,6 +105,21 @@ def _(c: Command, s: Setting) -> float:
         targets += places(c, [arg[3:] for arg in c.args if arg.startswith("of=")], s)
     elif name in ("curl", "wget"):
         targets += places(c, [path for path in (value(c, "-o", "-O", "--output", "--output-document"),) if path], s)
+    if (
+        name in ("ed", "ex")
+        and operands(c)
+        and re.search(r"(?m)^(?:w|x|wq)\b|[|,$%\w]*\|x\b", f"{line(c)}\n{c.stdin or ''}")
+    ):
+        targets += places(c, operands(c, "-c -sc -p")[-1:], s)
+    if name in ("cp", "rsync") and any(_FOLDERS.fullmatch(found.text) for found in targets):
+        many = has(c, "-r", "-R", "-a", "--recursive", "--archive") and operands(c)[0].endswith(("*", "/", "."))
+        return 0.65 if many else 0.0
+    if name in ("cp", "rsync") and any(not found.parts and found.anchor == "/" for found in targets):
+        return 0.75 if has(c, "-r", "-R", "-a", "--recursive", "--archive") else 0.0
+    if name == "wget" and (folder := value(c, "-P", "--directory-prefix")):
+        targets += places(c, [f"{folder}/x"], s)
+    if name == "ln" and any(path.startswith(("/tmp/", "/dev/shm/", "/var/tmp/")) for path in operands(c)[:-1]):
+        return 0.7 if any(re.match(r"/(?:usr/)?(?:local/)?s?bin(?:/|$)", found.text) for found in targets) else 0.0
     return max((overwriting(found) for found in targets), default=0.0)
 
 
@@ -106,7 +129,8 @@ def _(c: Command, s: Setting) -> float:
     empties = empties or (c.name in ("sed", "gsed") and has(c, "-i") and operands(c, "-e -f")[:1] in (["d"], ["1,$d"]))
     empties = empties or (c.name in ("echo", "printf") and not any(arg.strip() for arg in c.args if arg != "-n"))
     each = any(via.startswith("find") for via in c.via)
-    targets = [place for place, r in zip(written(c, s), c.redirects, strict=False) if r.kind == "write"]
+    kept = [r for r in c.redirects if r.kind == "write" and not r.target.startswith("/dev/")]
+    targets = places(c, [r.target for r in kept], s)
     if c.name in ("truncate",) and value(c, "-s", "--size") in ("0", ""):
         targets += places(c, operands(c, "-s --size"), s)
     if c.name == "truncate" and any(
@@ -114,11 +138,11 @@ def _(c: Command, s: Setting) -> float:
     ):
         return 0.55
     reads_null = any(found.text == "/dev/null" for found in read_by(c, s)) or (
-        c.name in ("cat", "cp") and "/dev/null" in c.args
+        c.name in ("cat", "cp", "ditto") and "/dev/null" in c.args
     )
     if not (empties or reads_null):
         return 0.0
-    if c.name in ("cp", "sed", "gsed"):
+    if c.name in ("cp", "ditto", "sed", "gsed"):
         targets += places(c, operands(c)[1:], s)
     scores = [deletion(found, recursive=each) for found in targets]
     return max((score for score in scores if score >= 0.5), default=0.0)
@@ -132,18 +156,25 @@ def _(c: Command, s: Setting) -> float:
 )
 def _(c: Command, s: Setting) -> float:
     if c.name == "setfacl":
-        return 0.65 if re.search(r"(?:^|[\s,:])o(?:ther)?::?\w*w", line(c)) else 0.0
+        return 0.65 if re.search(r"(?:^|[\s,:])(?:o(?:ther)?:|u(?:ser)?:nobody):?\w*w", line(c)) else 0.0
     if c.name == "icacls":
         return 0.65 if re.search(r"everyone:\S*f", line(c), re.IGNORECASE) else 0.0
     words = [arg for arg in c.args if not re.fullmatch(r"-[Rvfc]+|--\w[\w-]*", arg)]
     if len(words) < 2:
         return 0.0
     mode, recursive = words[0], has(c, "-R", "--recursive")
+    words = [
+        word
+        for word in words
+        if not re.match(r"/dev/(?:tty(?:USB|ACM|S|AMA)|hidraw|bus/usb|i2c|spidev|gpio|kvm|video)", word)
+    ]
     found = places(c, words[1:], s)
     worth = max((deletion(one, recursive=recursive) for one in found), default=0.0)
     open_to_all = re.fullmatch(r"[0-7]?[0-7]*[2367]", mode) or re.search(
         r"(?:^|,)[ugo]*[ao][ugo]*[+=]\w*w|^\+\w*w\w*$", mode
     )
+    if re.fullmatch(r"0?[0-7]{0,2}[4-7]", mode) and any(re.search(r"^/etc/g?shadow-?$", one.text) for one in found):
+        return 0.8
     closed = mode in ("000", "0000", "a-rwx", "0", "ugo-rwx", "-rwx", "a=")
     if closed:
         return 0.8 if worth >= 0.5 or recursive else 0.3
@@ -205,7 +236,7 @@ def _(c: Command, s: Setting) -> float:
 @rule("files", "unpacks-over-the-system", "This unpacks an archive over the system's own files.", "tar unzip cpio")
 def _(c: Command, s: Setting) -> float:
     target = value(c, "-C", "--directory", "-d")
-    if not target or (c.name == "tar" and not re.match(r"-?-?[a-zA-Z]*x|.*--extract", c.args[0] if c.args else "")):
+    if not target or (c.name == "tar" and not any(re.match(r"-?[a-zA-Z]*x|--extract", a) for a in c.args[:4])):
         return 0.0
     return max((0.65 for one in places(c, [target], s) if not one.parts and one.anchor == "/"), default=0.0)
 

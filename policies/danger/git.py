@@ -5,8 +5,9 @@ from __future__ import annotations
 import re
 
 from lockgate.policies.danger.practice import practice
-from lockgate.policies.danger.rules import Setting, chosen, line, rows, rule
-from lockgate.policies.shell.model import Command, known
+from lockgate.policies.danger.rules import Setting, chosen, line, operands, places, rows, rule
+from lockgate.policies.danger.worth import deletion
+from lockgate.policies.shell.model import Command, known, shown
 
 _PROTECTED = r"(?:main|master|develop|production|prod|release(?:/\S+)?|trunk|stable)"
 
@@ -14,10 +15,9 @@ rows(
     "git",
     "git",
     ("rewrites-history", 0.8, r"^(?:filter-branch|filter-repo)\b(?:[^-]|-[^-]|--[^a]|--a[^n])*$", "This rewrites the whole history."),
-    ("rewrites-history", 0.75, r"^push\b.*\s--mirror\b", "This makes the remote a copy of this repository, and deletes the rest there."),
-    ("drops-work", 0.65, r"^reset\b.*--hard\b", "This throws away every change that is not committed."),
+    ("rewrites-history", 0.75, r"^(?:push|send-pack)\b.*\s--mirror\b", "This makes the remote a copy of this repository, and deletes the rest there."),
     ("drops-work", 0.55, r"^checkout\s(?:-\S+\s+)*(?:--\s+)?(?:\.|:/|\*|\./)(?:\s|$)", "This throws away every change that is not committed."),
-    ("drops-work", 0.55, r"^(?:checkout\s+(?:\S+\s+)*(?:-f|--force)|switch\s+(?:\S+\s+)*(?:-f|--force|--discard-changes))(?:\s|$)", "This throws away every change that is not committed."),
+    ("drops-work", 0.55, r"^(?:checkout\s+(?:[^-\s]\S*\s+)*(?:-f|--force)(?:\s+[^-\s]\S*)*\s*$|switch\s+(?:\S+\s+)*(?:-f|--force|--discard-changes)(?:\s|$))", "This throws away every change that is not committed."),
     ("drops-work", 0.55, r"^checkout\s+HEAD\S*\s+(?:--\s+)?\.(?:\s|$)", "This throws away every change that is not committed."),
     ("drops-work", 0.7, r"^stash\s+clear\b", "This deletes everything that was put aside."),
     ("drops-work", 0.55, r"^stash\s+drop\b", "This deletes what was put aside."),
@@ -27,8 +27,9 @@ rows(
     ("forgets-history", 0.8, r"^reflog\s+(?:expire\b.*--expire\S*[= ]now|delete\b)|^reflog\s+expire\b.*--all", "This deletes the way back to what was lost."),
     ("forgets-history", 0.6, r"^(?:gc\b.*--prune[= ](?:now|all)|prune\b.*--expire[= ]now|prune\s*$)", "This deletes commits that nothing points to."),
     ("forgets-history", 0.7, r"^update-ref\s+(?:-\S+\s+)*-d\b", "This deletes a reference."),
+    ("loosens-git", 0.65, r"(?:^|\s)ext::", "This has git start a program in the place of a server."),
     ("loosens-git", 0.6, r"(?i)^config\b.*http\.sslverify\s+(?:false|0)|^config\b.*protocol\.ext\.allow", "This lets anybody pose as the server."),
-    ("loosens-git", 0.55, r"(?i)^config\s+(?:\S+\s+)*(?:core\.hookspath|core\.sshcommand|core\.fsmonitor|core\.editor)\s+.*(?:/tmp|http|;|\$\(|sh -c)", "This makes git run a program at every step."),
+    ("loosens-git", 0.55, r"(?i)^config\s+(?:\S+\s+)*(?:core\.hookspath|core\.sshcommand|core\.fsmonitor|core\.editor|core\.pager|sequence\.editor|diff\.external|init\.templatedir|gpg\.program|\S+\.textconv)\s+.*(?:/tmp|http|;|\$\(|sh -c|curl|wget)", "This makes git run a program at every step."),
     ("loosens-git", 0.65, r"(?i)^config\b.*url\.\W?https?://(?:[^@\s]*@)?(?:[a-fh-z0-9]|g[a-hj-z]|gi[a-su-z])[\w.-]*\S*\.(?:push)?insteadof", "This sends git to another server."),
     ("loosens-git", 0.65, r"^config\b.*\balias\.\S+\s+!.*(?:curl|wget|\bnc\b|/tmp/|/dev/tcp|base64)", "This makes git run a program at every step."),
     ("loosens-git", 0.55, r"^config\b.*credential\.helper\s+(?:store|!)", "This keeps passwords in a file that anybody can read."),
@@ -75,7 +76,10 @@ def _(c: Command, s: Setting) -> float:
     text = line(c)
     if not re.match(r"push\b", text) or re.search(r"(?:^|\s)(?:--dry-run|-n)(?:\s|$)", text):
         return 0.0
-    refs = [word for word in text.split()[1:] if not word.startswith("-")]
+    words = list(map(shown, c.args))
+    if "push" not in words:
+        return 0.0
+    refs = [word for word in words[words.index("push") + 1 :] if not word.startswith("-")]
     shared = any(re.fullmatch(rf"\+?(?:\S+:)?{_PROTECTED}", ref) for ref in refs[1:])
     if any(word in ("--delete", "-d") for word in text.split()) or any(
         ref.startswith(":") and len(ref) > 1 for ref in refs[1:]
@@ -100,6 +104,16 @@ def _(c: Command, s: Setting) -> float:
 
 @rule("git", "drops-work", "This throws away every change that is not committed.", "git")
 def _(c: Command, s: Setting) -> float:
+    """A reset; to where a branch of one's own stood it is how a merge or a rebase is taken back."""
+    if not re.match(r"reset\b.*--hard\b", line(c)):
+        return 0.0
+    targets = operands(c, "-C -c")[1:]
+    own = re.fullmatch(rf"ORIG_HEAD|(?:origin|upstream)/(?!HEAD$|{_PROTECTED}$)[\w./-]+", targets[0] if targets else "")
+    return 0.45 if own else 0.65
+
+
+@rule("git", "drops-work", "This throws away every change that is not committed.", "git")
+def _(c: Command, s: Setting) -> float:
     words = line(c).split()
     everything = any(word in (".", ":/", "*", "./") for word in words)
     only_staged = ("--staged" in words or "-S" in words) and not {"--worktree", "-W"} & set(words)
@@ -115,4 +129,6 @@ def _(c: Command, s: Setting) -> float:
     if "n" in letters or "i" in letters or "--dry-run" in words or not ("f" in letters or "--force" in words):
         return 0.0
     paths = [word for word in words[1:] if not word.startswith("-") and word not in (".", ":/", "./")]
-    return 0.35 if paths or ("X" in letters) else 0.7 if "x" in letters else 0.6
+    worst = max((deletion(found, recursive=True) for found in places(c, paths, s)), default=0.0)
+    own = worst < 0.6 and (paths or "X" in letters)
+    return 0.35 if own else 0.7 if "x" in letters else 0.6

@@ -208,7 +208,7 @@ def _netcat(c: Command) -> Iterator[Reach]:
 def _copy(c: Command) -> Iterator[Reach]:
     paths = operands(c, "-P -i -F -o -l -c -S -J -e --rsh --exclude --include --port --password-file --files-from -T")
     for at, path in enumerate(paths):
-        if (host := _HOST.match(path)) and not path.startswith(("/", ".")):
+        if (host := _HOST.match(path)) and not path.startswith(("/", ".")) and "://" not in path:
             sends = at == len(paths) - 1
             yield Reach(host[1].lower(), sends, " ".join(paths[:-1]) if sends else "")
         elif path.startswith(("rsync://", "scp://")):
@@ -264,6 +264,12 @@ def _bucket(c: Command) -> Iterator[Reach]:
         yield Reach(host or path.partition(":")[0] + ":", sends, " ".join(words[:-1]) if sends else "")
 
 
+def _database(c: Command) -> Iterator[Reach]:
+    host = next((host_of(arg) for arg in c.args if "://" in arg), "") or value(c, "-h", "--host")
+    if host:
+        yield Reach(host.lower(), any("dump" in feed.name for feed in c.feeds))
+
+
 _FINDERS: Mapping[str, Callable[[Command], Iterator[Reach]]] = {
     **dict.fromkeys(("curl", "curlie"), _curl),
     **dict.fromkeys(
@@ -279,6 +285,7 @@ _FINDERS: Mapping[str, Callable[[Command], Iterator[Reach]]] = {
     **dict.fromkeys(("git", "gh", "svn", "hg"), _git),
     **dict.fromkeys(("pip", "pip3", "uv", "npm", "pnpm", "yarn", "gem", "cargo", "go", "bun", "poetry"), _packages),
     **dict.fromkeys(("twine", "conda"), _packages),
+    **dict.fromkeys(("psql", "mysql", "mariadb", "mongorestore"), _database),
     **dict.fromkeys(("mail", "mailx", "mutt", "sendmail", "msmtp", "swaks"), _mail),
     **dict.fromkeys(("aws", "gsutil", "rclone", "s3cmd", "mc", "azcopy", "gcloud", "b2", "restic"), _bucket),
 }

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import importlib
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 
-from lockgate.policies.danger.rules import PACKS, Finding, Rule, Setting, judged
+from lockgate.policies.danger.rules import PACKS, Finding, Rule, Setting, judged, line
 from lockgate.policies.patterns import finds
 from lockgate.policies.remembered import remembered
 from lockgate.policies.shell.model import Command, Script
@@ -46,7 +47,7 @@ class Judgement:
 @cache
 def load_packs() -> None:
     """Imports the packs, which register their rules."""
-    for pack in (*PACKS, "windows", "escapes"):
+    for pack in (*PACKS, "windows", "mac", "escapes", "tracks"):
         importlib.import_module(f"lockgate.policies.danger.{pack}")
 
 
@@ -74,8 +75,23 @@ def _judge(
     load_packs()
     script = read(text, cwd, files=files)
     found = [finding for command in script.commands for finding in judged(command, setting, packs)]
+    found = [finding for finding in found if not _made_here(finding, script)]
     found += _unreadable(script)
     return Judgement(tuple(sorted(found, key=lambda finding: -finding.score)), script)
+
+
+def _made_here(finding: Finding, script: Script) -> bool:
+    """Whether containers and volumes are taken away that the same command has started before."""
+    if finding.rule.name != "removes-containers" or not re.search(
+        r"(?:^|\s)down\b|^volume\s+rm\b", line(finding.command)
+    ):
+        return False
+    at = next((at for at, command in enumerate(script.commands) if command is finding.command), 0)
+    before = [command for command in script.commands[:at] if command.name == finding.command.name]
+    volumes = [word for command in before if command.args[:2] == ("volume", "create") for word in command.args[2:]]
+    return any(re.search(r"(?:^|\s)up(?:\s|$)", line(c)) for c in before) or any(
+        v in finding.command.args for v in volumes
+    )
 
 
 def _unreadable(script: Script) -> list[Finding]:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import re
 
-from lockgate.policies.danger.hosts import drop, host_of, is_address, listens, local, reaches
-from lockgate.policies.danger.rules import Setting, has, line, operands, rows, rule, written
+from lockgate.policies.danger.hosts import drop, here, host_of, is_address, listens, local, reaches
+from lockgate.policies.danger.rules import Setting, has, line, operands, rows, rule, value, written
 from lockgate.policies.shell.follow import INTERPRETERS, SHELLS, code_of, script_file
 from lockgate.policies.shell.model import SOME, Command, known, program_name, versionless
 
@@ -13,7 +13,7 @@ _FETCHERS = frozenset({
     *("curl", "wget", "aria2c", "fetch", "lynx", "http", "https", "xh", "nc", "ncat", "netcat", "scp", "ftp", "tftp"),
     *("invoke-webrequest", "iwr", "irm", "invoke-restmethod", "curlie"),
     *("lwp-request", "lwp-download", "w3m", "links", "elinks", "axel", "httpie", "get", "post"),
-    *("wget2", "dig", "nslookup", "openssl", "gsutil"),
+    *("ftpget", "wget2", "dig", "nslookup", "openssl", "gsutil"),
 })  # fmt: skip
 
 
@@ -51,24 +51,33 @@ def _(c: Command, s: Setting) -> float:
         reads_data = code is not None and known(code[1])
         if reads_data or not runs:
             return 0.0
-    elif name in (
-        "eval",
-        ".",
-        "source",
-        "iex",
-        "invoke-expression",
-        "exec",
-        "start-process",
-        "start",
-        "saps",
-        "invoke-item",
-    ) or (c.words and ("/" in c.words[0] or c.words[0].startswith(SOME)) and not c.piped):
+    elif (
+        (name in ("gcc", "cc", "clang", "g++", "rustc", "tcc") and any("/dev/fd/" in arg for arg in c.args))
+        or name
+        in (
+            "eval",
+            ".",
+            "source",
+            "iex",
+            "invoke-expression",
+            "exec",
+            "start-process",
+            "start",
+            "saps",
+            "invoke-item",
+        )
+        or (c.words and ("/" in c.words[0] or c.words[0].startswith(SOME)) and not c.piped)
+    ):
         pass
     else:
         return 0.0
     hosts = [reach.host for reach in reaches(source)]
     if source.name == "git":
         return 0.55
+    if (name in SHELLS or name in ("python", "iex", "invoke-expression") or not known(c.words[0])) and _well_known(
+        source
+    ):
+        return 0.4
     if name not in INTERPRETERS and "/" in (c.words[0] if c.words else "") and _released(source):
         return 0.45
     return 0.3 if hosts and all(local(host) for host in hosts) else 0.85
@@ -78,6 +87,23 @@ _RELEASES = re.compile(
     r"https://(?:github\.com/[\w.-]+/[\w.-]+/releases/|dl\.k8s\.io/|releases\.hashicorp\.com/|go\.dev/dl/|nodejs\.org/dist/|dl\.google\.com/|"
     r"storage\.googleapis\.com/kubernetes-release/|get\.helm\.sh/|downloads\.mariadb\.com/|download\.docker\.com/|awscli\.amazonaws\.com/)"
 )
+
+
+_INSTALLERS = re.compile(
+    r"(?:https://)?(?:(?:sh\.rustup\.rs|astral\.sh/(?:uv|ruff)/[\w./-]*install\.sh|bun\.sh/install|deno\.land/(?:x/install/)?install\.sh|get\.pnpm\.io/install\.sh|"
+    r"install\.python-poetry\.org|deb\.nodesource\.com/setup_[\w.]+|get\.sdkman\.io|get\.docker\.com|starship\.rs/install\.sh|mise\.run|"
+    r"fnm\.vercel\.app/install|get\.helm\.sh|pyenv\.run|volta\.sh|ollama\.com/install\.sh|claude\.ai/install\.sh|get\.scoop\.sh|"
+    r"community\.chocolatey\.org/install\.ps1|cli\.github\.com/[\w./-]+|dot\.net/v1/dotnet-install\.sh|pixi\.sh/install\.sh)/?$|"
+    r"raw\.githubusercontent\.com/(?:nvm-sh/nvm|Homebrew/install|pyenv/pyenv-installer|helm/helm|golangci/golangci-lint|rbenv/rbenv-installer|"
+    r"asdf-vm/asdf)/[\w./-]+$)"
+)
+"""What most users have installed this way: the makers' own installers, at the makers' own addresses."""
+
+
+def _well_known(source: Command) -> bool:
+    """Whether everything that it brings is the installer of a tool that most users know."""
+    urls = [arg for arg in source.args if re.match(r"(?:https?://)?\w[\w-]*(?:\.[\w-]+)+(?:/|$)", arg)]
+    return bool(urls) and all(_INSTALLERS.match(url) for url in urls)
 
 
 def _released(source: Command) -> bool:
@@ -90,8 +116,11 @@ def _released(source: Command) -> bool:
 def _(c: Command, s: Setting) -> float:
     text = line(c)
     targets = [r.target for r in c.redirects]
-    if any(re.match(r"/dev/(?:tcp|udp)/", target) for target in targets):
-        return 0.9 if versionless(c.name) in SHELLS or c.name == "exec" or not c.words else 0.65
+    if hosts := [found[1] for target in targets if (found := re.match(r"/dev/(?:tcp|udp)/([^/]+)", target))]:
+        if versionless(c.name) in SHELLS or c.name == "exec":
+            return 0.9
+        asks = c.name in ("echo", "printf", "true", ":", "timeout") or not c.words  # whether somebody listens there
+        return 0.0 if asks and all(local(host) for host in hosts) else 0.9 if not c.words else 0.65
     if versionless(c.name) in SHELLS and any("/dev/tcp/" in word for word in c.args) and code_of(c) is None:
         return 0.9
     if c.name in ("nc", "ncat", "netcat", "nc.traditional", "socket") and (
@@ -114,7 +143,10 @@ def _(c: Command, s: Setting) -> float:
         return 0.9
     if c.name == "zmodload":
         return 0.6 if "net/tcp" in text else 0.0
-    return 0.75 if c.name in ("pwncat", "msfvenom", "msfconsole", "weevely") else 0.0
+    return 0.75 if c.name in ("pwncat", "msfvenom", "msfconsole", "weevely", "rcat") else 0.0
+
+
+_LOADERS = "ab wrk wrk2 hey siege vegeta bombardier h2load boom oha autocannon"
 
 
 def known_script(c: Command) -> bool:
@@ -135,8 +167,9 @@ rows(
     "iptables ip6tables nft ufw pfctl firewall-cmd netsh ebtables ipset iptables-restore iptables-legacy",
     ("drops-firewall", 0.85, r"(?:^|\s)(?:-F|--flush|-X)(?:\s|$)|^flush\b|^delete\s+table\b|^(?:--force\s+)?(?:disable|reset)\b|^-d\b|advfirewall\s+set\s+\S+\s+state\s+off|--panic-on", "This takes the firewall down."),
     ("drops-firewall", 0.8, r"-P\s+(?:INPUT|FORWARD|OUTPUT)\s+(?:ACCEPT|DROP)|--set-default-zone=trusted|^default\s+allow\s+incoming", "This opens or closes the machine to everybody."),
-    ("drops-firewall", 0.65, r"^(?:-[AI]\s+INPUT(?:\s+\d+)?\s+-j\s+ACCEPT\s*$|allow\s+from\s+any\s*$|allow\s+(?:23|3389|445|5900)\b)|\b1[-:]65535\b", "This lets everybody in."),
+    ("drops-firewall", 0.65, r"^(?:-[AI]\s+INPUT(?:\s+\d+)?\s+-j\s+ACCEPT\s*$|allow\s+from\s+any(?:\s+to\s+any)?\s*$|allow\s+(?:23|3389|445|5900)\b)|\b1[-:]65535\b", "This lets everybody in."),
     ("opens-tunnel", 0.65, r"(?i)portproxy\s+add", "This opens a way in from another machine."),
+    ("drops-firewall", 0.55, r"^(?:-w\s+)?-[AI]\s+OUTPUT\b.*\s(?:-d|--destination)\s+\S+.*-j\s+(?:DROP|REJECT)", "This keeps what watches over the machine from being told."),
     ("drops-firewall", 0.75, r"-A\s+(?:INPUT|OUTPUT)\s+-j\s+DROP", "This cuts the machine off."),
 )  # fmt: skip
 rows(
@@ -153,7 +186,8 @@ rows(
     "nuclei gobuster ffuf wpscan bettercap ettercap arpspoof hping3 slowloris mimikatz linpeas.sh linenum.sh impacket-secretsdump "
     "slowhttptest sslstrip mitm6 wifite reaver mdk4 airodump-ng aireplay-ng airmon-ng commix xsstrike feroxbuster crowbar setoolkit "
     "beef-xss evilginx sliver-server pupy legion brutespray hcxdumptool torshammer "
-    "evil-winrm bloodhound-python kerbrute enum4linux patator dirb",
+    "evil-winrm bloodhound-python kerbrute enum4linux patator dirb pacu lazagne lazagne.py mimipenguin linpeas pspy64 iodine dnscat "
+    "dnscat2 ptunnel icmpsh covenant havoc",
     ("attacks-others", 0.75, r"", "This is a tool to attack machines."),
 )
 rows(
@@ -178,10 +212,39 @@ rows(
     (
         "attacks-others",
         0.65,
-        r"--script|-sS|-sV|-A\b|-p-|/\d{1,2}(?:\s|$)|-O\b|-sU|-Pn",
+        r"/\d{1,2}(?:\s|$)|--script=?\s*(?:vuln|exploit|brute)",
         "This looks for weak points of machines.",
     ),
 )
+
+
+@rule("network", "attacks-others", "This looks for weak points of machines.", "nmap")
+def _(c: Command, s: Setting) -> float:
+    looks = re.search(r"--script|-sS|-sV|-A\b|-p-|-O\b|-sU|-Pn", line(c))
+    return 0.65 if looks and not here((c.args or ("-",))[-1]) else 0.0
+
+
+rows(
+    "network",
+    "xterm",
+    ("opens-shell-to-strangers", 0.75, r"-display\s+\d+\.\d+", "This gives a shell on this machine to another one."),
+)
+
+
+@rule("network", "attacks-others", "This loads a machine until nothing else gets through.", _LOADERS)
+def _(c: Command, s: Setting) -> float:
+    away = [url for url in operands(c) if (host := host_of(url)) and not local(host) and ("//" in url or "." in host)]
+    numbers = [int(found) for arg in c.args for found in re.findall(r"^(?:-[a-z])?(\d{3,9})(?:/1?s)?$", arg)]
+    return 0.6 if away and any(number >= 500 for number in numbers) else 0.0
+
+
+@rule("network", "attacks-others", "This loads a machine until nothing else gets through.", "xargs parallel")
+def _(c: Command, s: Setting) -> float:
+    at_once = value(c, "-P", "--max-procs", "-j", "--jobs")
+    away = [url for url in c.args if "//" in url and not local(host_of(url))]
+    return 0.6 if away and at_once.isdigit() and int(at_once) >= 64 else 0.0
+
+
 rows("network", "ping", ("attacks-others", 0.65, r"(?:^|\s)-f(?:\s|$)|-s\s+6\d{4}", "This floods a machine."))
 rows(
     "network",
@@ -223,7 +286,7 @@ def _(c: Command, s: Setting) -> float:
     found = [place.text for place in written(c, s)]
     if c.name in ("tee", "sed", "gsed", "cp", "mv"):
         found += operands(c)
-    if "/etc/hosts" not in found:
+    if not any(path == "/etc/hosts" or path.lower().endswith("/drivers/etc/hosts") for path in found):
         return 0.0
     text = " ".join((c.stdin or "", *c.args, *(" ".join(feed.args) for feed in c.feeds)))
     mapped = re.search(r"(\d+\.\d+\.\d+\.\d+)\s+\S*\.\w+", text)

@@ -15,9 +15,9 @@ _REGISTRIES = re.compile(
     r"huggingface\.co|microsoft\.com|google\.com|googleapis\.com|apache\.org)$"
 )
 _SYSTEM = (
-    r"(?:libc6|libc-bin|systemd|dpkg|apt|bash|coreutils|sudo|openssh-server|openssh|linux-image\S*|kernel\S*|python3|python3-minimal|"
+    r"\*?(?:libc6|libc-bin|systemd|dpkg|apt|bash|coreutils|sudo|openssh-server|openssh|linux-image\S*|kernel\S*|python3|python3-minimal|"
     r"init|initramfs-tools|grub\S*|passwd|login|mount|util-linux|base-files|glibc|rpm|dnf|yum|network-manager|NetworkManager|"
-    r"libssl\S*|perl-base|udev|dbus|\*|~i)"
+    r"libssl\S*|perl-base|udev|dbus|busybox|musl|alpine-base\S*|ca-certificates|\*|~i)\*?"
 )
 
 
@@ -35,7 +35,7 @@ rows(
 )  # fmt: skip
 rows(
     "packages",
-    "apt apt-get aptitude yum dnf zypper pacman rpm dpkg apk brew snap winget choco",
+    "opkg ipkg apt apt-get aptitude yum dnf zypper pacman rpm dpkg apk brew snap winget choco",
     ("removes-system-packages", 0.8, r"(?:^|\s)(?:remove|purge|erase|autoremove|uninstall|del|delete|-R\w*|-e|--erase|--purge|-r|--remove)\s+(?:\S+\s+)*" + _SYSTEM + r"(?:\s|$)", "This removes what the system needs."),
     ("removes-system-packages", 0.75, r"--force-(?:all|depends|remove-essential|yes)|--allow-remove-essential|--nodeps\b.*|-Rdd\w*|--force-remove", "This removes or replaces packages past every check."),
     ("trusts-strangers", 0.65, r"--allow-unauthenticated|--nogpgcheck|--nosignature|--nodigest|--no-gpg-checks|--allow-untrusted|--force-yes|--allow-downgrades.*--force|--SkipHashCheck", "This installs packages that nobody signed."),
@@ -59,6 +59,45 @@ def _(c: Command, s: Setting) -> float:
     )
 
 
+_INDEXES = frozenset({
+    *("PIP_INDEX_URL", "PIP_EXTRA_INDEX_URL", "UV_INDEX_URL", "UV_DEFAULT_INDEX", "UV_EXTRA_INDEX_URL", "POETRY_REPOSITORIES"),
+    *("NPM_CONFIG_REGISTRY", "npm_config_registry", "YARN_REGISTRY", "YARN_NPM_REGISTRY_SERVER", "GOPROXY", "CARGO_REGISTRIES"),
+})  # fmt: skip
+
+
+@rule("packages", "trusts-strangers", "This takes packages from a stranger.")
+def _(c: Command, s: Setting) -> float:
+    """A registry by the environment."""
+    for name, url in c.assignments.items():
+        if name in _INDEXES and "://" in url and not local(host := host_of(url)) and not _REGISTRIES.search(host):
+            return 0.75 if is_address(host) or drop(url) or url.startswith("http:") else 0.45
+    return 0.0
+
+
+@rule("packages", "trusts-strangers", "This takes packages from a stranger from now on.")
+def _(c: Command, s: Setting) -> float:
+    """A registry in the settings of a package manager."""
+    targets = [found.text for found in written(c, s)] + (list(c.args) if c.name == "tee" else [])
+    if not any(_SETTINGS.search(target) for target in targets):
+        return 0.0
+    urls = re.findall(r"https?://[^\s'\"]+", " ".join((*c.args, c.stdin or "")))
+    strange = [u for u in urls if not local(host_of(u)) and not _REGISTRIES.search(host_of(u))]
+    return 0.7 if any(is_address(host_of(u)) or drop(u) or u.startswith("http:") for u in strange) else 0.0
+
+
+_SETTINGS = re.compile(
+    r"(?:^|/)(?:\.npmrc|\.yarnrc(?:\.yml)?|pip\.(?:conf|ini)|\.condarc|\.gemrc|uv\.toml|\.cargo/config(?:\.toml)?|\.pypirc|bunfig\.toml)$"
+)
+rows(
+    "packages",
+    "choco winget scoop dotnet nuget brew msiexec install-package install-module register-psrepository code",
+    ("trusts-strangers", 0.65, r"(?i)(?:--source|-s|--manifest|-source|-sourcelocation|/i|/package)[ =]+\S*http://|^nuget\s+add\s+source\s+http://[^l1]|^sources?\s+add\b.*\shttp://|^tap\s+\S+\s+http://|(?:/i|/package)\s+https?://\d", "This takes programs from a stranger."),
+)  # fmt: skip
+rows(
+    "packages",
+    "vsce ovsx pod eas",
+    ("publishes-package", 0.75, r"^(?:unpublish|trunk\s+(?:delete|deprecate|push)|\w+:delete)\b", "This changes a package that others depend on."),
+)  # fmt: skip
 _PIP = "pip pip3 uv pipx poetry pipenv conda easy_install"
 
 
@@ -125,9 +164,30 @@ def _(c: Command, s: Setting) -> float:
     told = " ".join((*c.args, c.stdin or ""))
     if c.name == "add-apt-repository":
         return 0.7 if re.search(r"trusted=yes|http://\d", told) else 0.0
-    if c.name in ("rpm", "dnf", "yum", "apt", "apt-get", "dpkg", "apk", "pacman", "zypper"):
+    if c.name in (
+        "opkg",
+        "ipkg",
+        "pio",
+        "platformio",
+        "rpm",
+        "dnf",
+        "yum",
+        "apt",
+        "apt-get",
+        "dpkg",
+        "apk",
+        "pacman",
+        "zypper",
+    ):
         links = [host_of(arg) for arg in c.args if "://" in arg]
         return 0.7 if any(is_address(host) or drop(f"//{host}") for host in links) else 0.0
+    if c.name == "apt-key" and "add" in c.args:
+        urls = [arg for feed in c.feeds for arg in feed.args if "://" in arg]
+        return 0.65 if any(url.startswith("http:") or is_address(host_of(url)) for url in urls) else 0.0
+    if c.name == "apt-key" and (key := re.search(r"--fetch-keys\s+(\S+)", line(c))):
+        return 0.6 if key[1].startswith("http:") or is_address(host_of(key[1])) else 0.0
+    if c.name == "helm" and (repo := re.match(r"repo\s+add\s+(?:-\S+\s+)*\S+\s+(https?://\S+)", line(c))):
+        return 0.6 if is_address(host_of(repo[1])) or drop(repo[1]) else 0.0
     if c.name == "helm" and (url := re.search(r"^(?:install|upgrade)\b.*\s(https?://\S+)", line(c))):
         return 0.0 if _REGISTRIES.search(host_of(url[1])) or local(host_of(url[1])) else 0.6
     sources = [found.text for found in written(c, s)] + (list(c.args) if c.name == "tee" else [])

@@ -6,7 +6,7 @@ import re
 
 _EDGE, _END = r"(?:^|[\W_])", r"(?:[\W_\d]|$)"
 _PRACTICE = re.compile(
-    rf"(?i){_EDGE}(?:tests?|testing|e2e|ci|scratch|sandbox|demo|tmp|temp|playground|ephemeral|preview|pr|fixtures?|minikube|kind|k3d){_END}|:memory:"
+    rf"(?i){_EDGE}(?:tests?|testing|e2e|ci|scratch|sandbox|demo|tmp|temp|playground|ephemeral|preview|pr|fixtures?|minikube|kind|k3d){_END}|:memory:|(?-i:\bTest[A-Z]|[a-z]Tests?\b)"
 )
 _OWN = re.compile(rf"(?i){_EDGE}(?:dev|development|local){_END}")
 _REAL = re.compile(rf"(?i){_EDGE}(?:prod|production|live|prd){_END}")

@@ -5,13 +5,13 @@ from __future__ import annotations
 import re
 
 from lockgate.policies.danger.rules import Setting, has, line, operands, places, rows, rule, value, written
-from lockgate.policies.shell.model import Command, shown
+from lockgate.policies.shell.model import HERE, Command, shown
 from lockgate.policies.shell.paths import Place
 
 rows(
     "privilege",
     "usermod gpasswd adduser useradd addgroup dseditgroup net dscl localgroup",
-    ("grants-rights", 0.8, r"(?:^|[\s,])(?:sudo|wheel|root|admin|lxd|disk|shadow|administrators)(?:[\s,]|$)", "This makes somebody an administrator."),
+    ("grants-rights", 0.8, r"(?:^|[\s,/])(?:sudo|wheel|root|admin|lxd|disk|shadow|administrators)(?:[\s,]|$)", "This makes somebody an administrator."),
     ("grants-rights", 0.85, r"(?:^|\s)-o\b.*-u\s*0|-u\s*0\b.*|--uid[ =]0|localgroup\s+administrators", "This makes a second root."),
 )  # fmt: skip
 rows(
@@ -68,6 +68,8 @@ def _(c: Command, s: Setting) -> float:
 @rule("privilege", "sets-user-id", "This lets anybody run a program as its owner.", "chmod install")
 def _(c: Command, s: Setting) -> float:
     modes = [arg for arg in c.args if re.fullmatch(r"[ugoa]*[+=]\w*s\w*|[24567][0-7]{3}|0[24567][0-7]{3}", arg)]
+    if modes and "sudo" not in c.via and all(one.anchor == HERE for one in places(c, operands(c)[1:], s)):
+        return 0.35  # of one's own, in the project: as images of systems are made
     if c.name == "install":
         return 0.8 if re.fullmatch(r"0?[4567][0-7]{3}|[ug]*\+s", value(c, "-m", "--mode")) else 0.0
     return 0.8 if modes and not re.fullmatch(r"g\+s|2[0-7]{3}|02[0-7]{3}", modes[0]) else 0.0
@@ -76,6 +78,8 @@ def _(c: Command, s: Setting) -> float:
 @rule("privilege", "becomes-root", "This opens a shell that may do everything.", "sudo su doas pkexec")
 def _(c: Command, s: Setting) -> float:
     text = re.sub(r"^-u\s*(?:root|#?0)\s+", "", line(c).strip())
+    if c.name == "sudo" and c.piped and has(c, "-S", "--stdin"):
+        return 0.65
     if c.name == "su":
         return 0.65 if re.match(r"(?:-\s*|-l\s*|--login\s*|root\s*|-\s+root\s*)*$", text) and not c.piped else 0.0
     if re.fullmatch(
@@ -83,8 +87,7 @@ def _(c: Command, s: Setting) -> float:
         text,
     ):
         return 0.65 if not c.piped else 0.0
-    reads_password = has(c, "-S", "--stdin") and (c.piped)
-    return 0.65 if reads_password else 0.0
+    return 0.0
 
 
 @rule("privilege", "keeps-a-way-in", "This lets somebody come back later.")
@@ -92,14 +95,15 @@ def _(c: Command, s: Setting) -> float:
     targets = written(c, s)
     if c.name == "tee":
         targets += places(c, operands(c), s)
-    elif c.name in ("cp", "mv", "install", "ln") and len(operands(c)) > 1:
+    elif c.name in ("cp", "mv", "install", "ln", "copy", "copy-item", "xcopy", "ditto") and len(operands(c)) > 1:
         targets += places(c, operands(c)[-1:], s)
     elif c.name in ("sed", "gsed") and has(c, "-i"):
         targets += places(c, operands(c)[1:], s)
     elif c.name in ("curl", "wget"):
         targets += places(c, [path for path in (value(c, "-o", "-O", "--output"),) if path], s)
     if c.name in ("ln", "cp", "install") and any(
-        re.search(r"/systemd/(?:system|user)/\S+\.wants/", found.text) for found in targets
+        found.anchor in ("/", "~") and re.search(r"/systemd/(?:system|user)/\S+\.wants(?:/|$)", found.text)
+        for found in targets
     ):
         return 0.6
     return max((_persistence(c, target) for target in targets), default=0.0)
@@ -109,6 +113,11 @@ _STARTUP = re.compile(
     r"(?:^|/)\.(?:bashrc|zshrc|profile|bash_profile|zprofile|zshenv|bash_login|bash_logout|kshrc|xinitrc|xprofile)$|^/etc/(?:profile|bash\.bashrc|zsh)|"
     r"\.config/(?:fish/config\.fish|autostart/)"
 )
+_SETTINGS = re.compile(
+    r"(?:^|/)(?:\.g?vimrc|\.emacs|init\.(?:el|vim|lua)|\.tmux\.conf|\.screenrc|\.irbrc|\.pythonrc\S*|\.node_repl\S*|\.ssh/config|\.gitconfig\S*|"
+    r"git/config|\.inputrc|\.lesskey|\.curlrc|\.wgetrc|\.perldb)$|site-packages/\S*\.pth$|^/usr/lib/python\S*\.pth$|(?:^|/)(?:sitecustomize|usercustomize)\.py$|\ue003/\w+\.pth$"
+)
+"""Settings of programs that may hold a command."""
 _ACTIVE = re.compile(
     r"curl|wget|\bnc\b|ncat|/dev/tcp|base64|python\d? -c|bash -i|nohup|\bsh -c|PROMPT_COMMAND|LD_PRELOAD|alias\s+(?:sudo|ssh|su|ls|cd)=|"
     r"\.(?:hidden|x|sys)\b|/tmp[/:]|rm -rf"
@@ -118,8 +127,12 @@ _ACTIVE = re.compile(
 def _persistence(c: Command, target: Place) -> float:
     text = target.text
     content = shown(" ".join((c.stdin or "", " ".join(c.args), *(" ".join(feed.args) for feed in c.feeds))))
-    if re.search(r"\.ssh/(?:authorized_keys\d?|rc)$", text):
+    if re.search(r"(?:\.ssh|dropbear)/(?:authorized_keys\d?|rc)$", text):
         return 0.85
+    if _SETTINGS.search(text) and target.anchor != HERE:
+        return 0.65 if _ACTIVE.search(content) or "child_process" in content or "os.system" in content else 0.0
+    if re.search(r"/udev/rules\.d(?:/|$)", text) and "RUN" not in content and c.name in ("cp", "install", "ln"):
+        return 0.4
     if _STARTUP.search(text):
         whole = any(r.kind == "write" and r.target in text for r in c.redirects) and c.words[:1] not in ((":",),)
         return 0.8 if _ACTIVE.search(content) else 0.4 if whole else 0.15
@@ -135,6 +148,8 @@ def _persistence(c: Command, target: Place) -> float:
         return 0.6
     if re.search(r"(?:^|/)\.git/hooks/[\w-]+$", text):
         return 0.65 if _ACTIVE.search(content) else 0.3
+    if re.search(r"(?i)/start menu/programs/startup(?:/|$)", text):
+        return 0.75
     return (
         0.75 if re.search(r"^/etc/(?:update-motd\.d|ld\.so\.preload|modprobe\.d|udev/rules\.d|pam\.d)", text) else 0.0
     )
@@ -159,34 +174,6 @@ def _(c: Command, s: Setting) -> float:
     return 0.0
 
 
-@rule("privilege", "hides-tracks", "This removes the record of what was done.")
-def _(c: Command, s: Setting) -> float:
-    name, text = c.name, line(c)
-    if name == "history":
-        return 0.65 if has(c, "-c", "-w", "-d") and "-c" in text else 0.0
-    if name in ("unset", "set", "export") and re.search(r"HIST(?:FILE|SIZE|FILESIZE)|\+o\s+history", text):
-        return 0.6
-    if name == "journalctl":
-        return (
-            0.65
-            if re.search(r"--vacuum-(?:time|size)=(?:1s|0|1K|1)\b|--rotate\b.*--vacuum|--flush.*--rotate", text)
-            else 0.0
-        )
-    if name in ("wevtutil", "clear-eventlog"):
-        return 0.8
-    links = name == "ln" and re.search(r"/dev/null\s+\S*_history", text)
-    touched = name in ("utmpdump",) or any(
-        r.target.endswith(("/wtmp", "/btmp", "/lastlog", "_history", "auth.log", "/secure")) and r.kind == "write"
-        for r in c.redirects
-    )
-    return 0.75 if links or touched else 0.0
-
-
-@rule("privilege", "hides-tracks", "This turns off the record of what is done.")
-def _(c: Command, s: Setting) -> float:
-    return 0.55 if any(name in ("HISTFILE",) and v in ("/dev/null", "") for name, v in c.assignments.items()) else 0.0
-
-
 @rule("privilege", "loads-foreign-code", "This makes programs run code that was slipped in.")
 def _(c: Command, s: Setting) -> float:
     return (
@@ -208,9 +195,10 @@ def _(c: Command, s: Setting) -> float:
             0.65
             if re.search(r"-perm\s+[-/]?(?:u=s|u\+s|4000|6000|2000|g=s|-u=s)", text)
             and not any("exec" in a or "delete" in a for a in c.args)
+            and any(arg.startswith(("/", "~")) for arg in c.args[:3])
             else 0.0
         )
-    return 0.6 if c.name == "getcap" and "-r" in text else 0.0
+    return 0.6 if c.name == "getcap" and re.search(r"-r\s+/(?:\s|$)", text) else 0.0
 
 
 @rule(
@@ -239,12 +227,13 @@ rows(
 rows(
     "privilege",
     "ptrace reptyr gcore",
+    ("reads-other-programs", 0.65, r"gpg|ssh|keyring|agent|passw|vault", "This looks into a running program's memory."),
     ("reads-other-programs", 0.55, r"(?:^|\s)(?:-p|--pid|-p\d)\s*\d*", "This looks into a running program's memory."),
 )
 rows(
     "privilege",
     "launchctl",
-    ("keeps-a-way-in", 0.55, r"^(?:load|bootstrap|submit|enable)\b.*(?:Launch(?:Agents|Daemons)/|\.plist|\s-p\s)", "This starts a program at every login from now on."),
+    ("keeps-a-way-in", 0.55, r"^(?:load|bootstrap|submit|enable)\b.*(?:Launch(?:Agents|Daemons)/|\.plist|\s-p\s|\s--\s)", "This starts a program at every login from now on."),
 )  # fmt: skip
 rows(
     "privilege",
@@ -270,7 +259,12 @@ rows(
 rows(
     "privilege",
     "xattr",
-    ("lowers-guard", 0.5, r"-[a-z]*d[a-z]*\s+com\.apple\.quarantine", "This lets a downloaded program run unchecked."),
+    (
+        "lowers-guard",
+        0.5,
+        r"-[a-z]*d[a-z]*\s+com\.apple\.quarantine\s+(?:/|~)",
+        "This lets a downloaded program run unchecked.",
+    ),
 )
 rows("privilege", "aa-teardown aa-disable", ("lowers-guard", 0.8, r"", "This turns off what keeps the machine safe."))
 rows(
@@ -283,3 +277,19 @@ rows(
     "vssadmin wbadmin wmic diskshadow tmutil",
     ("deletes-backups", 0.85, r"(?i)delete|disable", "This deletes backups."),
 )
+rows("privilege", "capsh", ("becomes-root", 0.65, r"--[ug]id=0", "This opens a shell that may do everything."))
+rows(
+    "privilege",
+    "enable",
+    (
+        "loads-foreign-code",
+        0.65,
+        r"^-f\s+(?:/tmp|/dev/shm|/var/tmp|\./)",
+        "This makes programs run code that was slipped in.",
+    ),
+)
+
+
+@rule("privilege", "becomes-root", "This gives a password to become somebody else.", "su")
+def _(c: Command, s: Setting) -> float:
+    return 0.6 if c.piped and has(c, "-c", "--command") else 0.0

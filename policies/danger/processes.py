@@ -4,20 +4,22 @@ from __future__ import annotations
 
 import re
 
-from lockgate.policies.danger.rules import Setting, has, line, operands, rows, rule, written
+from lockgate.policies.danger.rules import Setting, chosen, has, line, operands, rows, rule, written
 from lockgate.policies.shell.model import Command, known
 
 _CORE = (
     r"(?:sshd?|systemd[\w-]*|init|dbus(?:-daemon)?|NetworkManager|networking|network|systemd-networkd|systemd-resolved|auditd|"
-    r"rsyslog|syslog(?:-ng)?|ufw|firewalld|iptables|nftables|fail2ban|apparmor|cron|crond|falcon-sensor|osqueryd?|clamav[\w-]*|"
-    r"crowdstrike|wazuh-agent|polkit|launchd|loginwindow|kubelet|"
+    r"r?syslogd?|syslog-ng|ufw|firewalld|iptables|nftables|fail2ban|apparmor|cron|crond|falcon-sensor|osqueryd?|clamav[\w-]*|"
+    r"crowdstrike[\w-]*|falcon[\w-]*|falco[\w-]*|wazuh[\w-]*|ossec[\w-]*|polkit|launchd|loginwindow|kubelet|tripwire|aide|snort|suricata|"
+    r"sysmon[\w-]*|auditbeat|filebeat|cbagentd|carbonblack|ds_agent|elastic-agent|splunkd?|SplunkForwarder|sophos[\w-]*|sav-protect|"
+    r"systemd-journald|nscd|sssd|windowserver|securityd|"
     r"explorer|lsass|WinDefend|mdatp|sentinelone)"
 )
 
 
 @rule("processes", "forks-without-end", "This starts copies of itself until the machine stands still.")
 def _(c: Command, s: Setting) -> float:
-    if c.endless:
+    if c.endless or c.words[:1] == ("%0",):
         return 0.95
     return 0.8 if c.source.count("$0") > 1 and "&" in c.source and c.words[:1] in (("bash",), ("./bash",)) else 0.0
 
@@ -30,18 +32,29 @@ def _(c: Command, s: Setting) -> float:
     rest = rest[1:] if signal in ("-s", "-n") else rest
     if any(word in ("-1", "1", "0") for word in rest):
         return 0.95 if "1" in rest or "-1" in rest else 0.4
+    if any(_core(feed) for feed in c.feeds):
+        return 0.8
     lists = [feed for feed in c.feeds if feed.name in ("ps", "pgrep", "lsof", "fuser", "ls", "pidof")]
-    narrowed = any(feed.name in ("grep", "egrep", "rg", "pgrep", "lsof", "fuser", "pidof", "cat") for feed in c.feeds)
+    narrowed = chosen(c) or any(feed.name in ("pgrep", "lsof", "fuser", "pidof", "cat") for feed in c.feeds)
     narrowed = narrowed or any(feed.name in ("awk", "sed") and re.search(r"/[^/]+/", line(feed)) for feed in c.feeds)
     narrowed = narrowed or any(feed.name == "ps" and has(feed, "-C", "--ppid") for feed in c.feeds)
     return 0.8 if lists and not narrowed else 0.0
+
+
+def _core(feed: Command) -> bool:
+    """Whether it looks up what the system needs, or everything of one user."""
+    if feed.name not in ("pidof", "pgrep"):
+        return False
+    names = operands(feed, "-u -U -s -g -G -t -P --euid --user -d")
+    everything = not names and has(feed, "-u", "-U", "--euid", "--user")
+    return everything or any(re.fullmatch(_CORE, name) for told in names for name in told.strip("^$()").split("|"))
 
 
 @rule(
     "processes",
     "kills-by-name",
     "This ends programs that nobody named, or that the system needs.",
-    "pkill killall killall5 taskkill stop-process",
+    "pkill killall killall5 taskkill stop-process skill",
 )
 def _(c: Command, s: Setting) -> float:
     if c.name == "killall5":
@@ -53,8 +66,17 @@ def _(c: Command, s: Setting) -> float:
     for word in words:
         if (len(word) < 3 and not re.fullmatch(r"[A-Za-z]\w|vi|vim|qt|go|nc", word)) or word in ("*", ".*", "", "."):
             return 0.85
-        if re.fullmatch(_CORE, word.strip("^$")):
+        if re.fullmatch(rf"(?i){_CORE}", word.strip("^$")):
             return 0.8
+        if re.fullmatch(r"postgres|mysqld|mariadbd|mongod|dockerd|containerd", word) and has(
+            c, "-9", "-KILL", "-SIGKILL"
+        ):
+            return 0.55
+    if c.name == "stop-process" and any(feed.name in ("get-process", "gps", "ps") for feed in c.feeds):
+        named = [
+            feed for feed in c.feeds if operands(feed) or feed.name in ("where-object", "where", "?", "select-object")
+        ]
+        return 0.0 if named else 0.8
     return 0.7 if c.name == "taskkill" and re.search(r"(?i)/im\s+\*|lsass|csrss|winlogon", line(c)) else 0.0
 
 
@@ -99,11 +121,22 @@ rows(
     ),
     (
         "stops-services",
+        0.6,
+        r"^(?:link|enable|start)\s+(?:-\S+\s+)*(?:/tmp|/dev/shm|/var/tmp)/",
+        "This starts a service that somebody left where anybody may write.",
+    ),
+    (
+        "stops-services",
         0.7,
-        r"^(?:unload|bootout)\b.*/System/Library/Launch",
+        r"^(?:unload|bootout|remove)\b.*(?:/System|^|\s)/Library/LaunchDaemons/",
         "This stops what keeps the machine safe or at work.",
     ),
-    ("stops-services", 0.7, r"^(?:stop|disable|mask)\s+(?:-\S+\s+)*(?:'?\*|--all)", "This stops everything."),
+    (
+        "stops-services",
+        0.7,
+        r"^(?:stop|disable|mask|kill)\s+(?:-\S+\s+(?:[A-Z\d]+\s+)?)*(?:'?\*|--all)",
+        "This stops everything.",
+    ),
 )
 rows(
     "processes",
@@ -126,6 +159,11 @@ rows(
     "processes",
     "xmrig minerd cpuminer ethminer cgminer nbminer t-rex phoenixminer lolminer xmr-stak",
     ("mines-coins", 0.95, r"", "This uses the machine to mine coins."),
+)
+rows(
+    "processes",
+    "rtcwake",
+    ("stops-machine", 0.7, r"-m\s*(?:off|disk|mem|standby|freeze)", "This stops the machine."),
 )
 rows(
     "processes",
@@ -153,10 +191,14 @@ _SWITCHES = re.compile(
 @rule("processes", "changes-kernel", "This changes how the kernel keeps itself safe.")
 def _(c: Command, s: Setting) -> float:
     targets = [found.text for found in written(c, s)] + (list(c.args) if c.name == "tee" else [])
+    if any(re.search(r"^/(?:sys/fs/)?selinux/enforce$|^/sys/kernel/security/", target) for target in targets):
+        return 0.8
     if not any(target.startswith(("/etc/sysctl", "/proc/sys/kernel")) for target in targets):
         return 0.0
     told = " ".join((c.stdin or "", *c.args))
     weak = any(re.search(r"core_pattern|randomize_va_space|ptrace_scope", target) for target in targets)
+    if all(target.endswith("core_pattern") for target in targets) and c.stdin is not None and "|" not in c.stdin:
+        return 0.0
     return 0.7 if weak or _SWITCHES.search(told) else 0.0
 
 

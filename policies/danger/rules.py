@@ -185,9 +185,14 @@ def where(command: Command, path: str, setting: Setting) -> Place:
     return place(path, HERE if command.inside and cwd == HERE else cwd, command.links, setting.workspace)
 
 
+_WRITERS = frozenset({"add-content", "set-content", "out-file", "clear-content"})
+
+
 def written(command: Command, setting: Setting) -> list[Place]:
-    """What the command's redirections write."""
+    """What the command's redirections write, and PowerShell's programs in their place."""
     targets = [r.target for r in command.redirects if r.kind in ("write", "append")]
+    if command.name in _WRITERS:
+        targets += [value(command, "-Path", "-FilePath", "-LiteralPath") or next(iter(operands(command)), "")]
     return places(command, targets, setting)
 
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
+
 from lockgate.policies.patterns import finds
-from lockgate.policies.shell.model import shown
+from lockgate.policies.shell.model import HERE, shown
 from lockgate.policies.shell.paths import Place
 
 _SECRETS = (
@@ -17,13 +19,15 @@ _SECRETS = (
     (r"(?:^|/)\.kube/config$|kubernetes/admin\.conf$|secrets/kubernetes\.io/serviceaccount", "cluster credentials", 0.85),
     (r"(?:^|/)\.gnupg(?:/|$)", "GPG keys", 0.85),
     (r"(?:^|/)\.(?:netrc|pgpass|my\.cnf|git-credentials|pypirc|vault-token|terraformrc)$", "stored passwords", 0.85),
-    (r"^(?:~|/root|/home/[^/]+|/Users/[^/]+)/\.npmrc$|(?:^|/)\.cargo/credentials|(?:^|/)\.gem/credentials|(?:^|/)\.m2/settings\.xml$", "registry tokens", 0.6),
+    (r"^(?:~|/root|(?:/[a-z]:)?/(?:home|[Uu]sers)/[^/]+)/(?:AppData/Roaming/npm/)?\.npmrc$|(?:^|/)\.cargo/credentials|(?:^|/)\.gem/credentials|(?:^|/)\.m2/settings\.xml$", "registry tokens", 0.6),
     (r"(?:^|/)\.docker/config\.json$|(?:^|/)\.config/gh/hosts\.yml$|(?:^|/)\.terraform\.d/credentials", "stored tokens", 0.8),
     (r"^/etc/(?:shadow|gshadow|sudoers|master\.passwd|krb5\.keytab|ssl/private|ssh/ssh_host_\w+_key)", "system secrets", 0.9),
     (r"(?:^|/)\.password-store(?:/|$)|\.kdbx$|(?:^|/)Keychains/|login\.keychain", "a password store", 0.85),
     (r"Login Data|(?:^|/)logins\.json$|(?:^|/)key[34]\.db$|Cookies(?:\.sqlite)?$|cookies\.sqlite$", "browser secrets", 0.85),
     (r"(?:^|/)\.(?:bash|zsh|mysql|psql|python)_history$", "a history of commands", 0.55),
     (r"^/proc/(?:\d+|self|\*|<[^>]*>|\$\w+)/(?:environ|mem)$", "another process's secrets", 0.75),
+    (r"^/dev/(?:mem|kmem|port)$", "the machine's memory", 0.8),
+    (r"^/etc/wpa_supplicant/|^/etc/NetworkManager/system-connections", "passwords of networks", 0.75),
     (r"(?:^|/)wallet\.dat$|(?:^|/)\.(?:bitcoin|ethereum|electrum|solana)(?:/|$)", "a wallet", 0.9),
     (r"(?:^|/)\.claude/\.credentials\.json$|(?:^|/)\.codex/auth\.json$|(?:^|/)\.lockgate/|lockgate-ca", "an agent's credentials", 0.85),
     (r"(?:^|/)[\w.-]*(?:private|secret|server|tls|ssl)[\w.-]*\.(?:pem|key|p12|pfx|jks)$", "a private key", 0.6),
@@ -38,11 +42,17 @@ _SECRETS = (
 def secret(found: Place) -> tuple[str, float] | None:
     """What secret a place holds, and how bad it is to read it."""
     text = shown(found.text)
+    if found.anchor == HERE and _FIXTURE.search(text):
+        return None
     if text.endswith(".pub") or ".env.example" in text or not _hint(text):
         return None
     return next(((what, score) for pattern, what, score in _SECRETS if finds(pattern, text)), None)
 
 
+_FIXTURE = re.compile(
+    r"(?i)(?:^|/)(?:tests?|__tests__|fixtures?|testdata|examples?|samples?|mocks?|spec)/|(?:^|[/_.-])(?:fake|dummy|example|sample|test|mock)[\w-]*\.(?:pem|key|p12|json|ya?ml)$"
+)
+"""What a project's tests and examples hold is made up."""
 _HINTS = (
     *(
         ".ssh",
@@ -73,6 +83,7 @@ _HINTS = (
     ),
     *(
         "logins",
+        "/dev/",
         "key",
         "ookies",
         "_history",

@@ -21,7 +21,7 @@ READERS = frozenset({
     *("get-content", "gc", "emacs", "python", "jq", "yq", "sqlite3", "strace"),
     *("s3cmd", "s5cmd", "mc", "azcopy", "b2", "docker", "read"),
     *("gh", "ssh-add", "install", "cpio", "perl", "aws", "gsutil"),
-    *("rclone", "file-roller", "diff", "cmp", "expand", "pr", "iconv"),
+    *("mutt", "mail", "mailx", "swaks", "unshadow", "copy", "copy-item", "cpi", "xcopy", "rclone", "file-roller", "diff", "cmp", "expand", "pr", "iconv"),
 })  # fmt: skip
 SEARCHERS = frozenset({"grep", "egrep", "rg", "ag", "ack", "fgrep", "zgrep"})
 
@@ -48,7 +48,7 @@ def _words(c: Command) -> Iterator[str]:
     match c.name:
         case "curl":
             yield from _of_curl(c)
-        case "cp" | "mv" | "ln" | "install" if len(operands(c)) > 1:
+        case "cp" | "mv" | "ln" | "install" | "copy" | "copy-item" | "cpi" | "xcopy" if len(operands(c)) > 1:
             yield from operands(c)[:-1]
         case "scp" | "rsync" | "sftp":
             yield from operands(c, "-i -F -P -o -e -J -l -c -S --exclude --include --filter --exclude-from")[:-1]
@@ -66,6 +66,10 @@ def _words(c: Command) -> Iterator[str]:
         case "docker":
             copied = operands(c)[1:2] if c.args[:1] == ("cp",) else []
             yield from (word.partition(":")[2] or word for word in copied)
+        case "od":
+            yield from operands(c, "-N -j -t -A -w -S")
+        case "mutt" | "mail" | "mailx" | "swaks":
+            yield value(c, "-a", "-A", "--attach")
         case "dd":
             yield from (arg[3:] for arg in c.args if arg.startswith("if="))
         case "tar":

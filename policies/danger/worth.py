@@ -31,7 +31,7 @@ _CACHES = (
 )  # fmt: skip
 _FREE = (
     "tmp/", "var/tmp/", "dev/shm/", "var/cache/", "var/lib/apt/lists/", "usr/share/doc/", "usr/share/man/", "usr/src/",
-    "usr/share/locale/", "run/lock/", "var/run/", "run/",
+    "usr/share/locale/", "run/lock/", "var/run/", "run/", "data/local/tmp/",
 )  # fmt: skip
 _DEAR_HOME = frozenset({
     *("Documents", "Desktop", "Pictures", "Downloads", "Music"),
@@ -76,14 +76,19 @@ def _absolute(parts: tuple[str, ...], recursive: bool) -> float:
         return 0.15
     if re.fullmatch(r"[a-z]:", parts[0]):
         return _drive(parts[1:], recursive)
+    drive = _mounted_drive(parts)
+    if drive is not None:
+        return _drive(drive, recursive)
     if parts[0] in ("home", "Users"):
         if len(parts) < 3 or (len(parts) == 3 and _everything(parts[2])):
             return 1.0 if recursive else 0.6
         return _home(parts[2:], recursive)
     if parts[0] == "root":
         return 1.0 if len(parts) == 1 and recursive else _home(parts[1:], recursive)
-    if parts[0] in _SYSTEM or any(fnmatchcase(name, parts[0]) for name in _SYSTEM):
+    if parts[0] in _SYSTEM or (len(parts[0]) < 64 and any(fnmatchcase(name, parts[0]) for name in _SYSTEM)):
         return _system(parts, rest, recursive)
+    if parts[-1] == ".git" and recursive and parts[0] not in ("tmp", "var"):
+        return 0.6
     if len(parts) == 1 and parts[0] in ("sdcard", "sdcard0"):
         return 0.85 if recursive else 0.5
     if len(parts) == 1:
@@ -95,6 +100,14 @@ def _absolute(parts: tuple[str, ...], recursive: bool) -> float:
     if parts[0] in ("data", "backup", "backups", "storage", "database", "db"):
         return 0.65 if recursive else 0.45
     return (0.55 if _everything(parts[-1]) and len(parts) == 2 else 0.3) if recursive else 0.2
+
+
+def _mounted_drive(parts: tuple[str, ...]) -> tuple[str, ...] | None:
+    """What is on a drive of Windows, as WSL and Git's own shell name it: `/mnt/c/Users`, `/c/Users`."""
+    first, rest = parts[0], parts[1:]
+    if first == "mnt" and rest and len(rest[0]) == 1 and rest[0].isalpha():
+        return rest[1:]
+    return rest if first in ("c", "d") and rest and re.match(r"(?i)users$|windows$|program", rest[0]) else None
 
 
 def _drive(parts: tuple[str, ...], recursive: bool) -> float:
@@ -123,6 +136,7 @@ def _system(parts: tuple[str, ...], rest: str, recursive: bool) -> float:
     if count == 1 or (count == 2 and _everything(parts[1])):
         return 1.0 if recursive else 0.85
     if parts[0] in ("opt", "srv", "mnt", "media", "Volumes", "snap"):
+        count -= _everything(parts[-1])  # all that is in a folder is the folder
         return (0.7 if count < 4 else 0.4) if recursive else 0.4
     if (_ordinary_etc(rest) and count > 3) or (count > 4 and _built(parts[-1])):
         return 0.4
@@ -153,6 +167,8 @@ def _home(parts: tuple[str, ...], recursive: bool) -> float:
     if recursive and count > 1 and _everything(parts[-1]) and not _built(parts[0]):
         return _home(tuple(parts[:-1]), recursive)
     first, rest = parts[0], "/".join(parts)
+    if recursive and parts[-1] == ".git" and "sub" in parts[:-1]:
+        return 0.75  # every repository that is found
     if any(rest == cache or rest.startswith(f"{cache}/") for cache in _CACHES):
         return 0.2
     if parts[0] in _DEAR_HOME:
@@ -194,11 +210,17 @@ def _workspace(parts: tuple[str, ...], recursive: bool) -> float:
     return 0.1
 
 
+_STAGED = re.compile(
+    r"(?i)^\ue000(?:D|S|B|WORKDIR|DESTDIR|\w*(?:root|stag|pkg|inst(?:all)?_?|target|image|build|work|out)\w*dir|pkgdir|\w*rootfs\w*|\w*sysroot\w*|buildroot|stage\w*)\ue001"
+)
+"""Variables that makers of packages and of images have always set: the folder that a system is put together in."""
+
+
 def _unset(parts: tuple[str, ...], recursive: bool) -> float:
     """A variable that nothing sets may be empty: `$X/` is then `/`, and `$X/lib` is `/lib`."""
     if not recursive:
         return 0.2
-    if len(parts) == 1:
+    if len(parts) == 1 or (_STAGED.search(parts[0]) and not _everything(parts[1])):
         return 0.4
     if _everything(parts[1]):
         return 0.9
@@ -216,12 +238,19 @@ def _unknown(parts: tuple[str, ...], recursive: bool) -> float:
 _CRITICAL = (
     ("etc/passwd", 0.95), ("etc/shadow", 0.95), ("etc/gshadow", 0.95), ("etc/group", 0.8), ("etc/sudoers", 0.95),
     ("etc/fstab", 0.75), ("etc/pam.d", 0.9), ("etc/ld.so.preload", 0.95), ("etc/ssh/sshd_config", 0.75),
-    ("etc/crontab", 0.75), ("etc/cron.", 0.65), ("etc/rc.local", 0.7), ("etc/profile", 0.65), ("etc/init.d", 0.6),
+    ("etc/crontab", 0.75), ("etc/cron.", 0.65), ("etc/rc.local", 0.7), ("etc/inittab", 0.7), ("etc/profile", 0.65), ("etc/init.d", 0.6),
     ("etc/hosts.allow", 0.6), ("etc/hosts.deny", 0.6), ("etc/resolv.conf", 0.6), ("boot/", 0.9), ("bin/", 0.85),
     ("sbin/", 0.85), ("usr/bin/", 0.7), ("usr/sbin/", 0.8), ("lib/", 0.85), ("usr/lib/", 0.6), ("lib64/", 0.85),
     ("proc/sysrq-trigger", 0.95), ("proc/sys/kernel", 0.6), ("sys/", 0.5), ("etc/bash.bashrc", 0.65), ("etc/selinux", 0.7),
     ("etc/systemd/system", 0.45), ("var/spool/cron", 0.75), ("etc/zshrc", 0.6), ("etc/environment", 0.5),
 )  # fmt: skip
+
+
+def _on_drive(rest: str) -> float:
+    """How bad it is to write a file there, on a drive of Windows."""
+    if rest.startswith(("windows/", "boot/", "program files")):
+        return 0.8 if rest.startswith(("windows/system32", "boot/")) else 0.6
+    return 0.75 if "/startup/" in rest or rest.endswith("/startup") else 0.0
 
 
 def overwriting(found: Place) -> float:
@@ -231,7 +260,11 @@ def overwriting(found: Place) -> float:
         rest = "/".join(parts)
         if re.match(r"dev/(?:sd|hd|vd|xvd|nvme|mmcblk|disk|rdisk|mapper/|md\d|dm-|loop0$|mem|kmem|port)", rest):
             return 0.95
+        if rest[1:2] == ":" or rest[:4] == "mnt/":
+            return _on_drive(rest.removeprefix("mnt/")[2:].lstrip("/").lower())
         score = max((score for start, score in _CRITICAL if rest.startswith(start)), default=0.0)
+        if rest == "proc/sys/kernel/core_pattern":
+            return 0.45  # what is written there tells
         if not score and parts[:1] in (("root",), ("home",), ("Users",)):
             return overwriting(Place("~", parts[1:] if parts[0] == "root" else parts[2:]))
         return score

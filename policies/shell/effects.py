@@ -107,6 +107,8 @@ class Effects(Redirector):
         elif name in (
             "curl",
             "wget",
+            "tftp",
+            "ftpget",
             "aria2c",
             "http",
             "fetch",
@@ -177,6 +179,10 @@ def _folder(path: str) -> str:
 
 def _download_targets(command: Command) -> Iterator[str]:
     args = command.args
+    if command.name in ("tftp", "ftpget"):
+        plain = [arg for arg in args if not arg.startswith("-")]
+        yield from [b for a, b in pairwise(args) if a in ("-r", "-l")] if command.name == "tftp" else plain[1:2]
+        return
     if command.name == "start-bitstransfer":
         yield from [arg for arg in args if not arg.startswith("-")][1:2]
     for at, arg in enumerate(args):

@@ -12,6 +12,9 @@ from lockgate.policies.shell.paths import place
 from lockgate.policies.shell.reader import Reader
 from lockgate.policies.shell.work import LEAVES, MAX_NESTING, MAX_VALUE, SILENT, Node, Nothing
 
+_INDEX = re.compile(r"^\[\w*\]=")
+"""Before a member of an array, its place."""
+
 
 class Expander(Reader):
     """Reads words."""
@@ -21,7 +24,8 @@ class Expander(Reader):
 
     def _value(self, node: Node) -> str:
         if node.type == "array":
-            return SPLIT.join(word for child in node.named_children for word in self._words(child))
+            words = [word for child in node.named_children for word in self._words(child)]
+            return SPLIT.join(_INDEX.sub("", word) if word[:1] == "[" else word for word in words)
         return unquoted(self._piece(node, quoted=True))
 
     def _piece(self, node: Node, *, quoted: bool) -> str:
@@ -143,7 +147,7 @@ class Expander(Reader):
         self._level += 1
         texts = [self._piece(argument, quoted=True) for argument in arguments]
         self._level -= 1
-        empty = value == "" or value == unset(name)
+        empty = value in ("", unset(name)) or (name.isdigit() and self.scope.positional is None)
         match operator:
             case ":-" | "-" | ":=" | "=":
                 if empty and "=" in operator:
@@ -212,7 +216,8 @@ def _placed(value: str, quoted: bool, separators: str = "") -> str:
     value = quoted_text(value)
     if quoted:
         return value
-    return re.sub(f"[{re.escape(separators)}]+" if separators else r"[ \t\n]+", SPLIT, value)
+    own = re.escape(quoted_text(separators))
+    return re.sub(f"[{own}]+" if own else r"[ \t\n]+", SPLIT, value)
 
 
 def _arithmetic(text: str) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping, Sequence
 
+from lockgate.policies.shell.foreign import by_variable
 from lockgate.policies.shell.inner import Inner
 from lockgate.policies.shell.model import Command, versionless
 from lockgate.policies.shell.prefixes import PREFIXES, prefixed
@@ -15,7 +16,7 @@ SHELLS = frozenset({"sh", "bash", "zsh", "dash", "ash", "ksh", "mksh", "fish", "
 
 INTERPRETERS: Mapping[str, str] = {
     **dict.fromkeys(SHELLS, "sh"),
-    **dict.fromkeys(("python", "python2", "python3", "pypy", "pypy3", "ipython"), "python"),
+    **dict.fromkeys(("python", "python2", "python3", "py", "pypy", "pypy3", "ipython"), "python"),
     **dict.fromkeys(("node", "nodejs", "deno", "bun", "tsx", "ts-node"), "javascript"),
     **dict.fromkeys(("perl", "perl5"), "perl"),
     **dict.fromkeys(("ruby", "jruby"), "ruby"),
@@ -54,13 +55,17 @@ _VALUED_FLAGS = frozenset(
 def inner_of(command: Command) -> Iterator[Inner]:
     """What the command runs, as far as its own words and input tell."""
     name = versionless(command.name)
+    if command.assignments:
+        yield from by_variable(command)
+    if name in (".", "source") and command.args[:1] == ("/dev/stdin",) and command.stdin is not None:
+        yield Inner(via=name, script=command.stdin, reads_input=False)
     if language := INTERPRETERS.get(name):
         yield from _interpreted(command, language)
     elif prefix := PREFIXES.get(name):
         yield from prefixed(command, prefix)
         if name == "ssh":
             yield from RUNNERS["scp"](command)
-    elif find := RUNNERS.get(name):
+    elif find := RUNNERS.get(command.name) or RUNNERS.get(name):
         yield from find(command)
 
 
@@ -103,6 +108,17 @@ def script_file(command: Command) -> tuple[str, Sequence[str]] | None:
     return None
 
 
+def _first_file(command: Command) -> str:
+    """The file that a shell reads before it asks for commands."""
+    args = command.args
+    return next((args[at + 1] for at, arg in enumerate(args[:-1]) if arg in ("--rcfile", "--init-file")), "")
+
+
+def _reads_input(command: Command) -> bool:
+    given = script_file(command)
+    return given is None or given[0] in ("/dev/stdin", "/dev/fd/0", "/proc/self/fd/0")
+
+
 def _interpreted(command: Command, language: str) -> Iterator[Inner]:
     if language == "python" and "-m" in command.args[:-1]:
         at = list(command.args).index("-m")
@@ -118,5 +134,7 @@ def _interpreted(command: Command, language: str) -> Iterator[Inner]:
         yield Inner(via=f"{command.name} {flag}", script=text, language=language, positional=positional)
     elif language == "powershell" and (words := [arg for arg in command.args if not _POWERSHELL_FLAG.match(arg)]):
         yield Inner(via=command.name, script=" ".join(words), language=language)
-    elif command.stdin is not None and script_file(command) is None and "-m" not in command.args:
+    elif language == "sh" and (first := _first_file(command)):
+        yield Inner(via=command.name, words=(".", first))
+    elif command.stdin is not None and _reads_input(command) and "-m" not in command.args:
         yield Inner(via=command.name, script=command.stdin, language=language, reads_input=False)

@@ -137,7 +137,14 @@ class Script:
 
 def program_name(word: str) -> str:
     """The last part of a program's path, in lower case and without Windows' `.exe`."""
-    return word.rstrip("/").rpartition("/")[2].rpartition("\\")[2].lower().removesuffix(".exe")
+    name = word.rstrip("/").rpartition("/")[2].rpartition("\\")[2].lower().removesuffix(".exe")
+    return name[1:] if name in _GNU else name
+
+
+_GNU = frozenset(
+    {"grm", "gmv", "gcp", "gdd", "gchmod", "gchown", "gln", "gtee", "gshred", "gtruncate", "gunlink", "grmdir", "gcat"}
+)
+"""GNU's programs as a Mac has them beside its own."""
 
 
 _VERSION = re.compile(r"(?<=[a-z])[\d.]+$")

@@ -9,7 +9,9 @@ import gzip
 import re
 import zlib
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 
+from lockgate.policies.patterns import compile_pattern
 from lockgate.policies.shell.model import HERE, Command, known, some
 from lockgate.policies.shell.paths import place
 from lockgate.policies.shell.words import ansi_c
@@ -37,7 +39,7 @@ type _Files = Mapping[str, str | None]
 
 def _echo(command: Command, _: _Files) -> str:
     args, escapes, newline = list(command.args), False, "\n"
-    while args and re.fullmatch(r"-[neE]+", args[0]):
+    while args and re.fullmatch(r"-[neE]+" if command.name == "echo" else r"-[a-zA-Z]+", args[0]):
         escapes, newline = escapes or "e" in args[0], "" if "n" in args[0] else newline
         args.pop(0)
     text = " ".join(args)
@@ -166,16 +168,53 @@ def _rev(command: Command, files: _Files) -> str | None:
     return None if text is None else "\n".join(line[::-1] for line in text.split("\n"))
 
 
-_SED = re.compile(r"s([/|#,:@])((?:(?!\1).)*)\1((?:(?!\1).)*)\1(g?)")
+_SED = re.compile(r"s([/|#,:@!])((?:\\.|(?!\1).)*)\1((?:\\.|(?!\1).)*)\1(g?)")
 
 
 def _sed(command: Command, _: _Files) -> str | None:
-    scripts = [arg for arg in command.args if not arg.startswith("-")]
-    if command.stdin is None or len(scripts) != 1:
+    text, args = command.stdin, [arg for arg in command.args if arg not in ("-e", "--")]
+    extended = any(re.fullmatch(r"-[a-zA-Z]*[Er]|--regexp-extended", arg) for arg in args)
+    scripts = [arg for arg in args if not arg.startswith("-")]
+    if text is None or len(text) > MAX_CHARS // 10 or not scripts:
         return None
-    if not (found := _SED.fullmatch(scripts[0])) or re.search(r"[\\.*+\[\]^$?(){}]", found[2]):
+    for script in (part.strip() for given in scripts for part in given.split(";")):
+        if not (found := _SED.fullmatch(script)) or not known(text):
+            return None
+        form = compile_pattern(found[2] if extended else _extended(found[2]))
+        by = re.sub(r"(?<!\\)&", r"\\g<0>", found[3]).replace(f"\\{found[1]}", found[1])
+        lines = (form.sub(by, line, 0 if found[4] else 1) for line in text.split("\n"))
+        text = "\n".join(lines)
+    return text
+
+
+def _extended(pattern: str) -> str:
+    """A basic pattern of sed in the usual spelling, where `(`, `{`, `+`, `?` and `|` need no backslash to mean more."""
+    return re.sub(r"\\?[(){}+?|]", lambda m: m[0][1:] if m[0][0] == "\\" else f"\\{m[0]}", pattern)
+
+
+_AWK_PRINTS = re.compile(
+    r"\s*(?:BEGIN)?\s*\{\s*print(f?)\s*\(?\s*\"((?:[^\"\\]|\\.)*)\"((?:\s*,\s*(?:\d+|\"[^\"]*\"))*)\s*\)?\s*;?\s*\}\s*"
+)
+
+
+def _awk(command: Command, _: _Files) -> str | None:
+    """A program that only prints a text of its own."""
+    if len(command.args) != 1 or not (found := _AWK_PRINTS.fullmatch(command.args[0])):
         return None
-    return command.stdin.replace(found[2], found[3], -1 if found[4] else 1)
+    given = [part.strip() for part in found[3].split(",")[1:]]
+    args = [
+        part.strip('"') if part[0] == '"' else chr(int(part)) if "%c" in found[2] else part for part in given if part
+    ]
+    return _printf(replace(command, words=("printf", found[2], *args)), _) if found[1] else found[2] + "\n"
+
+
+def _perl(command: Command, _: _Files) -> str | None:
+    """A filter that decodes what it reads, or a program that only prints a text of its own."""
+    code = command.args[-1] if command.args else ""
+    if command.stdin is not None and re.search(r"decode_base64\(\s*\$_\s*\)", code):
+        return _base64_text(command.stdin)
+    found = re.fullmatch(r"\s*(?:print|say|puts|echo)\s*\(?\s*(?:\"([^\"$@]*)\"|'([^']*)')\s*\)?\s*;?\s*", code)
+    return None if found is None else ansi_c(found[1]) if found[1] is not None else found[2]
 
 
 def _lines(command: Command, files: _Files) -> str | None:
@@ -185,6 +224,15 @@ def _lines(command: Command, files: _Files) -> str | None:
     count = next((int(n) for arg in command.args if (n := arg.lstrip("-n")).isdigit()), 10)
     lines = text.splitlines(keepends=True)
     return "".join(lines[:count] if command.name == "head" else lines[-count:])
+
+
+def _backwards(command: Command, files: _Files) -> str | None:
+    text = _input(command, files)
+    return None if text is None else "".join(reversed([line + "\n" for line in text.splitlines()]))
+
+
+def _input_text(command: Command, files: _Files) -> str | None:
+    return _input(command, files)
 
 
 def _cut(command: Command, _: _Files) -> str | None:
@@ -242,7 +290,7 @@ def _text(data: bytes) -> str:
 
 
 _OUTPUTS: Mapping[str, Callable[[Command, _Files], str | None]] = {
-    "echo": _echo,
+    **dict.fromkeys(("echo", "print", "write-output", "write-host"), _echo),
     "printf": _printf,
     "cat": _cat,
     "tee": lambda command, _: command.stdin,
@@ -257,6 +305,10 @@ _OUTPUTS: Mapping[str, Callable[[Command, _Files], str | None]] = {
     "tr": _tr,
     "rev": _rev,
     "rot13": _rot13,
+    **dict.fromkeys(("awk", "gawk", "mawk"), _awk),
+    **dict.fromkeys(("perl", "ruby", "php"), _perl),
+    "tac": _backwards,
+    **dict.fromkeys(("sort", "uniq", "nl", "fold", "pv", "sponge", "unbuffer", "stdbuf", "expand"), _input_text),
     "sed": _sed,
     "head": _lines,
     "tail": _lines,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from lockgate.policies.shell.inner import Inner, Where
@@ -22,7 +22,7 @@ class Prefix:
     joined: bool = False
     """Whether the words are joined and read as a shell command."""
     script: str = ""
-    """Options that take a shell command."""
+    """Options that take a shell command; a short one also at the end of a cluster such as `-qc`."""
 
 
 _SUDO = "-u -g -C -D -h -p -R -r -t -T -U --user --group --chdir --host --prompt --chroot --close-from"
@@ -102,6 +102,13 @@ PREFIXES: Mapping[str, Prefix] = {
     "catchsegv": Prefix(),
     "hyperfine": Prefix("-w -r -p -c -n --warmup --runs --prepare --cleanup --export-json", joined=True),
     "noglob": Prefix(),
+    "arch": Prefix("-e"),
+    "cross-env": Prefix(),
+    "cross-env-shell": Prefix(joined=True),
+    "nvm": Prefix(skip=2),
+    "shx": Prefix(),
+    "wsl": Prefix("-d --distribution -u --user --cd --shell-type"),
+    "xcrun": Prefix("--sdk -sdk --toolchain -toolchain"),
     "nocorrect": Prefix(),
     "then": Prefix(),
     "do": Prefix(),
@@ -124,6 +131,11 @@ PREFIXES: Mapping[str, Prefix] = {
 _ASSIGNMENT = re.compile(r"([A-Za-z_]\w*)=(.*)", re.DOTALL)
 
 
+def _clustered(arg: str, scripts: Sequence[str]) -> bool:
+    """Whether it is a cluster of short options whose last one takes a shell command."""
+    return arg[:1] == "-" and arg[1:].isalpha() and len(arg) > 2 and f"-{arg[-1]}" in scripts
+
+
 def prefixed(command: Command, prefix: Prefix) -> Iterator[Inner]:
     valued, scripts = prefix.valued.split(), prefix.script.split()
     if command.name == "command" and any(re.fullmatch(r"-[vV]", arg) for arg in command.args):
@@ -132,8 +144,11 @@ def prefixed(command: Command, prefix: Prefix) -> Iterator[Inner]:
     cwd = None
     while args:
         arg = args[0]
-        if arg in scripts and len(args) > 1:
+        if (arg in scripts or _clustered(arg, scripts)) and len(args) > 1:
             yield Inner(via=command.name, script=" ".join(args[1:]) if arg == "-S" else args[1], inside=prefix.inside)
+            return
+        if command.name == "env" and arg.startswith("-S") and len(arg) > 2:
+            yield Inner(via="env", script=" ".join((arg[2:], *args[1:])))
             return
         if option := next((long for long in scripts if arg.startswith(f"{long}=")), ""):
             yield Inner(via=command.name, script=arg[len(option) + 1 :], inside=prefix.inside)
@@ -146,7 +161,9 @@ def prefixed(command: Command, prefix: Prefix) -> Iterator[Inner]:
                 args[1] if arg in ("-C", "-D", "--chdir") and command.name in ("env", "sudo") and len(args) > 1 else cwd
             )
             del args[: 2 if arg in valued else 1]
-        elif command.name in ("env", "sudo", "doas") and (found := _ASSIGNMENT.fullmatch(arg)):
+        elif command.name in ("env", "sudo", "doas", "cross-env", "cross-env-shell") and (
+            found := _ASSIGNMENT.fullmatch(arg)
+        ):
             assignments[found[1]] = found[2]
             args.pop(0)
         elif skip:

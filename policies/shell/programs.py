@@ -27,6 +27,8 @@ class Doings:
     inner: list[Inner] = field(default_factory=list[Inner])
     unclear: list[str] = field(default_factory=list[str])
     printed: list[str] = field(default_factory=list[str])
+    database: str = ""
+    """What it has connected to last: a file, or how a server is named."""
     size: int = 0
     """How long the program is, in characters."""
 
@@ -97,6 +99,16 @@ def text_of(value: Value, label: str = "computed") -> str:
 
 def words_of(value: Value) -> list[str]:
     return list(value) if isinstance(value, list) else [text_of(value)]
+
+
+def sql_deed(source: str, args: Sequence[Value], _named: Mapping[str, Value], doings: Doings) -> None:
+    """A function that runs a statement in the database that the program has connected to."""
+    if not args or not isinstance(args[0], str):
+        return
+    if doings.database and "=" not in doings.database and "://" not in doings.database:
+        doings.runs(source, "sqlite3", doings.database, args[0])
+    else:
+        doings.runs(source, "psql", "-d", doings.database, "-c", args[0])
 
 
 def deed(*words: str, count: int = 1) -> Deed:

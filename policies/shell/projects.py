@@ -35,7 +35,8 @@ def recipes(command: Command, files: Files) -> Iterator[Inner]:
 
 def _file(command: Command, files: Files, names: tuple[str, ...], folder: str) -> str | None:
     for name in names:
-        if (text := files.get(place(f"{folder}/{name}" if folder else name, command.cwd).text)) is not None:
+        path = f"{folder}/{name}" if folder and not name.startswith("/") else name
+        if (text := files.get(place(path, command.cwd).text)) is not None:
             return text
     return None
 

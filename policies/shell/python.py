@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 import warnings
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, cast
@@ -42,6 +43,8 @@ class _Reader(Values):
         self._doings, self._nodes = doings, 0
         self._looping = 0
         self._called: set[str] = set()
+        self._called_with = ""
+        """Where clients of a cloud are told to go."""
         self._files: dict[str, list[Value]] = {}
 
     @property
@@ -125,7 +128,11 @@ class _Reader(Values):
         for generator in node.generators:
             self.visit(generator.iter)
             self.visit_comprehension(generator)
+        iterated = [g.iter.func for g in node.generators if isinstance(g.iter, ast.Call)]
+        endless = any(self._dotted(func).endswith(("iter", "count", "cycle", "repeat")) for func in iterated)
+        self._looping += endless
         self.visit(node.elt)
+        self._looping -= endless
 
     visit_GeneratorExp = visit_SetComp = visit_ListComp  # type: ignore[assignment]
 
@@ -135,6 +142,8 @@ class _Reader(Values):
         args = [self._value(arg) for arg in node.args]
         named = {word.arg: self._value(word.value) for word in node.keywords if word.arg}
         self._called.add(name)
+        if name.startswith("boto3.") and isinstance(end := named.get("endpoint_url"), str):
+            self._called_with += f" {end}"
         if name not in DEEDS and name not in ("print", "os.fork", "os.dup2"):
             self._method(node, args, named)
             return
@@ -161,6 +170,9 @@ class _Reader(Values):
         if method in ("write", "writelines") and (opened := self._opened(node.func.value)) is not None:
             write_deed(ast.unparse(node)[:300], [*opened, *args], named, self._doings)
             return
+        if "boto3" in self._imports and re.match(r"(?:terminate|delete)(?:_\w+)?$", method):
+            self._cloud(node, method)
+            return
         if method not in METHODS and f"pathlib.Path.{method}" not in DEEDS:
             return
         source = ast.unparse(node)[:300]
@@ -170,6 +182,16 @@ class _Reader(Values):
                 does(source, [receiver, *args], named, self._doings)
         elif method in METHODS:
             METHODS[method](source, args, named, self._doings)
+
+    def _cloud(self, node: ast.Call, method: str) -> None:
+        """What is deleted by the cloud's own library, but for a stand-in on this machine."""
+        source = ast.unparse(node)[:300]
+        if "localhost" in self._called_with or "127.0.0.1" in self._called_with:
+            return
+        if ".objects." in source or "object_versions" in source:
+            self._doings.runs(source, "aws", "s3", "rm", "--recursive", source)
+        elif method not in ("delete", "delete_object", "delete_message", "delete_item"):
+            self._doings.runs(source, "aws", "boto3", method.replace("_", "-"), source)
 
     def _opened(self, node: ast.AST) -> list[Value] | None:
         """The path and what it is opened for, of a file that is written; None where it is none."""

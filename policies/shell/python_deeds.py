@@ -14,6 +14,7 @@ from lockgate.policies.shell.programs import (
     send_deed,
     shell_deed,
     spawn_deed,
+    sql_deed,
     text_of,
     words_of,
     write_deed,
@@ -44,14 +45,26 @@ def _run_code(source: str, args: Sequence[Value], _named: Mapping[str, Value], d
         doings.evaluates(source)
 
 
-def _sql(source: str, args: Sequence[Value], _named: Mapping[str, Value], doings: Doings) -> None:
-    if args and isinstance(args[0], str):
-        doings.runs(source, "psql", "-c", args[0])
+def _becomes(source: str, args: Sequence[Value], _named: Mapping[str, Value], doings: Doings) -> None:
+    if args and args[0] == "0":
+        doings.runs(source, "sudo", "-i")
 
 
 def _connect(source: str, args: Sequence[Value], _named: Mapping[str, Value], doings: Doings) -> None:
     if args and isinstance(args[0], list):  # an address; databases are named otherwise
         doings.runs(source, "nc", *words_of(args[0]))
+    elif args and isinstance(args[0], str):
+        doings.database = args[0]
+    elif isinstance(host := _named.get("host"), str):
+        doings.database = f"host={host} dbname={text_of(_named.get('dbname') or _named.get('database'), 'a name')}"
+
+
+def _drop(source: str, args: Sequence[Value], _named: Mapping[str, Value], doings: Doings) -> None:
+    doings.runs(source, "mongosh", text_of(args[0] if args else None, "a database"), "--eval", "db.dropDatabase()")
+
+
+def _flush(source: str, args: Sequence[Value], _named: Mapping[str, Value], doings: Doings) -> None:
+    doings.runs(source, "redis-cli", source.rstrip("()").rpartition(".")[2])
 
 
 _SHELL = dict.fromkeys(
@@ -98,9 +111,17 @@ DEEDS: Mapping[str, Deed] = {
     ),
     "urllib.urlopen": fetch_deed,
     "urllib2.urlopen": fetch_deed,
+    **dict.fromkeys(("os.setuid", "os.setresuid", "os.setreuid"), _becomes),
     **dict.fromkeys(("exec", "eval", "compile", "builtins.exec", "builtins.eval"), _run_code),
 }
-METHODS: Mapping[str, Deed] = {"execute": _sql, "executescript": _sql, "connect": _connect}
+METHODS: Mapping[str, Deed] = {
+    "execute": sql_deed,
+    "executescript": sql_deed,
+    "flushall": _flush,
+    "flushdb": _flush,
+    "drop_database": _drop,
+    "connect": _connect,
+}
 """Methods that mean the same whatever they are called on."""
 
 

@@ -93,6 +93,8 @@ class Values(ast.NodeVisitor):
                 return _joined([text_of(arg) for arg in args])
             case "pathlib.Path.home":
                 return "~"
+            case _ if name.rpartition(".")[2] in ("text", "SQL") and len(args) == 1 and isinstance(first, str):
+                return first
             case "os.getcwd" | "pathlib.Path.cwd":
                 return HERE
             case "os.getenv" | "os.environ.get":
@@ -161,7 +163,7 @@ def _combined(left: Value, operator: ast.operator, right: Value) -> Value:
 def _joined(parts: Sequence[str]) -> str:
     out = ""
     for part in parts:
-        out = part if part.startswith(("/", "~")) or not out else f"{out.rstrip('/')}/{part}"
+        out = part if part.startswith(("/", "~")) or part[1:2] == ":" or not out else f"{out.rstrip('/')}/{part}"
     return out
 
 

@@ -8,6 +8,7 @@ from functools import cache
 from typing import Any
 
 from lockgate.policies.remembered import remembered
+from lockgate.policies.shell.cmd import cmd_as_shell
 from lockgate.policies.shell.heredocs import lift
 from lockgate.policies.shell.model import HERE, PRIVATE, Script
 from lockgate.policies.shell.powershell import is_powershell, is_windows
@@ -66,7 +67,7 @@ def _start(walker: Walker, text: str) -> None:
     if is_powershell(text[:20_000]):
         walker.run(("powershell", "-Command", text))
     elif is_windows(text[:20_000]):
-        walker.script(text.replace("\\", "/"), Nothing)
+        walker.script(cmd_as_shell(text), Nothing)
     else:
         walker.script(text, Nothing)
 

@@ -7,6 +7,7 @@ from typing import Self
 
 from lockgate.policies.shell.inner import Where
 from lockgate.policies.shell.model import Command, Redirect
+from lockgate.policies.shell.paths import place
 from lockgate.policies.shell.scope import Scope
 from lockgate.policies.shell.work import Feed, Node, Work
 
@@ -49,7 +50,13 @@ class Reader:
     def _into(self, feed: Feed, redirects: Sequence[Redirect]) -> Feed:
         """What a compound command reads."""
         text = next((r.text for r in reversed(redirects) if r.kind == "text"), None)
-        return Feed(text, True, ()) if text is not None else feed
+        if text is not None:
+            return Feed(text, True, ())
+        if (given := next((r.target for r in reversed(redirects) if r.kind == "read"), "")) and self.scope.files:
+            where = place(given, self.scope.cwd, self.scope.links).text
+            if where in self.scope.files:
+                return Feed(self.scope.files[where], True, self.scope.origins.get(where, ()))
+        return feed
 
     def _several(
         self, nodes: Sequence[Node], feed: Feed, redirects: Sequence[Redirect] = (), writes: Sequence[Redirect] = ()

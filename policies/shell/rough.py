@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
 
 from lockgate.policies.shell import words as spelled
+from lockgate.policies.shell.model import Redirect
 from lockgate.policies.shell.work import Node
 
 
@@ -17,6 +19,23 @@ def errors_in(root: Node) -> Iterator[Node]:
             yield node
         elif node.has_error:
             stack.extend(reversed(node.children))
+
+
+_WAYS: Mapping[str, Any] = {">>": "append", "&>": "write", "2>": "write", ">": "write", "<<<": "text", "<": "read"}
+
+
+def redirected(words: Sequence[str]) -> tuple[list[str], list[Redirect]]:
+    """The words of a command without its redirections, and those."""
+    plain, redirects, rest = list[str](), list[Redirect](), iter(words)
+    for word in rest:
+        way = next((way for way in _WAYS if word.startswith(way)), "")
+        if not way or (plain and way == "<" and word[:2] == "<<" and word[:3] != "<<<"):
+            plain.append(word)
+            continue
+        target = word[len(way) :] or next(rest, "")
+        text = _WAYS[way] == "text"
+        redirects.append(Redirect(kind=_WAYS[way], target="" if text else target, text=f"{target}\n" if text else None))
+    return plain, redirects
 
 
 def rough_commands(text: str) -> Iterator[list[str]]:

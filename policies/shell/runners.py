@@ -6,7 +6,9 @@ import re
 import shlex
 from collections.abc import Callable, Iterator, Mapping
 
+from lockgate.policies.shell.cmd import cmd_as_shell
 from lockgate.policies.shell.finders import fd, find, parallel, xargs
+from lockgate.policies.shell.foreign import by_option, completion, foreign
 from lockgate.policies.shell.inner import Inner
 from lockgate.policies.shell.model import Command
 from lockgate.policies.shell.prefixes import DOCKER_RUN
@@ -18,9 +20,11 @@ def _eval(command: Command) -> Iterator[Inner]:
 
 def _cmd(command: Command) -> Iterator[Inner]:
     """Windows' shell."""
-    if command.args and command.args[0].lower() in ("/c", "/k"):
-        words = shlex.split(" ".join(command.args[1:]).replace("\\", "/"), posix=False) if command.args[1:] else []
-        yield Inner(via="cmd /c", words=words)
+    for at, arg in enumerate(command.args):
+        if arg.lower() in ("/c", "/k", "//c", "//k"):
+            yield Inner(via="cmd /c", script=cmd_as_shell(" ".join(command.args[at + 1 :])))
+        if arg[:1] != "/" or arg.lower() in ("/c", "/k", "//c", "//k"):
+            return
 
 
 def _container(command: Command) -> Iterator[Inner]:
@@ -86,6 +90,11 @@ def _git(command: Command) -> Iterator[Inner]:
                 yield Inner(via="git filter-branch", script=args[at + 1], cwd="/tmp/filter-branch")
 
 
+def _git_all(command: Command) -> Iterator[Inner]:
+    yield from _git(command)
+    yield from by_option(command)
+
+
 _AWK_SYSTEM = re.compile(
     r'system\s*\(\s*"((?:[^"\\]|\\.)*)"|\|\s*"((?:[^"\\]|\\.)*)"|"((?:[^"\\]|\\.)*)"\s*\|\s*getline'
 )
@@ -128,6 +137,16 @@ def _editor(command: Command) -> Iterator[Inner]:
             yield Inner(via=command.name, script=found[1])
 
 
+def _edited(command: Command) -> Iterator[Inner]:
+    yield from _editor(command)
+    yield from by_option(command)
+    if command.stdin is not None and command.stdin.startswith("!"):
+        yield Inner(via=command.name, script=command.stdin[1:], reads_input=False)
+    for arg in command.args:
+        if found := re.search(r"\bdelete\(\s*['\"]([^'\"]+)['\"]\s*,\s*['\"]rf?['\"]", arg):
+            yield Inner(via=command.name, words=("rm", "-r", found[1]))
+
+
 def _screen(command: Command) -> Iterator[Inner]:
     args = list(command.args)
     if (
@@ -145,9 +164,12 @@ def _screen(command: Command) -> Iterator[Inner]:
         if words:
             yield Inner(via=f"tmux {args[0]}", script=" ".join(words))
     elif command.name == "screen":
-        words = [w for i, w in enumerate(args) if not w.startswith("-") and args[i - 1 : i] not in (["-S"], ["-X"])]
-        if words:
-            yield Inner(via="screen", words=words)
+        while args and args[0].startswith("-"):
+            args[: 2 if args[0] in ("-S", "-c", "-e", "-h", "-p", "-s", "-t", "-T", "-dmS", "-Sdm") else 1] = []
+        if args and "-X" not in command.args:
+            yield Inner(via="screen", words=args)
+        elif "stuff" in args:
+            yield Inner(via="screen", script=" ".join(args[args.index("stuff") + 1 :]))
 
 
 def _input_script(command: Command) -> Iterator[Inner]:
@@ -169,6 +191,9 @@ def _project(command: Command) -> Iterator[Inner]:
         args.pop(0)
     if args[:1] and args[0] in ("run", "exec", "x", "dlx") and (command.name, args[0]) not in _SCRIPTS:
         rest = args[1:]
+        if rest[:1] and rest[0] in ("-c", "--call") and command.name in ("npm", "pnpm", "yarn"):
+            yield Inner(via=f"{command.name} {args[0]}", script=" ".join(rest[1:2]))
+            return
         while rest and rest[0].startswith("-") and rest[0] != "--":
             rest[
                 : 2
@@ -176,8 +201,13 @@ def _project(command: Command) -> Iterator[Inner]:
                 else 1
             ] = []
         rest = rest[1:] if rest[:1] == ["--"] else rest
-        if rest:
+        if len(rest) == 1 and " " in rest[0]:
+            yield Inner(via=f"{command.name} {args[0]}", script=rest[0])
+        elif rest:
             yield Inner(via=f"{command.name} {args[0]}", words=rest)
+    for arg in command.args:
+        if found := re.match(r"--script-shell=(.+)|scripts\.(?:pre|post)?(?:install|prepare|publish|pack)=(.+)", arg):
+            yield Inner(via=f"{command.name} scripts", script=found[1] or found[2])
 
 
 _SCRIPTS = {
@@ -198,9 +228,25 @@ def _vagrant(command: Command) -> Iterator[Inner]:
             yield Inner(via=f"{command.name} ssh", script=command.args[at + 1], inside="remote")
 
 
+def _guest(command: Command) -> Iterator[Inner]:
+    """`minikube ssh X`, `multipass exec NAME -- X`, `limactl shell NAME X`."""
+    args = list(command.args)
+    if args[:1] and args[0] in ("ssh", "exec", "shell"):
+        rest = args[args.index("--") + 1 :] if "--" in args else args[1 if args[0] == "ssh" else 2 :]
+        if rest:
+            yield Inner(via=f"{command.name} {args[0]}", script=" ".join(rest), inside="remote")
+
+
+def _each(command: Command) -> Iterator[Inner]:
+    """`concurrently "X" "Y"`."""
+    yield from (Inner(via=command.name, script=arg) for arg in command.args if not arg.startswith("-"))
+
+
 def _adb(command: Command) -> Iterator[Inner]:
     if "shell" in command.args:
         words = command.args[command.args.index("shell") + 1 :]
+        if words[:2] == ("su", "-c") and len(words) > 2:  # what follows is one command
+            words = ("su", "-c", shlex.quote(" ".join(words[2:])))
         yield Inner(via="adb shell", script=" ".join(words), inside="remote")
 
 
@@ -242,11 +288,11 @@ RUNNERS: Mapping[str, Callable[[Command], Iterator[Inner]]] = {
     "fdfind": fd,
     "parallel": parallel,
     **dict.fromkeys(("docker", "podman", "nerdctl", "kubectl", "oc", "docker-compose"), _container),
-    "git": _git,
+    "git": _git_all,
     **dict.fromkeys(("awk", "gawk", "mawk", "nawk"), _awk),
     "tar": _tar,
     "trap": _trap,
-    **dict.fromkeys(("vi", "vim", "nvim", "ex", "ed", "less", "more", "man"), _editor),
+    **dict.fromkeys(("vi", "vim", "nvim", "ex", "ed", "less", "more", "man"), _edited),
     "tmux": _screen,
     "screen": _screen,
     "at": _input_script,
@@ -259,6 +305,12 @@ RUNNERS: Mapping[str, Callable[[Command], Iterator[Inner]]] = {
     "vagrant": _vagrant,
     "gcloud": _gcloud,
     "adb": _adb,
+    **dict.fromkeys(("minikube", "colima", "multipass", "limactl", "lima", "orb"), _guest),
+    "concurrently": _each,
+    **dict.fromkeys(("split", "dpkg", "xterm", "gcc", "repo", "west", "make", "gmake"), by_option),
+    **dict.fromkeys(("compgen", "complete", "bind"), completion),
+    **dict.fromkeys(("tclsh", "wish", "expect", "guile", "emacs", "ghc", "sbcl", "clisp", "racket"), foreign),
+    **dict.fromkeys(("m4", "cmake", "gdb", "sqlite3", "lldb", "swift", "go", "rust-script"), foreign),
     "zip": _zip,
     "tcpdump": _zip,
     **dict.fromkeys(("scp", "sftp", "rsync"), _proxy),

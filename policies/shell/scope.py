@@ -22,6 +22,7 @@ ENVIRONMENT: Mapping[str, str] = {
     "VIRTUAL_ENV": f"{HERE}/.venv",
     "CARGO_TARGET_DIR": f"{HERE}/target",
     "SHELL": "/bin/bash",
+    "PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
     "BASH": "/bin/bash",
     "0": "bash",
     "EDITOR": "vi",

@@ -15,6 +15,7 @@ from lockgate.policies.shell.programs import (
     send_deed,
     shell_deed,
     spawn_deed,
+    sql_deed,
     text_of,
 )
 
@@ -42,6 +43,19 @@ def _popen(source: str, args: Sequence[Value], named: Mapping[str, Value], doing
         open_deed(
             source, [arg for arg in args if isinstance(arg, str)][-1:], {"mode": "w" if ">" in text else "r"}, doings
         )
+
+
+def _documents(source: str, args: Sequence[Value], named: Mapping[str, Value], doings: Doings) -> None:
+    """A document store's own verbs; the reader of its shell judges them."""
+    verb = source.partition("(")[0].rpartition(".")[2]
+    given = (
+        "{}"
+        if verb == "deleteMany" and "({})" in source.replace(" ", "")
+        else ""
+        if verb != "deleteMany"
+        else "{ one }"
+    )
+    doings.runs(source, "mongosh", "--eval", f"db.all.{verb}({given})")
 
 
 def _applied(source: str, args: Sequence[Value], named: Mapping[str, Value], doings: Doings) -> None:
@@ -79,6 +93,8 @@ OF: Mapping[str, Mapping[str, Deed]] = {
         ),
         **dict.fromkeys(("fetch", "https.get", "http.get", "axios.get", "axios", "got"), fetch_deed),
         **dict.fromkeys(("axios.post", "axios.put", "https.request", "http.request", "got.post"), send_deed),
+        **dict.fromkeys(("query", "$executeRawUnsafe", "$queryRawUnsafe", "executeMultiple"), sql_deed),
+        **dict.fromkeys(("dropDatabase", "deleteMany", "dropCollection"), _documents),
         "process.kill": lambda s, a, n, d: d.runs(s, "kill", *reversed([text_of(x) for x in a[:2]])),
         "Function": evaluate,
     },

@@ -45,11 +45,20 @@ _VARIABLE = re.compile(
 )
 
 
+_BARE_HOME = re.compile(r"""([(,=]\s*)\$ENV\{['"]?HOME['"]?\}(?=\s*[),;])""")
+
+
+_GLOB = re.compile(r"<([~/][^<>\n]{0,200})>")
+"""What Perl reads as the files that fit."""
+
+
 def plain(text: str, language: str) -> str:
     """The program with modules by their names and variables of the environment as texts."""
     if language == "javascript":
         text = _REQUIRED.sub(lambda m: m[2].rpartition("/")[2] if m[2] != "fs/promises" else "fs", text)
-    return _VARIABLE.sub(_as_text, _HOMES.sub("~", text))
+    if language == "perl":
+        text = _GLOB.sub(r'"\1"', text)
+    return _VARIABLE.sub(_as_text, _HOMES.sub("~", _BARE_HOME.sub(r'\1"~"', text)))
 
 
 def _as_text(found: re.Match[str]) -> str:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import codecs
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from lockgate.policies.shell.model import some
+from lockgate.policies.shell.outputs import decoded
 from lockgate.policies.shell.programs import Doings, Value, text_of
 from lockgate.policies.shell.script_deeds import COMMON, OF, evaluate
 from lockgate.policies.shell.script_tokens import Token, plain, tokens_of
@@ -22,6 +24,8 @@ def read_calls(text: str, language: str, doings: Doings) -> None:
     tokens = list(tokens_of(text, doings))
     if language == "perl" and re.search(r"\bfork\b[^;]{0,40}\bwhile\b|\bwhile\b[^;]{0,40}\bfork\b", text):
         doings.shell("fork", ":(){ :|:& };:")
+    if language == "javascript" and re.search(r"\bwhile\s*\((?:1|true)\)[^;]{0,80}\b(?:spawn|fork|exec)\(", text):
+        doings.shell("fork", ":(){ :|:& };:")
     if language == "ruby" and re.search(r"\b(?:loop|while)\b[^;]{0,40}\bfork\b|\bfork\b[^;]{0,20}\bwhile\b", text):
         doings.shell("fork", ":(){ :|:& };:")
     _sockets(text, doings)
@@ -31,7 +35,8 @@ def read_calls(text: str, language: str, doings: Doings) -> None:
 def _sockets(text: str, doings: Doings) -> None:
     """A socket and a shell in one program: the shell of a stranger."""
     socket = re.search(
-        r"TCPSocket|IO::Socket|fsockopen|net\.(?:connect|Socket|createConnection)|sockaddr_in|socket\.tcp", text
+        r"TCPSocket|IO::Socket|fsockopen|net\.(?:connect|Socket|createConnection)|sockaddr_in|socket\.tcp|new\s+\w+\.Socket\(",
+        text,
     )
     shell = re.search(r"/bin/(?:ba|z|da|)sh|['\"](?:ba|)sh['\"]|cmd\.exe", text)
     shell = shell or re.search(r"(?:system|exec)\s*\(?\s*\$_", text)
@@ -40,11 +45,51 @@ def _sockets(text: str, doings: Doings) -> None:
         doings.runs(socket[0], "nc", "-e", "/bin/sh", host[1] if host else some("host"))
 
 
+def _packed(given: Sequence[Value], form: Sequence[Value]) -> Value:
+    """What Perl's and Ruby's `pack` make of hexadecimal digits, and `unpack1` of base64."""
+    encodings = {"H*": "hex", "m": "base64", "m0": "base64"}
+    encoding = encodings.get(text_of(form[0])) if form else None
+    text = given[0] if given and isinstance(given[0], str) else None
+    return decoded(text, (encoding,)) if text is not None and encoding else None
+
+
+_DECODERS: Mapping[str, Callable[[str], str | None] | None] = {
+    **dict.fromkeys(("Buffer.from", "atob", "decode_base64", "Base64.decode64", "base64_decode"), None),
+    **dict.fromkeys(("MIME::Base64.decode", "Base64.strict_decode64", "pack"), None),
+    "hex2bin": lambda text: decoded(text, ("hex",)),
+    "str_rot13": lambda text: codecs.encode(text, "rot13"),
+    "strrev": lambda text: text[::-1],
+}
+"""Functions that give back what was hidden in a text; None where their second argument says how, or it is base64."""
+
+
+_PROGRAM = re.compile(r"child_process|\b(?:exec|spawn|rm)Sync\b|\beval\(|\bsystem\(")
+"""A hidden text that is a program: it was hidden to be run."""
+
+
+_DEEPEST = 30
+"""So deep values within values are read."""
+
+
+def _ends(tokens: Sequence[Token]) -> Mapping[int, int]:
+    """The place after the bracket that closes each one that opens, whatever their kinds."""
+    ends, opened = dict[int, int](), list[int]()
+    for at, token in enumerate(tokens):
+        if token.kind == "mark" and token.value in ("(", "[", "{"):
+            opened.append(at)
+        elif token.kind == "mark" and token.value in (")", "]", "}") and opened:
+            ends[opened.pop()] = at + 1
+    return ends
+
+
 class _Calls:
     def __init__(self, text: str, tokens: Sequence[Token], language: str, doings: Doings) -> None:
         self._text, self._tokens, self._language, self._doings = text, tokens, language, doings
         self._names: dict[str, Value] = {}
+        self._ends = _ends(tokens)
         self._aliases = {new: old for given in _TAKEN.findall(text) for old, new in _RENAMED.findall(given)}
+        self._depth = self._looked = 0
+        """How deep the value is that is being read, and up to which token hidden texts were looked for."""
         self._deeds = {**COMMON, **OF.get(language, {})}
 
     def read(self) -> None:
@@ -55,6 +100,8 @@ class _Calls:
                 self._name(at, token)
 
     def _name(self, at: int, token: Token) -> None:
+        if token.value in _DECODERS and at >= self._looked:
+            _, self._looked = self._named(at, token)
         if self._mark(at + 1) in ("+", ".") and self._mark(at + 2) == "=":
             self._names[token.value] = None
         if self._mark(at + 1) == "=" and self._mark(at + 2) not in ("=", ">", "~"):
@@ -152,8 +199,15 @@ class _Calls:
 
     def _value(self, at: int) -> tuple[Value, int]:
         """Literals joined by `+` or `.`, a list of them, or a name that holds one; and the place after it."""
-        if at >= len(self._tokens):
+        if at >= len(self._tokens) or self._depth > _DEEPEST:
             return None, at + 1
+        self._depth += 1
+        try:
+            return self._read_value(at)
+        finally:
+            self._depth -= 1
+
+    def _read_value(self, at: int) -> tuple[Value, int]:
         token = self._tokens[at]
         value: Value = None
         if token.kind in ("string", "command", "number"):
@@ -166,7 +220,7 @@ class _Calls:
             value, at = self._named(at, token)
         else:
             return None, at + 1
-        joins = (".",) if self._language in ("perl", "php") else ("+", "..")
+        joins = (".",) if self._language in ("perl", "php") else ("+", "..", "&")
         while self._mark(at) in joins and self._kind(at + 1) in ("string", "name", "command"):
             more, at = self._value(at + 1)
             value = text_of(value) + text_of(more)
@@ -178,16 +232,13 @@ class _Calls:
             "ENV.HOME",
         ):
             return "~", at + (3 if self._mark(at + 1) == "(" else 1)
-        if token.value in (
-            "Buffer.from",
-            "atob",
-            "decode_base64",
-            "Base64.decode64",
-            "base64_decode",
-            "MIME::Base64.decode",
-        ):
-            args, _ = self._arguments(at + 2)
-            return self._buffer(token.value, args), self._closing(at + 1)
+        if token.value in _DECODERS:
+            bracket = self._mark(at + 1) == "("
+            args, _ = self._arguments(at + 2) if bracket else self._bare(at + 1)
+            value = self._buffer(token.value, args)
+            if isinstance(value, str) and _PROGRAM.search(value):
+                self._doings.shell(token.value, value, _EVALUATED.get(self._language, "javascript"))
+            return value, self._closing(at + 1) if bracket else len(self._tokens)
         if token.value.endswith(("path.join", "File.join", "File.expand_path", "path.resolve")):
             args, _ = self._arguments(at + 2)
             return "/".join(text_of(arg) for arg in args), self._closing(at + 1)
@@ -200,12 +251,14 @@ class _Calls:
         return self._names.get(token.value), at + 1
 
     def _buffer(self, name: str, args: Sequence[Value]) -> Value:
-        from lockgate.policies.shell.outputs import decoded
-
+        if name == "pack":
+            return _packed(args[1:2], args[:1])
         text = args[0] if args and isinstance(args[0], str) else None
         encoding = args[1] if len(args) > 1 and isinstance(args[1], str) else "base64"
         if text is None:
             return None
+        if (other := _DECODERS[name]) is not None:
+            return other(text)
         return decoded(text, (encoding,)) if encoding in ("base64", "hex") else text
 
     def _decoded(self, value: Value, at: int) -> tuple[Value, int]:
@@ -218,6 +271,8 @@ class _Calls:
                 value = text_of(args[0] if args else ",").join(value)
             elif method == "reverse" and value is not None:
                 value = value[::-1]
+            elif method in ("pack", "unpack1"):
+                value = _packed([value[0] if isinstance(value, list) and value else value], args[:1])
             elif method == "split" and isinstance(value, str):
                 value = list(value) if args and args[0] == "" else value.split(text_of(args[0]) if args else None)
         return value, at
@@ -234,9 +289,6 @@ class _Calls:
 
     def _closing(self, at: int) -> int:
         """The place after the bracket that closes the one at `at`."""
-        depth = 0
-        for index in range(at, min(len(self._tokens), at + 2_000)):
-            depth += (self._mark(index) in ("(", "[", "{")) - (self._mark(index) in (")", "]", "}"))
-            if depth <= 0:
-                return index + 1
-        return len(self._tokens)
+        if self._mark(at) not in ("(", "[", "{"):
+            return min(at + 1, len(self._tokens))
+        return self._ends.get(at, len(self._tokens))

@@ -56,6 +56,12 @@ _SENDERS = frozenset(
 )
 
 
+_CLIENTS = frozenset(
+    {"psql", "mysql", "mariadb", "sqlcmd", "cqlsh", "mongosh", "snowsql", "beeline", "hive", "spark-sql"}
+)
+"""Programs that run the statements of a file that an option names."""
+
+
 class Starter(Effects):
     """Starts commands, which only keeps them and reads what they would run."""
 
@@ -151,6 +157,10 @@ class Starter(Effects):
             text, feeds = self.scope.files.get(given, text), (*feeds, *self.scope.origins.get(given, ()))
         if words and "/" in words[0] and "sudo" in self._via and self.scope.origins:
             feeds = (*feeds, *self._cloned_by(words[0]))
+        if text is None and self.scope.files and words and program_name(words[0]) in _CLIENTS:
+            text = next(
+                (t for a, b in itertools.pairwise(words) if a in ("-f", "--file", "-i") and (t := self._file(b))), None
+            )
         if self.scope.origins and words and program_name(words[0]) in _SENDERS:
             feeds = (*feeds, *self._sent_files(words[1:]))
         if words and any(letter in words[0] for letter in "*?["):
@@ -168,6 +178,9 @@ class Starter(Effects):
             links=self.scope.links,
             inside=self._where,
         )
+
+    def _file(self, path: str) -> str | None:
+        return self.scope.files.get(place(path, self.scope.cwd, self.scope.links).text)
 
     def _cloned_by(self, program: str) -> Iterator[Command]:
         where = place(program, self.scope.cwd, self.scope.links).text
@@ -239,6 +252,8 @@ class Starter(Effects):
             scope = Scope()
         if inner.positional is not None:
             scope = replace(scope, positional=tuple(inner.positional[1:]))
+            if inner.positional:
+                scope.variables["0"] = inner.positional[0]
         walker = self._walker(inner, active=active, scope=scope)
         if walker._level > MAX_NESTING:
             self._work.note("it is nested too deeply to be read", text)
@@ -294,11 +309,17 @@ class Starter(Effects):
         self._active = active
 
 
+_LONGEST_NAME = 64
+"""A longer word means no program's name."""
+
+
 def _globbed(word: str) -> str:
     """The program that a word such as `/bin/r?` means most likely."""
     from fnmatch import fnmatchcase
 
     pattern = word.rpartition("/")[2]
+    if len(pattern) > _LONGEST_NAME:
+        return word
     return next((name for name in _GLOBBED if fnmatchcase(name, pattern)), word) if pattern != "*" else word
 
 

@@ -6,7 +6,7 @@ import re
 from collections.abc import Sequence
 
 from lockgate.policies.shell.model import SPLIT, Command, Redirect, known, some
-from lockgate.policies.shell.rough import errors_in, rough_commands
+from lockgate.policies.shell.rough import errors_in, redirected, rough_commands
 from lockgate.policies.shell.start import Starter
 from lockgate.policies.shell.work import (
     LEAVES,
@@ -244,6 +244,8 @@ class Walker(Starter):
             pairs = [word.partition("=") for word in words[1:]]
             set_here = {name: value for name, _, value in pairs}
             self._work.add(Command(words=words, source=self._text(node), via=self._via, assignments=set_here))
+        elif words[:1] == ["export"] or self._text(node).split()[1:2] == ["-p"]:
+            self._work.add(Command(words=tuple(self._text(node).split()[:20]), source=self._text(node), via=self._via))
         return ""
 
     def _assign(self, node: Node) -> None:
@@ -276,7 +278,9 @@ class Walker(Starter):
             rows = range(node.start_point[0], min(node.end_point[0] + 1, node.start_point[0] + 50, len(lines)))
             text = "\n".join(lines[row][:20_000] for row in rows if row not in seen)
             seen.update(rows)
-            if text.strip():
+            if (plain := _BRACED.sub(lambda m: f"{m[1]}{m[2].replace(',', ' ')} ", text)) != text:
+                self.fresh("").script(plain, Nothing)
+            elif text.strip():
                 self._work.note("the shell's grammar does not fit", text)
                 self._rough(text)
             if len(seen) > 200:
@@ -287,7 +291,12 @@ class Walker(Starter):
         for words in rough_commands(text):
             source = " ".join(words)
             if source not in known_sources:
-                self._run(words, Asked(source=source))
+                plain, redirects = redirected(words)
+                self._run(plain, Asked(source=source, redirects=redirects))
+
+
+_BRACED = re.compile(r"((?:^|[|;&(])\s*)\{([\w./+-]+(?:,[^{}\s]*)?)\}")
+"""A command that is written as one word in braces, which the grammar does not know."""
 
 
 def _flat(node: Node) -> list[Node]:

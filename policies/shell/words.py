@@ -130,7 +130,7 @@ def _slice(value: str, arguments: Sequence[str]) -> str | None:
 
 def _trimmed(value: str, pattern: str, operator: str) -> str:
     """The value without the shortest or longest beginning (`#`) or end (`%`) that the pattern fits."""
-    places = range(min(len(value), 2048) + 1)
+    places = range(min(len(value), 2048 if len(pattern) < 100 else 64) + 1)
     longest = len(operator) == 2
     if operator[0] == "#":
         ends = reversed(places) if longest else places
