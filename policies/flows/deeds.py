@@ -62,9 +62,12 @@ def _acts(call: ToolCall, workspace: str) -> Acts:
     document = document_of(call)
     command, folder = command_of(call) or tool_deeds.program(call.name, document), folder_of(call)
     found = list(accesses(call, workspace))
+    does: set[Doing] = set()
     if command is not None and command_of(call) is None:
+        if tool_deeds.reads_people(command):
+            does.add("dumps-data")
         found += [access for one in judge(command, cwd=folder).script.commands for access in of_command(one, workspace)]
-    does: set[Doing] = {doing for access in found for doing in deeds_of_access(access)}
+    does |= {doing for access in found for doing in deeds_of_access(access)}
     commands, findings, reaches, runs, files = (), (), list[Reach](), list[Place](), dict[str, str | None]()
     goes: Place | None = None
     if command is not None:

@@ -79,7 +79,7 @@ _SETTINGS = r"(?i)(?:^|/)(?:\.?my\.cnf|\.env\.[\w-]+|[\w-]+\.env|[\w.-]*(?:crede
 """Files of a project that hold its secrets: who works on it reads them."""
 _CODE = r"(?i)\.(?:py|pyi|js|jsx|ts|tsx|go|rs|java|kt|rb|php|c|h|cpp|cs|swift|scala|ex|vue|svelte|sql|md|rst|html?)$"
 _MORE_SECRETS = (
-    r"(?i)(?:^|/)(?:\.?my\.cnf|[\w.-]*\.tfstate(?:\.backup)?|\.htpasswd|wp-config\.php|master\.key|\.vault[_-]?pass\w*|\.boto|\.s3cfg|"
+    r"(?i)(?:^|/)(?:\.?my\.cnf|huggingface/(?:token|stored_tokens)|[\w.-]*\.tfstate(?:\.backup)?|\.htpasswd|wp-config\.php|master\.key|\.vault[_-]?pass\w*|\.boto|\.s3cfg|"
     r"kubeconfig[\w.-]*|[\w.-]*\.ovpn|\.databrickscfg|rclone\.conf|auth\.json|tokens?\.json|[\w.-]*_token|"
     r"passwords?[\w.-]*\.(?:txt|csv|xlsx?|json|ya?ml|md)|\.yarnrc\.yml|\.env\.[\w-]+|[\w-]+\.env|"
     r"application-(?:prod|production|live)[\w-]*\.(?:ya?ml|properties)|"
@@ -115,7 +115,7 @@ _AGENT = (
     r"(?:^|/)(?:CLAUDE(?:\.local)?\.md|AGENTS\.md|GEMINI\.md|\.cursorrules|\.windsurfrules|copilot-instructions\.md|\.mcp\.json|"
     r"\.claude\.json)$|(?:^|/)\.(?:claude|codex|gemini|qwen|cursor|copilot|aider)/|(?:^|/)\.config/opencode/"
 )
-COUNTING = r"(?i)\bselect\s+(?:[\w.]+\s*,\s*)?(?:count|max|min|avg|sum|exists)\s*\(|\blimit\s+[1-5]\b(?:\s*;?\s*$)|information_schema|pg_catalog|sqlite_master|\bexplain\b"
+COUNTING = r"(?i)\bselect\s+(?:[\w.]+\s*,\s*)?(?:count|max|min|avg|sum|exists)\s*\(|\blimit\s+[1-5]\b(?:\s*;?\s*$)|\bwhere\s+[\w.\"]*id\s*=\s*\S+\s*;?\s*$|information_schema|pg_catalog|sqlite_master|\bexplain\b"
 """Queries that read out no rows of their own."""
 _LOOKERS = frozenset({
     *("vault", "bao", "aws", "gcloud", "az", "op", "pass", "gopass", "doppler", "heroku", "glab", "oc", "helm", "terraform", "tofu"),

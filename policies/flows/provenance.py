@@ -139,9 +139,10 @@ _ISSUED = (
     r"\b((?:sk|pk|rk|ghp|gho|ghs|github_pat|glpat|xox[abposr]|npm|hf|pypi|dop_v1|shpat|stg|tok|key|SG|ya29|eyJ)[-_.][A-Za-z0-9_\-.]{12,300}|"
     r"A(?:KIA|SIA)[A-Z0-9]{12,20})\b"
 )
-_SIGNS_IN = r"(?i)\b(?:login|log-in|credentials?|creds|passw\w*|pwd|passphrase|pin|secret|token|key|code)\b[^\n]{0,25}?(?::|=|/| is )\s*[\"']?([!-~]{8,80})"
+_SIGNS_IN = r"(?i)\b(?:login|log-in|credentials?|creds|passw\w*|pwd|pw|passphrase|pin|secret|token|key|code)\b[^\n]{0,25}?(?::|=|/| is )\s*[\"']?([!-~]{8,80})"
+_ELEMENT = r"(?i)(?:passw\w*|secret|token|key|credential)[\w\"' ]{0,20}>\s*([!-;=?-~]{8,200})\s*</"
 _USERINFO = r"://[^\s:/@]*:([^\s@/]{6,100})@"
-_PEM = r"-----BEGIN [A-Z ]*PRIVATE KEY-----\s+([A-Za-z0-9+/=]{12,80})"
+_PEM = r"-----BEGIN [A-Z ]*PRIVATE KEY-----(?:\s|\\n)+([A-Za-z0-9+/=]{12,80})"
 _QUOTED = r"\"((?:[^\"\\\n]|\\.){8,300})\"\s*[,}\]\n]"
 _CELL = r"[^\s,;|\"'{}\[\]()]{8,80}"
 _NUMBERS = r"\[\s*((?:\d{1,3}\s*,\s*){9,})"
@@ -158,7 +159,8 @@ def shown_values(text: str, *, secret: bool) -> Iterator[tuple[str, str, str]]:
     seen = set[str]()
     for name, value, beside in _values(text, secret=secret and len(text) < SHORT):
         plain = letters(value)
-        if 8 <= len(plain) and value not in seen and _is_credential(value, secret=secret):
+        issued = compile_pattern(_ISSUED).match(value) is not None
+        if len(plain) >= 8 and value not in seen and (issued or _is_credential(value, secret=secret)):
             seen.add(value)
             yield name, value, beside
             if len(seen) >= MAX_VALUES:

@@ -95,6 +95,11 @@ _RUNNING = frozenset({
 })  # fmt: skip
 
 
+def reads_people(text: str) -> bool:
+    """Whether a query in the text reads rows about people."""
+    return finds(_PERSONAL, text) and not finds(COUNTING, text)
+
+
 def is_file_tool(name: str) -> bool:
     return bare_name(name) in _FILES
 
@@ -130,8 +135,7 @@ def deeds(name: str, document: Mapping[str, Any], found: Sequence[Reach]) -> set
     if own & _SECRET_WORDS and own & _READING:
         out |= {"reads-secret", "reads-key"}
     if own & _QUERYING or words & {"postgres", "mysql", "sqlite", "database", "bigquery", "snowflake"}:
-        text = "\n".join(strings_of(document))
-        if finds(_PERSONAL, text) and not finds(COUNTING, text):
+        if reads_people("\n".join(strings_of(document))):
             out.add("dumps-data")
     if name.startswith("mcp") and not near and own & _CHANGING and not (own & _LOCAL_WORDS and not words & _AWAY):
         out.add("changes-service")
