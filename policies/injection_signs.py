@@ -37,7 +37,8 @@ ACTS = frozenset({"order", "exfiltration", "danger", "authority", "duty", "unask
 WEAK = frozenset(
     frozenset(names.split())
     for names in (
-        *("mention", "mention reminder", "mention trigger", "mention trigger user", "trigger user", "trigger user duty"),
+        *("mention", "mention reminder", "mention trigger", "mention trigger user", "trigger user"),
+        "trigger user duty",
         *("trigger duty", "trigger danger", "trigger danger user", "user duty", "user output", "prompt trigger"),
         *("output secrecy", "output exfiltration", "output exfiltration duty", "output trigger duty"),
         *("authority secrecy", "exfiltration secrecy duty"),
@@ -63,7 +64,8 @@ _CLOSING = compile_pattern("^[^\"'`”’»」\n]{0,60}[\"'`”’»」]")
 _DENIED = compile_pattern(r"(?i)\b(?:not|never|don't|nothing|nobody)\b[^.;:!?\n]{0,50}$")
 """Before `without`: nothing is to be done without asking."""
 _BIDDING = compile_pattern(
-    r"(?i)^[^.\n]{0,40}?(?:[:,—–)\]-]|\bplease|\bkindly|\bmust|\bshould|\bnow|\bfirst|\b(?:have|has|need)s? to|\bto|\bshall|\bmüssen|\bsoll)\s{1,3}"
+    r"(?i)^[^.\n]{0,40}?(?:[:,—–)\]-]|\bplease|\bkindly|\bmust|\bshould|\bnow|\bfirst|\b(?:have|has|need)s? to|"
+    r"\bto|\bshall|\bmüssen|\bsoll)\s{1,3}"
     r"(?:please |kindly |also |now |first |always |do not |never )?" + _DOCUMENT["words"]["does"] + r"\b"
 )
 """After an address: it is told to do something."""
@@ -169,7 +171,7 @@ def _together(signs: Sequence[_Sign], first: _Sign) -> tuple[float, tuple[str, .
         weight = best[name, _]
         clear *= 1 - (weight if name not in met else weight / 2)
         met.add(name)
-    score = min(1 - clear, WEAK_SCORE) if names - PLAIN in WEAK else 1 - clear
+    score = min(1 - clear, WEAK_SCORE) if frozenset(names - PLAIN) in WEAK else 1 - clear
     told = [name for name, number in sorted(best, key=lambda key: -best[key]) if best[name, number] >= TOLD]
     return round(score, 3), tuple(dict.fromkeys(told))
 

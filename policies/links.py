@@ -34,8 +34,8 @@ PIECE_CHARS = 6
 ENCODED_CHARS = 8
 """No shorter text is a piece in base64, the shortest of the encodings."""
 IMAGE_CHARS = 16
-"""A random parameter of an image that is longer carries data. In a link it may: nobody tells it from an id, and a person
-has to click."""
+"""A random parameter of an image that is longer carries data. In a link nobody tells it from an id, and a person has to
+click."""
 NAME_CHARS = 28
 """A name without digits that is longer is none of a project or a person."""
 WORDS = 5
@@ -163,7 +163,7 @@ class LinkDetector(Detector):
         return value[:4].lower() == "http" and self._kind(value, "") != ""
 
     def _carries(self, name: str, value: str, is_image: bool, known: bool) -> bool:
-        """Whether a parameter is a piece of the conversation, or long and no name; `known` hosts give out what is random."""
+        """Whether a parameter is a piece of the conversation, or long and no name; `known` hosts give random ones."""
         if value[:11].lower() == "data:image/":
             return False
         if self._is_piece(value, is_image, loose=True) or ((is_image or " " in value) and self._holds_piece(value)):

@@ -28,7 +28,9 @@ async def outcome(policy_set: PolicySet, case: Case, ports: Ports, *, said: bool
     text, secret = _whole(case.document["text"]), _whole(case.document.get("secret", ""))
     held, outs, decisions = case.document.get("said"), list[str](), list[Decision]()
     request, began = _request(text if held is None else _whole(held)), perf_counter()
-    told, more = await (_told(policy_set, request, ports) if held is None else _said(policy_set, request, (text,), ports))
+    told, more = await (
+        _told(policy_set, request, ports) if held is None else _said(policy_set, request, (text,), ports)
+    )
     milliseconds = (perf_counter() - began) * 1000
     outs.append(told)
     decisions += more

@@ -172,7 +172,7 @@ class FlowState:
     """Whether something before all this is not known."""
     here: Place | None = None
     """The folder that an agent's one shell was left in."""
-    confidential: Confidential = Confidential()
+    confidential: Confidential = field(default_factory=Confidential)
     """What the session was shown that is not to leave."""
 
     def happen(self, step: Made) -> None:

@@ -11,6 +11,7 @@ import binascii
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from urllib.parse import unquote
 
 from lockgate.policies.patterns import compile_pattern, encodable
@@ -147,6 +148,8 @@ _QUOTED = r"\"((?:[^\"\\\n]|\\.){8,300})\"\s*[,}\]\n]"
 _CELL = r"[^\s,;|\"'{}\[\]()]{8,80}"
 _NUMBERS = r"\[\s*((?:\d{1,3}\s*,\s*){9,})"
 _SEED = r"(?m)^\s*((?:[a-z]{3,8} ){11,23}[a-z]{3,8})\s*$"
+CANDIDATES = 200
+"""So many places of one kind are looked at."""
 SHORT = 12_000
 """A longer result of a secret place is looked through for credentials by their names only."""
 
@@ -171,14 +174,14 @@ def _values(text: str, *, secret: bool) -> Iterator[tuple[str, str, str]]:
     for pattern in (
         (_USERINFO, _ISSUED, _SIGNS_IN) if any(sign in text for sign in ("://", "_", "-", ":", "=", "/")) else ()
     ):
-        for found in compile_pattern(pattern).finditer(text):
+        for found in islice(compile_pattern(pattern).finditer(text), CANDIDATES):
             line = _line(text, found.start())
             yield line.partition("=")[0].partition(":")[0].strip()[-60:], found[1].rstrip(".,;)\"'"), line
-    for found in compile_pattern(_VALUE).finditer(text):
+    for found in islice(compile_pattern(_VALUE).finditer(text), CANDIDATES):
         line = _line(text, found.start())
         yield line.partition("=")[0].strip()[-60:], found[1], line
     if secret:
-        for found in compile_pattern(_LINE).finditer(text):
+        for found in islice(compile_pattern(_LINE).finditer(text), CANDIDATES):
             yield found[1], found[2], found[0]
         for pattern in (_WHOLE, _QUOTED, _NUMBERS, _SEED):
             yield from (("", one, "") for one in compile_pattern(pattern).findall(text))

@@ -134,9 +134,9 @@ def deeds(name: str, document: Mapping[str, Any], found: Sequence[Reach]) -> set
         out.add("fetches")
     if own & _SECRET_WORDS and own & _READING:
         out |= {"reads-secret", "reads-key"}
-    if own & _QUERYING or words & {"postgres", "mysql", "sqlite", "database", "bigquery", "snowflake"}:
-        if reads_people("\n".join(strings_of(document))):
-            out.add("dumps-data")
+    queries = own & _QUERYING or words & {"postgres", "mysql", "sqlite", "database", "bigquery", "snowflake"}
+    if queries and reads_people("\n".join(strings_of(document))):
+        out.add("dumps-data")
     if name.startswith("mcp") and not near and own & _CHANGING and not (own & _LOCAL_WORDS and not words & _AWAY):
         out.add("changes-service")
     if own & {"push"} and not own & {"notification"}:
