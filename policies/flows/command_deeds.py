@@ -199,11 +199,18 @@ def _plain(command: Command) -> bool:
     words = line(command)
     if command.feeds or command.piped or SOME in words or UNSET in words:
         return False
+    if command.name in ("docker", "podman") or (command.name in _COPIERS and finds(_BUILT, words)):
+        return True
     if command.name in ("gh", "glab"):
         return not finds(
             r"(?:^|\s)(?:-F|--body-file|--notes-file|--input|gist|release|snippet|repo)(?:\s|=|$)|=@", words
         )
     return command.name == "curl" and not finds(r"(?:^|\s)(?:-T|--upload-file)|(?:^|[\s='\"])@", words)
+
+
+_COPIERS = ("rsync", "scp", "aws", "gsutil", "gcloud", "rclone", "az")
+_BUILT = r"^(?:\S+\s+)*?(?:\./)?(?:dist|build|public|out|site|_site|target|www|html)(?:/\S*)?\s+\S+(?:\s+-\S+)*$"
+"""What was built is sent, and nothing else."""
 
 
 def _only_examples(findings: Sequence[Finding]) -> bool:
