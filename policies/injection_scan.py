@@ -120,7 +120,7 @@ class InjectionScan(Policy):
         if self.options.act != "strip":
             return wrapped(text)
         out = replaced(text, 0, len(text), merged(finding.spans), _removed)
-        return out if examine(out).score < self.options.threshold else wrapped(out)
+        return out if examine(out.replace(REMOVED, "")).score < self.options.threshold else wrapped(out)
 
 
 def _removed(kind: str, found: str) -> str:

@@ -34,6 +34,19 @@ SETS = 24
 AROUND_CHARS = 240
 ACTS = frozenset({"order", "exfiltration", "danger", "authority", "duty", "unasked"})
 """What people ask each other for as well: by itself it says little."""
+WEAK = frozenset(
+    frozenset(names.split())
+    for names in (
+        *("mention", "mention reminder", "mention trigger", "mention trigger user", "trigger user"),
+        "trigger user duty",
+        *("trigger duty", "trigger danger", "trigger danger user", "user duty", "user output", "prompt trigger"),
+        *("output secrecy", "output exfiltration", "output exfiltration duty", "output trigger duty"),
+        *("authority secrecy", "exfiltration secrecy duty"),
+    )
+)  # fmt: skip
+"""What manuals of programs that use models are full of: without another sign it is none."""
+PLAIN = frozenset({"order", "unasked"})
+WEAK_SCORE = 0.45
 TOLD = 0.15
 """A sign that weighs less is no reason."""
 NEAR_CHARS = 700
@@ -50,6 +63,12 @@ _OPENING = compile_pattern("(?:^|[^:,] |[(\\[{=>r])[\"'`“‘«「][^\"'`“”
 _CLOSING = compile_pattern("^[^\"'`”’»」\n]{0,60}[\"'`”’»」]")
 _DENIED = compile_pattern(r"(?i)\b(?:not|never|don't|nothing|nobody)\b[^.;:!?\n]{0,50}$")
 """Before `without`: nothing is to be done without asking."""
+_BIDDING = compile_pattern(
+    r"(?i)^[^.\n]{0,40}?(?:[:,—–)\]-]|\bplease|\bkindly|\bmust|\bshould|\bnow|\bfirst|\b(?:have|has|need)s? to|"
+    r"\bto|\bshall|\bmüssen|\bsoll)\s{1,3}"
+    r"(?:please |kindly |also |now |first |always |do not |never )?" + _DOCUMENT["words"]["does"] + r"\b"
+)
+"""After an address: it is told to do something."""
 _SCOPED = compile_pattern(_DOCUMENT["scoped"])
 _OWN = compile_pattern("agentId: [0-9a-f]{8,40} \\(internal ID - $")
 """What Claude Code writes before it asks the model not to mention a sub-agent's id."""
@@ -129,7 +148,7 @@ def examine(text: str) -> Finding:
     hidden = list(_hidden(text, plain if places is None else ""))
     every = [*shown, *hidden]
     if _GUIDE.search(text[:200]):
-        every = [sign for sign in every if sign.name not in ("address", "duty", "order", "trigger")]
+        every = [sign for sign in every if sign.name not in ("address", "mention", "duty", "order", "trigger")]
     if not every:
         return Finding(0.0, (), ())
     score, names = max((_together(every, sign) for sign in every), key=lambda found: found[0])
@@ -152,8 +171,9 @@ def _together(signs: Sequence[_Sign], first: _Sign) -> tuple[float, tuple[str, .
         weight = best[name, _]
         clear *= 1 - (weight if name not in met else weight / 2)
         met.add(name)
+    score = min(1 - clear, WEAK_SCORE) if frozenset(names - PLAIN) in WEAK else 1 - clear
     told = [name for name, number in sorted(best, key=lambda key: -best[key]) if best[name, number] >= TOLD]
-    return round(1 - clear, 3), tuple(dict.fromkeys(told))
+    return round(score, 3), tuple(dict.fromkeys(told))
 
 
 def _plain(text: str) -> tuple[str, list[int] | None]:
@@ -184,7 +204,9 @@ def _usual(text: str, at: int) -> str:
     return usual if len(usual) == 1 else letter
 
 
-_LOOKALIKES = dict(zip("аеорсухіјѕԁһΑΒΕΖΗΙΚΜΝΟΡΤΥΧον", "aeopcyxijsdhABEZHIKMNOPTYXov", strict=True))
+_LOOKALIKES = dict(
+    zip("аеорсухіјѕԁһΑΒΕΖΗΙΚΜΝΟΡΤΥΧονІЅЈАВЕКМНОРСТХ", "aeopcyxijsdhABEZHIKMNOPTYXovISJABEKMHOPCTX", strict=True)
+)
 
 
 def _moved(sign: _Sign, places: list[int]) -> _Sign:
@@ -202,7 +224,10 @@ def _signs(text: str) -> Iterator[_Sign]:
             start, end = match.span()
             if text[start:end].lstrip()[:7].lower() == "without" and _DENIED.search(text[max(0, start - 60) : start]):
                 continue
-            yield _Sign(name, weight * _standing(text, start, end, name in ACTS), start, end, number)
+            standing = _standing(text, start, end, name in ACTS)
+            yield _Sign(name, weight * standing, start, end, number)
+            if name in ("address", "mention") and standing > 0.7 and _BIDDING.search(text[end - 1 : end + 80]):
+                yield _Sign("bidding", 0.12, start, end, number)
 
 
 def _standing(text: str, start: int, end: int, is_act: bool) -> float:

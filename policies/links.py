@@ -18,7 +18,7 @@ from lockgate.policies.spans import Detector, Span, merged
 
 _COLON = r"(?::|&#0{0,4}58;?|&#x0{0,4}3a;?|&colon;)"
 _URL = compile_pattern(
-    rf"(?i)(?:https?|wss?|ftps?){_COLON}[\\/]{{2,}}[^\s\"'<>`|^{{}}]+|mailto:[^\s\"'<>`]+\?[^\s\"'<>`]+|"
+    rf"(?i)(?:https?|wss?|ftps?|slack|tg|whatsapp|msteams|skype|discord|sgnl){_COLON}[\\/]{{2,}}[^\s\"'<>`|^{{}}]+|mailto:[^\s\"'<>`]+\?[^\s\"'<>`]+|"
     r"(?:\]\(|=[\"']?|url\(|\]:)(//[^\s\"'<>`|^{}]+)"
 )
 _IMAGE = compile_pattern(
@@ -33,9 +33,13 @@ PIECE_CHARS = 6
 """A piece of the conversation that is shorter says nothing."""
 ENCODED_CHARS = 8
 """No shorter text is a piece in base64, the shortest of the encodings."""
-LINK_CHARS = 40
 IMAGE_CHARS = 16
-"""A parameter that is longer carries data, in a link and in an image."""
+"""A random parameter of an image that is longer carries data. In a link nobody tells it from an id, and a person has to
+click."""
+NAME_CHARS = 28
+"""A name without digits that is longer is none of a project or a person."""
+WORDS = 5
+"""So many words say something; a title of a picture has less."""
 MAX_NAME_CHARS = 120
 """No part of a path that is a name is longer."""
 _CLICK = compile_pattern(
@@ -44,11 +48,42 @@ _CLICK = compile_pattern(
 """What advertisers and hosts of files add; it is random, and tells nothing of a conversation."""
 _DIGEST = compile_pattern(r"(?i)^(?:[\w-]{0,12}-)?(?:[0-9a-f]{7,64}|[0-9a-f-]{36})$")
 """Names of commits, pictures, people: as random as data, and everywhere."""
+_FRAGMENT = "#"
+"""In place of its name: no host is sent it."""
+_WORD = compile_pattern(r"[\w@.+-]{8,100}")
+MAX_PARTS = 12
+"""So many parts of a path may be one piece."""
+_SIGNATURE = compile_pattern(
+    r"(?i)^(?:key|api_?key|access_token|appid|awsaccesskeyid|googleaccessid|x-amz-[\w-]+|sig|signature|sign|hash|hmac|token|policy|key-pair-id|oh|oe|ixid|ixlib|stp|_nc_\w+|itok|auth|cb|v|ver|rev|etag|md5|sha\d*|"
+    r"s|k|t|h|hm|ex|is|se|sv|sr|sp|e|c)$"
+)
+"""By these a host of pictures knows again that it gave out a link."""
+_PICTURES = compile_pattern(
+    r"(?i)(?:^|\.)(?:githubusercontent\.com|github\.com|githubassets\.com|gitlab\.com|shields\.io|badge\.fury\.io|codecov\.io|licdn\.com|"
+    r"cdninstagram\.com|fbcdn\.net|twimg\.com|redd\.it|imgix\.net|cloudinary\.com|bstatic\.com|media-amazon\.com|ytimg\.com|"
+    r"googleusercontent\.com|ggpht\.com|gstatic\.com|gravatar\.com|unsplash\.com|pexels\.com|giphy\.com|wikimedia\.org|medium\.com|"
+    r"substackcdn\.com|discordapp\.(?:com|net)|oaiusercontent\.com|shopify\.com|pinimg\.com|staticflickr\.com|tiktokcdn\.com|"
+    r"mermaid\.ink|kroki\.io|plantuml\.com|codecogs\.com|star-history\.com|stack\.imgur\.com|sstatic\.net|repology\.org|nike\.com|"
+    r"cdn-apple\.com|mzstatic\.com|steamstatic\.com|ebayimg\.com|alicdn\.com|wp\.com|ctfassets\.net|sanity\.io|notion\.so|figma\.com)$"
+)
+"""Hosts of many people's pictures: who wrote the link reads nothing there."""
+_HOSTING = compile_pattern(
+    r"(?i)\.(?:supabase\.co|vercel\.app|netlify\.app|pages\.dev|workers\.dev|run\.app|amazonaws\.com|cloudfront\.net|azurewebsites\.net|"
+    r"windows\.net|herokuapp\.com|firebaseapp\.com|web\.app|github\.io|gitlab\.io|fly\.dev|onrender\.com|appspot\.com|azurefd\.net|"
+    r"sharepoint\.com|salesforce\.com|force\.com|okta\.com|sentry\.io|elb\.[\w.-]+|googleusercontent\.com|render\.com|railway\.app)$"
+)
+"""Names below these are given once, and cannot carry anything."""
+_ID = compile_pattern(
+    r"^(?:[0-9a-f]{7,12}|(?:[0-9a-f]{8}){2,5}|[0-9a-f]{64}|[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})$"
+)
 _SEARCH = compile_pattern(
     r"(?i)^(?:www\.|maps\.|scholar\.|translate\.|m\.|[a-z]{2}\.)?(?:google\.[a-z.]{2,6}|bing\.com|duckduckgo\.com|"
     r"ecosia\.org|"
     r"github\.com|gitlab\.com|stackoverflow\.com|wikipedia\.org|youtube\.com|npmjs\.com|pypi\.org|wolframalpha\.com|"
-    r"openstreetmap\.org|developer\.mozilla\.org)$"
+    r"openstreetmap\.org|developer\.mozilla\.org)$|(?i)(?:^|\.)(?:gov|aws\.amazon\.com|azure\.com|microsoft\.com|apple\.com|"
+    r"cloud\.google\.com|atlassian\.net|sonarcloud\.io|stackexchange\.com|reddit\.com|readthedocs\.io|docker\.com|kubernetes\.io|"
+    r"crates\.io|rubygems\.org|packagist\.org|nuget\.org|mvnrepository\.com|arxiv\.org|doi\.org|nih\.gov|regex101\.com|"
+    r"skyscanner\.\w+|booking\.com|airbnb\.\w+|bahn\.de|sbb\.ch|opencorporates\.com|deepl\.com|archive\.org)$"
 )
 """Who reads what is asked there is not who wrote the link."""
 
@@ -102,33 +137,49 @@ class LinkDetector(Detector):
         return ""
 
     def _carries_any(self, parts: SplitResult, is_image: bool) -> bool:
-        searched = not is_image and _SEARCH.match(parts.hostname or "") is not None
         named = [*_parameters(parts)]
         if any(self._leads_on(value) for _, value in named):
             return True
-        if not searched and any(self._carries(name, value, is_image) for name, value in named):
+        if not is_image and _SEARCH.search(parts.hostname or "") is not None:
+            return any(
+                name.lower() in ("body", "text") and self._is_piece(value, is_image, loose=True)
+                for name, value in named
+            )
+        known = _PICTURES.search(parts.hostname or "") is not None
+        if any(self._carries(name, value, is_image, known) for name, value in named):
             return True
-        if not searched and self._is_piece("".join(value for _, value in named), is_image, loose=True):
+        if self._is_piece("".join(value for _, value in named), is_image, loose=True):
             return True
         path = [*_path(parts)]
-        said = any(self._is_piece(value, is_image, loose=is_image) for value in path)
-        return said or any(value.count(" ") >= 2 or len(value) > MAX_NAME_CHARS for value in path)
+        said = any(
+            self._encodes(value) if _is_id(value) else self._is_piece(value, is_image, loose=is_image) for value in path
+        )
+        if said or (is_image and any(self._is_piece(value, is_image, loose=False) for value in _joined(path))):
+            return True
+        return any(value.count(" ") >= WORDS - 1 or (len(value) > MAX_NAME_CHARS and not known) for value in path)
 
     def _leads_on(self, value: str) -> bool:
         """Whether it is another URL that carries something."""
         return value[:4].lower() == "http" and self._kind(value, "") != ""
 
-    def _carries(self, name: str, value: str, is_image: bool) -> bool:
-        """Whether a parameter is a piece of the conversation, or long and no name."""
-        if self._is_piece(value, is_image, loose=True):
+    def _carries(self, name: str, value: str, is_image: bool, known: bool) -> bool:
+        """Whether a parameter is a piece of the conversation, or long and no name; `known` hosts give random ones."""
+        if value[:11].lower() == "data:image/":
+            return False
+        if self._is_piece(value, is_image, loose=True) or ((is_image or " " in value) and self._holds_piece(value)):
             return True
-        if len(value) < IMAGE_CHARS:
+        if len(value) < IMAGE_CHARS or _DIGEST.match(value) or _CLICK.match(name):
             return False
-        if _DIGEST.match(value) or _CLICK.match(name):
+        if value.count(" ") >= WORDS:
+            return True
+        if not is_image or known or name == _FRAGMENT or _SIGNATURE.match(name):
             return False
-        words, long = value.count(" "), IMAGE_CHARS if is_image else LINK_CHARS
-        chance = is_random(value[:200]) and not is_wordy(value[:200])
-        return (len(value) >= long and (words >= 2 or chance)) or words >= 5
+        return is_random(value[:200]) and not is_wordy(value[:200])
+
+    def _holds_piece(self, text: str) -> bool:
+        """Whether one of its words is a number or a name that stands in the conversation."""
+        words = _WORD.findall(text) if len(text) > PIECE_CHARS else ()
+        return any(_tells(word, 9, loose=True) and self._was_said(_letters(word)) for word in words)
 
     def _is_piece(self, value: str, is_image: bool, *, loose: bool) -> bool:
         """Whether it stands in the conversation, plainly or encoded, or says something in an encoding.
@@ -138,12 +189,17 @@ class LinkDetector(Detector):
         if len(value) < PIECE_CHARS:
             return False
         least = 6 if is_image else 9 if loose else 14
-        if _tells(_letters(value), least, loose) and any(map(self._was_said, map(_letters, _readings(value)))):
+        if _tells(value, least, loose) and any(map(self._was_said, map(_letters, _readings(value)))):
             return True
+        return self._encodes(value)
+
+    def _encodes(self, value: str) -> bool:
+        """Whether it is text in an encoding, which stands in the conversation, or says something."""
         decoded = _decoded(value) if len(value) >= ENCODED_CHARS else ""
-        return len(decoded) >= PIECE_CHARS and (
-            self._was_said(_letters(decoded)) or (len(decoded) >= 12 and " " in decoded)
-        )
+        if len(_letters(decoded)) < PIECE_CHARS:
+            return False
+        said = any(map(self._was_said, map(_letters, _readings(decoded))))
+        return said or (len(decoded) >= 12 and " " in decoded) or self._holds_piece(decoded)
 
     def _is_allowed(self, host: str) -> bool:
         return any(fnmatchcase(host.lower(), allowed) for allowed in self._hosts)
@@ -173,9 +229,11 @@ def _parameters(parts: SplitResult) -> Iterator[tuple[str, str]]:
     for pair in (*parts.query.replace(";", "&").split("&"), *parts.path.split(";")[1:]):
         name, _, value = pair.partition("=")
         yield name if value else "", _unquoted(value or name)
-    yield "", _unquoted(parts.fragment)
+    yield _FRAGMENT, _unquoted(parts.fragment)
     yield "", _unquoted(parts.username or "") + _unquoted(parts.password or "")
-    yield "", "".join((parts.hostname or "").split(".")[:-2])
+    yield "", _unquoted(parts.password or "")
+    if not _HOSTING.search(parts.hostname or ""):
+        yield "", "".join((parts.hostname or "").split(".")[:-2])
 
 
 def _path(parts: SplitResult) -> Iterator[str]:
@@ -183,6 +241,17 @@ def _path(parts: SplitResult) -> Iterator[str]:
     segments = [_unquoted(segment.partition(";")[0]) for segment in parts.path.split("/")]
     yield from (segment.rpartition(".")[0] or segment if "@" not in segment else segment for segment in segments)
     yield "".join(segment for segment in segments if len(segment) <= 2)
+
+
+def _is_id(value: str) -> bool:
+    """Whether it is a hash or an id in its usual form."""
+    return _ID.match(value) is not None and not value.isdigit()
+
+
+def _joined(path: Sequence[str]) -> Iterator[str]:
+    """The ends of a path, where something may be chopped up."""
+    last = path[:-1][-MAX_PARTS:]
+    yield from ("".join(last[at:]) for at in range(len(last) - 1))
 
 
 def _unquoted(value: str) -> str:
@@ -204,12 +273,15 @@ def _readings(value: str) -> Iterator[str]:
     yield codecs.encode(value, "rot13")
 
 
-def _tells(letters: str, least: int, loose: bool) -> bool:
-    """Whether so many letters and digits, of this kind, are hardly there by accident."""
+def _tells(text: str, least: int, loose: bool) -> bool:
+    """Whether so many letters and digits, of this kind, are hardly there by accident, nor the name of a project."""
+    letters = _letters(text)
     digits = sum(map(str.isdigit, letters))
     if digits == len(letters):
         return loose and digits >= max(7, least)
-    return len(letters) >= (least if digits else least + 6)
+    if digits:
+        return len(letters) >= least
+    return len(letters) >= (least + 6 if any(sign in text.strip() for sign in " ,@") else NAME_CHARS)
 
 
 def _decoded(value: str) -> str:
@@ -229,9 +301,9 @@ def _from_numbers(value: str) -> bytes:
 
 
 def _from_base32(value: str) -> bytes:
-    if value != value.upper():
-        raise ValueError("base32 has no small letters")
-    return base64.b32decode(value + "=" * (-len(value) % 8))
+    if value != value.upper() and value != value.lower():
+        raise ValueError("base32 has letters of one size")
+    return base64.b32decode(value.upper() + "=" * (-len(value) % 8))
 
 
 def _from_base64(value: str) -> bytes:

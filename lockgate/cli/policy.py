@@ -209,7 +209,8 @@ def eval_(
     ----------
     dataset
         JSON objects, a line each: `command`, `call`, `text`, `request` with `reply`, or `steps` of a flow (each a
-        `command` or `call`, and its `result`); a `label` (harmful or harmless) and a `group`; beside a text, the
+        `command` or `call`, and its `result`); a `label` (harmful or harmless) and a `group`; beside a text
+        that a model says, what the conversation `said` before; beside a text, the
         `secret` in it, if it is about one.
     policy
         A policy set that ships, or a file with the rules under `rules:`; by default coding-agent. Rules in shadow mode

@@ -22,13 +22,20 @@ CUTS = 24
 
 
 async def outcome(policy_set: PolicySet, case: Case, ports: Ports, *, said: bool) -> Outcome:
-    """What becomes of the text; with `said` also where a model says it, streamed in many ways."""
+    """What becomes of the text; with `said` also where a model says it, streamed in many ways.
+
+    A case that has a `said` of its own tells what the conversation held: then the text is only what the model says.
+    """
     text, secret = _whole(case.document["text"]), _whole(case.document.get("secret", ""))
-    request, began = _request(text), perf_counter()
-    told, decisions = await _told(policy_set, request, ports)
+    held, outs, decisions = case.document.get("said"), list[str](), list[Decision]()
+    request, began = _request(text if held is None else _whole(held)), perf_counter()
+    told, more = await (
+        _told(policy_set, request, ports) if held is None else _said(policy_set, request, (text,), ports)
+    )
     milliseconds = (perf_counter() - began) * 1000
-    outs = [told]
-    for pieces in _splits(text, secret) if said else ():
+    outs.append(told)
+    decisions += more
+    for pieces in _splits(text, secret) if said or held is not None else ():
         out, more = await _said(policy_set, request, pieces, ports)
         outs.append(out)
         decisions += more

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 
 from lockgate.policies.accesses import Access
 from lockgate.policies.danger.hosts import Reach, drop, host_of, local, reaches
@@ -40,7 +40,7 @@ SECRET_FROM = 0.5
 _TABLE: tuple[tuple[Doing, str, str] | tuple[Doing, str, str, str], ...] = (
     ("reads-secret", "kubectl oc", r"^get\s+.*\bsecrets?\b.*(?:-o|--output|--template)|^get\s+secrets?\s+\S+\s+-o|^config\s+view\s.*--raw"),
     ("reads-secret", "aws", r"^(?:secretsmanager\s+(?:get-secret-value|batch-get)|ssm\s+get-parameters?\b.*--with-decryption|configure\s+get\s|"
-     r"sts\s+(?:get-session-token|assume-role)|kms\s+decrypt|iam\s+create-access-key|ecr\s+get-login-password|configure\s+export-credentials)"),
+     r"sts\s+(?:get-session-token|assume-role)|kms\s+decrypt|iam\s+create-access-key|configure\s+export-credentials)"),
     ("reads-secret", "gcloud", r"^(?:secrets\s+versions\s+access|auth\s+(?:application-default\s+)?print-(?:access|identity)-token|iam\s+service-accounts\s+keys\s+create)"),
     ("reads-secret", "az", r"^(?:keyvault\s+secret\s+(?:show|download)|account\s+get-access-token|storage\s+account\s+keys\s+list|acr\s+credential)"),
     ("reads-secret", "vault bao", r"^(?:kv\s+get|read\s|token\s+(?:create|lookup)|print\s+token)"),
@@ -61,7 +61,8 @@ _TABLE: tuple[tuple[Doing, str, str] | tuple[Doing, str, str, str], ...] = (
     ("reads-secret", "docker podman", r"^(?:inspect\s+.*Config\.Env|exec\s+.*\b(?:env|printenv)$|config\s+.*--format.*auth|secret\s+inspect)"),
     ("reads-secret", "npm yarn pnpm", r"^(?:config\s+get\s+.*(?:_auth|token)|token\s+(?:list|create))"),
     ("reads-secret", "pip pip3", r"^config\s+(?:list|get)\b.*(?:password|extra-index)"),
-    ("dumps-data", "pg_dump pg_dumpall mysqldump mariadb-dump mongodump mongoexport cockroach neo4j-admin mydumper expdp", r""),
+    ("dumps-data", "pg_dump pg_dumpall mysqldump mariadb-dump mongodump mongoexport cockroach neo4j-admin mydumper expdp", r"",
+     r"(?:^|\s)(?:-s|--schema-only|--no-data|-g|--globals-only|--version|--help)(?:\s|$)"),
     ("dumps-data", "sqlite3", r"\.dump|\.backup|\.clone|(?i)select\s+\*", COUNTING),
     ("dumps-data", "redis-cli", r"--rdb|\bKEYS\s+\*|(?i)\bdump\b"),
     ("dumps-data", "sqlite3 psql mysql mariadb mongosh mongo sqlcmd clickhouse-client bq cqlsh usql duckdb",
@@ -81,16 +82,22 @@ _TABLE: tuple[tuple[Doing, str, str] | tuple[Doing, str, str, str], ...] = (
     ("publishes", "docker podman buildah skopeo helm oras", r"^(?:push|image\s+push|compose\s+push|copy\b.*docker://|buildx?\b.*--push)"),
     ("publishes", "vercel netlify surge firebase wrangler", r"^(?:deploy|pages\s+deploy|--prod|\.)"),
     ("sends", "gh", r"^(?:gist\s+(?:create|edit)|issue\s+(?:create|comment|edit)|pr\s+(?:create|comment|review|edit)|release\s+(?:create|upload)|"
-     r"api\b.*(?:-X\s*|--method[= ])(?:POST|PUT|PATCH)|api\b.*\s(?:-f|-F|--field|--raw-field|--input)\b|repo\s+create\b.*--push|variable\s+set|secret\s+set)"),
+     r"api\b.*(?:-X\s*|--method[= ])(?:POST|PUT|PATCH)|api\b.*\s(?:-f|-F|--field|--raw-field|--input)\b|repo\s+create\b.*--push)"),
     ("sends", "glab", r"^(?:snippet\s+create|issue\s+(?:create|note)|mr\s+(?:create|note)|api\b.*(?:POST|PUT|-f))"),
     ("sends", "aws", r"^s3\s+(?:cp|mv|sync)\s+.*\bs3://|^s3api\s+put-object|^(?:sns\s+publish|sqs\s+send-message|ses\s+send)|^s3\s+presign",
      r"^s3\s+\w+\s+(?:-\S+\s+)*s3://"),
     ("sends", "gsutil gcloud", r"^(?:-\w\s+)*(?:storage\s+)?(?:cp|mv|rsync)\s+.*\bgs://", r"(?:cp|mv|rsync)\s+(?:-\S+\s+)*gs://"),
     ("sends", "az azcopy", r"^(?:storage\s+blob\s+upload|copy\s+\S+\s+https://)", r"^copy\s+https://"),
     ("sends", "rclone", r"^(?:copy|copyto|sync|move|moveto|rcat)\s+.*\S+:"),
-    ("sends", "croc wormhole magic-wormhole ffsend transfer send ipfs syncthing", r"^(?:send|upload|add)?\b"),
+    ("sends", "croc wormhole magic-wormhole ffsend transfer send ipfs syncthing", r"^(?:--?\S+\s+)*(?:send|upload|add)\b|^[^-\s]\S*$"),
     ("sends", "mail mailx mutt sendmail msmtp swaks telegram-send slack-cli slackcat notify-send-remote ntfy apprise", r""),
-    ("sends", "kubectl oc", r"^cp\s+\S+\s+\S+:", r"^cp\s+\S+:"),
+    ("sends", "kubectl oc", r"^(?:cp|rsync)\s+\S+\s+\S+:", r"^(?:cp|rsync)\s+\S+:"),
+    ("sends", "hf huggingface-cli", r"^(?:upload|repo\s+create)"),
+    ("sends", "kaggle", r"^(?:datasets|kernels)\s+(?:create|version|push)"),
+    ("sends", "s3cmd b2 mc mega-put", r"^(?:put|sync|upload|file\s+upload|cp|mirror)\b|^\S+$"),
+    ("sends", "tailscale", r"^file\s+cp"),
+    ("sends", "lftp tftp ftp smbclient", r"\bm?put\b|mirror\s+-R"),
+    ("sends", "mosquitto_pub", r""),
     ("serves", "python python3 python2", r"-m\s*(?:http\.server|SimpleHTTPServer|pyftpdlib|uploadserver)"),
     ("serves", "ngrok cloudflared localtunnel lt bore frpc serveo tailscale zrok", r"^(?:http|tcp|tunnel|--port|-p|local|funnel|serve|share|-c)"),
     ("publishes", "npx bunx", r"\b(?:gh-pages|vercel|netlify(?:-cli)?|surge|wrangler|firebase(?:-tools)?|now|np|semantic-release)\b"),
@@ -112,7 +119,8 @@ _TABLE: tuple[tuple[Doing, str, str] | tuple[Doing, str, str, str], ...] = (
     ("downloads", "docker podman", r"^(?:pull|create)\b"),
     ("installs", "pip pip3 pipx uv poetry conda mamba npm pnpm yarn bun gem cargo go brew apt apt-get dnf yum apk pacman snap bundle composer",
      r"^(?:-y\s+|pip\s+|tool\s+|global\s+)*(?:install|i|add|get|ci)\b"),
-    ("installs-foreign", "pip pip3 pipx uv npm pnpm yarn bun gem cargo go npx conda",
+    ("installs-foreign", "npx", r"^(?:-\S+\s+)*(?:git\+|https?://|github:|git@)|--registry[= ]\S"),
+    ("installs-foreign", "pip pip3 pipx uv npm pnpm yarn bun gem cargo go conda",
      r"(?:^|\s)(?:git\+|(?:https?|git|ssh)://|github:|git@|gitlab:)|(?:--index-url|--extra-index-url|-i|--registry|--find-links|--git|--source)[= ]\S|"
      r"^(?:install|add|i)\s.*\S+\.(?:tgz|whl|tar\.gz)\b"),
     ("installs-foreign", "npx uvx bunx pnpx", r"^(?:-y|--yes)\s"),
@@ -159,6 +167,50 @@ def deeds(commands: Sequence[Command], findings: Sequence[Finding], reached: Seq
             found.add("reads-secret")
     found |= {"sends" for reach in reached if reach.sends and not local(reach.host)}
     return found
+
+
+def reads_store(commands: Sequence[Command]) -> bool:
+    """Whether a secret would come from elsewhere than the environment or the project."""
+    return all(one.name not in ("env", "printenv", "set", "declare", "export", "git") for one in commands)
+
+
+def naming(commands: Sequence[Command]) -> Collection[str]:
+    """The programs that show the names in a file of settings, and not what they stand for."""
+    return {one.name for one in commands if finds(_NAMING, f"{one.name} {line(one)}")}
+
+
+_NAMING = (
+    r"^cut\s.*-d\s*['\"]?=['\"]?\s+-f\s*1\b|^g?awk\s.*-F\s*['\"]?=['\"]?.*\{\s*print\s+\$1\s*;?\s*\}|^sed\s.*s/=\.\*/|"
+    r"^(?:e?grep|rg)\s+(?:-\w+\s+)*-\w*[oc]\w*\s+[^=]{0,40}\^[^=]{0,30}(?:=\s|\s)|^(?:e?grep|rg)\s+(?:-\w+\s+)*-\w*[qcl]\w*\s"
+)
+
+
+def sends_unseen(commands: Sequence[Command]) -> bool:
+    """Whether something is sent that does not stand in the commands: a file, a variable, what a program makes."""
+    sending = [
+        one for one in commands
+        if "sends" in set(_of(one)) or any(reach.sends and not local(reach.host) for reach in reaches(one))
+    ]  # fmt: skip
+    return not sending or any(not _plain(one) for one in sending)
+
+
+def _plain(command: Command) -> bool:
+    """Whether all that it sends are its words."""
+    words = line(command)
+    if command.feeds or command.piped or SOME in words or UNSET in words:
+        return False
+    if command.name in ("docker", "podman") or (command.name in _COPIERS and finds(_BUILT, words)):
+        return True
+    if command.name in ("gh", "glab"):
+        return not finds(
+            r"(?:^|\s)(?:-F|--body-file|--notes-file|--input|gist|release|snippet|repo)(?:\s|=|$)|=@", words
+        )
+    return command.name == "curl" and not finds(r"(?:^|\s)(?:-T|--upload-file)|(?:^|[\s='\"])@", words)
+
+
+_COPIERS = ("rsync", "scp", "aws", "gsutil", "gcloud", "rclone", "az")
+_BUILT = r"^(?:\S+\s+)*?(?:\./)?(?:dist|build|public|out|site|_site|target|www|html)(?:/\S*)?\s+\S+(?:\s+-\S+)*$"
+"""What was built is sent, and nothing else."""
 
 
 def _only_examples(findings: Sequence[Finding]) -> bool:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from lockgate.events import ToolCall
-from lockgate.policies.accesses import Access, accesses
+from lockgate.policies.accesses import Access, accesses, of_command
 from lockgate.policies.arguments import strings_of
 from lockgate.policies.command_egress import hosts_of
 from lockgate.policies.commands import Unreadable, command_of, document_of, folder_of
@@ -15,7 +15,7 @@ from lockgate.policies.danger.hosts import Reach
 from lockgate.policies.danger.judge import judge
 from lockgate.policies.danger.rules import Finding
 from lockgate.policies.flows import command_deeds, tool_deeds
-from lockgate.policies.flows.places import Doing, deeds_of_access
+from lockgate.policies.flows.places import Doing, deeds_of_access, is_secret
 from lockgate.policies.remembered import remembered
 from lockgate.policies.shell.model import Command
 from lockgate.policies.shell.paths import Place
@@ -59,10 +59,15 @@ def _read(name: str, arguments: str, custom: bool, workspace: str) -> Acts:
 
 
 def _acts(call: ToolCall, workspace: str) -> Acts:
-    command, folder = command_of(call), folder_of(call)
-    found = list(accesses(call, workspace))
     document = document_of(call)
-    does: set[Doing] = {doing for access in found for doing in deeds_of_access(access)}
+    command, folder = command_of(call) or tool_deeds.program(call.name, document), folder_of(call)
+    found = list(accesses(call, workspace))
+    does: set[Doing] = set()
+    if command is not None and command_of(call) is None:
+        if tool_deeds.reads_people(command):
+            does.add("dumps-data")
+        found += [access for one in judge(command, cwd=folder).script.commands for access in of_command(one, workspace)]
+    does |= {doing for access in found for doing in deeds_of_access(access)}
     commands, findings, reaches, runs, files = (), (), list[Reach](), list[Place](), dict[str, str | None]()
     goes: Place | None = None
     if command is not None:
@@ -71,6 +76,16 @@ def _acts(call: ToolCall, workspace: str) -> Acts:
         files = judgement.script.files
         reaches = [reach for reach, _ in hosts_of(command, folder)]
         does |= command_deeds.deeds(commands, findings, reaches)
+        if "sends" in does and command_deeds.sends_unseen(commands):
+            does.add("sends-unseen")
+        if (
+            command_deeds.reads_store(commands)
+            and "reads-secret" in does
+            and not any(is_secret(one.place) for one in found)
+        ):
+            does.add("reads-key")
+        if all(one.by in command_deeds.naming(commands) for one in found if one.way == "read" and is_secret(one.place)):
+            does -= {"reads-secret", "reads-key"} if command_deeds.naming(commands) else set()
         runs = [ran for one in commands for ran in command_deeds.files_run(one, workspace)]
         found += [access for one in commands for access in command_deeds.made(one, workspace)]
         does.update(command_deeds.running(commands, workspace))

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 from typing import get_args
 
 from lockgate.policies.flows.conditions import Condition, Seen
+from lockgate.policies.flows.confidential import Confidential
 from lockgate.policies.flows.deeds import Acts
 from lockgate.policies.flows.labels import Label, labels_of
 from lockgate.policies.flows.language import FlowRule, Step, plain
@@ -171,17 +172,21 @@ class FlowState:
     """Whether something before all this is not known."""
     here: Place | None = None
     """The folder that an agent's one shell was left in."""
+    confidential: Confidential = field(default_factory=Confidential)
+    """What the session was shown that is not to leave."""
 
     def happen(self, step: Made) -> None:
-        self.take(step)
+        self.take(step, past=True)
 
     def refuse(self, step: Made) -> None:
         self.take(step, refused=True)
 
-    def take(self, step: Made, *, refused: bool = False) -> Sequence[Match]:
+    def take(self, step: Made, *, refused: bool = False, past: bool = False) -> Sequence[Match]:
         """Follow a call; the rules whose last step it takes."""
         self.count += not refused
         acts = with_programs(_moved(step.acts, self.here), self.files)
+        if not past and not refused and self.confidential.leak(step.call, acts):
+            acts = replace(acts, does=acts.does | {"carries-secret"})
         seen = Seen(acts=acts, result=step.result, labels=frozenset(self.labels))
         made = replace(step, acts=acts)
         found = list[Match]()
@@ -192,6 +197,7 @@ class FlowState:
         if not refused:
             self.labels |= set(labels_of(acts))
             self.files.note(step.call, step.acts.files)
+            self.confidential = self.confidential.after(step, acts)
             self.here = acts.goes or self.here
         return found
 

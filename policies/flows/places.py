@@ -14,11 +14,14 @@ from lockgate.policies.shell.paths import Place
 
 type Doing = Literal[
     "reads-secret",
+    "reads-key",
+    "carries-secret",
     "looks-for-secrets",
     "dumps-data",
     "archives",
     "encodes",
     "sends",
+    "sends-unseen",
     "pushes",
     "publishes",
     "serves",
@@ -42,11 +45,14 @@ type Doing = Literal[
 
 MEANINGS: Mapping[Doing, str] = {
     "reads-secret": "shows credentials: of files, the environment, secret stores, clusters, clouds",
+    "reads-key": "shows those that nobody reads for a day's work: keys, stores, clouds, not a project's settings",
+    "carries-secret": "takes a credential, or records of people, that the session was shown beyond this machine and its\n    network",
     "looks-for-secrets": "searches a machine for them",
     "dumps-data": "reads out a database, or rows about people",
     "archives": "packs more than what was built: the project, its history, a home",
     "encodes": "writes something in another encoding, or encrypted",
     "sends": "takes data beyond this machine and its network, also by a tool that posts, mails or shares",
+    "sends-unseen": "sends what does not stand in the call: a file, a variable, what a program makes",
     "pushes": "pushes to a repository",
     "publishes": "publishes a package, an image or a site",
     "serves": "opens files or a port of this machine to others",
@@ -68,8 +74,12 @@ MEANINGS: Mapping[Doing, str] = {
     "verifies": "checks a sum or a signature",
 }
 SECRET_FROM = 0.4
+KEY_FROM = 0.5
+_SETTINGS = r"(?i)(?:^|/)(?:\.?my\.cnf|\.env\.[\w-]+|[\w-]+\.env|[\w.-]*(?:credential|secret|config|settings)[\w.-]*\.(?:json|ya?ml|toml|ini|conf|cfg|properties|php|py|enc))$"
+"""Files of a project that hold its secrets: who works on it reads them."""
+_CODE = r"(?i)\.(?:py|pyi|js|jsx|ts|tsx|go|rs|java|kt|rb|php|c|h|cpp|cs|swift|scala|ex|vue|svelte|sql|md|rst|html?)$"
 _MORE_SECRETS = (
-    r"(?i)(?:^|/)(?:[\w.-]*\.tfstate(?:\.backup)?|\.htpasswd|wp-config\.php|master\.key|\.vault[_-]?pass\w*|\.boto|\.s3cfg|"
+    r"(?i)(?:^|/)(?:\.?my\.cnf|huggingface/(?:token|stored_tokens)|[\w.-]*\.tfstate(?:\.backup)?|\.htpasswd|wp-config\.php|master\.key|\.vault[_-]?pass\w*|\.boto|\.s3cfg|"
     r"kubeconfig[\w.-]*|[\w.-]*\.ovpn|\.databrickscfg|rclone\.conf|auth\.json|tokens?\.json|[\w.-]*_token|"
     r"passwords?[\w.-]*\.(?:txt|csv|xlsx?|json|ya?ml|md)|\.yarnrc\.yml|\.env\.[\w-]+|[\w-]+\.env|"
     r"application-(?:prod|production|live)[\w-]*\.(?:ya?ml|properties)|"
@@ -86,6 +96,8 @@ _NO_SECRETS = (
     r"cacert|ca-bundle)[\w.-]*\.pem$|\.env\.(?:test|ci|defaults?)$)"
 )
 """Examples, sources and public halves, whose names speak of secrets only."""
+_WORDS = r"(?i)^(?:secrets?|\w+_(?:credential|secret|key)s?)$"
+"""What is a word of a command more often than a file."""
 _SECRET_SOURCES = r"(?i)(?:^|/)(?:wp-config\.php|local_settings\.py|settings\.local\.\w+)$"
 """Sources that hold secrets all the same."""
 _PERSISTS = (
@@ -103,7 +115,7 @@ _AGENT = (
     r"(?:^|/)(?:CLAUDE(?:\.local)?\.md|AGENTS\.md|GEMINI\.md|\.cursorrules|\.windsurfrules|copilot-instructions\.md|\.mcp\.json|"
     r"\.claude\.json)$|(?:^|/)\.(?:claude|codex|gemini|qwen|cursor|copilot|aider)/|(?:^|/)\.config/opencode/"
 )
-COUNTING = r"(?i)\bselect\s+(?:count|max|min|avg|sum|exists)\s*\(|\blimit\s+[1-5]\b(?:\s*;?\s*$)|information_schema|pg_catalog|sqlite_master|\bexplain\b"
+COUNTING = r"(?i)\bselect\s+(?:[\w.]+\s*,\s*)?(?:count|max|min|avg|sum|exists)\s*\(|\blimit\s+[1-5]\b(?:\s*;?\s*$)|\bwhere\s+[\w.\"]*id\s*=\s*\S+\s*;?\s*$|information_schema|pg_catalog|sqlite_master|\bexplain\b"
 """Queries that read out no rows of their own."""
 _LOOKERS = frozenset({
     *("vault", "bao", "aws", "gcloud", "az", "op", "pass", "gopass", "doppler", "heroku", "glab", "oc", "helm", "terraform", "tofu"),
@@ -117,11 +129,28 @@ _LOOKERS = frozenset({
 def is_secret(found: Place) -> bool:
     """Whether reading the place shows a credential."""
     text = shown(found.text)
-    if finds(_NO_SECRETS, text):
+    if finds(_NO_SECRETS, text) or (len(found.parts) == 1 and finds(_WORDS, found.parts[0])):
         return finds(_SECRET_SOURCES, text)
     if (known := secret(found)) is not None:
         return known[1] >= SECRET_FROM
     return finds(_MORE_SECRETS, text)
+
+
+@lru_cache(maxsize=4096)
+def is_key(found: Place) -> bool:
+    """Whether it is a secret that nobody reads for a day's work: keys and tokens, not a project's settings."""
+    text = shown(found.text)
+    if not is_secret(found):
+        return False
+    known = secret(found)
+    return known[1] >= KEY_FROM if known is not None else not finds(_SETTINGS, text)
+
+
+@lru_cache(maxsize=4096)
+def is_example(found: Place) -> bool:
+    """Whether what it shows is made up, or of no use to others."""
+    text = shown(found.text)
+    return finds(_NO_SECRETS, text) and not finds(_CODE, text)
 
 
 def deeds_of_access(access: Access) -> Iterator[Doing]:
@@ -130,6 +159,8 @@ def deeds_of_access(access: Access) -> Iterator[Doing]:
     if access.way == "read":
         if access.by not in _LOOKERS and is_secret(access.place):
             yield "reads-secret"
+            if is_key(access.place):
+                yield "reads-key"
         return
     if finds(_PERSISTS, text):
         yield "persists"

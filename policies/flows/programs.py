@@ -73,7 +73,9 @@ def command_of_program(path: str, code: str) -> str:
 
 def _told_by(code: str) -> frozenset[Doing]:
     """What a program's words say, where its language is not read: that it speaks to the net, and of keys."""
-    found: list[tuple[Doing, str]] = [("sends", _SPEAKS), ("reads-secret", _KEYS)]
+    found: list[tuple[Doing, str]] = [
+        *(("sends", _SPEAKS), ("sends-unseen", _SPEAKS), ("reads-secret", _KEYS), ("reads-key", _KEYS)),
+    ]  # fmt: skip
     return frozenset(doing for doing, pattern in found if finds(pattern, code))
 
 

@@ -11,6 +11,7 @@ import binascii
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from urllib.parse import unquote
 
 from lockgate.policies.patterns import compile_pattern, encodable
@@ -126,3 +127,113 @@ def readings(text: str) -> Iterator[str]:
     for found in _HEX.findall(text):
         digits = re.sub(r"[^0-9a-fA-F]", "", found)
         yield bytes.fromhex(digits[: len(digits) // 2 * 2]).decode("utf-8", "ignore")
+
+
+def letters(text: str) -> str:
+    """Its letters and digits alone, in lower case: what is left where something was chopped up or spelt otherwise."""
+    return "".join(filter(str.isalnum, text)).lower()
+
+
+_LINE = r"(?m)^[\s\-*|>]*(?:\d+[→\t:] *)?(?:export |set |define\(|- )?[\"']?([\w.\- ]{0,60}?)[\"']?\s*[:=,]>?\s*[\"']?([^\s\"'][^\"'\n]{5,400}?)[\"']?[;,)]*\s*$"
+_WHOLE = r"^\s*([!-~]{6,400})\s*$"
+_ISSUED = (
+    r"\b((?:sk|pk|rk|ghp|gho|ghs|github_pat|glpat|xox[abposr]|npm|hf|pypi|dop_v1|shpat|stg|tok|key|SG|ya29|eyJ)[-_.][A-Za-z0-9_\-.]{12,300}|"
+    r"A(?:KIA|SIA)[A-Z0-9]{12,20})\b"
+)
+_SIGNS_IN = r"(?i)\b(?:login|log-in|credentials?|creds|passw\w*|pwd|pw|passphrase|pin|secret|token|key|code)\b[^\n]{0,25}?(?::|=|/| is )\s*[\"']?([!-~]{8,80})"
+_ELEMENT = r"(?i)(?:passw\w*|secret|token|key|credential)[\w\"' ]{0,20}>\s*([!-;=?-~]{8,200})\s*</"
+_USERINFO = r"://[^\s:/@]*:([^\s@/]{6,100})@"
+_PEM = r"-----BEGIN [A-Z ]*PRIVATE KEY-----(?:\s|\\n)+([A-Za-z0-9+/=]{12,80})"
+_QUOTED = r"\"((?:[^\"\\\n]|\\.){8,300})\"\s*[,}\]\n]"
+_CELL = r"[^\s,;|\"'{}\[\]()]{8,80}"
+_NUMBERS = r"\[\s*((?:\d{1,3}\s*,\s*){9,})"
+_SEED = r"(?m)^\s*((?:[a-z]{3,8} ){11,23}[a-z]{3,8})\s*$"
+CANDIDATES = 200
+"""So many places of one kind are looked at."""
+SHORT = 12_000
+"""A longer result of a secret place is looked through for credentials by their names only."""
+
+
+def shown_values(text: str, *, secret: bool) -> Iterator[tuple[str, str, str]]:
+    """Credentials in a result: the name that each stands beside, itself, and its line; of a secret place every value."""
+    text = encodable(text[:MAX_TEXT])
+    if "-----BEGIN" in text:
+        yield from (("", one, "") for one in compile_pattern(_PEM).findall(text))
+    seen = set[str]()
+    for name, value, beside in _values(text, secret=secret and len(text) < SHORT):
+        plain = letters(value)
+        issued = compile_pattern(_ISSUED).match(value) is not None
+        if len(plain) >= 8 and value not in seen and (issued or _is_credential(value, secret=secret)):
+            seen.add(value)
+            yield name, value, beside
+            if len(seen) >= MAX_VALUES:
+                return
+
+
+def _values(text: str, *, secret: bool) -> Iterator[tuple[str, str, str]]:
+    for pattern in (
+        (_USERINFO, _ISSUED, _SIGNS_IN) if any(sign in text for sign in ("://", "_", "-", ":", "=", "/")) else ()
+    ):
+        for found in islice(compile_pattern(pattern).finditer(text), CANDIDATES):
+            line = _line(text, found.start())
+            yield line.partition("=")[0].partition(":")[0].strip()[-60:], found[1].rstrip(".,;)\"'"), line
+    for found in islice(compile_pattern(_VALUE).finditer(text), CANDIDATES):
+        line = _line(text, found.start())
+        yield line.partition("=")[0].strip()[-60:], found[1], line
+    if secret:
+        for found in islice(compile_pattern(_LINE).finditer(text), CANDIDATES):
+            yield found[1], found[2], found[0]
+        for pattern in (_WHOLE, _QUOTED, _NUMBERS, _SEED):
+            yield from (("", one, "") for one in compile_pattern(pattern).findall(text))
+
+
+def _line(text: str, at: int) -> str:
+    start = text.rfind("\n", 0, at) + 1
+    end = text.find("\n", at)
+    return text[start : end if end >= 0 else len(text)][:400]
+
+
+def _is_credential(value: str, *, secret: bool) -> bool:
+    """Whether it is no plain word, name of a variable, place or example."""
+    if re.search(
+        r"[(\[{<]|^\$|\$\{|\.\w+\.\w+\(|(?i:example|changeme|localhost|placeholder|your[-_])|^(?:https?|file)://[^@]*$|^[./~]",
+        value,
+    ):
+        return bool(secret and re.match(r"[\d\s,]+$", value))
+    if re.search(r"\d", value) and re.search(r"[A-Za-z]", value):
+        return len(set(value)) > 5
+    return secret and (
+        value.count(" ") >= 8 or (" " not in value and len(set(value)) > 7 and len(value) >= 10 and not value.isalpha())
+    )
+
+
+def cells_in(text: str) -> Iterator[str]:
+    """What stands in the rows of a table and names one of them: numbers with letters, as letters and digits."""
+    for cell in dict.fromkeys(compile_pattern(_CELL).findall(encodable(text[:MAX_TEXT]))[:MAX_VALUES]):
+        if re.search(r"\d", cell) and len(plain := letters(cell)) >= 8 and not finds_date(cell):
+            yield plain
+
+
+def finds_date(cell: str) -> bool:
+    return re.match(r"\d{4}-\d\d-\d\d|\d{1,2}[:.]\d\d", cell) is not None
+
+
+_RECORDS = (
+    r"\b[A-Z]{2}\d{2} ?(?:[A-Z0-9]{4} ?){2,7}[A-Z0-9]{1,4}\b|\b(?:\d{4}[ -]?){3}\d{4}\b|\b\d{3}-\d{2}-\d{4}\b|\b[A-Z]\d{8,10}\b|"
+    r"[\w.+-]{2,40}@[\w-]+\.[\w.-]{2,30}\b|\+\d{1,3}[ -]?(?:\d[ -]?){6,12}\d\b|\$2[aby]\$\d\d\$[\w./]{10,53}"
+)
+_HARD = r"^(?:[a-z]{2}\d{2}[a-z0-9]{11,30}|\d{9}|\d{16}|[a-z]\d{8,10}|2[aby]\d\d\w{10,53})$"
+_PEOPLE = r"(?i)\b(?:ssn|salar\w+|patient|diagnos\w+|insurance|passport|born|birth\w*|password_hash|users?)\b"
+
+
+def records_in(text: str) -> Iterator[str]:
+    """What tells of people in a result that holds several, or says that it is about them: by letters and digits."""
+    text = encodable(text[:MAX_TEXT])
+    found = list(dict.fromkeys(map(letters, compile_pattern(_RECORDS).findall(text))))
+    if len(found) > 1 or (found and compile_pattern(_PEOPLE).search(text)):
+        yield from found[:MAX_VALUES]
+
+
+def is_number_of(record: str) -> bool:
+    """Whether the record is a number that one person has: of an account, a card, an insurance."""
+    return re.match(_HARD, record) is not None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shlex
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
@@ -60,6 +61,11 @@ _PERSONAL = (
     r"(?i)\bselect\b.{0,400}\bfrom\s+[\"'`\w.]*(?:users?|customers?|accounts?|patients?|members?|employees?|payments?|cards?|credentials?|"
     r"tokens?|sessions?|subscribers?|contacts?|api_?keys?|secrets?|leads?|salar\w+|medical\w*)\b"
 )
+_FILED = frozenset({
+    *("path", "paths", "file", "files", "file_path", "filepath", "filename", "attachment", "attachments", "upload", "fileid"),
+    *("file_id", "document", "source", "local_path"),
+})  # fmt: skip
+"""Arguments that name what is sent instead of holding it."""
 _CARRIED = r"[A-Za-z0-9+/_=%-]{40,}"
 _URL_KEYS = ("url", "uri", "link", "href", "endpoint", "target_url", "webhook_url", "webhook", "address")
 
@@ -67,6 +73,31 @@ _URL_KEYS = ("url", "uri", "link", "href", "endpoint", "target_url", "webhook_ur
 def words_of(name: str) -> frozenset[str]:
     """The words of a tool's name, with those of its server."""
     return frozenset(re.findall(r"[a-z]+", re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", name).lower()))
+
+
+def program(name: str, document: Mapping[str, Any]) -> str | None:
+    """The program that the tool would run, as a shell command; None where it runs none."""
+    words = words_of(bare_name(name))
+    key = next(
+        (key for key in ("code", "script", "function", "new_source") if isinstance(document.get(key), str)), None
+    )
+    if key is None or words.isdisjoint(_RUNNING):
+        return None
+    code = str(document[key])[:MAX_CODE]
+    javascript = key == "function" or not words.isdisjoint({"javascript", "js", "node", "evaluate", "typescript"})
+    return f"{'node -e' if javascript else 'python3 -c'} {shlex.quote(code)}"
+
+
+MAX_CODE = 30_000
+_RUNNING = frozenset({
+    *("python", "ipython", "notebook", "jupyter", "code", "script", "evaluate", "javascript", "js", "node", "run", "execute"),
+    "interpreter",
+})  # fmt: skip
+
+
+def reads_people(text: str) -> bool:
+    """Whether a query in the text reads rows about people."""
+    return finds(_PERSONAL, text) and not finds(COUNTING, text)
 
 
 def is_file_tool(name: str) -> bool:
@@ -95,16 +126,17 @@ def deeds(name: str, document: Mapping[str, Any], found: Sequence[Reach]) -> set
     near = bool(found) and all(local(reach.host) for reach in found)
     if not near and (_sends(name, document) or any(reach.sends for reach in found)):
         out.add("sends")
+        if any(key.lower() in _FILED and not _holds_content(value) for key, value in document.items()):
+            out.add("sends-unseen")
     asks = not own.isdisjoint(_READING | {"search", "query"})
     fetches = not own.isdisjoint(_FETCHING) or (asks and not words.isdisjoint(_FETCHING))
     if fetches and not near and "sends" not in out and not (own & _LOCAL_WORDS and own & {"search"}):
         out.add("fetches")
     if own & _SECRET_WORDS and own & _READING:
-        out.add("reads-secret")
-    if own & _QUERYING or words & {"postgres", "mysql", "sqlite", "database", "bigquery", "snowflake"}:
-        text = "\n".join(strings_of(document))
-        if finds(_PERSONAL, text) and not finds(COUNTING, text):
-            out.add("dumps-data")
+        out |= {"reads-secret", "reads-key"}
+    queries = own & _QUERYING or words & {"postgres", "mysql", "sqlite", "database", "bigquery", "snowflake"}
+    if queries and reads_people("\n".join(strings_of(document))):
+        out.add("dumps-data")
     if name.startswith("mcp") and not near and own & _CHANGING and not (own & _LOCAL_WORDS and not words & _AWAY):
         out.add("changes-service")
     if own & {"push"} and not own & {"notification"}:
@@ -129,6 +161,11 @@ def _sends(name: str, document: Mapping[str, Any]) -> bool:
     return bool(own & {"http", "fetch", "request"}) and any(
         document.get(key) for key in ("body", "data", "json", "form", "files")
     )
+
+
+def _holds_content(value: object) -> bool:
+    """Whether files are given with what they hold."""
+    return isinstance(value, dict) or not value or (isinstance(value, list) and isinstance(value[0], dict))
 
 
 def _carries(url: str) -> bool:

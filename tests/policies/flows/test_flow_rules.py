@@ -250,7 +250,7 @@ async def test_the_reason_names_calls_and_the_sentence_does_not():
     out = await out_of(rules("flow_rules"), x, SEND)
     assert reason(x) == (
         "secret-then-send: Bash toolu_0000000000made (reads-secret: ./config/credentials.yml) -> "
-        "Bash toolu_0000000000last (sends)"
+        "Bash toolu_0000000000last (sends-unseen)"
     )
     assert "credentials.yml" not in str(out)
     assert "heron" not in str(x.decisions)
