@@ -28,6 +28,8 @@ BUSY_GATHER_SECONDS = 0.005
 """The same with a full batch waiting: a breath for the event loop, which needs the interpreter too."""
 SPILL_SECONDS = 0.3
 """A record that waits longer in memory goes to the spill. It has to be safe within a second of being put."""
+HELP_SECONDS = 0.6
+"""What is in memory only for so long is put there by whoever comes with more: the spill's thread is starved."""
 TICK_SECONDS = 0.05
 HURRY = 2.0
 """On a machine that lets threads wait, records wait by so much less in memory as the spill's own thread came late."""
@@ -90,6 +92,11 @@ class Feed:
             self._spilling = self._spill.unread
             self._thread.start()
             self._syncing.start()
+
+    @property
+    def _unsafe_since(self) -> float | None:
+        """When the oldest record was put that is in memory only."""
+        return self._hand_since if self._hand and self._hand_end is None else self._backlog.oldest
 
     # On the writer's thread.
 
@@ -161,6 +168,19 @@ class Feed:
         with self._lock:  # not while records are between here and there
             return self._spilling or self._backlog.oldest is not None
 
+    # On the event loop.
+
+    def help(self) -> None:
+        """Do the keeper's work where it comes too late, and does not do it at this very moment."""
+        since = self._unsafe_since
+        if self._spill is None or since is None or time.monotonic() - since < HELP_SECONDS:
+            return
+        if self._lock.acquire(blocking=False):
+            try:
+                self._save(HELP_SECONDS)
+            finally:
+                self._lock.release()
+
     # On the keeper's thread.
 
     def _keep(self) -> None:
@@ -177,7 +197,7 @@ class Feed:
     def _save(self, seconds: float) -> None:
         """Move to the disk what has waited longer than this, and all that came behind it."""
         assert self._spill
-        since = self._hand_since if self._hand and self._hand_end is None else self._backlog.oldest
+        since = self._unsafe_since
         try:
             if since is not None and (self._spilling or time.monotonic() - since >= seconds):
                 self._move()

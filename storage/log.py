@@ -160,6 +160,7 @@ class SqlLog:
             self._set_aside(records, "the log was closed before they came")
         else:
             self._backlog.put(records)
+            self._feed.help()
 
     async def close(self, drain_seconds: float = 10.0) -> list[Record]:
         """Write what is left, then stop; what cannot be written in time waits in the spill for the next start.

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from lockgate.records import Record
+from lockgate.storage import feed
 from lockgate.storage.backlog import Backlog
 from lockgate.storage.feed import Feed
 from lockgate.storage.spill import Spill
@@ -97,6 +98,19 @@ def test_once_the_disk_is_empty_records_take_the_short_way_again(at: Parts, tmp_
     at.write()
     assert not at.feed._spilling
     assert list(tmp_path.glob("*.spill")) == []
+
+
+def test_who_puts_more_helps_out_where_the_keeper_comes_too_late(at: Parts, monkeypatch: pytest.MonkeyPatch) -> None:
+    records = at.put(2)
+    at.feed.help()
+    assert (at.backlog.rows, at.spill.rows) == (2, 0)
+    monkeypatch.setattr(feed, "HELP_SECONDS", 0.0)
+    with at.feed._lock:
+        at.feed.help()  # the keeper is at it
+    assert at.spill.rows == 0
+    at.feed.help()
+    assert (at.backlog.rows, at.spill.rows) == (0, 2)
+    assert at.write() == records
 
 
 def test_a_disk_that_takes_nothing_leaves_the_order_as_it_was(at: Parts, monkeypatch: pytest.MonkeyPatch) -> None:
