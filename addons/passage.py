@@ -23,6 +23,7 @@ from lockgate.config import Limits
 from lockgate.errors import AccessError, WireError, told
 from lockgate.events import MessageEnd, ReplyError, TextDelta, ThinkingDelta, ToolCall, Usage
 from lockgate.exchange import Decision, Exchange, ExchangeRow, Outcome, Record, SessionRow
+from lockgate.frames.kept import Kept
 from lockgate.history.history import History, Standing
 from lockgate.policies.base import Blocked
 from lockgate.policies.model_guard import with_model
@@ -59,8 +60,7 @@ class Passage:
     ) -> None:
         self.reply_limit, self.keep_alive_seconds = limits.reply_bytes, limits.keep_alive_seconds
         self.flow, self.x, self.format, self.pipeline = flow, x, endpoint.format, pipeline
-        self.converses, self.compacts = endpoint.converses, endpoint.compacts
-        self.original = x.request
+        self.original, self.converses, self.compacts = x.request, endpoint.converses, endpoint.compacts
         remember(flow, x)
         self.reply: Reply | None = None
         self.guest: Guest | None = None
@@ -73,21 +73,20 @@ class Passage:
         """The reply that came, where a rule let another one go on."""
         self.refused: Refused | None = None
         """The rule's refusal that ended it before or in the reply."""
-        self.fault = ""
-        self.complete = False
+        self.fault, self.complete = "", False
         """Whether the reply's closing frames came."""
         self.unread: bytes | None = None
         """The body of a reply that is no message: an error of the provider's, or one that could not be read."""
         self.sent: list[bytes] = []
         """What the client was sent, kept where a rule could change it."""
-        self._stop_reason = ""
-        self._tool_calls = 0
+        self.kept: Kept | None = None
+        """The frames of its reply, where the log keeps them."""
+        self._stop_reason, self._tool_calls = "", 0
         self._history, self._standing = history, standing
-        self._is_released = False
+        self._is_released = self._ended = False
         self._recorder = Recorder(flow, x.ports.log, x.id, x.session_id, x.host)
         self._began = perf_counter()
         self._first_byte: float | None = None
-        self._ended = False
         self.is_sent = False
         """Whether the provider has been asked, or is about to be."""
         self._stopped: asyncio.Future[None] | None = None
@@ -267,6 +266,8 @@ class Passage:
         try:
             await self.pipeline.close()
             replies = self._replies()
+            if self.kept:
+                replies = (*replies, *await self.kept.rows(self.x, self._began, changed=self._changed))
         except Exception as error:  # a row must not stay open for what went wrong in telling more
             log.error("exchange %s: what passed cannot be told: %s", self.x.id, told(error))
             self.fault = self.fault or told(error)

@@ -12,7 +12,7 @@ from sqlalchemy import Connection, Engine, Insert, Table, select
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import DBAPIError, IntegrityError, InterfaceError, InternalError, OperationalError
 
-from lockgate.exchange import AuditEntry, Comm, Decision, ExchangeRow, Record, Relation, SessionRow, TurnRow
+from lockgate.exchange import AuditEntry, Comm, Decision, ExchangeRow, FramesRow, Record, Relation, SessionRow, TurnRow
 from lockgate.storage.address import Address
 from lockgate.storage.alone import keep_collectors_out
 from lockgate.storage.answers import USAGE_FIELDS
@@ -25,6 +25,7 @@ from lockgate.storage.models import (
     CommModel,
     DecisionModel,
     ExchangeModel,
+    FramesModel,
     RelationModel,
     SessionModel,
     TurnModel,
@@ -172,4 +173,5 @@ _TABLES: tuple[tuple[type[Record], Any, Callable[[Any], Row]], ...] = (
     (SessionRow, SessionModel, _fields),
     (TurnRow, TurnModel, _fields),
     (AuditEntry, AuditModel, _fields),
+    (FramesRow, FramesModel, _fields),
 )

@@ -27,7 +27,7 @@ from lockgate.storage.seals import TABLES, TAGS, Beginning, Entry, Head, beginni
 from lockgate.storage.verify import Report, Wanted, verify
 from lockgate.storage.writer import Writer
 from tests.storage.logs import Said, locked, written
-from tests.storage.records import audit_entry, comm, decision, exchange_row, whole_exchange
+from tests.storage.records import audit_entry, comm, decision, exchange_row, frames_row, whole_exchange
 from tests.storage.test_threads import IMAGE, exchange, execute, says, user
 
 ODD = "a\x00b\ud800c\x1ae\x1a0000 Grüße 👩‍👩‍👧"
@@ -72,13 +72,13 @@ class Kept:
 
 
 def talk_of(text: str) -> list[Record]:
-    """An exchange in parts, a decision, and the turn that was released."""
+    """An exchange in parts, a decision, the turn that was released, and the frames of the reply."""
     messages = [user([{"type": "text", "text": "One."}, PICTURE]), says("Two."), user(text)]
     reply = {"id": "m1", "role": "assistant", "content": [{"type": "text", "text": "Four."}]}
     records = exchange({"messages": messages}, reply)
     digests = {"node": b"n", "parent": b"", "meaning": b"m", "words": b"w"}
     turn = TurnRow(exchange_id=records[0].id, session_id="s", comm_id=records[-1].id, **digests)
-    return [*records, decision(records[0].id), turn]
+    return [*records, decision(records[0].id), turn, frames_row(records[0].id)]
 
 
 @pytest.fixture
@@ -106,6 +106,7 @@ ROWS = [
     ("decision", "Decision", "action = 'forwarded'"),
     ("decision", "Decision", "score = NULL"),
     ("decision", "Decision", "given = out"),
+    ("frames", "FramesRow", "content = '{}'"),
 ]
 
 
@@ -667,6 +668,7 @@ def _forget(url: str, *, chain: int, rows: Iterable[Record]) -> None:
         "Relation": "comm_relationship",
         "Decision": "decision",
         "TurnRow": "turn",
+        "FramesRow": "frames",
     }
     for one in rows:
         execute(url, f"DELETE FROM {tables[type(one).__name__]} WHERE id = '{_id(url, one.id)}'")
