@@ -18,7 +18,7 @@ from lockgate.storage.address import parse
 from lockgate.storage.approval_rows import ApprovalRows
 from lockgate.storage.budgets import add
 from lockgate.storage.provider_keys import ProviderKeys
-from tests.addons.messages import START, end, frame, text
+from tests.addons.messages import end, frame, text
 from tests.admin.desks import RING, Office
 from tests.storage.logs import remember
 from tests.storage.records import audit_entry, comm, decision, exchange_row
@@ -147,7 +147,7 @@ def _frames(exchange_id: str, says: str, given: bytes) -> FramesRow:
         frame(type="content_block_delta", index=1, delta={"type": "input_json_delta", "partial_json": half.decode()})
         for half in halves
     ]
-    began = [START, *text(0, says)]
+    began = [frame(type="message_start", message={"id": "msg_1", "content": []}), *text(0, says)]
     came = [*began, *call, *end("tool_use")]
     times = [412.0 + 61.5 * number for number in range(len(came))]
     instead = [*text(1, BLOCKED), *end("end_turn")]
