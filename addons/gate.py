@@ -15,10 +15,11 @@ from lockgate.addons.answers import ANSWERS, CLIENT_LEFT, Answers
 from lockgate.addons.bodies import refuse
 from lockgate.addons.door import Door
 from lockgate.addons.entrance import ACCESS, Counting, Entrance, rules_for
+from lockgate.addons.frames import streamed_reply
 from lockgate.addons.identify import agent_of, marks_of
 from lockgate.addons.passage import Finished, Passage
 from lockgate.addons.record import client_of, record_side_call
-from lockgate.addons.reply import FAILED, StreamedReply, is_event_stream, is_success, judge_whole
+from lockgate.addons.reply import FAILED, is_event_stream, is_success, judge_whole
 from lockgate.addons.route import Route, stream_through
 from lockgate.addons.stops import Side, Stops
 from lockgate.config import Config, Host
@@ -278,7 +279,7 @@ class Gate:
             response.stream = True
         elif is_success(response) and is_event_stream(response, asked=passage.original.stream):
             encoding = response.headers.get("content-encoding", "")
-            stream = StreamedReply(passage, encoding, self._end)
+            stream = streamed_reply(passage, encoding, self._end, self.config.log)
             if encoding and not stream.verbatim:
                 del response.headers["content-encoding"]
             response.stream = cast(Any, stream)  # more than mitmproxy's type: it may be awaited

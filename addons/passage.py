@@ -24,6 +24,7 @@ from lockgate.config import Limits
 from lockgate.errors import AccessError, WireError, told
 from lockgate.events import MessageEnd, ReplyError, TextDelta, ThinkingDelta, ToolCall, Usage
 from lockgate.exchange import Exchange
+from lockgate.frames.kept import Kept
 from lockgate.history.history import History, Standing
 from lockgate.policies.base import Blocked
 from lockgate.policies.model_guard import with_model
@@ -58,6 +59,8 @@ class Passage:
     """What it has taken of limits and budgets, where there are any."""
     refused: Refused | None = None
     """The rule's refusal that ended it before or in the reply."""
+    kept: Kept | None = None
+    """The frames of its reply, where the log keeps them."""
     fault = ""
     is_sent = False
     """Whether the provider has been asked, or is about to be."""
@@ -270,6 +273,8 @@ class Passage:
         try:
             await self.pipeline.close()
             replies = self._replies()
+            if self.kept:
+                replies = (*replies, *await self.kept.rows(self.x, self._began, changed=self._changed))
         except Exception as error:  # a row must not stay open for what went wrong in telling more
             log.error("exchange %s: what passed cannot be told: %s", self.x.id, told(error))
             self.fault = self.fault or told(error)

@@ -208,9 +208,13 @@ class StreamedReply:
         raise EndStream
 
     def _refuse(self, sentence: str) -> bytes:
+        data = self._refusal(sentence)
+        self._ended(self._passage, None)
+        return data
+
+    def _refusal(self, sentence: str) -> bytes:
         data = self._reply.refuse(sentence)
         self._passage.sent.append(data)
-        self._ended(self._passage, None)
         return data
 
 

@@ -46,6 +46,7 @@ def pictures(session: str, exchange: str) -> list[Picture]:
         Picture(name="approvals", path="/approvals"),
         Picture(name="session", path=f"/sessions/{session}", route="/sessions/{id}"),
         Picture(name="exchange", path=f"/exchanges/{exchange}", route="/exchanges/{id}"),
+        Picture(name="frames", path=f"/exchanges/{exchange}#frames", route="/exchanges/{id}", waits_for="table.frames"),
         Picture(name="policies", path="/policies"),
         Picture(name="access", path="/access/tokens"),
     ]
@@ -94,7 +95,7 @@ async def _take(here: Office, wanted: list[Picture]) -> list[str]:
 async def _settle(page: Page, waits_for: str) -> None:
     """Until nothing more comes; the page Now always has its stream open, and is given its charts."""
     await page.wait_for_selector(waits_for)
-    if waits_for != "h1":
+    if waits_for.startswith("#"):
         await page.wait_for_selector("#chart-latency canvas")
     else:
         await page.wait_for_load_state("networkidle")

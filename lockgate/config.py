@@ -24,6 +24,7 @@ from lockgate.sections import (
     Branch,
     Host,
     Limits,
+    Log,
     Retention,
     RuleConfig,
     Seal,
@@ -44,6 +45,7 @@ __all__ = [
     "Host",
     "Limits",
     "Loaded",
+    "Log",
     "Retention",
     "RuleConfig",
     "Seal",
@@ -99,6 +101,8 @@ class Config(Section):
     log_full: Literal["wait", "refuse"] = "wait"
     """What happens to new exchanges while the log can take no more, so that nothing passes unrecorded: they wait until
     it can, or they are refused."""
+    log: Log = Log()
+    """What the [log](log.md) keeps besides what was said."""
     prices: Path | None = None
     """A YAML file of token prices that go before the built-in ones."""
     retention: Retention = Retention()
@@ -256,6 +260,7 @@ def read_environment() -> dict[str, Any]:
         egress: str | list[str] = ""
         unknown_endpoint: str = ""
         log_full: str = ""
+        log: dict[str, Any] = {}
         kill: dict[str, Any] = {}
         seal: dict[str, Any] = {}
         access: dict[str, Any] = {}

@@ -225,7 +225,17 @@ class AuditEntry:
     id: str = field(default_factory=new_id)
 
 
-type Record = Comm | Relation | Decision | ExchangeRow | SessionRow | TurnRow | AuditEntry
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FramesRow:
+    """The frames of a streamed reply, where `log.frames` keeps them."""
+
+    exchange_id: str
+    content: bytes
+    """JSON text: see `lockgate.frames.told`."""
+    id: str = field(default_factory=new_id)
+
+
+type Record = Comm | Relation | Decision | ExchangeRow | SessionRow | TurnRow | AuditEntry | FramesRow
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -73,21 +73,21 @@ def concealed(content: bytes, instead: Mapping[str, str]) -> bytes:
     """JSON text, or any other, in which other texts stand instead of those that nobody may read."""
     if not instead:
         return content
-    pairs = _pairs(instead)
+    pairs = pairs_of(instead)
     try:
         document = loads(content)
     except WireError:
-        return _replaced(content.decode("utf-8", "surrogateescape"), pairs).encode("utf-8", "surrogateescape")
+        return replaced(content.decode("utf-8", "surrogateescape"), pairs).encode("utf-8", "surrogateescape")
     changed = _changed(document, pairs)
     return content if changed is document else dumps(changed)
 
 
 def hidden(text: str, instead: Mapping[str, str]) -> str:
     """A text that people are shown, in which other texts stand instead of those that nobody may read."""
-    return _replaced(text, _pairs(instead)) if instead else text
+    return replaced(text, pairs_of(instead)) if instead else text
 
 
-def _pairs(instead: Mapping[str, str]) -> Sequence[tuple[str, str]]:
+def pairs_of(instead: Mapping[str, str]) -> Sequence[tuple[str, str]]:
     """The longest first: a short one may be the beginning of a long one."""
     pairs = [(form, to) for text, to in instead.items() for form in _forms(text)]
     return sorted(pairs, key=lambda pair: -len(pair[0]))
@@ -98,7 +98,7 @@ def _forms(text: str) -> Iterable[str]:
     return dict.fromkeys((text, json.dumps(text)[1:-1], json.dumps(text, ensure_ascii=False)[1:-1]))
 
 
-def _replaced(text: str, pairs: Iterable[tuple[str, str]]) -> str:
+def replaced(text: str, pairs: Iterable[tuple[str, str]]) -> str:
     for form, to in pairs:
         if form in text:
             text = text.replace(form, to)
@@ -108,11 +108,11 @@ def _replaced(text: str, pairs: Iterable[tuple[str, str]]) -> str:
 def _changed(value: Any, pairs: Iterable[tuple[str, str]]) -> Any:
     """The value itself where nothing in it changes."""
     if isinstance(value, str):
-        text = _replaced(value, pairs)
+        text = replaced(value, pairs)
         return value if text == value else text
     if isinstance(value, dict):
         given = cast(dict[str, Any], value)
-        out = {_replaced(key, pairs): _changed(part, pairs) for key, part in given.items()}
+        out = {replaced(key, pairs): _changed(part, pairs) for key, part in given.items()}
         same = len(out) == len(given) and all(a is b for a, b in zip(out.values(), given.values(), strict=True))
         return given if same and list(out) == list(given) else out
     if isinstance(value, list):

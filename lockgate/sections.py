@@ -126,6 +126,16 @@ class Retention(Section):
     """The folder for files with what is removed, which `lockgate db restore` takes back; by default there are none."""
 
 
+class Log(Section):
+    """What the log keeps besides what was said."""
+
+    frames: Literal["none", "changed", "all"] = "none"
+    """Keep the [frames](log.md#frames) of streamed replies, as they came and as they left, with their times: of no
+    reply, of those that a rule changed, or of all."""
+    frame_bytes: int = Field(default=MEGABYTE, gt=0)
+    """So much is kept of a reply, of what came and of what left each; how much more there was is told."""
+
+
 class Stop(Section):
     """What stops traffic besides `lockgate kill`."""
 

@@ -10,7 +10,7 @@ from collections import deque
 from collections.abc import Sequence
 
 from lockgate.errors import StorageError
-from lockgate.records import Comm, Decision, Record, now
+from lockgate.records import Comm, Decision, FramesRow, Record, now
 
 type Group = tuple[Record, ...]
 
@@ -159,6 +159,8 @@ def weight(record: Record) -> int:
             return RECORD_BYTES + len(record.content or b"")
         case Decision():
             return RECORD_BYTES + len(record.given) + len(record.out)
+        case FramesRow():
+            return RECORD_BYTES + len(record.content)
         case _:
             return RECORD_BYTES
 

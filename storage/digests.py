@@ -51,6 +51,7 @@ FORMS: Mapping[int, Mapping[str, tuple[str, ...]]] = {
             *("id", "at", "last_at", "who", "where", "act", "subject", "outcome", "reason", "before", "after"),
             "count",
         ),
+        "frames": ("id", "exchange_id", "content"),
     }
 }
 """By version, the columns that a digest covers. A migration that adds a column adds a version: rows that were sealed

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from lockgate.records import AuditEntry, Comm, Decision, ExchangeRow, Record, Relation, SessionRow, TurnRow
+from lockgate.records import AuditEntry, Comm, Decision, ExchangeRow, FramesRow, Record, Relation, SessionRow, TurnRow
 
 
 class Early:
@@ -41,7 +41,7 @@ class Early:
 def points_to(record: Record) -> set[str]:
     """The ids of the records that must be there before this one."""
     match record:
-        case Comm() | Decision() | TurnRow():
+        case Comm() | Decision() | TurnRow() | FramesRow():
             return {record.exchange_id}
         case Relation():
             return {record.from_comm_id, record.to_comm_id}

@@ -176,6 +176,16 @@ class DecisionModel(Base):
     __table_args__ = (Index(None, "rule", "exchange_id"), Index(None, "action", "exchange_id"))
 
 
+class FramesModel(Base):
+    """The frames of a streamed reply: `lockgate.exchange.FramesRow`. Few exchanges have a row, and none two."""
+
+    __tablename__ = "frames"
+
+    id: Mapped[str] = mapped_column(Id(), primary_key=True)
+    exchange_id: Mapped[str] = mapped_column(Id(), ForeignKey("exchange.id", ondelete="CASCADE"), index=True)
+    content: Mapped[bytes] = mapped_column(PackedJson())
+
+
 class SaidModel(Base):
     """A text that can be searched, or a piece of one: what is new in a request, and replies.
 

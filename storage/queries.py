@@ -5,6 +5,7 @@ Lists read only the light rows of `exchange`; bodies are read for one exchange a
 
 from __future__ import annotations
 
+import zlib
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -14,7 +15,9 @@ from sqlalchemy import ColumnElement, Select, func, or_, select
 from sqlalchemy import text as sql_text
 from sqlalchemy.exc import DBAPIError
 
+from lockgate.errors import StorageError, WireError
 from lockgate.events import Usage
+from lockgate.frames.told import Frames, read
 from lockgate.records import Comm, Decision, ExchangeRow, Relation
 from lockgate.storage import answers, headings, sessions
 from lockgate.storage.answers import (
@@ -40,7 +43,7 @@ from lockgate.storage.content_models import BlobModel, HeadingModel
 from lockgate.storage.hits import PLACES_IN_MEMORY
 from lockgate.storage.ids import SHOWN_CANDIDATES, digits_of, fits, require_one
 from lockgate.storage.listing import Page, among_all, counts, few, is_mixed, leads, narrowest, span, walk
-from lockgate.storage.models import CommModel, DecisionModel, ExchangeModel, RelationModel
+from lockgate.storage.models import CommModel, DecisionModel, ExchangeModel, FramesModel, RelationModel
 from lockgate.storage.people_models import LabelModel, NoteModel
 from lockgate.storage.places import texts_at
 from lockgate.storage.reader import Reader
@@ -173,6 +176,17 @@ class Queries(Reader):
         """The bytes of a file that messages hold, by their SHA-256."""
         found = await self._rows(select(BlobModel.content).where(BlobModel.hash == hash))
         return found[0]["content"] if found else None
+
+    async def frames(self, exchange_id: str) -> Frames | None:
+        """What was kept of the reply's frames, by the exchange's whole id; None where nothing was."""
+        query = select(FramesModel.content).where(FramesModel.exchange_id == exchange_id)
+        try:
+            found = await self._rows(query)
+            return read(found[0]["content"]) if found else None
+        except (zlib.error, WireError, LookupError, TypeError, ValueError) as error:
+            raise StorageError(
+                "the frames in the log were changed by others: `lockgate log verify` says more"
+            ) from error
 
     async def marks(self, rows: Collection[ExchangeRow]) -> dict[str, Marks]:
         """Labels and notes of these exchanges and their sessions, by the exchange's id; only where there are any."""

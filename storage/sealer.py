@@ -14,7 +14,16 @@ from sqlalchemy import Connection, Select, Table, func, or_, select
 
 from lockgate.records import new_id, now
 from lockgate.storage.digests import FORM, form_of
-from lockgate.storage.models import Base, ChainModel, CommModel, DecisionModel, RelationModel, SealModel, TurnModel
+from lockgate.storage.models import (
+    Base,
+    ChainModel,
+    CommModel,
+    DecisionModel,
+    FramesModel,
+    RelationModel,
+    SealModel,
+    TurnModel,
+)
 from lockgate.storage.seals import TABLES, TAGS, Beginning, Entry, Head, Signer, beginning_hash, pack, seal_hash
 
 type Row = Mapping[str, Any]
@@ -156,6 +165,7 @@ def _rows_of(connection: Connection, exchange_ids: Sequence[str]) -> Iterable[En
         ("comm_relationship", select(RelationModel.id).where(joined)),
         ("decision", select(DecisionModel.id).where(DecisionModel.exchange_id.in_(exchange_ids))),
         ("turn", select(TurnModel.id).where(TurnModel.exchange_id.in_(exchange_ids))),
+        ("frames", select(FramesModel.id).where(FramesModel.exchange_id.in_(exchange_ids))),
     ):
         for id in connection.execute(ids).scalars():
             yield Entry(tag=TAGS[name], id=_bytes(id), digest=None)

@@ -20,7 +20,10 @@ from lockgate.wire.document import dumps, loads
 DIGEST_BYTES = 16
 """Of a row, the first of its SHA-256. A row holds its random id, so nobody can prepare two with the same digest."""
 _SEAL_DIGITS = 64
-TAGS: Mapping[str, int] = {"exchange": 1, "comm": 2, "comm_relationship": 3, "decision": 4, "turn": 5, "audit": 6}
+TAGS: Mapping[str, int] = {
+    **{"exchange": 1, "comm": 2, "comm_relationship": 3, "decision": 4, "turn": 5, "audit": 6},
+    "frames": 7,
+}
 """The tables that are sealed. The numbers stand in databases."""
 REWRITTEN = ("exchange", "audit")
 """Those of them with rows that are written again; of all others, the first time counts."""

@@ -12,7 +12,7 @@ from sqlalchemy import Connection, Engine, Insert, Table, select
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import DBAPIError, IntegrityError, InterfaceError, InternalError, OperationalError
 
-from lockgate.records import AuditEntry, Comm, Decision, ExchangeRow, Record, Relation, SessionRow, TurnRow
+from lockgate.records import AuditEntry, Comm, Decision, ExchangeRow, FramesRow, Record, Relation, SessionRow, TurnRow
 from lockgate.storage.address import Address
 from lockgate.storage.alone import keep_collectors_out
 from lockgate.storage.answers import USAGE_FIELDS
@@ -20,7 +20,15 @@ from lockgate.storage.engine import writer_engine
 from lockgate.storage.headings import Headings
 from lockgate.storage.index import Index
 from lockgate.storage.meter import Meter
-from lockgate.storage.models import CommModel, DecisionModel, ExchangeModel, RelationModel, SessionModel, TurnModel
+from lockgate.storage.models import (
+    CommModel,
+    DecisionModel,
+    ExchangeModel,
+    FramesModel,
+    RelationModel,
+    SessionModel,
+    TurnModel,
+)
 from lockgate.storage.people_models import AuditModel
 from lockgate.storage.sealer import Sealer
 from lockgate.storage.seals import REWRITTEN, Signer
@@ -165,4 +173,5 @@ _TABLES: tuple[tuple[type[Record], Any, Callable[[Any], Row]], ...] = (
     (SessionRow, SessionModel, _fields),
     (TurnRow, TurnModel, _fields),
     (AuditEntry, AuditModel, _fields),
+    (FramesRow, FramesModel, _fields),
 )

@@ -16,6 +16,7 @@ from lockgate.admin import (
     audit,
     budgets,
     exchanges,
+    frames,
     health,
     keys,
     kills,
@@ -37,6 +38,7 @@ from lockgate.admin.console import access as access_pages
 from lockgate.admin.console import approvals as approvals_page
 from lockgate.admin.console import assets, entering, now
 from lockgate.admin.console import exchanges as exchange_pages
+from lockgate.admin.console import frames as frame_parts
 from lockgate.admin.console import policies as policies_page
 from lockgate.admin.console import sessions as session_pages
 from lockgate.admin.console import stops as stops_page
@@ -48,11 +50,11 @@ from lockgate.admin.identity import COOKIE, CSRF_HEADER, Needs, routes_of
 
 VERSION = "1"
 ROUTERS: Sequence[tuple[APIRouter, str]] = (
-    *((each.router, "") for each in (session, activity, exchanges, sessions, notes, health, policy_alias)),
+    *((each.router, "") for each in (session, activity, exchanges, frames, sessions, notes, health, policy_alias)),
     (health.guarded, ""),
     *((each.router, "/api") for each in (projects, tokens, keys, usage, budgets, audit, administrators, system)),
     *((each.router, "/api") for each in (approvals, kills, policies, trying, policy_set)),
-    *((each.router, "") for each in (assets, entering, now, exchange_pages, session_pages)),
+    *((each.router, "") for each in (assets, entering, now, exchange_pages, frame_parts, session_pages)),
     *((each.router, "") for each in (approvals_page, stops_page, policies_page, access_pages, system_page)),
 )
 """Routers, each with what its paths begin with."""

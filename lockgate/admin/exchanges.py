@@ -74,7 +74,7 @@ async def search(caller: ForViewers, desk: AtDesk, which: Annotated[Search, Quer
 @router.get("/debug/diff", include_in_schema=False, name="exchanges.diff")
 async def diff_page(caller: ForViewers, call_id: Annotated[str, Query(max_length=40)] = "") -> RedirectResponse:
     """Where earlier systems had the page that shows what was changed."""
-    return RedirectResponse(f"/exchanges/{_digits(call_id)}#changes" if call_id else "/exchanges", 303)
+    return RedirectResponse(f"/exchanges/{digits_in(call_id)}#changes" if call_id else "/exchanges", 303)
 
 
 @router.get("/api/exchanges/{id}", name="exchanges.show", responses=answers(401, 404, 421, 422, 503))
@@ -112,14 +112,14 @@ async def export(caller: ForViewers, desk: AtDesk, id: str, format: TextFormat |
 
 async def detail_of(desk: Desk, id: str, *, bodies: bool = True) -> tuple[ExchangeDetail, Marks]:
     """Raises Error for what is no id, and Problem 404 where no exchange has it."""
-    detail = await desk.log.exchange(_digits(id), bodies=bodies)
+    detail = await desk.log.exchange(digits_in(id), bodies=bodies)
     if detail is None:
         raise Problem(404, "no exchange has this id")
     marks = await desk.log.marks([detail.exchange])
     return detail, marks.get(detail.exchange.id, NO_MARKS)
 
 
-def _digits(id: str) -> str:
+def digits_in(id: str) -> str:
     """An id with nothing in it that an address or a database reads in another way. Raises Problem."""
     if len(id) > 40 or not id.isascii() or not id.replace("-", "").isalnum():
         raise Problem(422, "an exchange's id has 6 to 32 hexadecimal digits")

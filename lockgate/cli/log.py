@@ -19,6 +19,8 @@ if TYPE_CHECKING:  # SQLAlchemy, mitmproxy and rich are imported by the commands
 
 app = App(name="log", help="Show what passed: the exchanges, one of them, and what the rules changed in it.")
 
+type Frames = Annotated[bool, Parameter(negative=(), help="Show the frames of its reply, where the log keeps them.")]
+
 app.command("lockgate.cli.tail:tail", help="Print each exchange when it ends, until it is stopped.")
 app.command("lockgate.cli.found:search", help="Find what was said.")
 app.command("lockgate.cli.found:cost", help="Add up tokens and cost.")
@@ -60,8 +62,13 @@ def list_(
 
 
 @app.command
-def show(id: Id, /, *, json_: Json = False, config: ConfigFile = None) -> None:
+def show(id: Id, /, *, frames: Frames = False, json_: Json = False, config: ConfigFile = None) -> None:
     """Show one exchange: what was asked, what was answered, what was decided."""
+    if frames:
+        from lockgate.cli.frames import show_frames
+
+        show_frames(id, json_=json_, config=config)
+        return
     from lockgate.cli import shown
     from lockgate.cli.conversation import answered, asked
     from lockgate.storage.shapes import changes, detail_json

@@ -11,12 +11,14 @@ from lockgate.access.budgets import Sum, lines_of
 from lockgate.access.grant import Grant
 from lockgate.access.records import Token
 from lockgate.events import Usage
-from lockgate.records import Approval, Record, Relation, SessionRow, new_id, now
+from lockgate.frames.told import content_of
+from lockgate.records import Approval, FramesRow, Record, Relation, SessionRow, new_id, now
 from lockgate.storage.access import Access
 from lockgate.storage.address import parse
 from lockgate.storage.approval_rows import ApprovalRows
 from lockgate.storage.budgets import add
 from lockgate.storage.provider_keys import ProviderKeys
+from tests.addons.messages import end, frame, text
 from tests.admin.desks import RING, Office
 from tests.storage.logs import remember
 from tests.storage.records import audit_entry, comm, decision, exchange_row
@@ -133,8 +135,26 @@ def _exchange(session: SessionRow, token: Token, turn: int, messages: list[Any],
             passed, _related(came.id, passed.id, "modified_to"),
             decision(row.id, rule="no-force-push", policy="dangerous_command", reason="it rewrites history",
                      given=given, out=json.dumps({"text": BLOCKED}).encode(), created_at=at),
+            _frames(row.id, str(said[1]["text"]), given),
         ]  # fmt: skip
     return records
+
+
+def _frames(exchange_id: str, says: str, given: bytes) -> FramesRow:
+    """A call that was held to its end, and a text that left in its place."""
+    halves = (given[: len(given) // 2], given[len(given) // 2 :])
+    call = [
+        frame(type="content_block_delta", index=1, delta={"type": "input_json_delta", "partial_json": half.decode()})
+        for half in halves
+    ]
+    began = [frame(type="message_start", message={"id": "msg_1", "content": []}), *text(0, says)]
+    came = [*began, *call, *end("tool_use")]
+    times = [412.0 + 61.5 * number for number in range(len(came))]
+    instead = [*text(1, BLOCKED), *end("end_turn")]
+    final: list[tuple[float, float, bytes | int]] = [(times[at] + 0.3, 0.3, at) for at in range(len(began))]
+    final += [(times[-1] + 1.1, times[-1] + 1.1 - times[len(began)], each) for each in instead]
+    content = content_of(list(zip(times, came, strict=True)), final, ((0, 0), (0, 0)))
+    return FramesRow(exchange_id=exchange_id, content=content)
 
 
 def _reply(id: str, model: str, said: list[Any]) -> bytes:

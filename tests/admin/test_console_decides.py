@@ -138,3 +138,42 @@ async def test_a_rule_is_made_by_its_form_tried_and_put_in_force(place: Place) -
         assert text.startswith("# ours")
         assert "never-bash" in text
         assert visit.complaints == []
+
+
+async def test_rules_are_dragged_into_another_order(place: Place) -> None:
+    """By the mouse, and by keys; what was dragged and given up stays where it was."""
+    place.here.hire("oda", "operator", password=PASSWORD)
+    async with visiting(place.here) as visit:
+        await visit.log_in("oda")
+        page = visit.page
+        await page.goto(f"{visit.base}/policies")
+        rows = page.locator("#rules tbody tr")
+        await expect(rows.locator(".handle")).to_have_count(2)
+        first, second = [await name.inner_text() for name in await rows.locator("td:nth-child(2)").all()]
+        said = page.locator("#order-said")
+
+        async def drag(start: int, end: int) -> None:
+            await rows.nth(start).locator(".handle").hover()
+            await page.mouse.down()
+            box = await rows.nth(end).bounding_box()
+            assert box
+            await page.mouse.move(box["x"] + 20, box["y"] + box["height"] / 2, steps=4)
+
+        await drag(0, 1)
+        await expect(rows.nth(1)).to_have_class("drop-after")
+        await page.keyboard.press("Escape")
+        await page.mouse.up()
+        await expect(page.locator(".dragged, .drop-after")).to_have_count(0)
+        await expect(rows.first).to_contain_text(first)
+
+        await drag(0, 1)
+        await page.mouse.up()
+        await expect(said).to_have_text(f"{first} is now rule 2 of 2.")
+        await expect(rows.first).to_contain_text(second)
+        text = await page.get_by_label("The same as YAML").input_value()
+        assert text.index(f"name: {second}") < text.index(f"name: {first}")
+
+        await page.get_by_role("button", name=f"Move up {first}").press("Enter")
+        await expect(said).to_have_text(f"{first} is now rule 1 of 2.")
+        await expect(page.get_by_role("button", name=f"Move down {first}")).to_be_focused()
+        assert visit.complaints == []

@@ -14,7 +14,7 @@ import pytest
 from lockgate.errors import Error, StorageError
 from lockgate.records import Record, Relation
 from tests.cli.remembered import database, remember, said
-from tests.storage.records import comm, decision, exchange_row
+from tests.storage.records import comm, decision, exchange_row, frames_row
 
 __all__ = ["database", "said"]
 
@@ -215,3 +215,24 @@ def test_a_missing_database_is_named_and_not_made(words: tuple[str, ...], said: 
     with pytest.raises(StorageError, match=r"there is no log yet in .*lockgate\.db"):
         said(*words)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_frames_are_told_in_the_order_of_time(database: str, said: Any) -> None:
+    row, bare, whole = exchange_row(), exchange_row(), exchange_row(streamed=False)
+    remember(database, [row, frames_row(row.id, "event: a\n\n", "two \x1b[31m", "three"), bare, whole])
+    assert [" ".join(line.split()) for line in said("show", row.id[-8:], "--frames").splitlines()] == [
+        "10.5 ms original 1 held 2.0 ms event: a",
+        "11.5 ms original 2 * two \\u001b[31m",
+        "12.5 ms original 3 three",
+        "12.5 ms final 1 held 2.0 ms original 1, as it came",
+        "12.5 ms final 3 original 3, as it came",
+        "13.0 ms final 2 * other \ufffd",
+        "* not passed on as it came",
+        "1 more original frames (1,204 bytes) were not kept: `log.frame_bytes`",
+    ]
+    document = json.loads(said("show", row.id, "--frames", "--json"))
+    assert [each["text"] for each in document["items"]][1] == "two \x1b[31m"
+    assert document["left_out"] == {"original": {"frames": 1, "bytes": 1204}}
+    assert "log: {frames: all}" in said("show", bare.id, "--frames")
+    assert "not streamed" in said("show", whole.id, "--frames")
+    assert json.loads(said("show", bare.id, "--frames", "--json")) == {"kept": False, "items": [], "left_out": {}}

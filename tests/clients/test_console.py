@@ -32,7 +32,7 @@ pytestmark = [pytest.mark.clients, pytest.mark.browser, needs_chromium]
 
 ASK = {"name": "ask-first", "use": "approval", "with": {"deadline_seconds": 80}}
 PATIENCE = 60_000
-"""Milliseconds that a client may take to come to its call."""
+"""Milliseconds that a client may take to come to its call, and the console, which starts behind the proxy, to begin."""
 coding_agents = pytest.mark.parametrize("agent", CODING, ids=str, indirect=True)
 
 
@@ -58,12 +58,13 @@ async def watching(port: int) -> AsyncGenerator[Page]:
     async with async_playwright() as driver:
         browser = await driver.chromium.launch(executable_path=CHROMIUM, args=[*sandbox, "--disable-dev-shm-usage"])
         page = await browser.new_page()
+        page.set_default_timeout(PATIENCE)
         try:
             await page.goto(f"http://127.0.0.1:{port}/login?then=/approvals")
             await page.get_by_label("Name").fill("oda")
             await page.get_by_label("Password").fill(PASSWORD)
             await page.get_by_role("button", name="Log in").click()
-            await expect(page.locator("#state")).to_have_text("live")
+            await expect(page.locator("#state")).to_have_text("live", timeout=PATIENCE)
             yield page
         finally:
             await browser.close()

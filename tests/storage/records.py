@@ -6,7 +6,8 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from lockgate.events import Usage
-from lockgate.records import AuditEntry, Comm, Decision, ExchangeRow, Record, Relation, new_id
+from lockgate.frames.told import content_of
+from lockgate.records import AuditEntry, Comm, Decision, ExchangeRow, FramesRow, Record, Relation, new_id
 
 START = datetime(2026, 11, 21, 9, 30, 0, 123456, tzinfo=UTC)
 
@@ -53,6 +54,14 @@ def audit_entry(**changes: Any) -> AuditEntry:
         **{"reason": "", "before": "", "after": '{"name":"nightly"}'},
     }
     return AuditEntry(**(values | changes))
+
+
+def frames_row(exchange_id: str, *texts: str) -> FramesRow:
+    """Frames that came as these texts: the first was held for 2 ms, the second one changed, and one had no room."""
+    came = [(10.5 + at, text.encode("utf-8", "surrogatepass")) for at, text in enumerate(texts or ("one", "two"))]
+    final: list[tuple[float, float, bytes | int]] = [(12.5, 2.0, 0), (13.0, 0.0, b"other \xff")]
+    final += [(at, 0.0, number) for number, (at, _) in enumerate(came) if number > 1]
+    return FramesRow(exchange_id=exchange_id, content=content_of(came, final, ((1, 1204), (0, 0))))
 
 
 def whole_exchange(**changes: Any) -> list[Record]:

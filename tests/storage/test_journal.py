@@ -10,7 +10,7 @@ import pytest
 from lockgate.records import Record, Relation
 from lockgate.storage import journal
 from lockgate.storage.journal import Unreadable, frame, from_bytes, pieces, to_bytes
-from tests.storage.records import comm, decision, exchange_row, whole_exchange
+from tests.storage.records import comm, decision, exchange_row, frames_row, whole_exchange
 
 KEY = b"a-file"
 ODD = "a\x00b\ud800c Grüße 👩‍👩‍👧"
@@ -21,6 +21,7 @@ RECORDS: list[Record] = [
     comm("x", content=b"", headers=((ODD, ODD),)),
     comm("x", content=bytes(range(256)) * 1000 + journal.MARK),
     decision("x", given=b"", out=b"\x00", score=None, reason=ODD),
+    frames_row("x", ODD, "two"),
     Relation(from_comm_id="a", to_comm_id="b", type="continues", detail={}),
 ]
 

@@ -47,6 +47,7 @@ ROWS = [
     ("decision", "Decision", "action = 'forwarded'"),
     ("decision", "Decision", "score = NULL"),
     ("decision", "Decision", "given = out"),
+    ("frames", "FramesRow", "content = '{}'"),
 ]
 
 

@@ -16,7 +16,7 @@ from lockgate.storage.address import parse
 from lockgate.storage.models import Base
 from lockgate.storage.verify import Report, Wanted, verify
 from lockgate.storage.writer import Writer
-from tests.storage.records import decision, whole_exchange
+from tests.storage.records import decision, frames_row, whole_exchange
 from tests.storage.talks import IMAGE, exchange, execute, says, user
 
 PICTURE = {"type": "image", "source": {"type": "base64", "media_type": "image/png", "data": IMAGE}}
@@ -60,13 +60,13 @@ class Kept:
 
 
 def talk_of(text: str) -> list[Record]:
-    """An exchange in parts, a decision, and the turn that was released."""
+    """An exchange in parts, a decision, the turn that was released, and the frames of the reply."""
     messages = [user([{"type": "text", "text": "One."}, PICTURE]), says("Two."), user(text)]
     reply = {"id": "m1", "role": "assistant", "content": [{"type": "text", "text": "Four."}]}
     records = exchange({"messages": messages}, reply)
     digests = {"node": b"n", "parent": b"", "meaning": b"m", "words": b"w"}
     turn = TurnRow(exchange_id=records[0].id, session_id="s", comm_id=records[-1].id, **digests)
-    return [*records, decision(records[0].id), turn]
+    return [*records, decision(records[0].id), turn, frames_row(records[0].id)]
 
 
 @pytest.fixture
@@ -103,6 +103,7 @@ def forget(url: str, *, chain: int, rows: Iterable[Record]) -> None:
         "Relation": "comm_relationship",
         "Decision": "decision",
         "TurnRow": "turn",
+        "FramesRow": "frames",
     }
     for one in rows:
         execute(url, f"DELETE FROM {tables[type(one).__name__]} WHERE id = '{id_in(url, one.id)}'")

@@ -14,7 +14,7 @@ import sqlalchemy as sa
 from alembic import op
 
 revision = "0016"
-down_revision = "0014"
+down_revision = "0015"
 
 FILTERS = ("session_id", "outcome", "provider", "model", "agent", "project", "status", "attested")
 AGE = "substr(id::text, 1, 7)"

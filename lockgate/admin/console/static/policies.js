@@ -2,6 +2,7 @@
 // what a form changes, the server puts into the text. Everything from outside gets into the page as text only.
 
 import { call, say } from "./lockgate.js";
+import { handle, placed } from "./order.js";
 
 const yaml = document.getElementById("yaml");
 const table = document.querySelector("#rules tbody");
@@ -59,14 +60,14 @@ function row(rule, at) {
   const button = (text, label, act, disabled = false) =>
     make("button", { type: "button", className: "outline small", disabled, onclick: act, "aria-label": `${label} ${rule.name}` }, text);
   return make("tr", {},
-    make("td", { className: "number" }, String(at + 1)),
+    make("td", { className: "number" }, handle(move), ` ${at + 1}`),
     make("td", { className: "wrap" }, rule.name),
     make("td", { className: "wrap" }, rule.use || (rule.branches ? "branches" : "rules")),
     make("td", {}, make("span", { className: `badge ${mode === "shadow" ? "warn" : "good"}` }, mode)),
     make("td", { className: "wide wrap" }, rule.match && Object.keys(rule.match).length ? JSON.stringify(rule.match) : ""),
     make("td", {}, make("div", { className: "row" },
-      button("↑", "Move up", () => edit({ act: "move", at, to: at - 1 }), at === 0),
-      button("↓", "Move down", () => edit({ act: "move", at, to: at + 1 }), at === rules.length - 1),
+      button("↑", "Move up", () => move(at, at - 1, "Move up"), at === 0),
+      button("↓", "Move down", () => move(at, at + 1, "Move down"), at === rules.length - 1),
       button("Edit", "Edit", () => form(rule, at), !rule.use),
       button("Out", "Take out", () => edit({ act: "remove", at })),
     )),
@@ -82,6 +83,13 @@ async function edit(change) {
     const sentence = failed(error);
     say(sentence);
     return sentence;
+  }
+}
+
+async function move(at, to, label = "") {
+  const { name } = rules[at];
+  if (!(await edit({ act: "move", at, to })) && rules[to]?.name === name) {
+    placed(table.rows[to], `${name} is now rule ${to + 1} of ${rules.length}.`, label);
   }
 }
 
