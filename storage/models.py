@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import JSON, BigInteger, ForeignKey, Index, Integer, LargeBinary
+from sqlalchemy import JSON, BigInteger, ForeignKey, Index, Integer, LargeBinary, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from lockgate.storage.access_models import ProjectModel, ProviderKeyModel, TokenModel
@@ -61,6 +61,10 @@ class ExchangeModel(Base):
         *(Index(None, column, "id") for column in ("session_id", "outcome")),
         *(Index(None, column, "id") for column in ("provider", "model", "agent", "project", "status", "started_at")),
         Index(None, "attested", "id"),
+        *(
+            Index(f"ix_exchange_{name}_id", name, "id", sqlite_where=text(given), postgresql_where=text(given))
+            for name, given in (("purpose", "purpose <> ''"), ("trigger", "trigger <> ''"))
+        ),
     )
 
 
@@ -392,6 +396,46 @@ class AuditModel(Base):
     count: Mapped[int] = mapped_column(BigInteger())
 
     __table_args__ = (Index(None, "who", "id"), Index(None, "act", "id"))
+
+
+class UsageDayModel(Base):
+    """What the exchanges of one day in UTC took that are alike in all that is text here: see `usage_days`."""
+
+    __tablename__ = "usage_day"
+
+    number: Mapped[int] = mapped_column(BigInteger().with_variant(Integer(), "sqlite"), primary_key=True)
+    day: Mapped[Word] = mapped_column(index=True)
+    kind: Mapped[Word]
+    trigger: Mapped[Word]
+    provider: Mapped[Word]
+    model: Mapped[str]
+    agent: Mapped[str]
+    project: Mapped[Word]
+    token: Mapped[Word]
+    outcome: Mapped[Word]
+    exchanges: Mapped[int] = mapped_column(BigInteger())
+    input_tokens: Mapped[int] = mapped_column(BigInteger())
+    output_tokens: Mapped[int] = mapped_column(BigInteger())
+    cache_read_tokens: Mapped[int] = mapped_column(BigInteger())
+    cache_write_tokens: Mapped[int] = mapped_column(BigInteger())
+    nano_usd: Mapped[int] = mapped_column(BigInteger())
+    unpriced: Mapped[int] = mapped_column(BigInteger())
+    estimated: Mapped[int] = mapped_column(BigInteger())
+    blocked: Mapped[int] = mapped_column(BigInteger())
+    first_bytes: Mapped[int] = mapped_column(BigInteger())
+    durations: Mapped[int] = mapped_column(BigInteger())
+    first_byte_ms: Mapped[float]
+    duration_ms: Mapped[float]
+
+
+class UsageFoldModel(Base):
+    """A day whose sums are in `usage_day`, where `done`; else an attempt to add them up."""
+
+    __tablename__ = "usage_fold"
+
+    day: Mapped[Word] = mapped_column(primary_key=True)
+    attempt: Mapped[Word]
+    done: Mapped[bool]
 
 
 class ChainModel(Base):

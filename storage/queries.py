@@ -38,6 +38,7 @@ from lockgate.storage.answers import (
     Told,
 )
 from lockgate.storage.bodies import joined
+from lockgate.storage.following import Following, exchange_of
 from lockgate.storage.hits import PLACES_IN_MEMORY
 from lockgate.storage.models import (
     BlobModel,
@@ -53,11 +54,12 @@ from lockgate.storage.places import texts_at
 from lockgate.storage.reader import Reader
 from lockgate.storage.said import Said
 from lockgate.storage.schema import cannot_open
-from lockgate.storage.searching import FEW_EXCHANGES, costing, searching
+from lockgate.storage.searching import FEW_EXCHANGES, cost_key, costing, searching
 from lockgate.storage.selecting import is_led, listing
-from lockgate.storage.series import over_time
+from lockgate.storage.series import over_time, series_keys
 from lockgate.storage.threads import WHOLE
 from lockgate.storage.turns import Turn, turns_of
+from lockgate.storage.usage_days import Key, kept_days
 from lockgate.storage.words import Term, excerpt, terms
 
 type Row = dict[str, Any]
@@ -119,13 +121,21 @@ class Queries(Reader):
 
     async def costs(self, by: CostBy, *, where: Filter | None = None) -> list[Cost]:
         """Tokens and cost by session, model … the dearest first, or by day, the oldest first."""
-        rows = await self._rows(costing(by, where or Filter(), sqlite=self._sqlite))
+        where = where or Filter()
+        days = await self._kept_days([cost_key(by, sqlite=self._sqlite)], where)
+        rows = await self._rows(costing(by, where, days, sqlite=self._sqlite))
         return [_cost(row) for row in rows]
 
     async def series(self, step: Step, *, by: SeriesBy = "", where: Filter | None = None) -> list[Point]:
         """What happened in each step of time, the oldest first; steps in which nothing did are left out."""
-        rows = await self._rows(over_time(step, by, where or Filter(), sqlite=self._sqlite))
+        where = where or Filter()
+        days = await self._kept_days(series_keys(step, by, sqlite=self._sqlite), where)
+        rows = await self._rows(over_time(step, by, where, days, sqlite=self._sqlite))
         return [_point(row) for row in rows]
+
+    async def _kept_days(self, keys: Sequence[Key], where: Filter) -> list[str]:
+        query = kept_days(keys, where)
+        return [] if query is None else [row["day"] for row in await self._rows(query)]
 
     async def sessions(
         self,
@@ -165,6 +175,10 @@ class Queries(Reader):
     async def turns(self, rows: Sequence[ExchangeRow]) -> list[Turn]:
         """What was new in each of these exchanges, block by block, and what rules did."""
         return await turns_of(self._rows, rows)
+
+    async def others(self, following: Following) -> list[tuple[ExchangeRow, str]] | None:
+        """What other processes wrote: see `Following.look`."""
+        return await following.look(self._rows)
 
     async def file(self, hash: bytes) -> bytes | None:
         """The bytes of a file that messages hold, by their SHA-256."""
@@ -303,12 +317,6 @@ def _some(ids: Collection[str]) -> Iterator[list[str]]:
     whole = sorted(set(ids))
     for start in range(0, len(whole), IDS_PER_QUERY):
         yield whole[start : start + IDS_PER_QUERY]
-
-
-def exchange_of(row: Row) -> ExchangeRow:
-    """The record of a row of `exchange`."""
-    usage = {name: row.pop(name) for name in USAGE_FIELDS}
-    return ExchangeRow(**row, usage=None if None in usage.values() else Usage(**usage))
 
 
 def _hit(row: Row, said: Said | None, search: tuple[Term, ...]) -> Hit:

@@ -23,6 +23,7 @@ from sqlalchemy import (
     exists,
     func,
     literal,
+    literal_column,
     select,
 )
 from sqlalchemy.orm import aliased
@@ -35,8 +36,11 @@ _EXCHANGE = ExchangeModel.__table__.columns
 _ID = _EXCHANGE.id
 _SESSION = SessionModel.__table__.columns
 _ID_END = re.compile("[0-9a-fA-F-]{6,36}")
+ID_CHARACTERS = 36
 
 LEADS = (
+    "purpose",
+    "trigger",
     "session_id",
     "label",
     "tool",
@@ -51,6 +55,8 @@ LEADS = (
     "provider",
 )
 """What a filter may name, from what usually fits the fewest exchanges to what fits the most."""
+_LEADS_NOWHERE = {"purpose": (None, ""), "trigger": (None, "")}
+"""Most exchanges have none of these, and the indexes leave them out."""
 _PLUS: custom_op[Any] = custom_op("+")
 COLUMNS = (
     "kind", "provider", "model", "agent", "project", "token", "trigger", "outcome", "status", "attested", "purpose",
@@ -62,7 +68,7 @@ def listing(
     where: Filter, *, before: str | None, after: str | None, limit: int, sqlite: bool
 ) -> Select[*tuple[Any, ...]]:
     """The newest first; with `after`, the oldest. Both are the 32 digits of an id."""
-    lead = next((name for name in LEADS if getattr(where, name) is not None), "kind")
+    lead = _lead(where)
     query, id = _led(lead, where)
     query = query.where(*conditions(where, lead=lead if sqlite else None, led=lead))
     if before is not None:
@@ -72,9 +78,14 @@ def listing(
     return query.order_by(id.desc() if after is None else id).limit(limit)
 
 
+def _lead(where: Filter) -> str:
+    """The first in LEADS that the filter names, or `kind`."""
+    return next((name for name in LEADS if getattr(where, name) not in _LEADS_NOWHERE.get(name, (None,))), "kind")
+
+
 def is_led(where: Filter) -> bool:
     """Whether an index leads to what fits, rather than past all exchanges."""
-    return any(getattr(where, name) is not None for name in LEADS)
+    return _lead(where) != "kind"
 
 
 def conditions(where: Filter, *, lead: str | None = None, led: str = "") -> Iterator[ColumnElement[bool]]:
@@ -82,6 +93,9 @@ def conditions(where: Filter, *, lead: str | None = None, led: str = "") -> Iter
     for name in COLUMNS:
         if (value := getattr(where, name)) is not None:
             yield (hidden(_EXCHANGE[name]) if lead not in (None, name) else _EXCHANGE[name]) == value
+    for name in _LEADS_NOWHERE:
+        if getattr(where, name):  # so that a database sees that the index has all that fit
+            yield _EXCHANGE[name] != literal_column("''")
     if where.session_id is not None:
         column = hidden(_EXCHANGE.session_id) if lead not in (None, "session_id") else _EXCHANGE.session_id
         yield column.in_(sessions_called(where.session_id))
@@ -95,19 +109,19 @@ def conditions(where: Filter, *, lead: str | None = None, led: str = "") -> Iter
         yield _EXCHANGE.cost_nano_usd >= where.min_cost_nano_usd
     if where.min_tokens is not None:
         yield where.min_tokens <= _TOKENS
-    started_at = _EXCHANGE.started_at if lead is None else hidden(_EXCHANGE.started_at)
+    started_at = _EXCHANGE.started_at if lead in (None, "started_at") else hidden(_EXCHANGE.started_at)
     if where.since is not None:
         yield started_at >= where.since
     if where.until is not None:
         yield started_at < where.until
-    if lead is not None:
+    if lead not in (None, "started_at"):
         yield from _edges(where)
 
 
 def sessions_called(name: str) -> Any:
     """The ids of the sessions with this id, this marker, or an id that ends so."""
     called = _SESSION.marker == name
-    if _ID_END.fullmatch(name):
+    if _ID_END.fullmatch(name) and len(name) < ID_CHARACTERS:  # nothing longer ends so, and all ids are looked through
         called |= _SESSION.id.like(f"%{name.lower()}")
     return select(literal(name, Text())).union(select(_SESSION.id).where(called))
 
