@@ -9,6 +9,7 @@ from functools import partial
 from lockgate.access.audit import Audit, NoAudit
 from lockgate.access.keyring import Keyring
 from lockgate.admin.desk import Desk, Service
+from lockgate.admin.large import Large
 from lockgate.admin.proxy import Proxy
 from lockgate.admin.rules import Rules
 from lockgate.admin.setup import Setup
@@ -39,6 +40,7 @@ def open_desk(
         access=Service(access, thread),
         keys=Service(keys, thread),
         log=(log := Queries(config.database)),
+        large=(large := Large(config.database)),
         notes=Service(notes, thread),
         approvals=approvals,
         kills=Service(kills, thread),
@@ -61,4 +63,5 @@ def open_desk(
         kills.close,
         approvals.close,
         log.close,
+        large.close,
     )
