@@ -29,7 +29,7 @@ PAGE = ("/api/exchanges?limit=200", "/api/activity/series?step=minute&by=")
 """What the page Now asks for, beside the stream, when it is opened."""
 FIRST_BOUND_MS = 300.0
 WEIGHT_BOUND_KB = 300.0
-FRESH = ("/", "/exchanges", "/sessions", f"/sessions/{SESSION}", "/access/tokens", "/system")
+FRESH = ("/", "/exchanges", f"/sessions/{SESSION}")
 """What a process is asked first."""
 LIVE_SECONDS = 30.0
 

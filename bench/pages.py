@@ -33,8 +33,8 @@ from lockgate.storage.usage_days import fold
 from lockgate.storage.writer import Writer
 
 RUNS = 5
-AUDITED = 10_000
-"""Entries of the audit trail."""
+AUDITED = 100
+"""For so many exchanges there is an entry in the audit trail."""
 PLACES_AFTER = 1_000_000
 """Texts that the log itself writes have numbers below."""
 LATER = re.compile(rb'hx-get="([^"]+)" hx-trigger="load"')
@@ -107,7 +107,7 @@ def fill(url: str, count: int, turns: int) -> float:
     """Into an empty database: so many exchanges, and a session of so many turns. Gives the seconds that it took."""
     began = time.perf_counter()
     opening.make(url, turns)
-    _access(url)
+    _access(url, count // AUDITED)
     reading.make(url, count, month(count, PLACES_AFTER))
     with opened(parse(url)) as engine:  # as a proxy does in its first minute
         while fold(engine):
@@ -115,14 +115,14 @@ def fill(url: str, count: int, turns: int) -> float:
     return time.perf_counter() - began
 
 
-def _access(url: str) -> None:
+def _access(url: str, audited: int) -> None:
     """Projects with tokens, and a trail."""
     with Access(url, Keyring([bytes(32)])) as access, Writer(parse(url)) as writer:
         for project in (*PROJECTS, *(f"old-{number}" for number in range(40))):
             access.create_project(project)
             for name in ("nightly", "laptop", "ci"):
                 access.create_token(project, lifetime=timedelta(days=30), name=name)
-        for _ in range(AUDITED // 500):
+        for _ in range(audited // 500 + 1):
             entries = [
                 entry_of(who="ada", where="10.0.0.4", act="token.create", subject="token", outcome="success")
                 for _ in range(500)

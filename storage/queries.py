@@ -9,15 +9,15 @@ import re
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, get_args
 
-from sqlalchemy import ColumnElement, Select, Text, cast, func, or_, select
+from sqlalchemy import ColumnElement, ScalarSelect, Select, Text, cast, func, or_, select
 from sqlalchemy import text as sql_text
 from sqlalchemy.exc import DBAPIError
 
 from lockgate.errors import Error
 from lockgate.events import Usage
-from lockgate.exchange import Comm, Decision, ExchangeRow, Relation
+from lockgate.exchange import Action, Comm, Decision, ExchangeRow, Relation
 from lockgate.storage import answers, headings, sessions
 from lockgate.storage.answers import (
     NO_MARKS,
@@ -55,7 +55,7 @@ from lockgate.storage.reader import Reader
 from lockgate.storage.said import Said
 from lockgate.storage.schema import cannot_open
 from lockgate.storage.searching import FEW_EXCHANGES, cost_key, costing, searching
-from lockgate.storage.selecting import is_led, listing
+from lockgate.storage.selecting import first_since, hidden, is_led, listing
 from lockgate.storage.series import over_time, series_keys
 from lockgate.storage.threads import WHOLE
 from lockgate.storage.turns import Turn, turns_of
@@ -77,6 +77,7 @@ _COMM = CommModel.__table__.columns
 _BODY = ("content", "envelope", "form")
 _RELATION = RelationModel.__table__.columns
 _DECISION = DecisionModel.__table__.columns
+_DID = tuple(action for action in get_args(Action.__value__) if action != "forwarded")
 
 
 class Queries(Reader):
@@ -119,11 +120,11 @@ class Queries(Reader):
         ids = [row["id"] for row in await self._rows(query.with_only_columns(_EXCHANGE.id))]
         return ids if len(ids) <= FEW_EXCHANGES else None
 
-    async def costs(self, by: CostBy, *, where: Filter | None = None) -> list[Cost]:
+    async def costs(self, by: CostBy, *, where: Filter | None = None, limit: int | None = None) -> list[Cost]:
         """Tokens and cost by session, model … the dearest first, or by day, the oldest first."""
         where = where or Filter()
         days = await self._kept_days([cost_key(by, sqlite=self._sqlite)], where)
-        rows = await self._rows(costing(by, where, days, sqlite=self._sqlite))
+        rows = await self._rows(costing(by, where, days, sqlite=self._sqlite).limit(limit))
         return [_cost(row) for row in rows]
 
     async def series(self, step: Step, *, by: SeriesBy = "", where: Filter | None = None) -> list[Point]:
@@ -252,10 +253,12 @@ class Queries(Reader):
 
     async def summary(self, *, since: datetime | None = None, ids: Collection[str] | None = None) -> Summary:
         """The exchanges that began at `since` or later, or those with these whole ids, or all, in numbers."""
-        return answers.add([await self._summary(condition) for condition in _selections(since, ids)])
+        first = None if since is None or ids is not None or not self._sqlite else first_since(since)
+        return answers.add([await self._summary(condition, first) for condition in _selections(since, ids)])
 
-    async def _summary(self, condition: ColumnElement[bool]) -> Summary:
-        group = (_EXCHANGE.kind, (_EXCHANGE.trigger != "").label("own"), _EXCHANGE.outcome)
+    async def _summary(self, condition: ColumnElement[bool], first: ScalarSelect[Any] | None) -> Summary:
+        kind = _EXCHANGE.kind if first is None else hidden(_EXCHANGE.kind).label("kind")
+        group = (kind, (_EXCHANGE.trigger != "").label("own"), _EXCHANGE.outcome)
         tokens = [func.sum(_EXCHANGE[name]).label(name) for name in USAGE_FIELDS]
         counted = select(*group, func.count().label("count"), *tokens).where(condition).group_by(*group)
         rows = await self._rows(counted)
@@ -266,13 +269,19 @@ class Queries(Reader):
             own_calls=sum(row["count"] for row in rows if row["own"]),
             outcomes=tuple((row["outcome"], row["count"]) for row in mine),
             usage=Usage(**{name: sum(int(row[name] or 0) for row in rows) for name in USAGE_FIELDS}),
-            decisions=await self._rule_counts(condition),
+            decisions=await self._rule_counts(condition, first),
         )
 
-    async def _rule_counts(self, condition: ColumnElement[bool]) -> tuple[RuleCount, ...]:
+    async def _rule_counts(
+        self, condition: ColumnElement[bool], first: ScalarSelect[Any] | None
+    ) -> tuple[RuleCount, ...]:
+        """With the first of the exchanges, SQLite looks at what decisions did before it looks whose they are."""
         group = (_DECISION.rule, _DECISION.mode, _DECISION.action)
-        chosen = _DECISION.exchange_id.in_(select(_EXCHANGE.id).where(condition))
-        counted = select(*group, func.count().label("count")).where(chosen, _DECISION.action != "forwarded")
+        chosen = [_DECISION.exchange_id.in_(select(_EXCHANGE.id).where(condition))]
+        if first is not None:
+            whose = select(_EXCHANGE.id).where(_EXCHANGE.id == _DECISION.exchange_id, condition)
+            chosen = [_DECISION.action.in_(_DID), _DECISION.exchange_id >= first, whose.exists()]
+        counted = select(*group, func.count().label("count")).where(*chosen, _DECISION.action != "forwarded")
         return tuple(RuleCount(**row) for row in await self._rows(counted.group_by(*group)))
 
     async def _whole_id(self, id: str) -> str | None:

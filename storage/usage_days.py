@@ -34,7 +34,7 @@ from lockgate.exchange import new_id, now
 from lockgate.storage.alone import collecting
 from lockgate.storage.answers import USAGE_FIELDS, Filter
 from lockgate.storage.models import ExchangeModel, UsageDayModel, UsageFoldModel
-from lockgate.storage.selecting import conditions, unpriced
+from lockgate.storage.selecting import conditions, hidden, unpriced
 
 KINDS = ("kind", "trigger", "provider", "model", "agent", "project", "token", "outcome")
 """What the sums of a day tell apart."""
@@ -126,8 +126,8 @@ def kept_days(keys: Sequence[Key], where: Filter) -> Select[str] | None:
 
 
 def _of_exchanges(keys: Sequence[Key], where: Filter, *, sqlite: bool) -> Select[*tuple[Any, ...]]:
-    columns = [key.of_exchange.label(key.name) for key in keys]
     lead = "started_at" if sqlite and where.since is not None else None
+    columns = [(hidden(key.of_exchange) if lead else key.of_exchange).label(key.name) for key in keys]
     query = select(*columns, *(column.label(name) for name, column in SUMS.items())).where(
         *conditions(where, lead=lead)
     )

@@ -6,7 +6,7 @@ It reads anything: what is no block of a known kind is told as what it is, in JS
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Literal, cast
 
@@ -157,13 +157,18 @@ def _other(kind: str, value: Any, role: str = "") -> Block:
     return Block(kind="other", role=role, name=kind, text=indented(value))
 
 
-def indented(value: Any) -> str:
-    """JSON text to read; what is nested too deep is not told."""
-    write: Callable[..., str] = json.dumps
+def indented(value: Any, most: int | None = None) -> str:
+    """JSON text to read, at least so many characters of it; what is nested too deep is not told."""
+    text, size = list[str](), 0
     try:
-        return write(value, indent=2, ensure_ascii=False, default=str)
+        for piece in json.JSONEncoder(indent=2, ensure_ascii=False, default=str).iterencode(value):
+            text.append(piece)
+            size += len(piece)
+            if most is not None and size >= most:
+                break
     except (ValueError, RecursionError):
         return TOO_DEEP
+    return "".join(text)
 
 
 def _objects(values: Any) -> list[Json]:

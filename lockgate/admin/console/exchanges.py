@@ -111,9 +111,10 @@ async def raw(request: Request, caller: ForViewers, desk: AtDesk, id: str, comm_
 
     async def shown(log: Queries) -> HTMLResponse:
         detail, _ = await detail_of(log, id)
-        value = document(next((comm.content for comm in detail.comms if comm.id == comm_id), None))
-        text = value if isinstance(value, str) else "" if value is None else indented(value)
-        return _rest(request, caller, id, text, detail.joined.get(comm_id))
+        content = next((comm.content for comm in detail.comms if comm.id == comm_id), None)
+        value = document(content)
+        text = value if isinstance(value, str) else "" if value is None else indented(value, RAW_CHARACTERS + 1)
+        return _rest(request, caller, id, text, detail.joined.get(comm_id), len(content or b""))
 
     return await desk.large.do(shown)
 
@@ -146,8 +147,13 @@ async def text(
     return await desk.large.do(shown)
 
 
-def _rest(request: Request, caller: Caller, id: str, text: str, how: Joined | None = None) -> HTMLResponse:
-    return page(request, "rest.html", caller=caller, text=text[:RAW_CHARACTERS], count=len(text), id=id, how=how)
+def _rest(
+    request: Request, caller: Caller, id: str, text: str, how: Joined | None = None, size: int = 0
+) -> HTMLResponse:
+    """`size` is that of the whole where the text is only its beginning."""
+    shown, count = text[:RAW_CHARACTERS], len(text)
+    count = max(count, size) if count > RAW_CHARACTERS else count
+    return page(request, "rest.html", caller=caller, text=shown, count=count, id=id, how=how)
 
 
 @router.get("/files/{hash}", name="file")
