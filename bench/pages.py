@@ -32,7 +32,6 @@ from lockgate.storage.queries import Queries
 from lockgate.storage.usage_days import fold
 from lockgate.storage.writer import Writer
 
-RUNS = 5
 AUDITED = 100
 """For so many exchanges there is an entry in the audit trail."""
 PLACES_AFTER = 1_000_000
@@ -173,7 +172,7 @@ def _days_ago(days: int) -> str:
     return quote((now() - timedelta(days=days)).isoformat())
 
 
-def ask(port: int, key: str, wanted: Sequence[Page], runs: int = RUNS) -> list[Took]:
+def ask(port: int, key: str, wanted: Sequence[Page], runs: int) -> list[Took]:
     """Each some times, after one that warms up."""
     browser = Browser(port, key)
     known: dict[str, int] = {}
