@@ -1,16 +1,23 @@
-"""What it costs the proxy that people watch it in the console: browsers, as far as the proxy notices them."""
+"""The console: what it costs the proxy that people watch it, and how long its pages take before a large log."""
 
 from __future__ import annotations
 
+import asyncio
 import json
-from collections.abc import Generator, Sequence
+import time
+from collections.abc import Generator, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from http.client import HTTPConnection, HTTPResponse
 from threading import Thread
+from typing import Any
 
+from lockgate.bench import pages
+from lockgate.bench.databases import databases
+from lockgate.bench.logs import KINDS
 from lockgate.bench.measures import WARM_EXCHANGES, Measure, Size, Step, alternate, told
+from lockgate.bench.opening import SESSION
 from lockgate.bench.processes import Proxy
-from lockgate.bench.result import Result, ratios
+from lockgate.bench.result import Result, absolutes, ratios
 from lockgate.bench.stage import Console, Stage
 from lockgate.bench.usage import BenchError
 
@@ -20,6 +27,11 @@ PER_SECOND = 50
 STREAM = "/api/activity/stream"
 PAGE = ("/api/exchanges?limit=200", "/api/activity/series?step=minute&by=")
 """What the page Now asks for, beside the stream, when it is opened."""
+FIRST_BOUND_MS = 300.0
+WEIGHT_BOUND_KB = 300.0
+FRESH = ("/", "/exchanges", f"/sessions/{SESSION}")
+"""What a process is asked first."""
+LIVE_SECONDS = 30.0
 
 
 def watched(stage: Stage, size: Size, rounds: int, step: Step) -> Sequence[Result]:
@@ -46,6 +58,54 @@ def watched(stage: Stage, size: Size, rounds: int, step: Step) -> Sequence[Resul
         raise BenchError(f"a browser was told of {min(heard)} exchanges of {size.exchanges}: this says nothing")
     notes = {"exchanges_per_round": size.exchanges, "per_second": PER_SECOND, "browsers": BROWSERS}
     return [ratios(*pairs, unit="us", **told("watched", "small exchange while three watch, CPU", WATCHED_BOUND, notes))]
+
+
+def opened(stage: Stage, size: Size, rounds: int, step: Step) -> Sequence[Result]:
+    """Every page of the console before a log that has been in use."""
+    results: list[Result] = []
+    for database in databases():
+        with database.empty() as url:
+            seconds = pages.fill(url, size.stored_rows, size.long_session_turns)
+            console = stage.console(f"pages-{database.name.lower()}", url, "admin")
+            fresh = {path: _first(console, stage, path) for path in FRESH}
+            with console.program.running(stage.core):
+                took = pages.ask(console.port, console.key, asyncio.run(pages.pages(url)), rounds)
+        for _ in range(rounds):
+            step()
+        notes = {"rows": size.stored_rows, "made_in_seconds": seconds, "fresh_ms": fresh}
+        results += _told(database.name, took, fresh, notes | {"asked": pages.document(took)})
+    return results
+
+
+def _told(kind: str, took: Sequence[pages.Took], fresh: dict[str, float], notes: dict[str, Any]) -> Iterator[Result]:
+    whole, parts = ([one for one in took if one.page.is_part is part] for part in (False, True))
+    for name, what, values, unit, bound in (
+        ("pages", "slowest page of the console", [max(one.first_ms for one in whole)], "ms", FIRST_BOUND_MS),
+        ("pages-parts", "slowest part of a page", [max(one.first_ms for one in parts)], "ms", FIRST_BOUND_MS),
+        ("pages-fresh", "slowest first page of a process", [max(fresh.values())], "ms", FIRST_BOUND_MS),
+        ("pages-weight", "heaviest page", [max(one.bytes for one in whole) / 1e3], "KB", WEIGHT_BOUND_KB),
+    ):
+        about = told(f"{name}-{kind.lower()}", f"{what}, {kind}", bound, notes if name == "pages" else {})
+        yield absolutes(values, unit=unit, **about)
+
+
+def _first(console: Console, stage: Stage, path: str) -> float:
+    """Milliseconds of the first page that a new process is asked for, once it answers at all."""
+    with console.program.running(stage.core):
+        browser = pages.Browser(console.port, console.key)
+        until = time.monotonic() + LIVE_SECONDS
+        while True:
+            try:
+                browser.get("/live")
+                break
+            except OSError:
+                browser.close()
+                if time.monotonic() > until:
+                    raise
+                time.sleep(0.05)
+        seconds = browser.get(path).seconds
+        browser.close()
+    return seconds * 1e3
 
 
 @contextmanager
@@ -96,4 +156,7 @@ def _read(stream: HTTPResponse, told_of: list[int], number: int) -> None:
         pass  # the end of the context
 
 
-CONSOLE_MEASURES = {"watched": Measure(what="CPU of exchanges while people watch", run=watched, rounds=5)}
+CONSOLE_MEASURES = {
+    "watched": Measure(what="CPU of exchanges while people watch", run=watched, rounds=5),
+    "pages": Measure(what="pages before a large log", run=opened, rounds=5, steps_per_round=KINDS),
+}

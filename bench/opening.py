@@ -16,7 +16,7 @@ import psycopg
 
 from lockgate.bench.sessions import last_turn
 from lockgate.bench.storing import exchange
-from lockgate.records import new_id
+from lockgate.records import SessionRow, new_id, now
 from lockgate.storage.address import parse
 from lockgate.storage.answers import Filter
 from lockgate.storage.queries import Queries
@@ -32,6 +32,7 @@ def make(url: str, turns: int) -> None:
     address = parse(url)
     ids = [(new_id(), new_id(), new_id()) for _ in range(turns - 1)]  # before the last ones in their order
     with Writer(address) as writer:
+        writer.write([SessionRow(id=SESSION, started_at=now(), agent="claude-code", title="A very long session.")])
         for records in exchange(turns, *last_turn(turns), session=SESSION):
             writer.write(records)
     if address.kind == "sqlite":

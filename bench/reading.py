@@ -14,7 +14,7 @@ import sqlite3
 import statistics
 import sys
 import time
-from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -68,8 +68,8 @@ class Kind:
 
     what: str
     tables: Mapping[str, Sequence[str]]
-    rows: Callable[[int, random.Random, Sequence[str]], Sequence[Row]]
-    """Of one number, one for each table."""
+    rows: Callable[[int, random.Random, Sequence[str]], Iterable[tuple[str, Row]]]
+    """Of one number, each with its table."""
     questions: Callable[[int], dict[str, tuple[str, Filter]]]
     """Each with what is searched for, by the number of rows; "" lists."""
 
@@ -89,7 +89,7 @@ def _chunks(count: int, kind: Kind) -> Iterator[dict[str, list[Row]]]:
     for first in range(0, count, CHUNK):
         chunk: dict[str, list[Row]] = {name: [] for name in kind.tables}
         for number in range(first, min(first + CHUNK, count)):
-            for name, row in zip(kind.tables, kind.rows(number, chance, phrases), strict=True):
+            for name, row in kind.rows(number, chance, phrases):
                 chunk[name].append(row)
         yield chunk
 
@@ -114,16 +114,18 @@ def _exchange(number: int) -> Row:
     )
 
 
-def _listed(number: int, chance: random.Random, phrases: Sequence[str]) -> Sequence[Row]:
+def _listed(number: int, chance: random.Random, phrases: Sequence[str]) -> Iterator[tuple[str, Row]]:
     id, rare = _id(number, 8), _is_rare(number)
     decision = (
         *(_id(number, 9), id, "rare-rule" if rare else "no-touch", "tools", "v1", "enforce", "toolcall"),
         *("blocked" if number % 50 == 0 else "forwarded", None, "", 0.1, START + number * APART, b"{}", b""),
     )
-    return _exchange(number), ("rare_tool" if rare else TOOLS[number % 11 % 6], id, 1), decision
+    yield "exchange", _exchange(number)
+    yield "tool_use", ("rare_tool" if rare else TOOLS[number % 11 % 6], id, 1)
+    yield "decision", decision
 
 
-def _searched(number: int, chance: random.Random, phrases: Sequence[str]) -> Sequence[Row]:
+def _searched(number: int, chance: random.Random, phrases: Sequence[str]) -> Iterator[tuple[str, Row]]:
     id, comm_id, moment = _id(number, 8), _id(number, 9), START + number * APART
     rare = "needle" if _is_rare(number) else "hay"
     text = " ".join((*chance.choices(phrases, k=3), rare, "often" if number % 2 else "seldom"))
@@ -132,17 +134,22 @@ def _searched(number: int, chance: random.Random, phrases: Sequence[str]) -> Seq
     comm = (comm_id, id, "", "REQUEST", "client", "anthropic", "POST /v1/messages", "{}", "[]", "", moment)
     message = (hash, "message", "user", pack(content), len(content), moment)
     said = (number + 1, id, comm_id, hash, 0, digest_of(Said(role="user", text=text)), text)
-    return _exchange(number), comm, message, said
+    yield from (("exchange", _exchange(number)), ("comm", comm), ("message", message), ("said", said))
 
 
 def _id(number: int, variant: int) -> str:
-    moment = START + number * APART
-    return f"{int(moment.timestamp() * 1000):012x}7000{variant}{number:015x}"
+    return id_at(START + number * APART, number, variant)
+
+
+def id_at(moment: datetime, number: int, variant: int) -> str:
+    """The 32 digits of an id of that moment."""
+    return f"{int(moment.timestamp() * 1000):012x}7000{variant:x}{number:015x}"
 
 
 def _fill_sqlite(address: Address, kind: Kind, chunks: Iterator[dict[str, list[Row]]]) -> None:
     with closing(sqlite3.connect(address.path)) as connection:
         connection.execute("PRAGMA synchronous = OFF")
+        connection.execute("PRAGMA cache_size = -400000")
         for chunk in chunks:
             for name, rows in chunk.items():
                 columns = kind.tables[name]
@@ -166,6 +173,7 @@ def _fill_postgres(address: Address, kind: Kind, chunks: Iterator[dict[str, list
     with psycopg.connect(address.libpq_url) as connection:
         (made,) = connection.execute("SELECT pg_get_indexdef('ix_said_words'::regclass)").fetchone() or ("",)
         connection.execute("DROP INDEX ix_said_words")
+        connection.execute("SET session_replication_role = replica")  # what is pointed to is there
         for chunk in chunks:
             for name, rows in chunk.items():
                 columns = kind.tables[name]

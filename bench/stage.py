@@ -12,6 +12,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
+from lockgate.access.administrators import Role
 from lockgate.access.grant import Grant
 from lockgate.access.keyring import open_keyring
 from lockgate.bench.certificates import make_provider_files
@@ -81,11 +82,12 @@ class Stage:
         program = self._lockgate("guarded", access={"mode": "token"})
         return program, _token_in(self._home("guarded") / "home", grant)
 
-    def console(self, name: str) -> Console:
-        """The same with a console."""
+    def console(self, name: str, database: str = "", role: Role = "viewer") -> Console:
+        """The same with a console, and the key of one who looks at it."""
         port = free_port()
-        program = self._lockgate(name, admin={"listen": f"127.0.0.1:{port}"})
-        return Console(program=program, port=port, key=_key_in(self._home(name) / "home"))
+        more: dict[str, Any] = {"database": database} if database else {}
+        program = self._lockgate(name, admin={"listen": f"127.0.0.1:{port}"}, **more)
+        return Console(program=program, port=port, key=_key_in(self._home(name) / "home", database, name, role))
 
     @property
     def unlogged(self) -> Program:
@@ -144,14 +146,14 @@ def _token_in(home: Path, grant: Grant) -> str:
     return secret
 
 
-def _key_in(home: Path) -> str:
-    """A viewer's key in the database of a proxy that has not run yet."""
+def _key_in(home: Path, database: str, name: str, role: Role) -> str:
+    """An administrator's key in the database of a proxy that has not run yet, by default its own."""
     home.mkdir(mode=0o700, exist_ok=True)
-    url, keyring = f"sqlite:///{home / 'lockgate.db'}", open_keyring(home)
+    url, keyring = database or f"sqlite:///{home / 'lockgate.db'}", open_keyring(home)
     schema.upgrade(url)
     with Administrators(url, keyring) as people:
-        people.create("bench", "viewer")
-        return people.add_key("bench")[0]
+        people.create(name, role)
+        return people.add_key(name)[0]
 
 
 @contextmanager

@@ -49,6 +49,8 @@ class Happening:
 
     number: int
     what: ExchangeRow | Decision | Growth | Approvals
+    by: str = ""
+    """The other proxy in which it happened; "" for this one."""
     at: datetime = field(default_factory=now)
 
 
@@ -139,13 +141,18 @@ class Activity:
             if isinstance(record, ExchangeRow) or (isinstance(record, Decision) and record.action != "forwarded"):
                 self.tell(record)
 
-    def tell(self, what: ExchangeRow | Decision | Approvals) -> None:
-        """Also what no record says."""
+    def tell(self, what: ExchangeRow | Decision | Approvals, by: str = "") -> None:
+        """Also what no record says, and what happened in another proxy."""
         self._number += 1
-        happening = Happening(number=self._number, what=what)
+        happening = Happening(number=self._number, what=what, by=by)
         self._last.append(happening)
         for watcher in self._watchers:
             watcher.tell(happening)
+
+    def tell_gap(self) -> None:
+        """Something happened that nobody is told: it is in the log."""
+        for watcher in self._watchers:
+            watcher.lost()
 
     @contextmanager
     def watch(self, after: int | None = None) -> Generator[Watcher]:

@@ -16,11 +16,12 @@ from lockgate.errors import StorageError
 from lockgate.storage import schema
 from lockgate.storage.address import Address, parse
 from lockgate.storage.engine import READER_BUSY_SECONDS, writer_engine
-from lockgate.storage.models import ChainModel, ExchangeModel
+from lockgate.storage.models import ChainModel, ExchangeModel, UsageFoldModel
 from lockgate.storage.places import last_place, reindex
 from lockgate.storage.portable import Head, columns_of, new_file, read_rows, tables, verify
 from lockgate.storage.sealer import Sealer
 from lockgate.storage.seals import TAGS, Signer
+from lockgate.storage.usage_days import forget_all
 
 type Progress = Callable[[str, int], object]
 """Told the table, and how many of its rows are done."""
@@ -65,6 +66,8 @@ def restore(
                     )
                 unsealed = TAGS if head.lockgate == "archive" and head.schema == schema.HEAD else ()
                 rows = _insert_all(connection, path, progress, unsealed)  # a backup has seals of its own
+                if inspect(connection).has_table(UsageFoldModel.__tablename__):
+                    forget_all(connection)
                 Sealer(signer).write(connection, rows)
                 added = _exchanges(connection) - before
         except DBAPIError as error:

@@ -20,6 +20,7 @@ _LEFT_OUT = re.compile(
 )
 """What curl writes itself, what belongs to one connection, and whatever could be a credential."""
 _PLAIN = re.compile(r"[ -~]*")
+_NOT_PLAIN = re.compile(r"[^ -~]")
 
 
 def curl(detail: ExchangeDetail) -> str:
@@ -52,4 +53,4 @@ def _headers(provider: str, comm: Comm) -> list[str]:
 def _ascii(value: Any) -> str:
     """Nothing in it steers a terminal, or turns its lines round."""
     text = json.dumps(value) if not isinstance(value, str) else value
-    return "".join(char if " " <= char <= "~" else "?" for char in text)
+    return _NOT_PLAIN.sub("?", text)

@@ -56,7 +56,7 @@ class ExchangeModel(Base):
     attested: Mapped[Word] = mapped_column(server_default="")
     purpose: Mapped[Word] = mapped_column(server_default="")
 
-    # Lists go by id, newest first: ids sort by time. Indexes for filters are each database's own; see migration 0016.
+    # Lists go by id, newest first: ids sort by time. Indexes for filters are each database's own; see migration 0017.
     __table_args__ = (Index(None, "started_at", "id"),)
 
 
@@ -223,6 +223,46 @@ class ToolUseModel(Base):
     calls: Mapped[int]
 
     __table_args__ = ({"sqlite_with_rowid": False},)
+
+
+class UsageDayModel(Base):
+    """What the exchanges of one day in UTC took that are alike in all that is text here: see `usage_days`."""
+
+    __tablename__ = "usage_day"
+
+    number: Mapped[int] = mapped_column(BigInteger().with_variant(Integer(), "sqlite"), primary_key=True)
+    day: Mapped[Word] = mapped_column(index=True)
+    kind: Mapped[Word]
+    trigger: Mapped[Word]
+    provider: Mapped[Word]
+    model: Mapped[str]
+    agent: Mapped[str]
+    project: Mapped[Word]
+    token: Mapped[Word]
+    outcome: Mapped[Word]
+    exchanges: Mapped[int] = mapped_column(BigInteger())
+    input_tokens: Mapped[int] = mapped_column(BigInteger())
+    output_tokens: Mapped[int] = mapped_column(BigInteger())
+    cache_read_tokens: Mapped[int] = mapped_column(BigInteger())
+    cache_write_tokens: Mapped[int] = mapped_column(BigInteger())
+    nano_usd: Mapped[int] = mapped_column(BigInteger())
+    unpriced: Mapped[int] = mapped_column(BigInteger())
+    estimated: Mapped[int] = mapped_column(BigInteger())
+    blocked: Mapped[int] = mapped_column(BigInteger())
+    first_bytes: Mapped[int] = mapped_column(BigInteger())
+    durations: Mapped[int] = mapped_column(BigInteger())
+    first_byte_ms: Mapped[float]
+    duration_ms: Mapped[float]
+
+
+class UsageFoldModel(Base):
+    """A day whose sums are in `usage_day`, where `done`; else an attempt to add them up."""
+
+    __tablename__ = "usage_fold"
+
+    day: Mapped[Word] = mapped_column(primary_key=True)
+    attempt: Mapped[Word]
+    done: Mapped[bool]
 
 
 class ChainModel(Base):

@@ -38,6 +38,8 @@ FORMAT = 1
 LEVEL = 6
 DERIVED = {"said": ("number", "words")}
 """Columns that each database makes itself."""
+MADE = ("usage_day", "usage_fold")
+"""Tables that it makes itself."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,8 +59,8 @@ class Head:
 
 
 def tables() -> list[Table]:
-    """All tables of the log; what others point to comes first."""
-    return Base.metadata.sorted_tables
+    """All tables of the log but those that are made from others; what others point to comes first."""
+    return [table for table in Base.metadata.sorted_tables if table.name not in MADE]
 
 
 def columns_of(table: Table) -> dict[str, Column[Any]]:

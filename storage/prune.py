@@ -30,6 +30,7 @@ from lockgate.storage.portable import tables
 from lockgate.storage.sealer import Sealer
 from lockgate.storage.seals import Signer
 from lockgate.storage.sizes import Sizes, free_bytes, stored_bytes
+from lockgate.storage.usage_days import forget
 
 CHOSEN = 1_000
 """So many are chosen at once, and go into one file."""
@@ -170,12 +171,14 @@ class Pruner:
             comms = connection.execute(
                 select(_COMM.c.id, _COMM.c.thread, _COMM.c.preamble).where(_COMM.c.exchange_id.in_(gone))
             ).all()
+            began = list(connection.scalars(select(_EXCHANGE.c.started_at).where(_EXCHANGE.c.id.in_(gone))))
             self._sealer.removed(connection, gone)
             unindex(connection, gone)
             keys = {"exchange": gone, "comm": [row.id for row in comms], "message": []}
             for table, condition in reversed(_rows_of(keys)):
                 self._done.sizes.add(connection, table, condition)
                 connection.execute(delete(table).where(condition))
+            forget(connection, began)
         self._sealer.committed()
         return gone, {node for _, *nodes in comms for node in nodes if node}
 

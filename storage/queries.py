@@ -9,16 +9,16 @@ import zlib
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, get_args
 
-from sqlalchemy import ColumnElement, Select, func, or_, select
+from sqlalchemy import ColumnElement, ScalarSelect, Select, func, or_, select
 from sqlalchemy import text as sql_text
 from sqlalchemy.exc import DBAPIError
 
 from lockgate.errors import StorageError, WireError
 from lockgate.events import Usage
 from lockgate.frames.told import Frames, read
-from lockgate.records import Comm, Decision, ExchangeRow, Relation
+from lockgate.records import Action, Comm, Decision, ExchangeRow, Relation
 from lockgate.storage import answers, headings, sessions
 from lockgate.storage.answers import (
     NO_MARKS,
@@ -40,6 +40,7 @@ from lockgate.storage.answers import (
 )
 from lockgate.storage.bodies import joined
 from lockgate.storage.content_models import BlobModel, HeadingModel
+from lockgate.storage.following import Following, exchange_of
 from lockgate.storage.hits import PLACES_IN_MEMORY
 from lockgate.storage.ids import SHOWN_CANDIDATES, digits_of, fits, require_one
 from lockgate.storage.listing import Page, among_all, counts, few, is_mixed, leads, narrowest, span, walk
@@ -49,10 +50,12 @@ from lockgate.storage.places import texts_at
 from lockgate.storage.reader import Reader
 from lockgate.storage.said import Said
 from lockgate.storage.schema import cannot_open
-from lockgate.storage.searching import FEW_EXCHANGES, costing, searching
-from lockgate.storage.series import over_time
+from lockgate.storage.searching import FEW_EXCHANGES, cost_key, costing, searching
+from lockgate.storage.selecting import first_since, hidden
+from lockgate.storage.series import over_time, series_keys
 from lockgate.storage.threads import WHOLE
 from lockgate.storage.turns import Turn, turns_of
+from lockgate.storage.usage_days import Key, kept_days
 from lockgate.storage.words import Term, excerpt, terms
 
 type Row = dict[str, Any]
@@ -67,6 +70,7 @@ _COMM = CommModel.__table__.columns
 _BODY = ("content", "envelope", "form")
 _RELATION = RelationModel.__table__.columns
 _DECISION = DecisionModel.__table__.columns
+_DID = tuple(action for action in get_args(Action.__value__) if action != "forwarded")
 
 
 class Queries(Reader):
@@ -123,15 +127,23 @@ class Queries(Reader):
         rows = await self._listed(where, Page(limit=FEW_EXCHANGES + 1, sqlite=True))
         return [row["id"] for row in rows] if len(rows) <= FEW_EXCHANGES else None
 
-    async def costs(self, by: CostBy, *, where: Filter | None = None) -> list[Cost]:
+    async def costs(self, by: CostBy, *, where: Filter | None = None, limit: int | None = None) -> list[Cost]:
         """Tokens and cost by session, model … the dearest first, or by day, the oldest first."""
-        rows = await self._rows(costing(by, where or Filter(), sqlite=self._sqlite))
+        where = where or Filter()
+        days = await self._kept_days([cost_key(by, sqlite=self._sqlite)], where)
+        rows = await self._rows(costing(by, where, days, sqlite=self._sqlite).limit(limit))
         return [_cost(row) for row in rows]
 
     async def series(self, step: Step, *, by: SeriesBy = "", where: Filter | None = None) -> list[Point]:
         """What happened in each step of time, the oldest first; steps in which nothing did are left out."""
-        rows = await self._rows(over_time(step, by, where or Filter(), sqlite=self._sqlite))
+        where = where or Filter()
+        days = await self._kept_days(series_keys(step, by, sqlite=self._sqlite), where)
+        rows = await self._rows(over_time(step, by, where, days, sqlite=self._sqlite))
         return [_point(row) for row in rows]
+
+    async def _kept_days(self, keys: Sequence[Key], where: Filter) -> list[str]:
+        query = kept_days(keys, where)
+        return [] if query is None else [row["day"] for row in await self._rows(query)]
 
     async def sessions(
         self,
@@ -171,6 +183,10 @@ class Queries(Reader):
     async def turns(self, rows: Sequence[ExchangeRow]) -> list[Turn]:
         """What was new in each of these exchanges, block by block, and what rules did."""
         return await turns_of(self._rows, rows)
+
+    async def others(self, following: Following) -> list[tuple[ExchangeRow, str]] | None:
+        """What other processes wrote: see `Following.look`."""
+        return await following.look(self._rows)
 
     async def file(self, hash: bytes) -> bytes | None:
         """The bytes of a file that messages hold, by their SHA-256."""
@@ -255,10 +271,12 @@ class Queries(Reader):
 
     async def summary(self, *, since: datetime | None = None, ids: Collection[str] | None = None) -> Summary:
         """The exchanges that began at `since` or later, or those with these whole ids, or all, in numbers."""
-        return answers.add([await self._summary(condition) for condition in _selections(since, ids)])
+        first = None if since is None or ids is not None or not self._sqlite else first_since(since)
+        return answers.add([await self._summary(condition, first) for condition in _selections(since, ids)])
 
-    async def _summary(self, condition: ColumnElement[bool]) -> Summary:
-        group = (_EXCHANGE.kind, (_EXCHANGE.trigger != "").label("own"), _EXCHANGE.outcome)
+    async def _summary(self, condition: ColumnElement[bool], first: ScalarSelect[Any] | None) -> Summary:
+        kind = _EXCHANGE.kind if first is None else hidden(_EXCHANGE.kind).label("kind")
+        group = (kind, (_EXCHANGE.trigger != "").label("own"), _EXCHANGE.outcome)
         tokens = [func.sum(_EXCHANGE[name]).label(name) for name in USAGE_FIELDS]
         counted = select(*group, func.count().label("count"), *tokens).where(condition).group_by(*group)
         rows = await self._rows(counted)
@@ -269,13 +287,19 @@ class Queries(Reader):
             own_calls=sum(row["count"] for row in rows if row["own"]),
             outcomes=tuple((row["outcome"], row["count"]) for row in mine),
             usage=Usage(**{name: sum(int(row[name] or 0) for row in rows) for name in USAGE_FIELDS}),
-            decisions=await self._rule_counts(condition),
+            decisions=await self._rule_counts(condition, first),
         )
 
-    async def _rule_counts(self, condition: ColumnElement[bool]) -> tuple[RuleCount, ...]:
+    async def _rule_counts(
+        self, condition: ColumnElement[bool], first: ScalarSelect[Any] | None
+    ) -> tuple[RuleCount, ...]:
+        """With the first of the exchanges, SQLite looks at what decisions did before it looks whose they are."""
         group = (_DECISION.rule, _DECISION.mode, _DECISION.action)
-        chosen = _DECISION.exchange_id.in_(select(_EXCHANGE.id).where(condition))
-        counted = select(*group, func.count().label("count")).where(chosen, _DECISION.action != "forwarded")
+        chosen = [_DECISION.exchange_id.in_(select(_EXCHANGE.id).where(condition))]
+        if first is not None:
+            whose = select(_EXCHANGE.id).where(_EXCHANGE.id == _DECISION.exchange_id, condition)
+            chosen = [_DECISION.action.in_(_DID), _DECISION.exchange_id >= first, whose.exists()]
+        counted = select(*group, func.count().label("count")).where(*chosen, _DECISION.action != "forwarded")
         return tuple(RuleCount(**row) for row in await self._rows(counted.group_by(*group)))
 
     async def _whole_id(self, id: str) -> str | None:
@@ -307,12 +331,6 @@ def _some(ids: Collection[str]) -> Iterator[list[str]]:
     whole = sorted(set(ids))
     for start in range(0, len(whole), IDS_PER_QUERY):
         yield whole[start : start + IDS_PER_QUERY]
-
-
-def exchange_of(row: Row) -> ExchangeRow:
-    """The record of a row of `exchange`."""
-    usage = {name: row.pop(name) for name in USAGE_FIELDS}
-    return ExchangeRow(**row, usage=None if None in usage.values() else Usage(**usage))
 
 
 def _hit(row: Row, said: Said | None, search: tuple[Term, ...]) -> Hit:

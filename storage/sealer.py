@@ -7,6 +7,9 @@ last goes on as a new one, which says after which seals it began.
 from __future__ import annotations
 
 import logging
+import os
+import socket
+from collections import deque
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, cast
 
@@ -32,6 +35,8 @@ logger = logging.getLogger("lockgate.log")
 
 _CHAINS, _SEALS = (cast(Table, model.__table__) for model in (ChainModel, SealModel))
 IDS_PER_QUERY = 500
+OWN: deque[str] = deque(maxlen=1_000)
+"""The ids of the chains that this process has begun, so that it knows its own from those of others."""
 
 
 class Sealer:
@@ -112,8 +117,10 @@ class Sealer:
             created_at=now().isoformat(),
             key=self._signer.public_key if self._signer else None,
             after=_unseen(connection, [row.beginning for row in chains]),
+            by=f"{socket.gethostname()}/{os.getpid()}",
             older={} if chains else _older(connection, entries),
         ).to_bytes()
+        OWN.append(self._id)
         number = max((row.number for row in chains), default=0) + 1
         self._tip = Head(chain=number, number=0, seal=beginning_hash(number, beginning))
         connection.execute(_CHAINS.insert(), {"number": number, "id": self._id, "beginning": beginning})

@@ -85,6 +85,8 @@ class Beginning:
     """The public key of its signatures, if there are any."""
     after: tuple[Head, ...] = ()
     """The heads that no other chain had seen, so that removing a chain, or the end of one, shows."""
+    by: str = ""
+    """The process that writes, for people: its machine and its number there."""
     older: Mapping[str, str] = field(default_factory=dict[str, str])
     """By table, the greatest id among the rows that were there before any seal was: those have none."""
 

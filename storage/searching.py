@@ -5,25 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import (
-    CTE,
-    ColumnElement,
-    Select,
-    Text,
-    case,
-    column,
-    func,
-    literal,
-    literal_column,
-    select,
-    table,
-)
+from sqlalchemy import CTE, Select, column, func, literal, literal_column, select, table
 from sqlalchemy.orm import aliased
 
 from lockgate.storage.answers import USAGE_FIELDS, CostBy, Filter
 from lockgate.storage.hits import RANKED_HITS, postgres_hits
 from lockgate.storage.models import ExchangeModel, SaidModel
-from lockgate.storage.selecting import conditions, edges, first_since, hidden, unpriced
+from lockgate.storage.selecting import conditions, edges, first_since, hidden
+from lockgate.storage.usage_days import Key, by_day, key_of, sums
 from lockgate.storage.words import Term, fts5_query
 
 FEW_EXCHANGES = 1_000
@@ -32,8 +21,6 @@ FEW_EXCHANGES = 1_000
 _EXCHANGE = ExchangeModel.__table__.columns
 _SAID = SaidModel.__table__.columns
 _FTS = table("said_fts", column("rowid"), column("rank"))
-_KEYS = {name: _EXCHANGE[name] for name in ("model", "project", "agent", "provider", "token")}
-_KEYS["session"] = _EXCHANGE.session_id
 
 
 def searching(
@@ -51,19 +38,15 @@ def searching(
     return query.order_by(chosen.c.score.desc(), chosen.c.number.desc())
 
 
-def costing(by: CostBy, where: Filter, *, sqlite: bool) -> Select[*tuple[Any, ...]]:
-    """One row for each key, the dearest first."""
-    key = _day(sqlite=sqlite) if by == "day" else _KEYS[by]
-    cost = func.coalesce(func.sum(_EXCHANGE.cost_nano_usd), 0)
-    sums = (
-        func.count().label("exchanges"),
-        *(func.coalesce(func.sum(_EXCHANGE[name]), 0).label(name) for name in USAGE_FIELDS),
-        cost.label("nano_usd"),
-        _count(unpriced()).label("unpriced"),
-        _count(_EXCHANGE.counted_by == "tiktoken").label("estimated"),
-    )
-    query = select(key.label("key"), *sums).where(*conditions(where)).group_by(key)
-    return query.order_by(key) if by == "day" else query.order_by(cost.desc(), key)
+def cost_key(by: CostBy, *, sqlite: bool) -> Key:
+    return by_day("key", sqlite=sqlite) if by == "day" else key_of("session_id" if by == "session" else by)
+
+
+def costing(by: CostBy, where: Filter, days: Sequence[str], *, sqlite: bool) -> Select[*tuple[Any, ...]]:
+    """One row for each key, the dearest first. Of these days, sums are kept."""
+    found = sums([cost_key(by, sqlite=sqlite)], where, days, sqlite=sqlite).c
+    query = select(*(found[name] for name in ("key", "exchanges", *USAGE_FIELDS, "nano_usd", "unpriced", "estimated")))
+    return query.order_by(found.key) if by == "day" else query.order_by(found.nano_usd.desc(), found.key)
 
 
 def _fts5_hits(search: tuple[Term, ...], where: Filter, among: Sequence[str] | None) -> CTE:
@@ -79,14 +62,3 @@ def _fts5_hits(search: tuple[Term, ...], where: Filter, among: Sequence[str] | N
         first = select(func.min(hidden(other.number))).where(other.exchange_id >= first_since(where.since))
         hits = hits.where(_FTS.c.rowid >= first.scalar_subquery())
     return hits.order_by(_FTS.c.rowid.desc()).limit(RANKED_HITS).cte("hit")
-
-
-def _count(condition: ColumnElement[bool]) -> ColumnElement[int]:
-    return func.coalesce(func.sum(case((condition, 1), else_=0)), 0)
-
-
-def _day(*, sqlite: bool) -> ColumnElement[str]:
-    """SQLite keeps moments as text, always in UTC."""
-    if sqlite:
-        return func.substr(_EXCHANGE.started_at, 1, 10, type_=Text())
-    return func.to_char(func.timezone("UTC", _EXCHANGE.started_at), "YYYY-MM-DD", type_=Text())

@@ -35,6 +35,7 @@ _EXCHANGE = ExchangeModel.__table__.columns
 _ID = _EXCHANGE.id
 _SESSION = SessionModel.__table__.columns
 _ID_END = re.compile("[0-9a-fA-F-]{6,36}")
+ID_CHARACTERS = 36
 
 _PLUS: custom_op[Any] = custom_op("+")
 COLUMNS = (
@@ -71,7 +72,7 @@ def conditions(
 def sessions_called(name: str) -> Any:
     """The ids of the sessions with this id, this marker, or an id that ends so."""
     called = _SESSION.marker == name
-    if _ID_END.fullmatch(name):
+    if _ID_END.fullmatch(name) and len(name) < ID_CHARACTERS:  # nothing longer ends so, and all ids are looked through
         called |= _SESSION.id.like(f"%{name.lower()}")
     return select(literal(name, Text())).union(select(_SESSION.id).where(called))
 

@@ -2,42 +2,43 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import reduce
 from typing import Any
 
-from sqlalchemy import ColumnElement, Select, Text, case, func, literal, select
+from sqlalchemy import ColumnElement, Select, func, select
 
 from lockgate.storage.answers import USAGE_FIELDS, Filter, SeriesBy, Step
 from lockgate.storage.models import ExchangeModel
-from lockgate.storage.selecting import conditions
+from lockgate.storage.usage_days import Key, by_day, key_of, sums
 
 _EXCHANGE = ExchangeModel.__table__.columns
-_KEYS = {"model": _EXCHANGE.model, "agent": _EXCHANGE.agent, "project": _EXCHANGE.project, "outcome": _EXCHANGE.outcome}
-_LENGTHS: dict[Step, int] = {"minute": 16, "hour": 13, "day": 10}
+_LENGTHS: dict[Step, int] = {"minute": 16, "hour": 13}
 """Of a moment's text, as SQLite keeps it, in UTC: 2026-11-21 20:15:03."""
-_PATTERNS: dict[Step, str] = {"minute": "YYYY-MM-DD HH24:MI", "hour": "YYYY-MM-DD HH24", "day": "YYYY-MM-DD"}
+_PATTERNS: dict[Step, str] = {"minute": "YYYY-MM-DD HH24:MI", "hour": "YYYY-MM-DD HH24"}
 
 
-def over_time(step: Step, by: SeriesBy, where: Filter, *, sqlite: bool) -> Select[*tuple[Any, ...]]:
-    """One row for each step and key in which anything happened, the oldest first."""
-    bucket = _bucket(step, sqlite=sqlite)
-    key: ColumnElement[str] = _KEYS[by] if by else literal("")
-    tokens = reduce(lambda one, other: one + other, (func.coalesce(_EXCHANGE[name], 0) for name in USAGE_FIELDS))
-    stopped = case((_EXCHANGE.blocked > 0, 1), (_EXCHANGE.outcome == "refused", 1), else_=0)
-    sums = (
-        func.count().label("exchanges"),
-        func.coalesce(func.sum(tokens), 0).label("tokens"),
-        func.coalesce(func.sum(_EXCHANGE.cost_nano_usd), 0).label("nano_usd"),
-        func.coalesce(func.sum(stopped), 0).label("blocked"),
-        func.avg(_EXCHANGE.first_byte_ms).label("first_byte_ms"),
-        func.avg(_EXCHANGE.duration_ms).label("duration_ms"),
+def series_keys(step: Step, by: SeriesBy, *, sqlite: bool) -> tuple[Key, Key]:
+    """The step of time, named `at`, and what it is told apart by."""
+    at = by_day("at", sqlite=sqlite) if step == "day" else Key("at", _bucket(step, sqlite=sqlite), None)
+    return at, key_of(by)
+
+
+def over_time(
+    step: Step, by: SeriesBy, where: Filter, days: Sequence[str], *, sqlite: bool
+) -> Select[*tuple[Any, ...]]:
+    """One row for each step and key in which anything happened, the oldest first. Of these days, sums are kept."""
+    found = sums(series_keys(step, by, sqlite=sqlite), where, days, sqlite=sqlite).c
+    tokens = reduce(lambda one, other: one + other, (found[name] for name in USAGE_FIELDS))
+    means = (
+        (found[name] / func.nullif(found[count], 0)).label(name)
+        for name, count in (("first_byte_ms", "first_bytes"), ("duration_ms", "durations"))
     )
-    query = select(bucket.label("at"), key.label("key"), *sums).where(*conditions(where))
-    return query.group_by(bucket, key).order_by(bucket, key)
+    chosen = (found.at, found.key, found.exchanges, tokens.label("tokens"), found.nano_usd, found.blocked, *means)
+    return select(*chosen).order_by(found.at, found.key)
 
 
 def _bucket(step: Step, *, sqlite: bool) -> ColumnElement[str]:
     if sqlite:
-        return func.substr(_EXCHANGE.started_at, 1, _LENGTHS[step], type_=Text())
-    utc = func.timezone("UTC", _EXCHANGE.started_at)
-    return func.to_char(utc, _PATTERNS[step], type_=Text())
+        return func.substr(_EXCHANGE.started_at, 1, _LENGTHS[step])
+    return func.to_char(func.timezone("UTC", _EXCHANGE.started_at), _PATTERNS[step])

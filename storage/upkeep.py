@@ -1,4 +1,4 @@
-"""Retention while a proxy runs: a piece of it now and then, on a thread that mostly rests.
+"""What a log needs while a proxy runs, on a thread that mostly rests: retention, and sums of days that are over.
 
 Several proxies at one database share the work; none of them waits for it, and a failure is told and tried again.
 """
@@ -29,7 +29,7 @@ STOP_SECONDS = 5.0
 
 
 class Upkeep:
-    """`start` and `close`; without a limit in the configuration it does nothing."""
+    """`start` and `close`; without a limit in the configuration it removes nothing."""
 
     def __init__(
         self, url: str, retention: Retention, *, signer: Signer | None = None, every_seconds: float = EVERY_SECONDS
@@ -39,9 +39,7 @@ class Upkeep:
         self._thread = threading.Thread(target=self._run, name="lockgate-upkeep", daemon=True)
 
     def start(self) -> None:
-        keep = self._retention
-        if (keep.days, keep.bytes, keep.audit_days) != (None, None, None):
-            self._thread.start()
+        self._thread.start()
 
     async def close(self) -> None:
         """What it is at is brought to its end; a piece is short."""
@@ -55,12 +53,27 @@ class Upkeep:
         while not self._stop.wait(pause):
             pause = self._every
             try:
-                if self._piece(sweep=first) >= MOST_EXCHANGES:
+                if self._is_limited and self._piece(sweep=first) >= MOST_EXCHANGES:
                     pause = soon
                 first = False
+                if self._fold():
+                    pause = soon
             except Exception as error:  # the log itself goes on, and says what it is about the database
                 why = str(error) if isinstance(error, Error) else type(error).__name__
-                logger.warning("the log's retention waits for the next time: %s", why)
+                logger.warning("the log's upkeep waits for the next time: %s", why)
+
+    @property
+    def _is_limited(self) -> bool:
+        keep = self._retention
+        return (keep.days, keep.bytes, keep.audit_days) != (None, None, None)
+
+    def _fold(self) -> bool:
+        """Whether there may be more to add up."""
+        from lockgate.storage.backup import opened
+        from lockgate.storage.usage_days import DAYS_AT_ONCE, fold
+
+        with opened(parse(self._url)) as engine:
+            return fold(engine) == DAYS_AT_ONCE
 
     def _piece(self, *, sweep: bool) -> int:
         from lockgate.storage.backup import opened

@@ -33,6 +33,7 @@ from lockgate.storage.people_models import AuditModel
 from lockgate.storage.sealer import Sealer
 from lockgate.storage.seals import REWRITTEN, Signer
 from lockgate.storage.threads import Threads
+from lockgate.storage.usage_days import forget_old
 
 type Row = dict[str, Any]
 
@@ -93,6 +94,7 @@ class Writer:
                         _keep_counts(connection, rows, self._meter.uncounted)
                     connection.execute(statement, list(rows.values()))
                     written |= {id: (statement.table.name, row) for id, row in rows.items()}
+            forget_old(connection, [one.started_at for one in records if type(one) is ExchangeRow])
             self._index.write(connection, records, self._threads.apart)
             # In the order of the records, so that a seal tells which exchange a row stood beside.
             self._sealer.write(connection, (written[id] for id in dict.fromkeys(one.id for one in records)))

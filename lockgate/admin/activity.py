@@ -74,7 +74,8 @@ async def stream(
     last_event_id: Annotated[str, Header()] = "",
 ) -> StreamingResponse:
     """Events `happenings`, each with a list: exchanges as they begin and end, decisions, how far open replies are,
-    that the calls that wait changed. An item `gap` says that some were missed: they are in the log. `ended` comes when
+    that the calls that wait changed. Of other proxies at the same database, `by` whom they are, exchanges come when
+    they have ended. An item `gap` says that some were missed: they are in the log. `ended` comes when
     the caller may read no more."""
     if desk.activity.is_full:
         raise Problem(503, "too many pages watch already: close one")
@@ -126,7 +127,7 @@ def _document(news: Happening | Gap) -> dict[str, Any]:
         return {"type": "gap", "missed": news.missed}
     match news.what:
         case ExchangeRow() as row:
-            return {"type": "exchange", "exchange": row_json(row)}
+            return {"type": "exchange", "exchange": row_json(row)} | ({"by": news.by} if news.by else {})
         case Decision() as one:
             names = ("exchange_id", "rule", "mode", "subject", "action", "score")
             return {"type": "decision"} | {name: getattr(one, name) for name in names}

@@ -60,8 +60,9 @@ class Which(_Parameters):
 
     def filter(self) -> Filter:
         """Raises Error for what is no time or no sum."""
+        takes = self.min_cost is not None or self.min_tokens is not None
         return Filter(
-            kind=self.kind,
+            kind=self.kind or ("model" if takes else None),  # nothing else takes any
             provider=self.provider,
             model=self.model,
             agent=self.agent,

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from lockgate.access.audit import Audit, NoAudit
 from lockgate.access.keyring import Keyring
 from lockgate.activity import Activity
+from lockgate.admin.large import Large
 from lockgate.admin.passwords import Passwords
 from lockgate.admin.rules import Rules
 from lockgate.admin.setup import Setup
@@ -52,7 +53,9 @@ class Desk:
     access: Service[Access]
     keys: Service[ProviderKeys]
     log: Queries
-    """What the log remembers."""
+    """What the log remembers: rows, a page of them, sums."""
+    large: Large
+    """The same for what may be large: whole exchanges, conversations, texts that are searched."""
     notes: Service[Notes]
     """Labels and notes, which people leave in the log."""
     approvals: ApprovalDesk

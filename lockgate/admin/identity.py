@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hmac
+import secrets
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import timedelta
@@ -61,7 +62,7 @@ class Needs:
             raise Problem(403, f"this is for administrators with the role {self.role}; yours is "
                           f"{caller.administrator.role}")  # fmt: skip
         if caller.session is not None and request.method not in CHANGES_NOTHING:
-            _check_csrf(request, caller)
+            _check_csrf(request)
         return caller
 
 
@@ -106,8 +107,27 @@ async def stands(request: Request) -> bool:
 
 
 def csrf_token(keyring: Keyring, cookie: str) -> str:
-    """What proves that a request was made by a page that could read an answer of this session's."""
-    return keyring.digest(f"csrf {cookie}").hex()
+    """What proves that a request was made by a page that could read an answer of this session's.
+
+    It is another text each time, as answers are compressed: random bytes, then the session's own token over them.
+    """
+    own = keyring.digest(f"csrf {cookie}")
+    mask = secrets.token_bytes(len(own))
+    return (mask + _over(mask, own)).hex()
+
+
+def _fits(keyring: Keyring, cookie: str, given: str) -> bool:
+    own = keyring.digest(f"csrf {cookie}")
+    try:
+        text = bytes.fromhex(given)
+    except ValueError:
+        return False
+    mask, rest = text[: len(own)], text[len(own) :]
+    return len(rest) == len(own) and hmac.compare_digest(_over(mask, rest), own)
+
+
+def _over(mask: bytes, text: bytes) -> bytes:
+    return bytes(one ^ other for one, other in zip(mask, text, strict=True))
 
 
 def cookie_name(desk: Desk) -> str:
@@ -151,7 +171,7 @@ def _calls(dependant: Dependant) -> list[object]:
     return calls
 
 
-def _check_csrf(request: Request, caller: Caller) -> None:
-    given = request.headers.get(CSRF_HEADER, "")
-    if not hmac.compare_digest(given.encode("utf-8", "surrogatepass"), caller.csrf_token.encode()):
+def _check_csrf(request: Request) -> None:
+    desk = desk_of(request)
+    if not _fits(desk.keyring, request.cookies.get(cookie_name(desk), ""), request.headers.get(CSRF_HEADER, "")):
         raise Problem(403, f"a session's changes need its token in the header {CSRF_HEADER}", code="csrf")

@@ -69,9 +69,10 @@ class Management:
             desk, self._server = await asyncio.to_thread(self._opened)
             self._watch_approvals(desk)
             logger.info("the console is at %s", self._address())
-            offering = asyncio.create_task(self._offer_setup(desk))
+            beside = [asyncio.create_task(each) for each in (self._offer_setup(desk), self._follow_others(desk))]
             await self._server.serve(sockets=[listening])
-            offering.cancel()
+            for task in beside:
+                task.cancel()
         except Exception as error:
             logger.error("the management API has stopped: %s", told(error))
             listening.close()
@@ -79,6 +80,7 @@ class Management:
     def _opened(self) -> tuple[Desk, Server]:
         """On a thread: FastAPI and SQLAlchemy take a second to import."""
         from lockgate.admin.app import make_app
+        from lockgate.admin.console.pages import compile_all
         from lockgate.admin.opening import open_desk
         from lockgate.admin.server import server_of
         from lockgate.storage import schema
@@ -87,6 +89,7 @@ class Management:
         if parse(self._config.database).kind == "sqlite":
             schema.upgrade(self._config.database)  # as the log does, and whoever is first
         desk = open_desk(self._config, self._keyring, self._thread, self._proxy, self._parts, self._audit)
+        compile_all()
         return desk, server_of(make_app(desk))
 
     def _watch_approvals(self, desk: Desk) -> None:
@@ -95,6 +98,11 @@ class Management:
         from lockgate.storage.signals import APPROVALS
 
         self._proxy.watch(APPROVALS, Waiting(desk.approvals, desk.activity).look)
+
+    async def _follow_others(self, desk: Desk) -> None:
+        from lockgate.admin.others import Others
+
+        await Others(desk.large, desk.activity).run()
 
     async def _offer_setup(self, desk: Desk) -> None:
         """Where there is no administrator, print the link that makes the first; to a terminal, and into no log."""

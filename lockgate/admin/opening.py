@@ -8,6 +8,7 @@ from functools import partial
 from lockgate.access.audit import Audit, NoAudit
 from lockgate.access.keyring import Keyring
 from lockgate.admin.desk import Desk, Service
+from lockgate.admin.large import Large
 from lockgate.admin.passwords import Passwords
 from lockgate.admin.proxy import Proxy
 from lockgate.admin.rules import Rules
@@ -35,6 +36,7 @@ def open_desk(
         loaded=loaded,
         keyring=keyring,
         log=parts.add(Queries(url)),
+        large=parts.add(Large(url)),
         approvals=parts.add(ApprovalDesk(url)),
         kills=Service(parts.add(Kills(url)), thread),
         notes=Service(parts.add(Notes(url)), thread),

@@ -11,7 +11,7 @@ from pydantic import Field
 from starlette.responses import Response
 
 from lockgate.admin.acts import ActRoute
-from lockgate.admin.answering import tagged
+from lockgate.admin.answering import Json, tagged
 from lockgate.admin.choosing import WhichSessions
 from lockgate.admin.desk import Desk
 from lockgate.admin.identity import AtDesk, ForViewers
@@ -21,7 +21,7 @@ from lockgate.records import ExchangeRow
 from lockgate.sections import Section
 from lockgate.storage.answers import Filter, Session
 from lockgate.storage.ids import digits_of
-from lockgate.storage.queries import FIRST
+from lockgate.storage.queries import FIRST, Queries
 from lockgate.storage.shapes import dated, row_json, session_json
 from lockgate.storage.turns import Turn
 from lockgate.units import moment
@@ -74,22 +74,29 @@ async def list_(
 @router.get("/api/sessions/{id}", name="sessions.show", responses=answers(401, 404, 421, 503))
 async def show(caller: ForViewers, desk: AtDesk, id: str) -> Sessions:
     """By its id, the end of it, or the agent's own marker."""
-    return Sessions(items=[session_json(one) for one in await session_of(desk, id)])
+    return Sessions(items=[session_json(one) for one in await session_of(desk.log, id)])
 
 
-@router.get("/api/sessions/{id}/conversation", name="sessions.conversation", responses=answers(401, 404, 421, 422, 503))
+@router.get(
+    "/api/sessions/{id}/conversation", name="sessions.conversation", response_model=ConversationPage,
+    responses=answers(401, 404, 421, 422, 503),
+)  # fmt: skip
 async def conversation(
     caller: ForViewers,
     desk: AtDesk,
     id: str,
     after: Annotated[str, Query(max_length=36, description="Newer than this exchange, by its whole id.")] = "",
     limit: Annotated[int, Query(ge=1, le=200)] = 50,
-) -> ConversationPage:
+) -> Response:
     """What was said, a page at a time."""
-    found = await session_of(desk, id)
-    some = await turns_after(desk, found[0].row.id, after or FIRST, limit)
-    last = some.turns[-1].exchange.id if some.following else ""
-    return ConversationPage(items=[_turn_json(turn) for turn in some.turns], after=last)
+
+    async def told(log: Queries) -> Json:
+        found = await session_of(log, id)
+        some = await turns_after(log, found[0].row.id, after or FIRST, limit)
+        last = some.turns[-1].exchange.id if some.following else ""
+        return Json({"items": [_turn_json(turn) for turn in some.turns], "after": last})
+
+    return await desk.large.do(told)
 
 
 async def sessions_of(desk: Desk, which: WhichSessions) -> tuple[list[Session], str]:
@@ -103,34 +110,34 @@ async def sessions_of(desk: Desk, which: WhichSessions) -> tuple[list[Session], 
     return found, roots[-1].row.id if len(roots) == which.limit else ""
 
 
-async def session_of(desk: Desk, id: str) -> list[Session]:
+async def session_of(log: Queries, id: str) -> list[Session]:
     """The session and those that came of it. Raises Problem 404."""
-    found = await desk.log.session(id) if id.isprintable() and len(id) <= 200 else []
+    found = await log.session(id) if id.isprintable() and len(id) <= 200 else []
     if not found:
         raise Problem(404, "no session has this id")
     return found
 
 
-async def turns_after(desk: Desk, session_id: str, after: str, limit: int) -> Some:
+async def turns_after(log: Queries, session_id: str, after: str, limit: int) -> Some:
     """The turns that are newer than this exchange. Raises Error for what is no id."""
-    before = None if after == FIRST else await desk.log.find(_whole(after))
-    rows = await desk.log.exchanges(limit=limit + 1, after=_whole(after), where=_of(session_id))
-    return await _some(desk, before, rows[:limit], rows[limit:])
+    before = None if after == FIRST else await log.find(_whole(after))
+    rows = await log.exchanges(limit=limit + 1, after=_whole(after), where=_of(session_id))
+    return await _some(log, before, rows[:limit], rows[limit:])
 
 
-async def turns_before(desk: Desk, session_id: str, before: str, limit: int) -> Some:
+async def turns_before(log: Queries, session_id: str, before: str, limit: int) -> Some:
     """The turns that are older than this exchange, the last of them."""
-    after = None if before == NEWEST else await desk.log.find(_whole(before))
-    rows = await desk.log.exchanges(limit=limit + 1, before=_whole(before), where=_of(session_id))
+    after = None if before == NEWEST else await log.find(_whole(before))
+    rows = await log.exchanges(limit=limit + 1, before=_whole(before), where=_of(session_id))
     rows.reverse()
     earlier = rows[0] if len(rows) > limit else None
-    return await _some(desk, earlier, rows[-limit:], [after] if after else [])
+    return await _some(log, earlier, rows[-limit:], [after] if after else [])
 
 
 async def _some(
-    desk: Desk, previous: ExchangeRow | None, rows: Sequence[ExchangeRow], following: Sequence[ExchangeRow]
+    log: Queries, previous: ExchangeRow | None, rows: Sequence[ExchangeRow], following: Sequence[ExchangeRow]
 ) -> Some:
-    turns = await desk.log.turns([*([previous] if previous else []), *rows, *following])
+    turns = await log.turns([*([previous] if previous else []), *rows, *following])
     start = 1 if previous else 0
     end = start + len(rows)
     return Some(

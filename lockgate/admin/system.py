@@ -59,6 +59,12 @@ class WriterView(View):
 
     chain: int
     began: datetime | None
+    wrote: datetime | None
+    """About when it wrote last, by its own clock: one at rest writes nothing."""
+    by: str = Field(examples=["gateway-1/4711"])
+    """Its machine and its number there; empty where an earlier Lockgate did not say."""
+    is_here: bool
+    """Whether it is the proxy that answers."""
     batches: int
     signed: bool
 

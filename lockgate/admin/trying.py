@@ -159,7 +159,7 @@ async def _rows(desk: Desk, hours: int) -> AsyncIterator[ExchangeRow]:
 async def _exchange(
     desk: Desk, policy_set: PolicySet, row: ExchangeRow, on: Callable[..., Any], *, whole: bool = False
 ) -> TriedView:
-    detail = await desk.log.exchange(row.id)
+    detail = await desk.large.do(lambda log: log.exchange(row.id))
     asked, replied = (detail.chain("REQUEST"), detail.chain("RESPONSE")) if detail else ((), ())
     if not asked or not asked[0].content:
         return TriedView(

@@ -60,7 +60,7 @@ async def show(
     until: Annotated[AwareDatetime | None, Query(description="Not included.")] = None,
 ) -> Usage:
     where = Filter(kind="model", project=project, token=token, model=model, since=since, until=until)
-    found = await desk.log.costs(by, where=where)
+    found = await desk.log.costs(by, where=where, limit=ROWS + 1)
     return Usage(items=[_use(cost) for cost in found[:ROWS]], cut=len(found) > ROWS)
 
 

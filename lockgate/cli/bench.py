@@ -22,7 +22,7 @@ FILE_COLUMNS = 130
 """The width of the table where it goes to a file."""
 
 type Name = Literal[
-    "small", "events", "first-byte", "judge", "held", "start", "pack", "access", "guarded", "watched",
+    "small", "events", "first-byte", "judge", "held", "start", "pack", "access", "guarded", "watched", "pages",
     "log-size", "log-rate", "log-open", "log-list", "log-search", "log-cpu",
 ]  # fmt: skip
 
@@ -37,7 +37,7 @@ def bench(
     """Measure what Lockgate costs beside plain mitmdump: CPU, waiting, memory, start-up; and what its log costs.
 
     Everything runs on this machine and is ended afterwards: a provider, the clients, both proxies, databases. It takes
-    about half an hour, most of it to fill databases; other programs that run meanwhile make the figures worse.
+    about an hour, most of it to fill databases; other programs that run meanwhile make the figures worse.
 
     Parameters
     ----------

@@ -42,7 +42,8 @@ def test_a_quick_run_measures_both_proxies_and_leaves_nothing(tmp_path: Path) ->
 @linux
 @pytest.mark.postgres
 @pytest.mark.parametrize(
-    "name", ["log-size", "log-rate", "log-open", "log-list", "log-search", "log-cpu", "access", "guarded", "watched"]
+    "name",
+    ["log-size", "log-rate", "log-open", "log-list", "log-search", "log-cpu", "access", "guarded", "watched", "pages"],
 )
 def test_the_log_is_measured_on_both_databases(tmp_path: Path, name: str) -> None:
     done = bench(tmp_path, "--only", name, "--rounds", "1", "--quick", "--json")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
 from pathlib import Path
 
@@ -11,10 +12,12 @@ from lockgate.config import Retention
 from lockgate.records import now
 from lockgate.storage import schema, upkeep
 from lockgate.storage.address import parse
+from lockgate.storage.answers import Filter
 from lockgate.storage.backup import opened
 from lockgate.storage.forecast import forecast
 from lockgate.storage.log import SqlLog
 from lockgate.storage.prune import Plan
+from lockgate.storage.queries import Queries
 from lockgate.storage.upkeep import Upkeep
 from tests.storage.logs import Said, ids_in, locked, until
 from tests.storage.records import exchange_row, whole_exchange
@@ -39,23 +42,30 @@ async def test_what_is_older_than_configured_goes_while_a_proxy_writes(
     assert set(await ids_in(database_url)) == {new[0].id, *(records[0].id for records in more)}
 
 
-async def test_without_a_limit_nothing_runs(sqlite_url: str) -> None:
-    keep = Upkeep(sqlite_url, Retention())
+async def test_without_a_limit_nothing_goes_and_days_are_added_up(database_url: str) -> None:
+    schema.upgrade(database_url)
+    old = aged(whole_exchange(), 4000)
+    await remember(database_url, old)
+    keep = Upkeep(database_url, Retention(), every_seconds=0.01)
     keep.start()
-    assert not keep._thread.is_alive()
+    async with Queries(database_url) as log:
+        while not await log._kept_days([], Filter()):  # noqa: ASYNC110
+            await asyncio.sleep(0)
     await keep.close()
+    assert not keep._thread.is_alive()
+    assert await ids_in(database_url) == [old[0].id]
 
 
 async def test_a_failure_is_told_and_tried_again(sqlite_url: str, said: Said, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(upkeep, "STOP_SECONDS", 60)
     keep = Upkeep(sqlite_url, Retention(bytes=1), every_seconds=0.01)
     keep.start()
-    assert "waits for the next time: cannot open database" in await said.wait_for("retention")
+    assert "waits for the next time: cannot open database" in await said.wait_for("upkeep")
     schema.upgrade(sqlite_url)
     await remember(sqlite_url, aged(whole_exchange(), 3))
     async with locked(sqlite_url):
         pass
-    await said.wait_for("retention")
+    await said.wait_for("upkeep")
     await keep.close()
     assert not keep._thread.is_alive()
 

@@ -14,6 +14,7 @@ from fastapi import APIRouter, Depends, Header
 from starlette.responses import Response
 
 from lockgate.admin.acts import ActRoute
+from lockgate.admin.answering import takes_gzip
 from lockgate.admin.identity import anyone
 from lockgate.admin.problems import Problem
 
@@ -53,7 +54,7 @@ async def static(name: str, accept_encoding: Annotated[str, Header()] = "") -> R
     headers = {
         "cache-control": "public, max-age=31536000, immutable", "etag": f'"{asset.digest}"', "vary": "accept-encoding",
     }  # fmt: skip
-    if "gzip" not in accept_encoding:
+    if not takes_gzip(accept_encoding):
         return Response(asset.content, headers=headers, media_type=asset.type)
     return Response(asset.packed, headers=headers | {"content-encoding": "gzip"}, media_type=asset.type)
 

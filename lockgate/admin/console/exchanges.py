@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Annotated, Any, Literal, get_args
 from urllib.parse import urlencode
@@ -17,12 +16,13 @@ from lockgate.admin.console.pages import page
 from lockgate.admin.console.reading import alone
 from lockgate.admin.console.timing import rules_of
 from lockgate.admin.exchanges import detail_of
-from lockgate.admin.identity import AtDesk, ForViewers
+from lockgate.admin.identity import AtDesk, Caller, ForViewers
 from lockgate.admin.problems import Problem
 from lockgate.errors import Error, StorageError
 from lockgate.records import Action, Attested, Outcome, Purpose
-from lockgate.storage.answers import ExchangeDetail
+from lockgate.storage.answers import ExchangeDetail, Joined
 from lockgate.storage.curl import curl
+from lockgate.storage.queries import Queries
 from lockgate.storage.shapes import changes, document
 from lockgate.wire.blocks import indented
 
@@ -61,7 +61,8 @@ async def exchanges(
     found: dict[str, Any] = {"rows": (), "hits": (), "marks": {}, "problem": "", "older": ""}
     try:
         if which.q:
-            found["hits"] = await desk.log.search(which.q[:1000], limit=HITS, where=which.filter())
+            words, where = which.q[:1000], which.filter()
+            found["hits"] = await desk.large.do(lambda log: log.search(words, limit=HITS, where=where))
         else:
             rows = await desk.log.exchanges(limit=which.limit, before=which.before, where=which.filter())
             older = _address(which, before=rows[-1].id) if len(rows) == which.limit else ""
@@ -80,43 +81,53 @@ async def exchanges(
 
 @router.get("/exchanges/{id}", name="exchange.page")
 async def exchange(request: Request, caller: ForViewers, desk: AtDesk, id: str) -> HTMLResponse:
-    detail, marks = await detail_of(desk, id, bodies=False)
-    (turn,) = await desk.log.turns([detail.exchange])
-    parts: dict[str, Any] = {"told": alone(turn), "rules": rules_of(detail), "graph": graph_of(detail)}
-    return await asyncio.to_thread(
-        page, request, "exchange.html", caller=caller, title=f"Exchange {detail.exchange.id[-8:]}",
-        detail=detail, row=detail.exchange, marks=marks, is_changed=any(True for _ in changes(detail)), **parts,
-    )  # fmt: skip
+    async def shown(log: Queries) -> HTMLResponse:
+        detail, marks = await detail_of(log, id, bodies=False)
+        (turn,) = await log.turns([detail.exchange])
+        parts: dict[str, Any] = {"told": alone(turn), "rules": rules_of(detail), "graph": graph_of(detail)}
+        return page(
+            request, "exchange.html", caller=caller, title=f"Exchange {detail.exchange.id[-8:]}",
+            detail=detail, row=detail.exchange, marks=marks, is_changed=any(True for _ in changes(detail)), **parts,
+        )  # fmt: skip
+
+    return await desk.large.do(shown)
 
 
 @router.get("/exchanges/{id}/changes", name="exchange.changes")
 async def changed(request: Request, caller: ForViewers, desk: AtDesk, id: str) -> HTMLResponse:
     """Original and final, side by side."""
-    detail, _ = await detail_of(desk, id)
-    found = {
-        name: await asyncio.to_thread(side_by_side, original.content, final.content)
-        for name, original, final in changes(detail)
-    }
-    return page(request, "changes.html", caller=caller, changed=found)
+
+    async def shown(log: Queries) -> HTMLResponse:
+        detail, _ = await detail_of(log, id)
+        found = {name: side_by_side(one.content, other.content) for name, one, other in changes(detail)}
+        return page(request, "changes.html", caller=caller, changed=found)
+
+    return await desk.large.do(shown)
 
 
 @router.get("/exchanges/{id}/raw/{comm_id}", name="exchange.raw")
 async def raw(request: Request, caller: ForViewers, desk: AtDesk, id: str, comm_id: str) -> HTMLResponse:
     """One body as it is in the log."""
-    detail, _ = await detail_of(desk, id)
-    content = next((comm.content for comm in detail.comms if comm.id == comm_id), None)
-    how = detail.joined.get(comm_id)
-    value = await asyncio.to_thread(document, content)
-    text = value if isinstance(value, str) else "" if value is None else indented(value)
-    return page(request, "rest.html", caller=caller, text=text[:RAW_CHARACTERS], count=len(text), id=id, how=how)
+
+    async def shown(log: Queries) -> HTMLResponse:
+        detail, _ = await detail_of(log, id)
+        content = next((comm.content for comm in detail.comms if comm.id == comm_id), None)
+        value = document(content)
+        text = value if isinstance(value, str) else "" if value is None else indented(value)
+        return _rest(request, caller, id, text, detail.joined.get(comm_id), len(content or b""))
+
+    return await desk.large.do(shown)
 
 
 @router.get("/exchanges/{id}/curl", name="exchange.curl")
 async def command(request: Request, caller: ForViewers, desk: AtDesk, id: str) -> HTMLResponse:
     """The request as a command, to be copied."""
-    detail, _ = await detail_of(desk, id)
-    text = curl(detail)
-    return page(request, "curl.html", caller=caller, text=text if len(text) <= CURL_CHARACTERS else "", id=id)
+
+    async def shown(log: Queries) -> HTMLResponse:
+        text = curl((await detail_of(log, id))[0])
+        return page(request, "curl.html", caller=caller, text=text if len(text) <= CURL_CHARACTERS else "", id=id)
+
+    return await desk.large.do(shown)
 
 
 @router.get("/exchanges/{id}/texts/{side}/{number}", name="exchange.text")
@@ -124,13 +135,25 @@ async def text(
     request: Request, caller: ForViewers, desk: AtDesk, id: str, side: Literal["asked", "answered"], number: int
 ) -> HTMLResponse:
     """The whole of a text that a conversation shows the beginning of."""
-    row = await desk.log.find(id)
-    turns = await desk.log.turns([row]) if row else []
-    blocks = (turns[0].asked if side == "asked" else turns[0].answered) if turns else ()
-    if not 0 <= number < len(blocks):
-        raise Problem(404)
-    whole = blocks[number].text
-    return page(request, "rest.html", caller=caller, text=whole[:RAW_CHARACTERS], count=len(whole), id=id, how=None)
+
+    async def shown(log: Queries) -> HTMLResponse:
+        row = await log.find(id)
+        turns = await log.turns([row]) if row else []
+        blocks = (turns[0].asked if side == "asked" else turns[0].answered) if turns else ()
+        if not 0 <= number < len(blocks):
+            raise Problem(404)
+        return _rest(request, caller, id, blocks[number].text)
+
+    return await desk.large.do(shown)
+
+
+def _rest(
+    request: Request, caller: Caller, id: str, text: str, how: Joined | None = None, size: int = 0
+) -> HTMLResponse:
+    """`size` is that of the whole where the text is only its beginning."""
+    shown, count = text[:RAW_CHARACTERS], len(text)
+    count = max(count, size) if count > RAW_CHARACTERS else count
+    return page(request, "rest.html", caller=caller, text=shown, count=count, id=id, how=how)
 
 
 @router.get("/files/{hash}", name="file")

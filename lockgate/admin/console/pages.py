@@ -16,6 +16,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 from starlette.responses import HTMLResponse
 
+from lockgate.admin.answering import packed
 from lockgate.admin.console.assets import url_of
 from lockgate.admin.console.rendering import gist, markdown, picture
 from lockgate.admin.identity import Caller
@@ -58,7 +59,14 @@ def page(request: Request, template: str, *, caller: Caller | None, status: int 
         "pages": PAGES,
         "here": _place(request.url.path),
     }
-    return HTMLResponse(plain(_TEMPLATES.get_template(template).render(known | values)), status, HEADERS)
+    text = plain(_TEMPLATES.get_template(template).render(known | values))
+    return packed(request, HTMLResponse(text, status, HEADERS))
+
+
+def compile_all() -> None:
+    """Make every template ready, which takes half a second: no reader waits for that."""
+    for name in _TEMPLATES.list_templates():
+        _TEMPLATES.get_template(name)
 
 
 def _place(path: str) -> str:

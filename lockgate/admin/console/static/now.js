@@ -81,8 +81,10 @@ function fill(known) {
   const badge = element("span", open && growth?.held ? "held" : data.outcome, `badge ${open && growth?.held ? "warn" : TONES[data.outcome] ?? ""}`);
   if (data.error) badge.title = data.error;
   const rules = new Set([...data.rules, ...known.rules]);
+  const agent = cell(data.agent);
+  if (known.by) agent.append(" ", element("span", `in ${known.by}`, "badge"));
   row.replaceChildren(
-    cell(link), cell(data.agent), cell(data.model, "wrap"), cell(data.project, "wide"), cell(badge),
+    cell(link), agent, cell(data.model, "wrap"), cell(data.project, "wide"), cell(badge),
     cell(growth ? growth.characters.toLocaleString() : "", "number"),
     cell(String((open ? growth?.tool_calls : data.tool_calls) || ""), "number"), cell([...rules].join(" "), "wrap"),
     cell(data.usage ? total(data.usage).toLocaleString() : "", "number wide"),
@@ -126,7 +128,7 @@ function filter() {
 function has(known, word) {
   const { data } = known;
   const rules = [...data.rules, ...known.rules].join(" ");
-  const columns = { model: data.model, agent: data.agent, project: data.project, rule: rules, outcome: data.outcome, session: data.session_id, host: data.host };
+  const columns = { model: data.model, agent: data.agent, project: data.project, rule: rules, outcome: data.outcome, session: data.session_id, host: data.host, proxy: known.by };
   const [name, ...rest] = word.split(":");
   if (rest.length && name in columns) return columns[name].toLowerCase().includes(rest.join(":"));
   const purpose = [data.purpose, data.trigger, data.kind === "other" ? "side" : ""].join(" ");
@@ -151,7 +153,7 @@ document.addEventListener("keydown", (event) => {
 
 function known(id) {
   if (!exchanges.has(id)) {
-    exchanges.set(id, { data: null, growth: null, rules: new Set(), row: null });
+    exchanges.set(id, { data: null, by: "", growth: null, rules: new Set(), row: null });
     if (exchanges.size > ROWS) {
       const oldest = exchanges.keys().next().value;
       if (exchanges.get(oldest).row) exchanges.get(oldest).row.remove();
@@ -164,7 +166,9 @@ function known(id) {
 function take(happening) {
   const { type } = happening;
   if (type === "exchange") {
-    known(happening.exchange.id).data = happening.exchange;
+    const there = known(happening.exchange.id);
+    there.data = happening.exchange;
+    there.by = happening.by ?? "";
     note(happening.exchange.id);
   } else if (type === "growth") {
     known(happening.exchange_id).growth = happening;

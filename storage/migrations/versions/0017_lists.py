@@ -13,8 +13,8 @@ from importlib import import_module
 import sqlalchemy as sa
 from alembic import op
 
-revision = "0016"
-down_revision = "0015"
+revision = "0017"
+down_revision = "0016"
 
 FILTERS = ("session_id", "outcome", "provider", "model", "agent", "project", "status", "attested")
 AGE = "substr(id::text, 1, 7)"

@@ -1,0 +1,249 @@
+"""What exchanges took: added up from exchanges, and of days that are over from sums that are kept.
+
+A day's sums count only while none of its exchanges has changed since: whoever writes or removes one of an earlier day
+says so in the same transaction (`forget`), and the day is read from its exchanges until it is added up anew.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
+from datetime import UTC, date, datetime, timedelta
+from typing import Any, NamedTuple, cast
+
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    Engine,
+    Select,
+    Subquery,
+    Table,
+    case,
+    delete,
+    func,
+    insert,
+    literal,
+    or_,
+    select,
+    text,
+    union_all,
+    update,
+)  # fmt: skip
+
+from lockgate.records import new_id, now
+from lockgate.storage.alone import collecting
+from lockgate.storage.answers import USAGE_FIELDS, Filter
+from lockgate.storage.models import ExchangeModel, UsageDayModel, UsageFoldModel
+from lockgate.storage.selecting import conditions, hidden, unpriced
+
+KINDS = ("kind", "trigger", "provider", "model", "agent", "project", "token", "outcome")
+"""What the sums of a day tell apart."""
+SETTLED = timedelta(days=1)
+"""So long after its end a day is added up: hardly anything is written about it any more."""
+DAY = timedelta(days=1)
+DAYS_AT_ONCE = 31
+PARTS = 20
+"""More gaps between days than that, and all is read from exchanges."""
+
+_EXCHANGE = ExchangeModel.__table__.columns
+_DAYS, _FOLDS = (cast(Table, model.__table__) for model in (UsageDayModel, UsageFoldModel))
+
+
+def _sum(column: Any) -> ColumnElement[Any]:
+    return func.coalesce(func.sum(column), 0)
+
+
+def _count(condition: ColumnElement[bool]) -> ColumnElement[Any]:
+    return _sum(case((condition, 1), else_=0))
+
+
+SUMS: Mapping[str, ColumnElement[Any]] = {
+    "exchanges": func.count(),
+    **{name: _sum(_EXCHANGE[name]) for name in USAGE_FIELDS},
+    "nano_usd": _sum(_EXCHANGE.cost_nano_usd),
+    "unpriced": _count(unpriced()),
+    "estimated": _count(_EXCHANGE.counted_by == "tiktoken"),
+    "blocked": _count(or_(_EXCHANGE.blocked > 0, _EXCHANGE.outcome == "refused")),
+    "first_byte_ms": _sum(_EXCHANGE.first_byte_ms),
+    "first_bytes": func.count(_EXCHANGE.first_byte_ms),
+    "duration_ms": _sum(_EXCHANGE.duration_ms),
+    "durations": func.count(_EXCHANGE.duration_ms),
+}
+"""Of exchanges. Those of several days, or of several kinds, add up."""
+
+
+class Key(NamedTuple):
+    """What rows are told apart by: as a column of exchanges, and of days."""
+
+    name: str
+    of_exchange: ColumnElement[Any]
+    of_day: ColumnElement[Any] | None
+    """None where the sums of a day do not tell it."""
+
+
+def key_of(name: str) -> Key:
+    """Named `key`; "" tells nothing apart."""
+    if not name:
+        return Key("key", literal(""), literal(""))
+    return Key("key", _EXCHANGE[name], _DAYS.c[name] if name in KINDS else None)
+
+
+def by_day(name: str, *, sqlite: bool) -> Key:
+    """As 2026-11-21, in UTC, in which SQLite keeps all moments as text."""
+    moment: Any = _EXCHANGE.started_at
+    of_exchange = func.substr(moment, 1, 10) if sqlite else func.to_char(func.timezone("UTC", moment), "YYYY-MM-DD")
+    return Key(name, of_exchange, _DAYS.c.day)
+
+
+def sums(keys: Sequence[Key], where: Filter, days: Sequence[str], *, sqlite: bool) -> Subquery:
+    """A row for each key, with its names and all of SUMS; `days` are those of `kept_days`."""
+    runs = list(_runs(days))
+    ranges = list(_between(where, runs))
+    if len(ranges) > PARTS:
+        runs, ranges = [], [where]
+    parts = [_of_exchanges(keys, each, sqlite=sqlite) for each in ranges]
+    parts += [_of_days(keys, where, run) for run in runs]
+    some = union_all(*parts).subquery()
+    names = [key.name for key in keys]
+    added = (func.sum(some.c[name]).label(name) for name in SUMS)
+    return select(*(some.c[name] for name in names), *added).group_by(*(some.c[name] for name in names)).subquery()
+
+
+def kept_days(keys: Sequence[Key], where: Filter) -> Select[str] | None:
+    """The days whose sums may be taken, the oldest first; None where they tell too little."""
+    told = {*KINDS, "since", "until"}
+    if any(getattr(where, name) is not None for name in where.__dataclass_fields__ if name not in told):
+        return None
+    if any(key.of_day is None for key in keys):
+        return None
+    query = select(_FOLDS.c.day).where(_FOLDS.c.done).order_by(_FOLDS.c.day)
+    if where.since is not None:
+        first = where.since.astimezone(UTC)
+        query = query.where(_FOLDS.c.day >= (first + DAY - timedelta(microseconds=1)).date().isoformat())
+    if where.until is not None:
+        query = query.where(_FOLDS.c.day < where.until.astimezone(UTC).date().isoformat())
+    return query
+
+
+def _of_exchanges(keys: Sequence[Key], where: Filter, *, sqlite: bool) -> Select[*tuple[Any, ...]]:
+    walked = sqlite and where.since is not None  # along the times, and by no other index
+    columns = [(hidden(key.of_exchange) if walked else key.of_exchange).label(key.name) for key in keys]
+    query = select(*columns, *(column.label(name) for name, column in SUMS.items())).where(
+        *conditions(replace(where, since=None, until=None), walked=walked), *_times(where)
+    )
+    return query.group_by(*columns)
+
+
+def _times(where: Filter) -> Iterator[ColumnElement[bool]]:
+    if where.since is not None:
+        yield _EXCHANGE.started_at >= where.since
+    if where.until is not None:
+        yield _EXCHANGE.started_at < where.until
+
+
+def _of_days(keys: Sequence[Key], where: Filter, run: tuple[date, date]) -> Select[*tuple[Any, ...]]:
+    columns = [cast(ColumnElement[Any], key.of_day).label(key.name) for key in keys]
+    within = (_DAYS.c.day >= run[0].isoformat(), _DAYS.c.day <= run[1].isoformat())
+    fits = [_DAYS.c[name] == value for name in KINDS if (value := getattr(where, name)) is not None]
+    query = select(*columns, *(_sum(_DAYS.c[name]).label(name) for name in SUMS)).where(*within, *fits)
+    return query.group_by(*columns)
+
+
+def _runs(days: Iterable[str]) -> Iterator[tuple[date, date]]:
+    """First and last of days that follow one another."""
+    run: list[date] = []
+    for day in map(date.fromisoformat, days):
+        if run and day != run[-1] + DAY:
+            yield run[0], run[-1]
+            run = []
+        run = [*run[:1], day]
+    if run:
+        yield run[0], run[-1]
+
+
+def _between(where: Filter, runs: Sequence[tuple[date, date]]) -> Iterator[Filter]:
+    """The time around these days, as far as the filter goes."""
+    since = where.since
+    for first, last in runs:
+        if since is None or since < _begin(first):
+            yield replace(where, since=since, until=_begin(first))
+        since = _begin(last + DAY)
+    if where.until is None or since is None or since < where.until:
+        yield replace(where, since=since)
+
+
+def _begin(day: date) -> datetime:
+    return datetime(day.year, day.month, day.day, tzinfo=UTC)
+
+
+# Adding up, and forgetting.
+
+
+def forget(connection: Connection, moments: Iterable[datetime]) -> None:
+    """The days of these moments have other exchanges now. In the transaction that changes them, after the change."""
+    if days := {moment.astimezone(UTC).date().isoformat() for moment in moments}:
+        connection.execute(delete(_FOLDS).where(_FOLDS.c.day.in_(days)))
+
+
+def forget_old(connection: Connection, moments: Iterable[datetime]) -> None:
+    """The same for what is written all the time, of which hardly anything is of a day that may be kept."""
+    bound = now() - SETTLED
+    forget(connection, [moment for moment in moments if moment < bound])
+
+
+def forget_all(connection: Connection) -> None:
+    connection.execute(delete(_FOLDS))
+
+
+def fold(engine: Engine, most: int = DAYS_AT_ONCE) -> int:
+    """Add up days that are over and not kept, the oldest first; gives how many. Readers and writers go on meanwhile."""
+    done = 0
+    with engine.connect() as connection:
+        days = list(_unkept(connection, most))
+    for day in days:
+        done += _fold(engine, day)
+    return done
+
+
+def _unkept(connection: Connection, most: int) -> Iterator[date]:
+    """Days with exchanges."""
+    kept = set(connection.scalars(select(_FOLDS.c.day).where(_FOLDS.c.done)))
+    bound = now() - SETTLED - DAY
+    day = date.min
+    while most and (next := _first_since(connection, day)) and _begin(next) <= bound:
+        if next.isoformat() not in kept:
+            most -= 1
+            yield next
+        day = next + DAY
+
+
+def _first_since(connection: Connection, day: date) -> date | None:
+    first = connection.scalar(select(func.min(_EXCHANGE.started_at)).where(_EXCHANGE.started_at >= _begin(day)))
+    return first and first.astimezone(UTC).date()
+
+
+def _fold(engine: Engine, day: date) -> bool:
+    """False where it was changed meanwhile, or another process is at it."""
+    attempt, name = new_id(), day.isoformat()
+    with collecting(engine) as connection:
+        if connection.dialect.name == "postgresql":  # whoever has changed one of its exchanges comes to an end first
+            connection.execute(text("LOCK TABLE exchange IN SHARE ROW EXCLUSIVE MODE"))
+        connection.execute(delete(_FOLDS).where(_FOLDS.c.day == name))
+        connection.execute(insert(_FOLDS), {"day": name, "attempt": attempt, "done": False})
+    with engine.connect() as connection:
+        rows = _rows(connection, day)
+    with collecting(engine) as connection:
+        mine = update(_FOLDS).where(_FOLDS.c.day == name, _FOLDS.c.attempt == attempt).values(done=True)
+        if not connection.execute(mine).rowcount:
+            return False
+        connection.execute(delete(_DAYS).where(_DAYS.c.day == name))
+        if rows:
+            connection.execute(insert(_DAYS), rows)
+    return True
+
+
+def _rows(connection: Connection, day: date) -> list[dict[str, Any]]:
+    keys = [Key(name, _EXCHANGE[name], None) for name in KINDS]
+    where = Filter(since=_begin(day), until=_begin(day + DAY))
+    query = _of_exchanges(keys, where, sqlite=connection.dialect.name == "sqlite")
+    return [{**row, "day": day.isoformat()} for row in connection.execute(query).mappings()]
