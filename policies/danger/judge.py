@@ -47,7 +47,7 @@ class Judgement:
 @cache
 def load_packs() -> None:
     """Imports the packs, which register their rules."""
-    for pack in (*PACKS, "windows", "mac", "escapes", "tracks"):
+    for pack in (*PACKS, "attacks", "windows", "mac", "escapes", "tracks"):
         importlib.import_module(f"lockgate.policies.danger.{pack}")
 
 
