@@ -39,11 +39,11 @@ class Shared:
 class LinkExfiltration(Redactor):
     """Takes out Markdown, HTML and bare links and images that carry data to hosts that are not allowed.
 
-    A link carries data if a parameter, part of its path or name below its domain repeats a piece of the
-    conversation, in whatever spelling, chopped up or encoded, or holds whole sentences. In an image, which loads by
-    itself, what is long and random counts as well; in a link it does not, as most ids are. A link that stood in the
-    conversation before takes nothing along; digests, ids and signatures of hosts of pictures, names of projects,
-    the marks of advertisers and what is asked of well-known services stay.
+    A link carries data if a parameter, part of its path or name below its domain repeats a piece of the conversation,
+    in whatever spelling, chopped up or encoded, or holds whole sentences. In an image, which loads by itself, what is
+    long and random counts as well; in a link it does not, as most ids are. A link that stood in the conversation before
+    takes nothing along; digests, ids, signatures of hosts of pictures, names of projects, the marks of advertisers and
+    what is asked of well-known services stay.
 
     Example:
         hosts: ["*.ourcompany.com", github.com]
