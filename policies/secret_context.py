@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 from lockgate.policies.patterns import compile_bytes, compile_pattern
-from lockgate.policies.secret_forms import FORM_HINT, secrets_by_form
+from lockgate.policies.secret_forms import secrets_by_form
 from lockgate.policies.secret_values import is_hard, is_mixed, is_password, is_plain, is_token
 from lockgate.policies.spans import MAX_UNIT_CHARS, Span
 
@@ -19,9 +19,11 @@ _TELLING = b"0123456789!@#$%^&*~+"
 
 
 _WORDS = (
-    r"secret[_. -]?(?:access[_. -]?)?key|pass(?:word|wd|phrase|code|wort)?|pwd|psk|\bpw\b|bind_?pw|_pw\b|"
+    r"secret[_. -]?(?:access[_. -]?)?key|pass(?:word|wd|phrase|code|wort)?|pwd|psk|\bpw\b|bind_?pw|_pw\b|_pat\b|"
+    r"(?:root|admin|user|db)pw\b|"
     r"mot de passe|kennwort|senha|clave|parola|lozinka|salasana|adgangskode|passord|jelszo|wachtwoord|heslo|"
-    r"contrasena|psswd|secret|\bwif\b|token|api[_. -]?key|apikey|auth|"
+    r"contrasena|psswd|jeton|schlussel|cle (?:api|secrete|d.acces)|secret|(?:jwt|auth|api|signing|encryption):key|"
+    r"\bwif\b|token|api[_. -]?key|apikey|auth|"
     r"credential|cred|bearer|"
     r"(?:access|account|acct|private|priv|signing|sign|encryption|encrypt|enc|master|shared|service|server|webhook|app|"
     r"application|deploy|license|subscription|integration|storage|admin|unseal|recovery|crypto|cookie|session|jwt|"
@@ -32,37 +34,44 @@ _WORDS = (
 _NAME = compile_bytes(rf"(?i:[A-Za-z0-9_.-]*(?:{_WORDS})[A-Za-z0-9_.-]*)|[A-Z0-9_]*(?:KEY|PW|PAT|SEED)\b|--?key\b")
 _QUOTE = r"(?:\\{0,3}[\"'`]|&quot;|&#3[49];|%2[27]|\\u0022)"
 _TYPE = (
-    r"(?:[ \t]{0,4}:?[ \t]{0,4}(?:string\b|&?(?:'static )?str\b|secretstr|bytes|any|(?:optional|final)\[str\])"
+    r"(?:[ \t]{0,4}:?[ \t]{0,4}(?:(?:as )?string\b|&?(?:'static )?str\b|secretstr|bytes|any|(?:optional|final)\[str\]|"
+    r"final\b)"
     r"[ \t]{0,4}(?:\|[ \t]?None[ \t])?)?"
 )
 _SIGN = (
     r"(?:"
     r"[ \t]?\{[^{}]{0,120}?\b(?:value|default)[ \t]{0,8}=|"
     r"(?:[a-z']{1,12}[ \t]){0,6}[a-z']{1,12}:[ \t]|"
-    r"[ \t\r\n]{0,4},[ \t\r\n]{0,24}\\?[\"']?(?:value|default)\\?[\"']?[ \t]{0,4}[:=]|\bvalue[ \t]?=|"
+    r"[ \t\r\n]{0,4},[ \t\r\n]{0,24}\\?[\"']?(?:value|default)\\?[\"']?[ \t]{0,4}[:=]|(?:[a-z]{1,12}:)?\bvalue[ \t]?=|"
     r":[ \t\r\n]{0,4}\{[^{}]{0,100}?\\?[\"']?\bvalue\\?[\"']?[ \t]{0,4}:|"
     r"(?:for|f.r|pour|para|per|voor)[ \t](?:[\w.@/-]{1,40}[ \t]){0,3}?[\w.@/-]{1,40}(?:[ \t]\([^()\r\n]{1,80}\))?(?:"
     r"[ \t]is(?: now)?|:|[ \t]?=)|"
-    r":?\*\*:?|=>|:=|===?|!=|=|:|,|\b(?:was|is|has been|will be) (?:now )?(?:changed|reset|set|updated) to\b|"
+    r":?\*\*:?|=>|:=|===?|!=|<-|\?:|=|:|,|\b(?:was|is|has been|will be) (?:now )?(?:changed|reset|set|updated) to\b|"
     r"\bwill be\b|\bis\b(?: now)?:?|[ \t]?\bby lazy \{|\.(?:send_?keys|type|fill|setvalue)|"
     r"/?>\s{0,24}<value>|\bwas\b|\bset to\b|\?=|\|\|=?|\?\?=?|"
-    r"\bor\b|->|>|"
+    r"\bor\b|->|>|\bauf\b|\.{3,20}|"
     r"%3[ad]|\||</(?:td|th|dt|key|name)>\s{0,24}<(?:td|dd|string|value)>|\b(?:to|es|est|ist|lautet|are|e)\b|"
     r"(?:for|of) (?:the )?[\w.@-]{1,40} (?:to|is|was))?"
 )
 _REMARK = r"(?:[ \t]{1,2}(?:#?\d{1,2}|\([^()\r\n]{1,80}\))[ \t]{0,2}:)?"
-_GAP = r"(?:[ \t]{0,12}|[ \t]{0,12}(?:\\?\r?\n[ \t-]{0,24}|\\n[ \t]{0,24}){1,3}(?:value:[ \t]{1,4})?)"
+_GAP = (
+    r"(?:[ \t]{0,12}|[ \t]{0,12}(?:[|>][+-]?[ \t]{0,2})?(?:\\?\r?\n[ \t-]{0,24}|\\n[ \t]{0,24}){1,3}"
+    r"(?:value:[ \t]{1,4})?)"
+)
 _OPENING = (
-    r"(?:<(?:code|b|strong|kbd|pre|td|span|em|tt|samp)\b[^<>]{0,60}>\s{0,4}|(?:\[\])?[A-Za-z_][\w.:]{0,40}\(|"
-    r"[bBrRuUfFNL@$]{1,2}[\"']|\(|\[|[fub]?\"\"\"|!!str )?((?:\\{0,3}[\"'`]|&quot;|"
+    r"(?:<(?:code|b|strong|kbd|pre|td|span|em|tt|samp)\b[^<>]{0,60}>\s{0,4}|"
+    r"(?:\[\])?[A-Za-z_][\w.:]{0,40}\((?:default ?= ?)?|"
+    r"[bBrRuUfFNL@$]{1,2}[\"']|<<|[0579][ \t]|\{|\(|\[|[fub]?\"\"\"|!!str )?((?:\\{0,3}[\"'`]|&quot;|"
     r"&#3[49];|%2[27]|\\\\u0022){0,3})"
     r"(?:(?:bearer|token|basic|apikey|key)[ :]{1,2})?"
 )
 _VALUE = compile_bytes(
-    rf"(?i:^((?:{_QUOTE}|[\])]){{0,3}}{_TYPE}{_REMARK}[ \t]{{0,12}}{_SIGN}{_GAP}{_OPENING})([^\s\"'`<>]+))"
+    rf"(?i:^((?:{_QUOTE}|"
+    rf"[\])]){{0,3}}{_TYPE}{_REMARK}(?:[ \t]\?{{2,20}}){{0,3}}[ \t]{{0,12}}{_SIGN}{_GAP}{_OPENING})([^\s\"'`<>]+))"
 )
 _SECRET_NAME = compile_pattern(
-    r"(?:^|[_-])psk$|bind_?pw$|[a-z]pass$|mot de passe|kennwort|senha|clave|parola|lozinka|salasana|adgangskode|"
+    r"(?:^|[_-])psk$|(?:root|admin|user|db)pw$|bind_?pw$|[a-z]pass$|mot de passe|kennwort|senha|clave|parola|lozinka|"
+    r"salasana|adgangskode|"
     r"passord|jelszo|wachtwoord|heslo|contrasena|passw|"
     r"passwd|passphrase|passcode|pwd|psswd|(?:^|[^A-Za-z])pass(?:[^a-z]|$)|\bpw\b|_pw$",
     ignore_case=True,
@@ -97,13 +106,20 @@ _NOT = compile_pattern(
     r"(?:[_.-](?:path|file|filename|url|uri|name|ids?|policy|arn|length|size|ttl|expir\w*|type|version|header|field|"
     r"param|label|prompt|hint|column|regex|pattern|manager|provider|class|env|ref|count|at|alg\w*|method|mode|scope|"
     r"enabled|required|format|prefix|suffix|index|error|status|handler|service|test|func|function|validator|info|"
-    r"schema|model|view|form|node|list|map|set|cache|store|limit))$|"
+    r"schema|model|view|form|node|list|map|set|cache|store|limit|default))$|"
     r"[a-z](?:Path|File|Url|Uri|Name|Id|Policy|Arn|Length|Size|Ttl|Type|Version|Header|Field|Label|Hint|Provider|Class|"
-    r"Manager|Count|Regexp?|Pattern|Rules?|Format|Input|Strength|Placeholder|Validator|Alg|Algorithm|Method|Hash|Digest|Status|Error|Schema|Service|Handler)$|salt_?rounds|default",
+    r"Manager|Count|Regexp?|Pattern|Rules?|Format|Input|Strength|Placeholder|Validator|Alg|Algorithm|Method|Hash|"
+    r"Digest|Status|Error|Schema|Service|Handler|Accessor|Default)$|salt_?rounds|_accessor$|"
+    r"default[_.-]?(?:key|token|auth\w*|credential\w*|user|bearer|cred|webhook|secret[_-]?(?:name|ref))",
     ignore_case=True,
 )
+_OTHER_NAME = compile_bytes(
+    r"(?i)(?:cancel\w*|continuation|resume|sync|next|page|csrf|xsrf|checksum/|hash/|(?:sha\d*|"
+    r"md5) ?\([^()\n]{0,40})\W?$"
+)
+"""What stands before a name that then is none of a secret."""
 _HASHED = compile_bytes(r"(?i)(?:sha\d*|md5|hash|digest|bcrypt|crc32|hmac)\w*\(b?[\"']$")
-_ASSIGNS = compile_pattern(r"^[A-Za-z_][\w.-]{0,40}=[^=]")
+_ASSIGNS = compile_pattern(r"^[A-Za-z_](?:[\w.-]{0,40}\w)?=[^=]")
 _WORDS_ONLY = compile_pattern(
     r"^[ \t]*(?i:to|es|est|ist|lautet|are|e|\||:?\*\*:?|(?:for|of) .*|(?:was|is|has been|will) .*|[a-z' ]+:)[ \t\"'`]*$"
 )
@@ -116,18 +132,24 @@ _OF_IT = compile_pattern(
     r"form|page|rotation|history|generator|table|column|scopes?|user|algorithm|format|usage):[ \t]"
 )
 """What a sentence tells of a secret, and is none."""
+_CODE = compile_pattern(r"\)\{|&&|=>|\|\||\};")
+"""What is in minified code."""
 _CALL = compile_pattern(r"\w\([\"'`\\]*$")
-_TYPED = compile_pattern(r"(?i)\.(?:send_?keys|type|fill|setvalue)\(")
+_TYPED = compile_pattern(
+    r"(?i)\.(?:send_?keys|type|fill|setvalue)\(|\W(?:byte|bytes|str|string|some|just|secretstr(?:ing)?|secret|"
+    r"sensitive|buffer\.from|utf8|password|fromhex)\(?[\"'`\\]*$"
+)
+"""Calls that take what is given, or give it another type."""
+_MEMBER = compile_pattern(r"value|default|<string>|<td|<dd")
 _SECRET_ID = compile_pattern(r"secret[_-]?id$|pepper$", ignore_case=True)
+_CHECKED = compile_pattern(r"(?i)auth:(?:[0-9a-f]{40}|[0-9a-f]{64})$")
+"""A library's name and its checksum."""
 _ENVIRONMENT = compile_pattern(r"^[A-Z][A-Z0-9_]*$")
-_HINT = compile_bytes(rf"(?i:{_WORDS}|{FORM_HINT})|LS0tLS1CRUdJTi|KEY|PW|PAT|SEED|\s--?key[ =]")
-"""Without it nothing counts that is found here."""
 
 
 def secrets_in(data: bytes, start: int) -> Sequence[Span]:
     """The secrets at or after `start` in a text of single-byte characters; what stands before is context."""
-    found = [*_assigned(data, start), *(span for span in secrets_by_form(data) if span.start >= start)]
-    return found if found and _HINT.search(data) else ()
+    return [*_assigned(data, start), *(span for span in secrets_by_form(data) if span.start >= start)]
 
 
 def _assigned(data: bytes, start: int) -> Iterator[Span]:
@@ -146,7 +168,8 @@ def _assigned(data: bytes, start: int) -> Iterator[Span]:
         value = _secret(
             name, lead.group(1).decode("ascii"), lead.group(2) != b"", lead.group(3).decode("ascii"), before
         )
-        if value and not _HASHED.search(data[max(0, found.start() - 12) : found.start()]):
+        lead_in = data[max(0, found.start() - 60) : found.start()]
+        if value and not _HASHED.search(lead_in) and not _OTHER_NAME.search(lead_in):
             yield Span(at, at + len(value), name.kind)
 
 
@@ -184,6 +207,8 @@ class _Name:
 def _name(found: bytes) -> _Name | None:
     """What the name promises; None where its value is no secret."""
     name = found.decode("ascii")
+    if name.lower().endswith("user.signingkey"):
+        return None  # names a public key
     text = name.strip(".-")
     last = text.rpartition(".")[2]
     text = last if _NAME.search(last.encode()) else text
@@ -203,19 +228,25 @@ def _may_be(word: bytes) -> bool:
     return len(word) >= 6 and (word.translate(None, _TELLING) != word or _is_letters(word))
 
 
+_JUMBLED = compile_bytes(
+    r"[A-Za-z]{4}(?:[a-z][A-Z]{2,}[a-z]|[A-Z][a-z][A-Z])|(?:[a-z][A-Z]{2,}[a-z]|[A-Z][a-z][A-Z])[A-Za-z]{4}"
+)
+"""Capitals where no name has them."""
+
+
 def _is_letters(word: bytes) -> bool:
     """Whether it is a secret of letters alone, with what stands around it."""
     if len(word) < 16 and word[1:].islower():
         return False
     core = word.strip(b"\"'`=:,;>(){}[]\\")
-    return core.isalpha() and not is_plain(core.decode("ascii"))
+    return _JUMBLED.search(word) is not None if not core.isalpha() else not is_plain(core.decode("ascii"))
 
 
-def _secret(name: _Name, joint: str, quoted: bool, value: str, before: bytes) -> str:
-    """The value without what follows it, where the name says that it is secret and itself says nothing else."""
-    if (
+def _says_otherwise(name: _Name, joint: str, quoted: bool, value: str, before: bytes) -> bool:
+    """Whether what stands there is code, a remark or another name's, and no value of this one."""
+    return bool(
         not joint
-        or (joint[-1] == "(" and not quoted)
+        or (joint[-1] in "({" and not quoted)
         or ("=" in value and _ASSIGNS.match(value) and not is_token(value.partition("=")[0]))
         or "basic" in joint.lower()
         or (joint[-1], value[0]) == (">", "@")
@@ -224,21 +255,37 @@ def _secret(name: _Name, joint: str, quoted: bool, value: str, before: bytes) ->
         or value.endswith("...")
         or value == name.text
         or value[0] in ",."
-        or (len(joint) > 4 and ":" in joint and _OF_IT.search(joint))
-    ):
+        or value.startswith("//")
+        or (not quoted and _CODE.search(value))
+        or (len(joint) > 4 and _OF_IT.search(joint))
+    )
+
+
+def _secret(name: _Name, joint: str, quoted: bool, value: str, before: bytes) -> str:
+    """The value without what follows it, where the name says that it is secret and itself says nothing else."""
+    if joint == " (" and value[-1:] in ").,":
+        return _aside(name, value)
+    if _says_otherwise(name, joint, quoted, value, before):
         return ""
     if ("(" in joint and _CALL.search(joint) and not _TYPED.search(joint)) or (
-        "\n" in joint and "value" not in joint and "default" not in joint
+        "\n" in joint and not _MEMBER.search(joint)
     ):
         return _certain(name, joint, quoted, value, before)
     told = joint.strip(" \t\"'`\\") != "" or quoted or before == b"-" or name.text.startswith("-")
     for stop in ("&quot;", "&#34;", "&#39;", "%22", "%27", "\\u0022"):
         value = value.partition(stop)[0]
     value, environment = _trimmed(name.text.strip(".-"), joint, quoted, value, before)
+    hard = is_hard(value)
+    if told and _LOGIN.search(name.text) and is_hard(_AFTER_COLON.sub("", value, 1)) and ":" in value:
+        return value
     if name.kind == "password" and _WORDS_ONLY.match(joint):
-        good = is_hard(value) or is_token(value)
+        good = hard or is_token(value)
     elif name.kind == "password":
-        good = (told or is_hard(value)) and (is_password(value, quoted=quoted or environment) or is_token(value))
+        good = (told or hard or (len(value) >= 16 and is_token(value))) and (
+            hard or is_password(value, quoted=quoted or environment) or is_token(value)
+        )
+    elif hard and name.strong and not _SECRET_ID.search(name.text) and _is_called_secret(name, told, value):
+        good = True
     elif (
         not told
         and (len(value) < 20 or (value.count("_") > 1 and not is_mixed(value)))
@@ -246,18 +293,42 @@ def _secret(name: _Name, joint: str, quoted: bool, value: str, before: bytes) ->
     ) or (_SECRET_ID.search(name.text) and len(value) < 30):
         good = False
     else:
-        hard = "secret" in name.text.lower() and (quoted or environment) and is_hard(value)
-        good = hard or is_token(value, strong=name.strong)
+        good = is_token(value, strong=name.strong) and (name.strong or not _CHECKED.search(f"{name.text}:{value}"))
     return value if good else ""
+
+
+_LOGIN = compile_pattern(r"(?i)(?:creds?|credentials?|auth|user_?pw?d?|userpass(?:word)?|login)$")
+_AFTER_COLON = compile_pattern(r"^[\w.@-]{1,40}:")
+"""The name of the account, before its password."""
+
+
+def _is_called_secret(name: _Name, told: bool, value: str) -> bool:
+    """Whether a key may be words and numbers, as passwords are."""
+    if _SIGNS.isdisjoint(value) and not (any(map(str.isupper, value)) and any(map(str.islower, value))):
+        return False
+    return (told or name.text.lower().endswith("secret")) if name.kind == "secret" else told and bool(_SIGNS & {*value})
+
+
+def _aside(name: _Name, value: str) -> str:
+    """The value in parentheses after its name: only what can be nothing else."""
+    value = value.rstrip(".,;").removesuffix(")").strip("\"'`")
+    hard = (name.kind == "password" or not _SIGNS.isdisjoint(value)) and is_hard(value) and not value.isupper()
+    return value if hard or (is_token(value) and not _REMARKED.match(value)) else ""
+
+
+_SIGNS = frozenset("!#$%&*^~?+=@")
+"""What is in passwords, and in hardly a name."""
+_REMARKED = compile_pattern(r"^(?:[0-9a-f]{7,31}|[0-9a-f]{40}|[0-9a-fA-F]{8}-[0-9a-fA-F-]{27})$")
+"""Ids, which stand in parentheses as well."""
 
 
 def _certain(name: _Name, joint: str, quoted: bool, value: str, before: bytes) -> str:
     """The value where it stands in a call, or on the next line: only what can be nothing else."""
     value, _ = _trimmed(name.text.strip(".-"), joint, quoted, value, before)
     wrapped = "(" in joint and _CALL.search(joint) is not None
-    if (wrapped and not quoted) or (not wrapped and (":" not in joint or value[-1:] in ":=")):
+    if (wrapped and not quoted) or (not wrapped and (":" not in joint or value[-1:] == ":")):
         return ""
-    hard = name.kind == "password" and not wrapped and is_hard(value)
+    hard = name.kind in ("password", "secret") and not wrapped and is_hard(value)
     return value if hard or (len(value) >= 16 and is_token(value, strong=name.strong)) else ""
 
 

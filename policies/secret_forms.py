@@ -12,23 +12,16 @@ from functools import cache
 from itertools import pairwise
 from typing import Any
 
-from lockgate.policies import secret_tables, secret_told
+from lockgate.policies import secret_tables
 from lockgate.policies.first_look import FirstLook
 from lockgate.policies.patterns import compile_bytes
-from lockgate.policies.secret_values import is_hard, is_made_up, is_password, is_random, is_token, is_wordy
+from lockgate.policies.secret_after import SENTENCES, secrets_in_sentences
+from lockgate.policies.secret_lists import LISTS, secrets_listed
+from lockgate.policies.secret_said import SAID, secrets_said
+from lockgate.policies.secret_told import OTHER_KEY, TOLD, secrets_told
+from lockgate.policies.secret_values import is_hard, is_jumbled, is_made_up, is_password, is_random, is_token, is_wordy
 from lockgate.policies.spans import Span
 
-FORM_HINT = (
-    r"basic|hooks?[^\s\"'<>]{0,40}/|/(?:incoming|catch|trigger)|://[^\s/@]{0,80}:|-[uwpUPWk][ =]|-p\S|-b |-pass|"
-    r"--auth|--cred|"
-    r"--body|mysql|sshpass|redis-cli|identified|machine|mongo|docker|sqlcmd|ldap|cookie|zip|7z|net use|smb|snmp|"
-    r"adduser|add_user|passwd|setx |setenv |lftp|--value|wallet|getbytes|wifi|auth ?= ?\(|privatekeyto|fromsecret|from_key|://\w{20}|"
-    r"\.login|login\(|client\(|client::|sdk\(|bot\(|@tcp\(|:\d\d|@[\w.-]{2,60}:|\bkeys? (?:\d|\()|"
-    r"connect|pdo\(|session\(|search\(|require\(|jwt\.|hmac|aes|fernet|cipher|signing|signwith| [/|] |%40|"
-    r"[?&](?:appid|app_?key|code|auth|ticket|key)=|\"(?:d|p|q|dp|dq|qi|k)\\?\"\s?:|<(?:D|P|Q|DP|DQ|InverseQ)>|"
-    rf"{secret_told.TOLD_HINT}"
-)
-"""Without it, nothing here finds anything; whatever the case."""
 CONTEXT_CHARS = 480
 """A manifest's value stands no further from what says that it is one of a secret."""
 _URL = compile_bytes(
@@ -41,7 +34,7 @@ _URL_PART = compile_bytes("@|%40")
 """What is in every find of that pattern, which is dear where no such find can be."""
 _URL_CHARS = 512
 """More than any find of it has."""
-_USER = compile_bytes(r"://([A-Za-z0-9_-]{20,100})@([\w.-]{3,60})")
+_USER = compile_bytes(r"://([A-Za-z0-9_-]{20,100})(?::x-oauth-basic|:)?@([\w.-]{3,60})")
 """A token where the name of a user stands."""
 _MONITOR = compile_bytes(r"sentry|ingest|^o\d+\.")
 """What these get in that place is public."""
@@ -67,25 +60,32 @@ _FLAG = compile_bytes(
     r"rar)\b"
     r"[^\n|;]{0,120}?[ \t](?:-p|-a|-P|-w)[ =]{0,2}|"
     r"\bldap\w{3,8}\b[^\n|;]{0,100}?[ \t]-w[ \t]{1,2}|\bopenssl enc\b[^\n|;]{0,100}?[ \t]-k[ \t]{1,2}|"
-    r"\bnet use\b[^\n|;]{0,80}?/user:\S{1,60}[ \t]|\bnet user [\w.-]{1,40}[ \t]|[ \t]-U[ \t]?[\w.\\@-]{1,60}%|"
+    r"\bnet use\b[^\n|;]{0,80}?/user:\S{1,60}[ \t]|\bnet user [\w.-]{1,40}[ \t]|[ \t]-U[ \t]?[\"']?[\w.\\@/-]{1,60}%|"
     r"[ \t]-{1,2}\w{0,20}(?:storepass|keypass|srcstorepass|deststorepass)(?::\w+)?[ =]{1,2}|"
     r"[ \t]-pass(?:in|out)?[ =]{1,2}pass:|(?i:ConvertTo-SecureString)(?: -String)?[ \t]+|"
     r"\bmachine[ \t]\S{1,60}\s+login[ \t]\S{1,60}\s+password[ \t]+|"
     r"(?i:[.>]login|authenticate|(?:basic|set|with)_?(?:basic_?)?auth|(?:set|with)_?credentials|auth ?= ?|WiFi\.begin|"
     r"NetworkCredential|PasswordCredentials|PasswordAuthentication)"
     r"\([\"'][^\"'\s]{1,80}[\"'],[ \t]{0,4}|"
-    r"\b(?i:identified by|with password)[ \t]+(?:=[ \t]*N?)?|chpasswd[ \t]*<<<[ \t]*[\"']?\w+:|"
+    r"\b(?i:identified (?:with \S{1,40} )?by|with password)[ \t]+(?:=[ \t]*N?)?|chpasswd[ \t]*<<<[ \t]*[\"']?\w+:|"
     r"--from-literal=[\w.-]{1,60}=|\blftp\b[^\n|;]{0,60}?[ \t]-u[ \t][^\s,]{1,40},|"
     r"\b(?:SecureString|secrets?[ -](?:set|add|create|put))\b[^\n|;]{0,120}?[ \t](?:--value|--body|"
     r"--secret-string)[ =]{1,2}|"
     r"\b(?:setx|setenv|ENV)[ \t]{1,2}\w{0,40}(?i:pass(?:wor)?d?|pwd|secret|token|key)[ \t]{1,4}|"
+    r"\bansible-vault encrypt_string[ \t]+|\b\S{0,20}(?:secret|passw)[^\n|;]{0,60}[ \t]<<<[ \t]{0,2}|"
+    r"\bmc alias set \S{1,40} \S{1,80} \S{1,80} |: (?:EAP|PSK|XAUTH) |\bisakmp key |"
+    r"\]:\d{2,5}[ \t]{1,4}[\w.@-]{1,60}:|\bssh-keygen\b[^\n|;]{0,100}?[ \t]-[NP][ \t]|(?i:password) /d[ \t]{1,2}|"
+    r"[ \t]/rp[ \t]{1,2}|"
+    r"\b(?:xfreerdp3?|cmdkey)\b[^\n|;]{0,100}?[ \t]/p(?:ass)?:|\bkinit\b[^\n|;]{0,60}?<<<[ \t]{0,2}|"
+    r"\bsnmp(?:walk|get|set|bulkwalk)\b[^\n|;]{0,60}?[ \t]-c[ \t]{0,2}|(?i:community string)[: =]{1,3}|"
     r"\bsnmp-server community[ \t]|\badd_?user[ \t][\w.-]{1,40}[ \t]|"
     r"\bhtpasswd[ \t](?:-\w{1,4}[ \t]){0,3}[^\s-]\S{0,60}[ \t][\w.-]{1,40}[ \t]|"
     r"(?:^|\s)[\w.*-]{1,60}:(?:\d{4,5}|\*):[\w*-]{1,40}:[\w*-]{1,40}:)([\"'`]?)([^\s\"'`<>]+)"
 )
 """What stands before a password on a command line, or in a call."""
 _PAIR = compile_bytes(
-    r"(?i)\b(?:creds?|credentials?|log[ -]?in|logon|account|password|pin)\b[^\n]{0,60}? [/|] ([^\s\"'`<>|]{8,64})"
+    r"(?i)\b(?:creds?|credentials?|log[ -]?in|logon|account|password|pin)\b[^\n]{0,60}? [/|] ([^\s\"'`<>|]{8,64})|"
+    r"\b(?:host|server|vpn|nas|router|panel|console)\b[^\n|]{0,40}? / ([^\s\"'`<>|]{8,64})"
 )
 """A name and a password, side by side."""
 _SHORT_FLAG = compile_bytes(r"[ \t]-[pP][ \t]{1,2}[\"']?([^\s\"'`<>/:=,.]{10,64})(?:[\s\"'`]|$)")
@@ -104,21 +104,28 @@ _COOKIE = compile_bytes(
     r"([^\s;,\"'\\]{16,})"
 )
 _CLIENT = compile_bytes(
-    r"(?:[Cc]lient(?:::new)?|SDK|Sdk|Bot|Auth|[Ll]ogin|Credentials?|Session|[Ss]etApiKey|set_api_key|authenticate|"
+    r"(?:[Cc]lient(?:::new)?|SDK|Sdk|Bot|Auth|[Ll]ogin|Credentials?(?:\.new|::new)?|Session|[Tt]wilio|OAuth\w{0,16}|"
+    r"[Ss]etApiKey|set_api_key|authenticate|"
     r"[a-z]search|"
     r"require\([\"'][\w@/-]{1,40}[\"']\))\("
 )
 _CRYPTO = compile_bytes(
     r"(?:(?i:jwt)\.(?:sign|verify|encode|decode)|(?i:hmac)(?:\.new|\.create|::new\w*)?|createHmac|AES(?:\.new|"
     r"::new)?|Fernet|"
-    r"\bWallet|GetBytes|privateKeyToAccount|fromSecretKey|from_key|create(?:De)?[Cc]ipheriv|SecretKeySpec|setSigningKey|"
+    r"\bWallet|GetBytes|privateKeyToAccount|fromSecretKey|from_key|create(?:De)?[Cc]ipheriv|SecretKeySpec|"
+    r"setSigningKey|"
     r"signWith|hmacShaKeyFor)\("
 )
-_CONNECT = compile_bytes(r"(?:getConnection|\w{0,20}connect|PDO|createConnection|create_engine|\w{0,20}Credentials?)\(")
+_CONNECT = compile_bytes(
+    r"(?:getConnection|\w{0,20}connect|PDO|createConnection|create_engine|\w{0,20}Credentials?|mysqli|\w{0,12}_login|"
+    r"PlainAuth|BasicAuth)\("
+)
 _ARGUMENT = compile_bytes(
-    r"^\s{0,4}(?:[\w.{}$ -]{1,40},\s{0,4})?(?:(\w{1,20})[=:]\s?)?[bru]?\\?[\"'`]([^\"'`\n\\]{1,200})\\?[\"'`](?:,|"
+    r"^\s{0,4}(?:[\w.{}$ -]{1,40},\s{0,4})?(?:(\w{1,20})[=:]\s?)?(?:(?:[\w.]{1,12}\.)?(?:fromhex|unhexlify|b64decode|"
+    r"from)\()?[bru]?\\?[\"'`]([^\"'`\n\\]{0,200})\\?[\"'`](?:,|"
     r"[)\]}])?"
 )
+_CHARACTERS = compile_bytes(r"\"([^\"\s\\]{6,64})\"\.toCharArray\(\)")
 _KEY_NAME = compile_bytes(r"(?i)(?:key|secret|token|pass\w*|pwd?|auth|cred\w*|sid)$")
 _MEMBER = compile_bytes(
     r"\\?\"(?:d|p|q|dp|dq|qi|k)\\?\"\s{0,4}:\s{0,4}\\?\"([A-Za-z0-9_-]{42,}={0,2})\\?\"|"
@@ -133,7 +140,7 @@ _ENTRY = compile_bytes(
 
 _FORMS = (
     _URL, _USER, _HOOK, _BASIC, _DATA_KEY, _FLAG, _SHORT_FLAG, _LONG_FLAG, _PAIR, _MAIL, _COOKIES, _SCHEME, _CLIENT,
-    _CRYPTO, _CONNECT, _MEMBER, _MANIFEST, *secret_told.FORMS, *secret_tables.FORMS,
+    _CRYPTO, _CONNECT, _MEMBER, _MANIFEST, *TOLD, *LISTS, *SENTENCES, *SAID, *secret_tables.FORMS,
 )  # fmt: skip
 """Of which a first look tells whether they may be found."""
 
@@ -155,7 +162,10 @@ def _by_forms(data: bytes, met: Set[Any]) -> Iterator[Span]:
     yield from _given(data, met)
     yield from _as_arguments(data, met)
     yield from _in_manifests(data, met)
-    yield from secret_told.secrets_told(data, data.lower(), met)
+    yield from secrets_told(data, met)
+    yield from secrets_listed(data, met)
+    yield from secrets_in_sentences(data, met)
+    yield from secrets_said(data) if not met.isdisjoint(SAID) else ()
     yield from secret_tables.secrets_in_tables(data, met)
 
 
@@ -165,7 +175,11 @@ def _in_urls(data: bytes, met: Set[Any]) -> Iterator[Span]:
         user, password = match.group(group - 1).decode("ascii"), match.group(group).decode("ascii")
         token = is_token(password) or (len(password) >= 12 and is_random(password) and not is_wordy(password))
         weak = password == user or is_made_up(password) or password[:1] in "$%{<*[" or "${" in password
-        if token or (not weak and len(password) >= 5 and any(not c.isalpha() for c in password)):
+        if token or (
+            not weak
+            and len(password) >= 5
+            and (any(not c.isalpha() for c in password) or is_password(password, quoted=True))
+        ):
             yield Span(match.start(group), match.end(group), "url-password")
     for match in _USER.finditer(data) if _USER in met else ():
         if not _MONITOR.search(match.group(2)) and is_token(match.group(1).decode("ascii"), strong=False):
@@ -216,12 +230,14 @@ def _given(data: bytes, met: Set[Any]) -> Iterator[Span]:
         if is_hard(value := match.group(1).decode("ascii")) and not is_wordy(value):
             yield Span(match.start(1), match.end(1), "password")
     for match in _LONG_FLAG.finditer(data) if _LONG_FLAG in met else ():
-        if is_token(match.group(1).decode("ascii"), strong=False):
+        before = data[max(0, match.start() - 24) : match.start()].rstrip()
+        if is_token(match.group(1).decode("ascii"), strong=False) and not OTHER_KEY.search(before):
             yield Span(match.start(1), match.end(1), "api-key")
     for match in _PAIR.finditer(data) if _PAIR in met else ():
-        value = match.group(1).decode("ascii").rstrip(".,;:)")
+        group = 1 if match.group(1) else 2
+        value = match.group(group).decode("ascii").rstrip(".,;:)")
         if is_hard(value):
-            yield Span(match.start(1), match.start(1) + len(value), "password")
+            yield Span(match.start(group), match.start(group) + len(value), "password")
     for match in _MAIL.finditer(data) if _MAIL in met else ():
         value = match.group(1).decode("ascii").rstrip(".:!?)")
         if len(value) >= 8 and is_password(value) and (is_token(value) or not value.isalnum() or not is_wordy(value)):
@@ -242,7 +258,10 @@ def _as_arguments(data: bytes, met: Set[Any]) -> Iterator[Span]:
     for match in _CRYPTO.finditer(data) if _CRYPTO in met else ():
         yield from _arguments(data, match.end(), is_token)
     for match in _CONNECT.finditer(data) if _CONNECT in met else ():
-        yield from _arguments(data, match.end(), is_hard)
+        yield from _arguments(data, match.end(), lambda value: is_hard(value) or is_jumbled(value))
+    for match in _CHARACTERS.finditer(data) if b".toCharArray(" in data else ():
+        if is_password(match.group(1).decode("ascii"), quoted=True):
+            yield Span(match.start(1), match.end(1), "password")
     for match in _MEMBER.finditer(data) if _MEMBER in met else ():
         group = 1 if match.group(1) else 2
         if is_random(match.group(group)[:200].decode("ascii")):

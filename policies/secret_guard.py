@@ -78,9 +78,11 @@ class Shared:
 class SecretGuard(Redactor):
     """Finds credentials in requests, in the model's text and in its tool calls, and keeps them from passing.
 
-    It knows the keys of some 240 issuers by their form, passwords and keys by the name beside them (in some twenty
-    languages) or by where they stand (URLs, webhooks, headers, cookies, flags, columns, Kubernetes secrets, base64),
-    private keys, wallets' words, and the credentials of the exchange itself, also encoded, reversed or split.
+    It knows the keys of some 250 issuers by their form, passwords and keys by the name beside them (in some twenty
+    languages), in sentences also by one that follows ("use X as the password"), or by where they stand (URLs, webhooks,
+    headers, cookies, flags, lists, columns, Kubernetes secrets, base64, the answer to a question, the output of a
+    command), private keys, wallets' words, and the credentials of the exchange itself, also encoded, reversed or split.
+    In a streamed text, a word that may be a secret waits for a few more, in which its name may stand.
     Examples, fixtures, hashes, ids and public keys stay. A placeholder such as [secret:github-token:1a2b3c] is the
     same for the same secret. What is found is made unreadable in the log as well.
 

@@ -21,7 +21,7 @@ _HEADER_OPEN = compile_pattern(
     r"-----BEGIN[A-Z0-9 ]{0,60}-{0,5}$|---- BEGIN SSH2[A-Z0-9 ]{0,60}-{0,4}$|Private-Lines:[ \t\d]*$"
 )
 _BODY = compile_pattern(
-    rf"(?:{_SEP}|\\[nrt]|[A-Za-z0-9+/=]{{16,}}|(?:Proc-Type|DEK-Info|Version|Comment|Charset): [^\n\\]{{0,80}})*"
+    rf"(?:\\[nrt]|{_SEP}|[A-Za-z0-9+/=]{{16,}}|(?:Proc-Type|DEK-Info|Version|Comment|Charset): [^\n\\]{{0,80}})*"
 )
 _LAST = compile_pattern(
     rf"(?:[A-Za-z0-9+/=]{{0,15}}(?:\\[nrt]|{_SEP})*){{0,2}}-{{4,5}} ?END[A-Z0-9 ]{{0,40}}(?:PRIVATE KEY(?: BLOCK)?) "
@@ -32,7 +32,9 @@ _LAST_OPEN = compile_pattern(
     rf"(?:[A-Za-z0-9+/=:-]{{0,15}}(?:\\[nrt]|{_SEP})*){{0,2}}(?:-{{0,5}}|-{{4,5}} ?E[A-Z0-9 ]{{0,60}}-{{0,5}})$|"
     r"(?:Proc-Type|DEK-Info|Version|Comment|Charset):[^\n]{0,80}$"
 )
-_PHRASE = compile_pattern(r"(?:nemonic|NEMONIC|phrase|Phrase|PHRASE)(?:\\?[\"'`])?(?: is| was)?[\s:=\[({\"'`\\]{1,16}")
+_PHRASE = compile_pattern(
+    r"(?:nemonic|NEMONIC|phrase|Phrase|PHRASE)(?:\\?[\"'`])?(?: words)?(?: is| are| was)?[\s:=>\[({\"'`\\-]{1,16}"
+)
 _OF_A_WALLET = compile_pattern(r"(?i)(?:seed|recovery|backup|wallet|mnemonic)[ _-]?$")
 _WORDS = compile_pattern(r"(?:[a-z]{3,8}(?:\\n|[\s\"',`\\]){1,6}){0,23}[a-z]{0,8}")
 _PHRASE_CHARS = 40

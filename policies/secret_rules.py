@@ -63,12 +63,25 @@ _ABROAD = {
         "Contraseña": "contrasena",
     },
     **{
+        "密码是": "pw:",
+        "密碼是": "pw:",
+        "パスワードは": "psswd:",
+        "비밀번호는": "pass:",
+        "비번은": "pw:",
+        "비번": "pw",
+        "패스워드": "pass",
+        "암호": "pw",
         "密码": "pw",
         "密碼": "pw",
         "口令": "pw",
         "パスワード": "psswd",
         "비밀번호": "pass",
         "hasło": "psswd",
+        "Hasło": "psswd",
+        "Lösenord": "password",
+        "Şifre": "psswd",
+        "Jelszó": "passwd",
+        "Парола": "passwd",
         "lösenord": "password",
         "şifre": "psswd",
         "jelszó": "passwd",
@@ -77,6 +90,7 @@ _ABROAD = {
         "סיסמה": "psswd",
         "：": ":",
     },
+    **dict(zip("éèêëàáãâäüúùöóôõñíìçłÉÜÖÄ", "eeeeaaaaauuuooooniiclEUOA", strict=True)),
     **{"“": '"', "”": '"', "„": '"', "‘": "'", "’": "'"},
 }
 """Names of secrets and signs beside them in other scripts, as ASCII of the same length."""
@@ -84,9 +98,13 @@ _FROM_ABROAD = compile_bytes("|".join(_ABROAD))
 
 
 def single_bytes(text: str) -> bytes:
-    """The text with one byte for each character, "?" for what is not ASCII, so that places stay the same."""
+    """The text with one byte for each character, so that places stay the same: "?" for what is not ASCII.
+
+    A letter with an accent is the letter alone.
+    """
     if not text.isascii():
-        for word in {match.group().decode() for match in _FROM_ABROAD.finditer(text.encode("utf-8", "replace"))}:
+        words = {match.group().decode() for match in _FROM_ABROAD.finditer(text.encode("utf-8", "replace"))}
+        for word in sorted(words, key=len, reverse=True):
             text = text.replace(word, _ABROAD[word])
     return text.encode("ascii", "replace")
 

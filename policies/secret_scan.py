@@ -5,13 +5,12 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterable, Iterator, Sequence
 
-from lockgate.policies import secret_keys
+from lockgate.policies import secret_after, secret_keys, secret_told
 from lockgate.policies.patterns import compile_bytes, compile_pattern
 from lockgate.policies.secret_context import secrets_in
 from lockgate.policies.secret_forms import decoded
 from lockgate.policies.secret_known import KnownSecrets
 from lockgate.policies.secret_rules import Prefilter, SecretRule, single_bytes
-from lockgate.policies.secret_told import unfinished
 from lockgate.policies.secret_values import PLAIN_CHARS, is_example, is_made_up, is_plain, is_random, is_wordy
 from lockgate.policies.spans import Detector, Span, merged
 
@@ -25,7 +24,8 @@ SMALL_CHARS = 2_048
 """In a longer text, words are not looked at one by one."""
 _MODE = compile_pattern(r"^(?:[A-Z]{4,}|[_-])*_?(?:TEST|LIVE|test|live)[_-]")
 _EXAMPLE = compile_pattern(
-    r"example|dummy|placeholder|fake|sample|redacted|your[_-]|xxxxx|changeme|_here$|not[_-]?real|(?:^|[_-])test[_-]?(?:key|token)",
+    r"example|dummy|placeholder|fake|sample|redacted|your[_-]|xxxxx|changeme|_here$|not[_-]?real|(?:^|"
+    r"[_-])test[_-]?(?:key|token)",
     ignore_case=True,
 )
 
@@ -54,11 +54,11 @@ class SecretDetector(Detector):
         bound = last_white(text, start) + 1
         if bound <= start:
             return start
+        if (first := min(secret_told.unfinished(text, start), secret_after.unfinished(text, start))) < bound:
+            bound = max(start, last_white(text, start, first + 1) + 1)
         has_key = secret_keys.begins(text, start) >= 0
         if has_key:
             bound = secret_keys.settled(text, start, bound)
-        if (first := unfinished(text, start)) < bound:
-            bound = max(start, last_white(text, start, first + 1) + 1)
         found, open_from = self._known.spans(text, start) if self._known else ([], len(text))
         self._clean = None if has_key or found else text
         if found or open_from < bound:

@@ -65,6 +65,8 @@ _BASE64 = compile_pattern(r"^[A-Za-z0-9+/]{30,}={0,2}$")
 _NAME = compile_pattern(
     r"^[A-Za-z_$][A-Za-z_$]*(?:(?:\.|->|::|\?\.)[A-Za-z_$][\w$]*)*[;,]?$|^[a-z]+(?:[-_][a-z]+)+\d{0,2}$"
 )
+_CHOSEN_WORDS = compile_pattern(r"^[A-Z][a-z]{2,}(?:[.][A-Z][a-z]{2,}){1,2}[._-]?\d{2,4}$")
+"""Words with a number after them, as people choose them."""
 _HEX = compile_pattern(r"^[0-9a-fA-F-]+$")
 _UUID = compile_pattern(r"^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$", ignore_case=True)
 _BIGRAMS_WORDS = (
@@ -118,6 +120,8 @@ def is_wordy(value: str, *, share: float = 0.66) -> bool:
     pairs = [pair for pair in every if pair.isalpha()]
     if len(value) >= 10 and sum(a.isdigit() != b.isdigit() for a, b in every if (a + b).isalnum()) > 0.28 * len(value):
         return False  # digits strewn among letters
+    if len(value) >= 20 and value.isalnum() and any(map(str.isdigit, value[4:-4])):
+        share = 0.8
     joints = sum(a.islower() and b.isupper() for a, b in pairs)
     usual = sum(pair.lower() in _BIGRAMS and not (pair[0].islower() and pair[1].isupper()) for pair in pairs)
     usual += joints if joints * 6 <= len(pairs) else 0
@@ -139,7 +143,7 @@ def is_plain(word: str) -> bool:
 
 def _is_name(value: str) -> bool:
     """Whether it could be the name of something: letters alone are one, unless chance has put them."""
-    if _NAME.match(value) is None:
+    if _NAME.match(value) is None or _CHOSEN_WORDS.match(value) is not None:
         return False
     if is_plain(value):
         return True
@@ -206,6 +210,8 @@ def is_password(value: str, *, quoted: bool = False) -> bool:
         return False
     if value[-1] == ":" and _is_name(value[:-1]):
         return False
+    if is_jumbled(value):
+        return True
     core = "".join(filter(str.isalpha, value)).lower()
     if (
         (core in _COMMON and not (core in _CHOSEN and len(value) >= 10 and len(_classes(value)) == 4))
@@ -219,6 +225,16 @@ def is_password(value: str, *, quoted: bool = False) -> bool:
     if "digit" not in classes and not ("symbol" in classes and len(classes) >= 3):
         return len(value) >= 8 and not is_wordy(value)
     return not _is_technical(value)
+
+
+def is_jumbled(value: str) -> bool:
+    """Whether it is letters of both cases alone that follow each other as in no word and no name."""
+    if not 10 <= len(value) <= 32 or not value.isalpha() or value.islower() or value.isupper():
+        return False
+    pairs = [*map("".join, pairwise(value))]
+    usual = sum(pair.lower() in _BIGRAMS and pair[1].islower() for pair in pairs)
+    ups = sum(map(str.isupper, value))
+    return 3 <= ups <= 0.9 * len(value) and not value[:-1].isupper() and usual < 0.4 * len(pairs) and is_random(value)
 
 
 def is_hard(value: str) -> bool:
