@@ -11,9 +11,12 @@ from urllib.parse import unquote
 import pytest
 
 from lockgate.admin.console.differences import side_by_side
+from lockgate.admin.console.reading import Piece
 from lockgate.admin.console.rendering import markdown
+from lockgate.admin.console.sessions import TURNS
 from lockgate.records import Comm, new_id
 from lockgate.storage.queries import Queries
+from lockgate.wire.blocks import Block
 from tests.admin.conversations import PNG, conversation, dumps, image
 from tests.admin.desks import Office
 from tests.admin.pages import suspicious
@@ -146,18 +149,18 @@ def test_links_say_where_they_lead():
 
 
 async def test_a_call_and_its_result_stand_together_across_pages(here: Office):
-    records = conversation(52)
+    records = conversation(TURNS + 2)
     await remember(here.url, records)
     id = records[0].id  # pyright: ignore[reportAttributeAccessIssue]
     first = await page_at(here, f"/sessions/{id}")
-    assert first.count('class="turn"') == 50
-    assert "result 49 " in first
+    assert first.count('class="turn"') == TURNS
+    assert f"result {TURNS - 1} " in first
     after = first.split("turns?after=")[1].split('"')[0]
     rest = await page_at(here, f"/sessions/{id}/turns?after={after}")
     assert (rest.count('class="turn"'), "turns?after=" in rest) == (2, False)
-    assert "result 49 " not in rest
+    assert f"result {TURNS - 1} " not in rest
     newest = await page_at(here, f"/sessions/{id}?newest=true")
-    assert "<strong>Step 51</strong>" in newest
+    assert f"<strong>Step {TURNS + 1}</strong>" in newest
     before = newest.split("turns?before=")[1].split('"')[0]
     earlier = await page_at(here, f"/sessions/{id}/turns?before={before}")
     assert (earlier.count('class="turn"'), "turns?before=" in earlier) == (2, False)
@@ -178,7 +181,7 @@ async def test_a_long_session_loads_one_page_of_itself(here: Office):
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(Queries, "turns", counted)
         shown = await page_at(here, f"/sessions/{records[0].id}")  # pyright: ignore[reportAttributeAccessIssue]
-    assert asked == [51]
+    assert asked == [TURNS + 1]
     assert len(shown) < 165_000
 
 
@@ -240,3 +243,22 @@ async def test_a_call_leads_to_a_rule_for_who_may_make_one(here: Office):
     assert (wished["wish"], wished["tool"]) == ("never", "Bash")
     assert isinstance(json.loads(wished["arguments"]), dict)
     assert "#propose=" not in await page_at(here, session, role="viewer")
+
+
+@pytest.mark.parametrize(
+    ("role", "text", "folded"),
+    [
+        ("system", "Be brief. " * 40, True),
+        ("developer", "Be brief. " * 40, True),
+        ("user", "<system-reminder>\n" + "Be brief. " * 40 + "</system-reminder>\n", True),
+        ("user", "<a>" + "Be brief. " * 40 + "</b>", False),
+        ("user", "Be brief. " * 40, False),
+        ("assistant", "<a>" + "Be brief. " * 40 + "</a>", False),
+        ("system", "Be brief.", False),
+    ],
+    ids=["system", "developer", "tagged", "tagged-otherwise", "person", "model", "short"],
+)
+def test_what_a_client_says_beside_the_conversation_is_folded(role: str, text: str, folded: bool):
+    piece = Piece(block=Block(kind="text", role=role, text=text), rest="")
+    assert piece.is_aside is folded
+    assert piece.is_cut is False

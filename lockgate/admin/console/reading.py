@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
@@ -11,7 +12,10 @@ from lockgate.wire.blocks import Block
 
 TEXT_CHARACTERS = 8_000
 FOLDED_CHARACTERS = 700
-"""Of what is folded away: thinking, calls, results."""
+"""Of what is folded away: thinking, calls, results, asides."""
+ASIDE_CHARACTERS = 300
+"""Shorter ones are not folded."""
+_TAGGED = re.compile(r"\s*<([a-z][\w-]{0,40})>.*</\1>\s*", re.DOTALL)
 
 
 @dataclass(slots=True, kw_only=True)
@@ -32,8 +36,15 @@ class Piece:
         return len(self.block.text) > self._limit
 
     @property
+    def is_aside(self) -> bool:
+        """Whether it is the client's own word to the model: a system message, or a text within one tag."""
+        if self.block.kind != "text" or self.block.role == "assistant" or len(self.block.text) < ASIDE_CHARACTERS:
+            return False
+        return self.block.role in ("system", "developer") or _TAGGED.fullmatch(self.block.text) is not None
+
+    @property
     def _limit(self) -> int:
-        return TEXT_CHARACTERS if self.block.kind == "text" else FOLDED_CHARACTERS
+        return TEXT_CHARACTERS if self.block.kind == "text" and not self.is_aside else FOLDED_CHARACTERS
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
