@@ -1,6 +1,6 @@
-"""Writes the pictures of the console into docs/pictures: every page of a made-up office, in Debian's Chromium.
+"""Writes the pictures of the console into docs/pictures: every page of a made-up office, light and dark, in Chromium.
 
-`just pictures` runs it. Pictures are small, so that the repository stays so: 1280 wide, and few colours.
+`just pictures` runs it. Pictures are small, so that the repository stays so.
 """
 
 from __future__ import annotations
@@ -9,14 +9,15 @@ import asyncio
 import sys
 import tempfile
 from dataclasses import dataclass, replace
+from itertools import product
 from pathlib import Path
+from typing import Literal
 
 ROOT = Path(__file__).parent.parent
 sys.path.insert(0, str(ROOT))
 
 from playwright.async_api import Page  # noqa: E402
 
-from lockgate.admin.identity import routes_of  # noqa: E402
 from lockgate.policies.registry import Registry, load_rules  # noqa: E402
 from tests.admin.browser import visiting  # noqa: E402
 from tests.admin.desks import PASSWORD, Office, a_proxy, office  # noqa: E402
@@ -24,31 +25,33 @@ from tests.admin.filled import fill  # noqa: E402
 
 FOLDER = ROOT / "docs" / "pictures"
 SIZE = {"width": 1280, "height": 720}
-MOST_BYTES = 150_000
+MOST_BYTES = 180_000
+SCHEMES: tuple[Literal["light", "dark"], ...] = ("light", "dark")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Picture:
-    """A page, and the route without which there is none."""
+    """A page, and what has to be on it."""
 
     name: str
     path: str
-    route: str = ""
-    dark: bool = False
     waits_for: str = "h1"
 
 
 def pictures(session: str, exchange: str) -> list[Picture]:
-    live = "#live tbody tr"
+    of_exchange = f"/exchanges/{exchange}"
     return [
-        Picture(name="now", path="/", waits_for=live),
-        Picture(name="now-dark", path="/", dark=True, waits_for=live),
-        Picture(name="approvals", path="/approvals"),
-        Picture(name="session", path=f"/sessions/{session}", route="/sessions/{id}"),
-        Picture(name="exchange", path=f"/exchanges/{exchange}", route="/exchanges/{id}"),
-        Picture(name="frames", path=f"/exchanges/{exchange}#frames", route="/exchanges/{id}", waits_for="table.frames"),
-        Picture(name="policies", path="/policies"),
-        Picture(name="access", path="/access/tokens"),
+        Picture(name="now", path="/", waits_for="#live tbody tr"),
+        Picture(name="session", path=f"/sessions/{session}"),
+        Picture(name="exchange", path=of_exchange),
+        Picture(name="frames", path=f"{of_exchange}#frames", waits_for="table.frames"),
+        *(Picture(name=name, path=f"/{name}") for name in ("approvals", "sessions", "exchanges", "policies", "stops")),
+        Picture(name="access", path="/access"),
+        *(
+            Picture(name=f"access-{name}", path=f"/access/{name}")
+            for name in ("tokens", "keys", "usage", "budgets", "audit", "administrators")
+        ),
+        Picture(name="system", path="/system"),
     ]
 
 
@@ -58,10 +61,7 @@ async def main() -> None:
         async with office(f"sqlite:///{home}/lockgate.db", Path(home), proxy) as here:
             key = here.hire("ada", "admin", password=PASSWORD)
             session = await fill(here)
-            there = {str(route.path) for route, _ in routes_of(here.app)}
-            wanted = [
-                each for each in pictures(session, await _blocked(here, key)) if (each.route or each.path) in there
-            ]
+            wanted = pictures(session, await _blocked(here, key))
             FOLDER.mkdir(exist_ok=True)
             if large := await _take(here, wanted):
                 raise SystemExit(f"more than {MOST_BYTES:,} bytes: {', '.join(large)}")
@@ -79,11 +79,11 @@ async def _take(here: Office, wanted: list[Picture]) -> list[str]:
     large: list[str] = []
     async with visiting(here, viewport=SIZE, reduced_motion="reduce") as visit:
         await visit.log_in()
-        for each in wanted:
-            await visit.page.emulate_media(color_scheme="dark" if each.dark else "light")
+        for each, scheme in product(wanted, SCHEMES):
+            await visit.page.emulate_media(color_scheme=scheme)
             await visit.page.goto(visit.base + each.path)
             await _settle(visit.page, each.waits_for)
-            file = FOLDER / f"{each.name}.png"
+            file = FOLDER / (f"{each.name}.png" if scheme == "light" else f"{each.name}-{scheme}.png")
             await visit.page.screenshot(path=file)
             size = file.stat().st_size
             if size > MOST_BYTES:
