@@ -1,5 +1,6 @@
 // Charts over time, of /api/activity/series: one line for each key, gaps where nothing happened.
 
+const short = new Intl.NumberFormat(undefined, { notation: "compact", maximumFractionDigits: 2 });
 const COLOURS = ["#3b7dd8", "#d8733b", "#3ba45f", "#a45fd8", "#c2a21c", "#d83b6f", "#3bb5b5", "#7a7f8a"];
 const LINES = COLOURS.length;
 const SPANS = { minute: [60, 60], hour: [3600, 48], day: [86400, 30] };
@@ -47,7 +48,7 @@ function draw(name, times, keys, points, value) {
   const axis = { stroke: colour, grid: { stroke: colour, width: 0.2 }, ticks: { stroke: colour, width: 0.2 } };
   const series = [{}, ...(keys.length ? keys : [""]).map((key, i) => ({ label: key || "all", stroke: COLOURS[i], width: 1.5, spanGaps: true, points: { size: 4 } }))];
   drawn[name]?.destroy();
-  const options = { width: place.clientWidth || 300, height: 150, series, axes: [axis, { ...axis, size: 52 }], legend: { show: keys.length > 1 }, cursor: { drag: { x: false, y: false } } };
+  const options = { width: place.clientWidth || 300, height: 150, series, axes: [axis, { ...axis, size: 52, values: (_, found) => found.map((value) => short.format(value)) }], legend: { show: keys.length > 1 }, cursor: { drag: { x: false, y: false } } };
   drawn[name] = new uPlot(options, [times, ...lines], place);
   const total = lines.flat().reduce((sum, one) => sum + (one ?? 0), 0);
   place.setAttribute("aria-label", `${place.previousElementSibling?.textContent ?? name} over time, ${total.toLocaleString()} in all`);
