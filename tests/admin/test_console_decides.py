@@ -10,7 +10,8 @@ from playwright.async_api import expect
 from lockgate.admin.waiting import Waiting
 from tests.admin.browser import needs_chromium, visiting
 from tests.admin.desks import PASSWORD, Office
-from tests.admin.test_approvals import PAYLOAD, approval, wait_for
+from tests.admin.payloads import WITHOUT_HALVES as PAYLOAD
+from tests.admin.test_approvals import approval, wait_for
 from tests.admin.test_policies import REQUEST, TEXT, Place, logged, place, reply
 from tests.storage.logs import remember
 

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from playwright.async_api import expect
 
+from lockgate.admin.console.sessions import TURNS
 from lockgate.records import Comm
 from tests.admin.browser import Visit, needs_chromium, visiting
 from tests.admin.conversations import conversation
@@ -24,7 +25,7 @@ BARE = WITHOUT_HALVES.replace("\x00", "")
 
 
 async def test_a_long_session_is_read_by_scrolling(here: Office):
-    records: Any = conversation(120)
+    records: Any = conversation(60)
     await remember(here.url, records)
     here.hire("ada", "viewer", password=PASSWORD)
     async with visiting(here) as visit:
@@ -33,19 +34,19 @@ async def test_a_long_session_is_read_by_scrolling(here: Office):
         await page.goto(f"{visit.base}/sessions")
         await page.get_by_role("link", name="tidy up").click()
         turns = page.locator(".turn")
-        await expect(turns).to_have_count(50)
+        await expect(turns).to_have_count(TURNS)
         await page.locator(".more").scroll_into_view_if_needed()
-        await expect(turns).to_have_count(100)
+        await expect(turns).to_have_count(2 * TURNS)
         await page.locator(".more").scroll_into_view_if_needed()
-        await expect(turns).to_have_count(120)
+        await expect(turns).to_have_count(60)
         await expect(page.locator(".more")).to_have_count(0)
-        call = turns.nth(49).locator("details.call")
+        call = turns.nth(TURNS - 1).locator("details.call")
         await call.locator("summary").click()
-        await expect(call.get_by_label("Result")).to_have_text("result 49 ")
+        await expect(call.get_by_label("Result")).to_have_text(f"result {TURNS - 1} ")
         await page.get_by_role("link", name="Its newest turns").click()
-        await expect(turns).to_have_count(50)
+        await expect(turns).to_have_count(TURNS)
         await page.get_by_role("button", name="Earlier turns").click()
-        await expect(turns).to_have_count(100)
+        await expect(turns).to_have_count(2 * TURNS)
         assert [each for each in visit.complaints if "/files/" not in each] == []
 
 

@@ -17,7 +17,7 @@ from lockgate.policies.registry import Registry, load_rules
 from lockgate.policies.versions import Versions
 from lockgate.records import Comm, Record, Relation, now
 from tests.admin.desks import Office, a_proxy, office
-from tests.admin.test_approvals import PAYLOADS
+from tests.admin.payloads import PAYLOADS
 from tests.storage.logs import remember
 from tests.storage.records import comm, decision, exchange_row
 
