@@ -32,8 +32,13 @@ class Usage:
     """Of `cache_write_tokens`, those that are kept for an hour and cost more."""
 
     @property
+    def prompt_tokens(self) -> int:
+        """With what the cache read or wrote."""
+        return self.input_tokens + self.cache_read_tokens + self.cache_write_tokens
+
+    @property
     def total(self) -> int:
-        return self.input_tokens + self.output_tokens + self.cache_read_tokens + self.cache_write_tokens
+        return self.prompt_tokens + self.output_tokens
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

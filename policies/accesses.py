@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import Any, Literal, cast
@@ -153,6 +153,11 @@ def of_command(command: Command, workspace: str = "") -> Iterator[Access]:
     for redirect in command.redirects:
         if redirect.target:
             yield access(redirect.target, "read" if redirect.kind == "read" else "write")
+    yield from _of_program(command, access)
+
+
+def _of_program(command: Command, access: Callable[..., Access]) -> Iterator[Access]:
+    """By what its program does with them; `access(path, way, whole=…)` is one of the command's."""
     paths = [path for arg in _operands(command) for path in _path_of(arg)]
     recursive = any(re.fullmatch(r"-[a-zA-Z]*[rRa][a-zA-Z]*|--recursive|--archive", arg) for arg in command.args)
     whole = command.name in _WHOLE or recursive

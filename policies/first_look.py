@@ -15,12 +15,11 @@ KEPT_COUNT = 3
 """What may come again more often is not counted: each count is a state of its own in an automaton."""
 MAX_MEM = 64 << 20
 """For each set: its automaton begins anew in a quarter of it once that is full."""
-_COUNTS = re.compile(
-    r"\\Q.*?\\E|\\x\{\w+\}|\\.|\[\^?\]?(?:\\.|\[:\^?\w+:\]|[^\]\\])*\]|\{(\d+)(?:,(\d*))?\}", re.DOTALL
-)
+_CLASS = r"\[\^?\]?(?:\\.|\[:\^?\w+:\]|[^\]\\])*\]"
+_COUNTS = re.compile(rf"\\Q.*?\\E|\\x\{{\w+\}}|\\.|{_CLASS}|\{{(\d+)(?:,(\d*))?\}}", re.DOTALL)
 """Counts, and what only looks like one: an escape, a class."""
 _BEYOND_ASCII = re.compile("[^\x00-\x7f]")
-_LETTERS = re.compile(r"\\p\{Lu?\}|\\.|\[\^?\]?(?:\\.|[^\]\\])*\]", re.DOTALL)
+_LETTERS = re.compile(rf"\\p\{{Lu?\}}|\\.|{_CLASS}", re.DOTALL)
 """Any letter, and what may hold one: an escape, a class."""
 
 

@@ -63,10 +63,15 @@ def conditions(
         yield row.cost_nano_usd >= where.min_cost_nano_usd
     if where.min_tokens is not None:
         yield where.min_tokens <= _tokens(row)
+    yield from within(where, hide(row.started_at))
+
+
+def within(where: Filter, started_at: ColumnElement[Any]) -> Iterator[ColumnElement[bool]]:
+    """The time between which an exchange began."""
     if where.since is not None:
-        yield hide(row.started_at) >= where.since
+        yield started_at >= where.since
     if where.until is not None:
-        yield hide(row.started_at) < where.until
+        yield started_at < where.until
 
 
 def sessions_called(name: str) -> Any:

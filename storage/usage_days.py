@@ -34,7 +34,7 @@ from lockgate.records import new_id, now
 from lockgate.storage.alone import collecting
 from lockgate.storage.answers import USAGE_FIELDS, Filter
 from lockgate.storage.models import ExchangeModel, UsageDayModel, UsageFoldModel
-from lockgate.storage.selecting import conditions, hidden, unpriced
+from lockgate.storage.selecting import conditions, hidden, unpriced, within
 
 KINDS = ("kind", "trigger", "provider", "model", "agent", "project", "token", "outcome")
 """What the sums of a day tell apart."""
@@ -129,23 +129,16 @@ def _of_exchanges(keys: Sequence[Key], where: Filter, *, sqlite: bool) -> Select
     walked = sqlite and where.since is not None  # along the times, and by no other index
     columns = [(hidden(key.of_exchange) if walked else key.of_exchange).label(key.name) for key in keys]
     query = select(*columns, *(column.label(name) for name, column in SUMS.items())).where(
-        *conditions(replace(where, since=None, until=None), walked=walked), *_times(where)
+        *conditions(replace(where, since=None, until=None), walked=walked), *within(where, _EXCHANGE.started_at)
     )
     return query.group_by(*columns)
 
 
-def _times(where: Filter) -> Iterator[ColumnElement[bool]]:
-    if where.since is not None:
-        yield _EXCHANGE.started_at >= where.since
-    if where.until is not None:
-        yield _EXCHANGE.started_at < where.until
-
-
 def _of_days(keys: Sequence[Key], where: Filter, run: tuple[date, date]) -> Select[*tuple[Any, ...]]:
     columns = [cast(ColumnElement[Any], key.of_day).label(key.name) for key in keys]
-    within = (_DAYS.c.day >= run[0].isoformat(), _DAYS.c.day <= run[1].isoformat())
+    run_days = (_DAYS.c.day >= run[0].isoformat(), _DAYS.c.day <= run[1].isoformat())
     fits = [_DAYS.c[name] == value for name in KINDS if (value := getattr(where, name)) is not None]
-    query = select(*columns, *(_sum(_DAYS.c[name]).label(name) for name in SUMS)).where(*within, *fits)
+    query = select(*columns, *(_sum(_DAYS.c[name]).label(name) for name in SUMS)).where(*run_days, *fits)
     return query.group_by(*columns)
 
 

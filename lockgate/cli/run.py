@@ -61,9 +61,8 @@ class Summary:
     def add(self, row: ExchangeRow, x: Exchange) -> None:
         self.exchanges += 1
         if row.usage:
-            usage = row.usage
-            self.tokens_in += usage.input_tokens + usage.cache_read_tokens + usage.cache_write_tokens
-            self.tokens_out += usage.output_tokens
+            self.tokens_in += row.usage.prompt_tokens
+            self.tokens_out += row.usage.output_tokens
         if row.outcome in ("cut", "error"):
             self.failed[row.error or f"status {row.status}"] += 1
         self.blocked.update(d.rule for d in x.decisions if d.action == "blocked" and d.mode == "enforce")

@@ -131,8 +131,7 @@ def _tokens(row: ExchangeRow) -> str:
 
 
 def tokens(usage: Usage) -> str:
-    taken = usage.input_tokens + usage.cache_read_tokens + usage.cache_write_tokens
-    return f"{taken:,} in, {usage.output_tokens:,} out"
+    return f"{usage.prompt_tokens:,} in, {usage.output_tokens:,} out"
 
 
 def duration(milliseconds: float | None) -> str:

@@ -90,8 +90,9 @@ class Price(Rates):
 
     def cost(self, usage: Usage) -> int | None:
         """Nano-dollars, half to even; None where a price is missing for tokens that were used."""
-        prompt = usage.total - usage.output_tokens
-        return self.over.cost(usage) if self.over and prompt > self.over.tokens else super().cost(usage)
+        if self.over and usage.prompt_tokens > self.over.tokens:
+            return self.over.cost(usage)
+        return super().cost(usage)
 
 
 class PriceFile(Section):

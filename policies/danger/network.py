@@ -31,45 +31,37 @@ def fetched(c: Command) -> Command | None:
     return None
 
 
+_COMPILERS = ("gcc", "cc", "clang", "g++", "rustc", "tcc")
+_RUNNERS = (
+    *("eval", ".", "source", "exec"),
+    *("iex", "invoke-expression", "start-process", "start", "saps", "invoke-item"),
+)
+
+
+def _runs_input(c: Command, name: str) -> bool:
+    """Whether an interpreter runs what comes from elsewhere, rather than reading it as data."""
+    if name in ("python", "node") and has(c, "-m"):
+        return False
+    if (code := code_of(c)) is not None:
+        return not known(code[1])
+    if (given := script_file(c)) is None:
+        return bool(c.piped)
+    return given[0].startswith("/dev/fd/") or (bool(c.feeds) and not c.piped)
+
+
+def _runs_named(c: Command, name: str) -> bool:
+    """Whether another program runs it: by its name, or because it is itself what came."""
+    if name in _RUNNERS or (name in _COMPILERS and any("/dev/fd/" in arg for arg in c.args)):
+        return True
+    return bool(c.words and ("/" in c.words[0] or c.words[0].startswith(SOME)) and not c.piped)
+
+
 @rule("network", "runs-downloads", "This runs what it downloads, unseen.")
 def _(c: Command, s: Setting) -> float:
     name = versionless(c.name)
     if (source := fetched(c)) is None:
         return 0.0
-    if name in INTERPRETERS:
-        code, given = code_of(c), script_file(c)
-        runs = (code is not None and not known(code[1]) and len(code[1].strip()) < 200) or (
-            code is None and given is None and c.piped
-        )
-        runs = runs or (
-            code is None and given is not None and (given[0].startswith("/dev/fd/") or (bool(c.feeds) and not c.piped))
-        )
-        if code is not None and not runs and not known(code[1]):
-            runs = True
-        if name in ("python", "node") and has(c, "-m"):
-            runs = False
-        reads_data = code is not None and known(code[1])
-        if reads_data or not runs:
-            return 0.0
-    elif (
-        (name in ("gcc", "cc", "clang", "g++", "rustc", "tcc") and any("/dev/fd/" in arg for arg in c.args))
-        or name
-        in (
-            "eval",
-            ".",
-            "source",
-            "iex",
-            "invoke-expression",
-            "exec",
-            "start-process",
-            "start",
-            "saps",
-            "invoke-item",
-        )
-        or (c.words and ("/" in c.words[0] or c.words[0].startswith(SOME)) and not c.piped)
-    ):
-        pass
-    else:
+    if not (_runs_input(c, name) if name in INTERPRETERS else _runs_named(c, name)):
         return 0.0
     hosts = [reach.host for reach in reaches(source)]
     if source.name == "git":

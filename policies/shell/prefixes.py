@@ -136,22 +136,28 @@ def _clustered(arg: str, scripts: Sequence[str]) -> bool:
     return arg[:1] == "-" and arg[1:].isalpha() and len(arg) > 2 and f"-{arg[-1]}" in scripts
 
 
+def _script_first(command: Command, prefix: Prefix, args: Sequence[str]) -> Inner | None:
+    """The shell command that the first of these words gives, if it is an option for one."""
+    arg, scripts = args[0], prefix.script.split()
+    if (arg in scripts or _clustered(arg, scripts)) and len(args) > 1:
+        return Inner(via=command.name, script=" ".join(args[1:]) if arg == "-S" else args[1], inside=prefix.inside)
+    if command.name == "env" and arg.startswith("-S") and len(arg) > 2:
+        return Inner(via="env", script=" ".join((arg[2:], *args[1:])))
+    if option := next((long for long in scripts if arg.startswith(f"{long}=")), ""):
+        return Inner(via=command.name, script=arg[len(option) + 1 :], inside=prefix.inside)
+    return None
+
+
 def prefixed(command: Command, prefix: Prefix) -> Iterator[Inner]:
-    valued, scripts = prefix.valued.split(), prefix.script.split()
+    valued = prefix.valued.split()
     if command.name == "command" and any(re.fullmatch(r"-[vV]", arg) for arg in command.args):
         return
     args, assignments, skip = list(command.args), dict[str, str](), prefix.skip
     cwd = None
     while args:
         arg = args[0]
-        if (arg in scripts or _clustered(arg, scripts)) and len(args) > 1:
-            yield Inner(via=command.name, script=" ".join(args[1:]) if arg == "-S" else args[1], inside=prefix.inside)
-            return
-        if command.name == "env" and arg.startswith("-S") and len(arg) > 2:
-            yield Inner(via="env", script=" ".join((arg[2:], *args[1:])))
-            return
-        if option := next((long for long in scripts if arg.startswith(f"{long}=")), ""):
-            yield Inner(via=command.name, script=arg[len(option) + 1 :], inside=prefix.inside)
+        if (inner := _script_first(command, prefix, args)) is not None:
+            yield inner
             return
         if arg == "--":
             args.pop(0)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from datetime import timedelta
 from typing import Any
 from uuid import UUID
@@ -16,7 +18,7 @@ from lockgate.access.token import PREFIX, is_token
 from lockgate.admin.console.access import TABS
 from lockgate.records import now
 from lockgate.storage.access import Access
-from tests.admin.browser import needs_chromium, visiting
+from tests.admin.browser import Visit, needs_chromium, visiting
 from tests.admin.desks import PASSWORD, RING, Office
 from tests.admin.filled import fill
 from tests.admin.pages import suspicious
@@ -144,6 +146,16 @@ async def test_budgets_and_usage_say_how_much(here: Office) -> None:
     UUID(by_token.split('href="/access/tokens/')[1].split('"')[0])
 
 
+@asynccontextmanager
+async def agreeing(office: Office, path: str) -> AsyncIterator[tuple[Visit, Page]]:
+    """Ada, logged in at a page, who says yes to every question."""
+    async with visiting(office) as visit:
+        await visit.log_in()
+        visit.page.on("dialog", lambda dialog: dialog.accept())
+        await visit.page.goto(visit.base + path)
+        yield visit, visit.page
+
+
 async def save(page: Page, name: str) -> None:
     await page.get_by_role("button", name=name, exact=True).click()
 
@@ -192,11 +204,7 @@ async def test_a_project_is_made_and_changed_with_forms_and_json(here: Office) -
 async def test_a_token_is_shown_once_and_ended(here: Office) -> None:
     key = here.hire("ada", "operator", password=PASSWORD)
     await made(here, here.hire("boss", "admin"))
-    async with visiting(here) as visit, here.client(key) as client:
-        await visit.log_in()
-        page = visit.page
-        page.on("dialog", lambda dialog: dialog.accept())
-        await page.goto(f"{visit.base}/access/tokens")
+    async with agreeing(here, "/access/tokens") as (visit, page), here.client(key) as client:
         await page.get_by_text("New token").click()
         await page.get_by_label("Project").first.fill("shop")
         await page.get_by_label("Name", exact=True).fill("once")
@@ -234,11 +242,7 @@ async def test_a_token_is_shown_once_and_ended(here: Office) -> None:
 @needs_chromium
 async def test_provider_keys_are_added_disabled_and_removed(here: Office) -> None:
     here.hire("ada", "operator", password=PASSWORD)
-    async with visiting(here) as visit:
-        await visit.log_in()
-        page = visit.page
-        page.on("dialog", lambda dialog: dialog.accept())
-        await page.goto(f"{visit.base}/access/keys")
+    async with agreeing(here, "/access/keys") as (visit, page):
         await page.get_by_label("Provider").select_option("anthropic")
         await page.get_by_label("Key", exact=True).fill("sk-secret-0123456789-WXYZ")
         await save(page, "Add the key")
@@ -258,11 +262,7 @@ async def test_provider_keys_are_added_disabled_and_removed(here: Office) -> Non
 @needs_chromium
 async def test_administrators_are_made_with_passwords_and_keys(here: Office) -> None:
     here.hire("ada", "admin", password=PASSWORD)
-    async with visiting(here) as visit:
-        await visit.log_in()
-        page = visit.page
-        page.on("dialog", lambda dialog: dialog.accept())
-        await page.goto(f"{visit.base}/access/administrators")
+    async with agreeing(here, "/access/administrators") as (visit, page):
         await page.get_by_text("New administrator").click()
         await page.get_by_label("Name").fill("bob")
         await page.get_by_label("Role").select_option("operator")

@@ -73,6 +73,7 @@ def test_no_sign_is_lost_and_ascii_is_read_alike(part: int):
         (r"[]{7}]b", "7b"),
         (r"(?:ab){2,3}c", "ababc"),
         (r"[^\]{9}]+z", "az"),
+        (r"[[:digit:]\p{L}]+z", "1az"),
     ],
 )
 def test_only_counts_are_made_rough(pattern: str, text: str):

@@ -7,7 +7,6 @@ import json
 import random
 import string
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -280,65 +279,6 @@ async def test_what_is_allowed_stays():
     (out,) = await guard(allow=["^gh"]).on_event(TextDelta(block=NEW_BLOCK, text=f"{KEY} "), exchange_of())
     assert isinstance(out, TextDelta)
     assert out.text == f"{KEY} "
-
-
-RULES = """
-[allowlist]
-stopwords = ["harmless"]
-[[rules]]
-id = "acme-token"
-description = "Acme"
-regex = '''(?i)acme(?:[ \\t\\w.-]{0,20})[\\s'"]{0,3}(?:=|:)[\\s'"]{0,5}([a-z0-9]{12})(?:[\\s'";]|$)'''
-entropy = 2.5
-keywords = ["acme"]
-  [[rules.allowlists]]
-  regexes = ['^0000']
-[[rules]]
-id = "only-paths"
-path = '\\.p12$'
-"""
-
-
-@pytest.mark.parametrize(
-    ("text", "expected"),
-    [
-        ("acme key: q7w2e9r4t1y6 end", "acme key: <acme-token> end"),
-        ("acme_token = 'q7w2e9r4t1y6'", "acme_token = '<acme-token>'"),
-        ("acme key: 0000e9r4t1y6 end", "acme key: 0000e9r4t1y6 end"),
-        ("acme key: aaaaaaaaaaaa end", "acme key: aaaaaaaaaaaa end"),
-        ("acme key: harmless1234 end", "acme key: harmless1234 end"),
-        ("other key: q7w2e9r4t1y6 end", "other key: q7w2e9r4t1y6 end"),
-    ],
-)
-def test_rules_in_gitleaks_format(tmp_path: Path, text: str, expected: str):
-    (path := tmp_path / "rules.toml").write_text(RULES)
-    detector = SecretDetector(Prefilter(()), Prefilter(load_secret_rules(path)), named=False)
-    assert redacted(text, detector) == expected
-    for cut in range(len(text)):
-        assert streamed([text[:cut], text[cut:]], detector) == expected
-
-
-@pytest.mark.parametrize(
-    ("content", "sentence"),
-    [
-        ("x = ", "cannot be read as a file of secret rules"),
-        ("rules = 5", "'rules' is a list of tables"),
-        ("[[rules]]\nregex = 'a'", "every rule is a table with an 'id'"),
-        (
-            "[[rules]]\nid = 'r'\nregex = 'a(b'",
-            "rule 'r': the pattern 'a(b' is not RE2: missing ): a(b, at character 4",
-        ),
-        ("[[rules]]\nid = 'r'\nregex = '(?=a)b'", "RE2 has neither lookaround nor backreferences"),
-        ("[[rules]]\nid = 'r'\nregex = 'a'\nsecretGroup = 2", "secretGroup is 2, and the pattern has 0 groups"),
-        ("[[rules]]\nid = 'r'\nregex = 'a'\nentropy = 'x'", "entropy is a number, not 'x'"),
-        ("[[rules]]\nid = 'r'\nregex = 'a'\nkeywords = [1]", "keywords is a list of texts"),
-    ],
-)
-def test_wrong_rule_files(tmp_path: Path, content: str, sentence: str):
-    (path := tmp_path / "rules.toml").write_text(content)
-    with pytest.raises(ConfigError) as caught:
-        guard(rules=[str(path)])
-    assert sentence in str(caught.value)
 
 
 def test_every_rule_of_ours_stays_within_a_word():

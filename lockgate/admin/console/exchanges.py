@@ -114,7 +114,7 @@ async def raw(request: Request, caller: ForViewers, desk: AtDesk, id: str, comm_
         content = next((comm.content for comm in detail.comms if comm.id == comm_id), None)
         value = document(content)
         text = value if isinstance(value, str) else "" if value is None else indented(value)
-        return _rest(request, caller, id, text, detail.joined.get(comm_id), len(content or b""))
+        return rest(request, caller, id, text, detail.joined.get(comm_id))
 
     return await desk.large.do(shown)
 
@@ -142,18 +142,15 @@ async def text(
         blocks = (turns[0].asked if side == "asked" else turns[0].answered) if turns else ()
         if not 0 <= number < len(blocks):
             raise Problem(404)
-        return _rest(request, caller, id, blocks[number].text)
+        return rest(request, caller, id, blocks[number].text)
 
     return await desk.large.do(shown)
 
 
-def _rest(
-    request: Request, caller: Caller, id: str, text: str, how: Joined | None = None, size: int = 0
-) -> HTMLResponse:
-    """`size` is that of the whole where the text is only its beginning."""
-    shown, count = text[:RAW_CHARACTERS], len(text)
-    count = max(count, size) if count > RAW_CHARACTERS else count
-    return page(request, "rest.html", caller=caller, text=shown, count=count, id=id, how=how)
+def rest(request: Request, caller: Caller, id: str, text: str, how: Joined | None = None) -> HTMLResponse:
+    """A text of which a page shows the beginning, as far as a browser bears it."""
+    shown = text[:RAW_CHARACTERS]
+    return page(request, "rest.html", caller=caller, text=shown, count=len(text), id=id, how=how)
 
 
 @router.get("/files/{hash}", name="file")

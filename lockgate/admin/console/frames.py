@@ -6,7 +6,7 @@ from fastapi import APIRouter, Request
 from starlette.responses import HTMLResponse
 
 from lockgate.admin.acts import ActRoute
-from lockgate.admin.console.exchanges import RAW_CHARACTERS
+from lockgate.admin.console.exchanges import rest
 from lockgate.admin.console.pages import page
 from lockgate.admin.frames import From, frames_of, view
 from lockgate.admin.identity import AtDesk, ForViewers
@@ -38,5 +38,4 @@ async def frame(request: Request, caller: ForViewers, desk: AtDesk, id: str, sid
     one = next((each for each in found.items if (each.side, each.number) == (side, number)), None) if found else None
     if one is None:
         raise Problem(404)
-    text = view(one).text
-    return page(request, "rest.html", caller=caller, text=text[:RAW_CHARACTERS], count=len(text), id=id, how=None)
+    return rest(request, caller, id, view(one).text)
