@@ -135,6 +135,7 @@ async def test_everything_is_reached_by_keys(here: Office) -> None:
                 await page.keyboard.press(each.key)
                 await expect(page).to_have_url(visit.base + each.path)
                 await expect(page.locator("header a[aria-current=page]")).to_contain_text(each.name)
+                await page.wait_for_load_state()  # the page's scripts hear keys only from here on
         await page.keyboard.press("?")
         await expect(page.get_by_role("dialog", name="Keys")).to_be_visible()
         await expect(page.get_by_role("button", name="Close")).to_be_focused()

@@ -65,6 +65,7 @@ async def test_filters_and_search_without_a_manual(here: Office):
         await expect(page).to_have_url(re.compile("outcome=passed"))
         await page.get_by_role("link", name="Remove the filter outcome: passed").click()
         await expect(rows).to_have_count(4)
+        await page.wait_for_load_state()  # the page's scripts hear keys only from here on
         await page.keyboard.press("/")
         await page.keyboard.type("needle")
         await page.keyboard.press("Enter")
