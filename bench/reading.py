@@ -222,6 +222,8 @@ def _searches(count: int) -> dict[str, tuple[str, Filter]]:
         "two words": ("often word5000", Filter()),
         "a phrase": ('"hay often"', Filter()),
         "a beginning": ("word777*", Filter()),
+        "a beginning of one letter": ("w*", Filter()),
+        "a rare word and a beginning of one letter": ("needle w*", Filter()),
         "a frequent word, in a rare model": ("often", Filter(model="rare-model")),
         "a phrase in no text": ('"often hay"', Filter()),
         "a frequent word, in the last hour": ("often", Filter(since=START + (count - 180) * APART)),

@@ -81,10 +81,17 @@ def fts5_query(search: tuple[Term, ...]) -> str:
 
 
 def tsquery(search: tuple[Term, ...]) -> str:
-    """For PostgreSQL's index: all words of all terms, wherever they stand."""
-    return " & ".join(
-        " & ".join(f"'{word}'" for word in words) + (":*" if prefix else "") for words, prefix in _kept(search)
-    )
+    """For PostgreSQL's index: the words of all terms, wherever they stand.
+
+    A beginning that most texts have is asked for only where there is nothing else: the index would gather its words.
+    """
+    asked: list[str] = []
+    vague: list[str] = []
+    for words, prefix in _kept(search):
+        asked += [f"'{word}'" for word in (words[:-1] if prefix else words)]
+        if prefix:
+            (asked if len(words[-1]) >= PAIRED_CHARACTERS else vague).append(f"'{words[-1]}':*")
+    return " & ".join(asked or vague)
 
 
 def runs(search: tuple[Term, ...]) -> Iterator[str]:
