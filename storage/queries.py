@@ -57,6 +57,7 @@ from lockgate.storage.threads import WHOLE
 from lockgate.storage.turns import Turn, turns_of
 from lockgate.storage.usage_days import Key, kept_days
 from lockgate.storage.words import Term, excerpt, terms
+from lockgate.wire.conversation import Part
 
 type Row = dict[str, Any]
 
@@ -259,7 +260,8 @@ class Queries(Reader):
         related = select(*_EXCHANGE).where(_EXCHANGE.id.in_(others)).order_by(_EXCHANGE.id)
         comm_rows = await self._rows(comms)
         parted = [row for row in comm_rows if bodies and row["digest"] is not None]
-        joint = {row["id"]: await joined(self._rows, row) for row in parted}
+        known: dict[bytes, Part] = {}
+        joint = {row["id"]: await joined(self._rows, row, known) for row in parted}
         return ExchangeDetail(
             exchange=exchange_of(exchange),
             comms=tuple(_comm(row, joint.get(row["id"], (row.get("content"), None))[0]) for row in comm_rows),
@@ -314,7 +316,8 @@ class Queries(Reader):
                 if first:
                     await connection.execute(sql_text(first))
                 result = await connection.execute(query)
-                return [dict(row) for row in result.mappings()]
+                names = [*result.keys()]
+                return [dict(zip(names, row, strict=True)) for row in result]
         except DBAPIError as error:
             raise cannot_open(self._address, error) from error
 

@@ -137,8 +137,8 @@ async def test_a_write_while_a_day_is_added_up_is_seen(database_url: str, monkey
     whole: Callable[..., Any] = usage_days._rows
     late = [replace(row, model="late") for row in rows if row.started_at < TODAY - timedelta(days=3)]
 
-    def meanwhile(connection: Any, day: Any) -> Any:
-        found = whole(connection, day)
+    def meanwhile(connection: Any, day: Any, table: Any) -> Any:
+        found = whole(connection, day, table)
         connection.rollback()  # SQLite's writer would wait for a reader that is not done
         if changed := [row for row in late if row.started_at.date() == day]:
             write(database_url, changed)
