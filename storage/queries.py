@@ -104,7 +104,8 @@ class Queries(Reader):
             page, rows = inside, await self._rows(walk(where, inside))
             if len(rows) == page.limit:
                 return rows
-        lead = narrowest(where, (await self._rows(counts(where)))[0]) if leads(where) else None
+        counting = counts(where, page)
+        lead = None if counting is None else narrowest((await self._rows(counting))[0])
         return await self._rows(few(lead, where, page) if lead else among_all(where, page))
 
     async def search(self, text: str, *, limit: int = 20, where: Filter | None = None) -> list[Hit]:

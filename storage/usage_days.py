@@ -102,9 +102,7 @@ def by_day(name: str, *, sqlite: bool) -> Key:
     return Key(name, of_exchange, "day")
 
 
-def sums(
-    keys: Sequence[Key], where: Filter, days: Sequence[str], wanted: Sequence[str], *, sqlite: bool
-) -> Subquery:
+def sums(keys: Sequence[Key], where: Filter, days: Sequence[str], wanted: Sequence[str], *, sqlite: bool) -> Subquery:
     """A row for each key, with its names and the SUMS that are wanted; `days` are those of `kept_days`."""
     kept = _kept(keys, where)
     runs = list(_runs(days))
@@ -158,6 +156,8 @@ def _of_days(
     columns = [(kept.c[key.of_day] if key.of_day else literal("")).label(key.name) for key in keys]
     run_days = (kept.c.day >= run[0].isoformat(), kept.c.day <= run[1].isoformat())
     fits = [kept.c[name] == value for name in _KEPT[kept] if (value := getattr(where, name)) is not None]
+    if kept is _SESSIONS:  # hardly any two rows are alike: `sums` adds them up, once
+        return select(*columns, *(kept.c[name] for name in wanted)).where(*run_days, *fits)
     query = select(*columns, *(_sum(kept.c[name]).label(name) for name in wanted)).where(*run_days, *fits)
     return query.group_by(*columns)
 
