@@ -3,7 +3,8 @@
 A walk is over as soon as the page is full. One that would go on through the whole log, because its filters go together
 seldom or did so long ago, stops after `WALKED` exchanges. Then it begins anew within the `span` of ids in which all of
 them are found; then the narrowest index leads, to a `few`; and where none is narrow, `among_all` PostgreSQL joins
-several indexes, and SQLite reads one that has all that is asked for.
+several indexes, and SQLite reads one that has all that is asked for, or looks for the least of costs and tokens in one
+that has them in steps, where no more than a `few` are in the steps from there on.
 """
 
 from __future__ import annotations
@@ -27,7 +28,7 @@ from sqlalchemy import (
 
 from lockgate.storage.answers import Filter
 from lockgate.storage.models import DecisionModel, ExchangeModel, ToolUseModel
-from lockgate.storage.selecting import conditions, decided, sessions_called
+from lockgate.storage.selecting import conditions, decided, hidden, least, sessions_called
 
 type Row = Mapping[str, Any]
 
@@ -45,6 +46,9 @@ SELDOM = ("token", "trigger", "purpose")
 NO_LEADS = ("label", "min_cost_nano_usd", "min_tokens", "since", "until", "kind")
 AGE_DIGITS = 7
 """Of an id, as PostgreSQL's indexes for filters have them: a quarter of an hour."""
+
+LEAST = ("min_cost_nano_usd", "min_tokens")
+"""What SQLite has an index of."""
 
 _EXCHANGE = ExchangeModel.__table__.columns
 _TOOL, _DECISION = ToolUseModel.exchange_id, DecisionModel.exchange_id
@@ -122,20 +126,32 @@ def _times(where: Filter, page: Page) -> Iterator[ColumnElement[Any]]:
         yield select(first).select_from(ids).scalar_subquery().label("first_since")
 
 
-def counts(where: Filter) -> Select[*tuple[Any, ...]]:
-    """How many each lead leads to, up to one more than `NARROW`."""
-    rows = {name: select(literal(1)).where(*_led(name, where)).limit(NARROW + 1).subquery() for name in leads(where)}
-    return select(*(select(func.count()).select_from(one).scalar_subquery().label(name) for name, one in rows.items()))
+def counts(where: Filter, page: Page) -> Select[*tuple[Any, ...]] | None:
+    """How many each lead leads to, up to one more than `NARROW`; None where there is no lead."""
+    names = [*leads(where), *(name for name in LEAST if page.sqlite and getattr(where, name) is not None)]
+    rows = {name: select(literal(1)).where(*_led(name, where)).limit(NARROW + 1).subquery() for name in names}
+    found = [select(func.count()).select_from(one).scalar_subquery().label(name) for name, one in rows.items()]
+    return select(*found) if found else None
 
 
-def narrowest(where: Filter, found: Row) -> str | None:
+def narrowest(found: Row) -> str | None:
     """The first lead that `counts` found to be narrow."""
-    return next((name for name in leads(where) if found[name] <= NARROW), None)
+    return next((name for name, count in found.items() if count <= NARROW), None)
 
 
 def few(lead: str, where: Filter, page: Page) -> Select[*tuple[Any, ...]]:
     """All that fits, where this lead leads to no more than `NARROW`."""
+    if lead in LEAST:
+        return _sorted(lead, where, page)
     return _fitting(lead, where, page, 2 * NARROW)  # more may have come since
+
+
+def _sorted(lead: str, where: Filter, page: Page) -> Select[*tuple[Any, ...]]:
+    """For SQLite, which has no other index to choose here."""
+    id = hidden(_EXCHANGE.id)
+    fits = select(_EXCHANGE.id).where(*_led(lead, where), *conditions(where, walked=True), *_between(id, page))
+    ids = fits.order_by(_direction(id, page)).limit(page.limit).subquery()
+    return select(*_EXCHANGE).where(_EXCHANGE.id == ids.c.id).order_by(_direction(_EXCHANGE.id, page))
 
 
 def among_all(where: Filter, page: Page) -> Select[*tuple[Any, ...]]:
@@ -192,6 +208,8 @@ def _led(lead: str, where: Filter) -> Iterator[ColumnElement[bool]]:
         yield ToolUseModel.name == value
     elif lead in _JOINED:
         yield from decided(DecisionModel, where)
+    elif lead in LEAST:
+        yield least(lead, value)
     elif value is not None:
         yield _EXCHANGE[lead] == value
         if lead in SELDOM:

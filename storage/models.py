@@ -225,21 +225,15 @@ class ToolUseModel(Base):
     __table_args__ = ({"sqlite_with_rowid": False},)
 
 
-class UsageDayModel(Base):
-    """What the exchanges of one day in UTC took that are alike in all that is text here: see `usage_days`."""
-
-    __tablename__ = "usage_day"
+class UsageSums:
+    """What some exchanges of one day in UTC took together: see `usage_days`."""
 
     number: Mapped[int] = mapped_column(BigInteger().with_variant(Integer(), "sqlite"), primary_key=True)
     day: Mapped[Word] = mapped_column(index=True)
     kind: Mapped[Word]
-    trigger: Mapped[Word]
-    provider: Mapped[Word]
     model: Mapped[str]
-    agent: Mapped[str]
     project: Mapped[Word]
     token: Mapped[Word]
-    outcome: Mapped[Word]
     exchanges: Mapped[int] = mapped_column(BigInteger())
     input_tokens: Mapped[int] = mapped_column(BigInteger())
     output_tokens: Mapped[int] = mapped_column(BigInteger())
@@ -248,6 +242,17 @@ class UsageDayModel(Base):
     nano_usd: Mapped[int] = mapped_column(BigInteger())
     unpriced: Mapped[int] = mapped_column(BigInteger())
     estimated: Mapped[int] = mapped_column(BigInteger())
+
+
+class UsageDayModel(UsageSums, Base):
+    """The sums of those that are alike in all that is text here."""
+
+    __tablename__ = "usage_day"
+
+    trigger: Mapped[Word]
+    provider: Mapped[Word]
+    agent: Mapped[str]
+    outcome: Mapped[Word]
     blocked: Mapped[int] = mapped_column(BigInteger())
     first_bytes: Mapped[int] = mapped_column(BigInteger())
     durations: Mapped[int] = mapped_column(BigInteger())
@@ -255,8 +260,16 @@ class UsageDayModel(Base):
     duration_ms: Mapped[float]
 
 
+class UsageSessionDayModel(UsageSums, Base):
+    """The same by session, of which there are many more than of all else."""
+
+    __tablename__ = "usage_session_day"
+
+    session_id: Mapped[str]
+
+
 class UsageFoldModel(Base):
-    """A day whose sums are in `usage_day`, where `done`; else an attempt to add them up."""
+    """A day whose sums are kept, where `done`; else an attempt to add them up."""
 
     __tablename__ = "usage_fold"
 

@@ -38,7 +38,7 @@ FORMAT = 1
 LEVEL = 6
 DERIVED = {"said": ("number", "words")}
 """Columns that each database makes itself."""
-MADE = ("usage_day", "usage_fold")
+MADE = ("usage_day", "usage_session_day", "usage_fold")
 """Tables that it makes itself."""
 
 

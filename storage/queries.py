@@ -57,6 +57,7 @@ from lockgate.storage.threads import WHOLE
 from lockgate.storage.turns import Turn, turns_of
 from lockgate.storage.usage_days import Key, kept_days
 from lockgate.storage.words import Term, excerpt, terms
+from lockgate.wire.conversation import Part
 
 type Row = dict[str, Any]
 
@@ -103,7 +104,8 @@ class Queries(Reader):
             page, rows = inside, await self._rows(walk(where, inside))
             if len(rows) == page.limit:
                 return rows
-        lead = narrowest(where, (await self._rows(counts(where)))[0]) if leads(where) else None
+        counting = counts(where, page)
+        lead = None if counting is None else narrowest((await self._rows(counting))[0])
         return await self._rows(few(lead, where, page) if lead else among_all(where, page))
 
     async def search(self, text: str, *, limit: int = 20, where: Filter | None = None) -> list[Hit]:
@@ -259,7 +261,8 @@ class Queries(Reader):
         related = select(*_EXCHANGE).where(_EXCHANGE.id.in_(others)).order_by(_EXCHANGE.id)
         comm_rows = await self._rows(comms)
         parted = [row for row in comm_rows if bodies and row["digest"] is not None]
-        joint = {row["id"]: await joined(self._rows, row) for row in parted}
+        known: dict[bytes, Part] = {}
+        joint = {row["id"]: await joined(self._rows, row, known) for row in parted}
         return ExchangeDetail(
             exchange=exchange_of(exchange),
             comms=tuple(_comm(row, joint.get(row["id"], (row.get("content"), None))[0]) for row in comm_rows),
@@ -314,7 +317,8 @@ class Queries(Reader):
                 if first:
                     await connection.execute(sql_text(first))
                 result = await connection.execute(query)
-                return [dict(row) for row in result.mappings()]
+                names = [*result.keys()]
+                return [dict(zip(names, row, strict=True)) for row in result]
         except DBAPIError as error:
             raise cannot_open(self._address, error) from error
 

@@ -8,11 +8,11 @@ from typing import Any
 from sqlalchemy import CTE, Select, column, func, literal, literal_column, select, table
 from sqlalchemy.orm import aliased
 
-from lockgate.storage.answers import USAGE_FIELDS, CostBy, Filter
+from lockgate.storage.answers import CostBy, Filter
 from lockgate.storage.hits import RANKED_HITS, postgres_hits
 from lockgate.storage.models import ExchangeModel, SaidModel
 from lockgate.storage.selecting import conditions, edges, first_since, hidden
-from lockgate.storage.usage_days import Key, by_day, key_of, sums
+from lockgate.storage.usage_days import COSTS, Key, by_day, key_of, sums
 from lockgate.storage.words import Term, fts5_query
 
 FEW_EXCHANGES = 1_000
@@ -44,8 +44,8 @@ def cost_key(by: CostBy, *, sqlite: bool) -> Key:
 
 def costing(by: CostBy, where: Filter, days: Sequence[str], *, sqlite: bool) -> Select[*tuple[Any, ...]]:
     """One row for each key, the dearest first. Of these days, sums are kept."""
-    found = sums([cost_key(by, sqlite=sqlite)], where, days, sqlite=sqlite).c
-    query = select(*(found[name] for name in ("key", "exchanges", *USAGE_FIELDS, "nano_usd", "unpriced", "estimated")))
+    found = sums([cost_key(by, sqlite=sqlite)], where, days, COSTS, sqlite=sqlite).c
+    query = select(*(found[name] for name in ("key", *COSTS)))
     return query.order_by(found.key) if by == "day" else query.order_by(found.nano_usd.desc(), found.key)
 
 

@@ -38,6 +38,8 @@ _ID_END = re.compile("[0-9a-fA-F-]{6,36}")
 ID_CHARACTERS = 36
 
 _PLUS: custom_op[Any] = custom_op("+")
+STEPS = {"min_cost_nano_usd": 10_000_000, "min_tokens": 10_000}
+"""As SQLite's ix_exchange_cost and ix_exchange_tokens have them: a cent. New rows come to few places of the index."""
 COLUMNS = (
     "kind", "provider", "model", "agent", "project", "token", "trigger", "outcome", "status", "attested", "purpose",
 )  # fmt: skip
@@ -109,6 +111,13 @@ def edges(where: Filter) -> Iterator[ColumnElement[bool]]:
         other = aliased(ExchangeModel)
         last = select(func.max(hidden(other.id))).where(other.started_at < where.until)
         yield last.scalar_subquery() >= _ID
+
+
+def least(name: str, value: int) -> ColumnElement[bool]:
+    """What SQLite's indexes in steps lead to: all that fits `min_cost_nano_usd` or `min_tokens`, and a little more."""
+    column = _EXCHANGE.cost_nano_usd if name == "min_cost_nano_usd" else _tokens(_EXCHANGE)
+    step = STEPS[name]
+    return column // literal_column(str(step), BigInteger()) >= value // step
 
 
 def _tokens(row: Columns) -> ColumnElement[int]:

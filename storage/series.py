@@ -15,6 +15,10 @@ from lockgate.storage.usage_days import Key, by_day, key_of, sums
 _EXCHANGE = ExchangeModel.__table__.columns
 _LENGTHS: dict[Step, int] = {"minute": 16, "hour": 13}
 """Of a moment's text, as SQLite keeps it, in UTC: 2026-11-21 20:15:03."""
+_SUMS = (
+    *("exchanges", *USAGE_FIELDS, "nano_usd", "blocked"),
+    *("first_byte_ms", "first_bytes", "duration_ms", "durations"),
+)
 _PATTERNS: dict[Step, str] = {"minute": "YYYY-MM-DD HH24:MI", "hour": "YYYY-MM-DD HH24"}
 
 
@@ -28,7 +32,7 @@ def over_time(
     step: Step, by: SeriesBy, where: Filter, days: Sequence[str], *, sqlite: bool
 ) -> Select[*tuple[Any, ...]]:
     """One row for each step and key in which anything happened, the oldest first. Of these days, sums are kept."""
-    found = sums(series_keys(step, by, sqlite=sqlite), where, days, sqlite=sqlite).c
+    found = sums(series_keys(step, by, sqlite=sqlite), where, days, _SUMS, sqlite=sqlite).c
     tokens = reduce(lambda one, other: one + other, (found[name] for name in USAGE_FIELDS))
     means = (
         (found[name] / func.nullif(found[count], 0)).label(name)

@@ -11,6 +11,7 @@ from typing import Any
 
 from lockgate.records import Comm, CommType, ExchangeRow
 from lockgate.storage.answers import USAGE_FIELDS, ExchangeDetail, Hit, Marks, Session, Told
+from lockgate.wire.document import loads_plain
 
 CHANGES: tuple[tuple[str, CommType], ...] = (("request", "REQUEST"), ("reply", "RESPONSE"))
 
@@ -49,6 +50,8 @@ def document(content: bytes | None) -> Any:
     """The document in a body, exact to the last digit; its text where it is none; None where there is nothing."""
     if not content:
         return None
+    if (found := loads_plain(content)) is not None:  # in half the time
+        return found
     try:
         return json.loads(content)
     except (ValueError, RecursionError):

@@ -20,6 +20,7 @@ from sqlalchemy import (
     Table,
     case,
     delete,
+    exists,
     func,
     insert,
     literal,
@@ -33,11 +34,13 @@ from sqlalchemy import (
 from lockgate.records import new_id, now
 from lockgate.storage.alone import collecting
 from lockgate.storage.answers import USAGE_FIELDS, Filter
-from lockgate.storage.models import ExchangeModel, UsageDayModel, UsageFoldModel
+from lockgate.storage.models import ExchangeModel, UsageDayModel, UsageFoldModel, UsageSessionDayModel
 from lockgate.storage.selecting import conditions, hidden, unpriced, within
 
 KINDS = ("kind", "trigger", "provider", "model", "agent", "project", "token", "outcome")
 """What the sums of a day tell apart."""
+SESSION_KINDS = ("session_id", "kind", "model", "project", "token")
+"""What those of its sessions tell apart. They are many: who does not ask by session does not read them."""
 SETTLED = timedelta(days=1)
 """So long after its end a day is added up: hardly anything is written about it any more."""
 DAY = timedelta(days=1)
@@ -46,7 +49,11 @@ PARTS = 20
 """More gaps between days than that, and all is read from exchanges."""
 
 _EXCHANGE = ExchangeModel.__table__.columns
-_DAYS, _FOLDS = (cast(Table, model.__table__) for model in (UsageDayModel, UsageFoldModel))
+_DAYS, _SESSIONS, _FOLDS = (
+    cast(Table, model.__table__) for model in (UsageDayModel, UsageSessionDayModel, UsageFoldModel)
+)
+_KEPT: Mapping[Table, Sequence[str]] = {_DAYS: KINDS, _SESSIONS: SESSION_KINDS}
+"""Tables of sums, and what each tells apart beside the day."""
 
 
 def _sum(column: Any) -> ColumnElement[Any]:
@@ -70,51 +77,49 @@ SUMS: Mapping[str, ColumnElement[Any]] = {
     "durations": func.count(_EXCHANGE.duration_ms),
 }
 """Of exchanges. Those of several days, or of several kinds, add up."""
+COSTS = ("exchanges", *USAGE_FIELDS, "nano_usd", "unpriced", "estimated")
+"""Those that all tables of sums have."""
 
 
 class Key(NamedTuple):
-    """What rows are told apart by: as a column of exchanges, and of days."""
+    """What rows are told apart by: as a column of exchanges, and as the name of a column of sums that are kept."""
 
     name: str
     of_exchange: ColumnElement[Any]
-    of_day: ColumnElement[Any] | None
-    """None where the sums of a day do not tell it."""
+    of_day: str | None
+    """"" tells nothing apart; None is told by no sums."""
 
 
 def key_of(name: str) -> Key:
     """Named `key`; "" tells nothing apart."""
-    if not name:
-        return Key("key", literal(""), literal(""))
-    return Key("key", _EXCHANGE[name], _DAYS.c[name] if name in KINDS else None)
+    return Key("key", _EXCHANGE[name] if name else literal(""), name)
 
 
 def by_day(name: str, *, sqlite: bool) -> Key:
     """As 2026-11-21, in UTC, in which SQLite keeps all moments as text."""
     moment: Any = _EXCHANGE.started_at
     of_exchange = func.substr(moment, 1, 10) if sqlite else func.to_char(func.timezone("UTC", moment), "YYYY-MM-DD")
-    return Key(name, of_exchange, _DAYS.c.day)
+    return Key(name, of_exchange, "day")
 
 
-def sums(keys: Sequence[Key], where: Filter, days: Sequence[str], *, sqlite: bool) -> Subquery:
-    """A row for each key, with its names and all of SUMS; `days` are those of `kept_days`."""
+def sums(keys: Sequence[Key], where: Filter, days: Sequence[str], wanted: Sequence[str], *, sqlite: bool) -> Subquery:
+    """A row for each key, with its names and the SUMS that are wanted; `days` are those of `kept_days`."""
+    kept = _kept(keys, where)
     runs = list(_runs(days))
     ranges = list(_between(where, runs))
-    if len(ranges) > PARTS:
+    if kept is None or len(ranges) > PARTS:
         runs, ranges = [], [where]
-    parts = [_of_exchanges(keys, each, sqlite=sqlite) for each in ranges]
-    parts += [_of_days(keys, where, run) for run in runs]
+    parts = [_of_exchanges(keys, each, wanted, sqlite=sqlite) for each in ranges]
+    parts += [_of_days(cast(Table, kept), keys, where, run, wanted) for run in runs]
     some = union_all(*parts).subquery()
     names = [key.name for key in keys]
-    added = (func.sum(some.c[name]).label(name) for name in SUMS)
+    added = (func.sum(some.c[name]).label(name) for name in wanted)
     return select(*(some.c[name] for name in names), *added).group_by(*(some.c[name] for name in names)).subquery()
 
 
 def kept_days(keys: Sequence[Key], where: Filter) -> Select[str] | None:
     """The days whose sums may be taken, the oldest first; None where they tell too little."""
-    told = {*KINDS, "since", "until"}
-    if any(getattr(where, name) is not None for name in where.__dataclass_fields__ if name not in told):
-        return None
-    if any(key.of_day is None for key in keys):
+    if _kept(keys, where) is None:
         return None
     query = select(_FOLDS.c.day).where(_FOLDS.c.done).order_by(_FOLDS.c.day)
     if where.since is not None:
@@ -125,20 +130,35 @@ def kept_days(keys: Sequence[Key], where: Filter) -> Select[str] | None:
     return query
 
 
-def _of_exchanges(keys: Sequence[Key], where: Filter, *, sqlite: bool) -> Select[*tuple[Any, ...]]:
+def _kept(keys: Sequence[Key], where: Filter) -> Table | None:
+    """The smallest table of sums that tells all of it."""
+    asked = {name for name in where.__dataclass_fields__ if getattr(where, name) is not None} - {"since", "until"}
+    by = {key.of_day for key in keys} - {"", "day"}
+    if "session_id" in asked:  # which may be the end of one
+        return None
+    return next((table for table, kinds in _KEPT.items() if asked | by <= {*kinds}), None)
+
+
+def _of_exchanges(
+    keys: Sequence[Key], where: Filter, wanted: Sequence[str], *, sqlite: bool
+) -> Select[*tuple[Any, ...]]:
     walked = sqlite and where.since is not None  # along the times, and by no other index
     columns = [(hidden(key.of_exchange) if walked else key.of_exchange).label(key.name) for key in keys]
-    query = select(*columns, *(column.label(name) for name, column in SUMS.items())).where(
+    query = select(*columns, *(SUMS[name].label(name) for name in wanted)).where(
         *conditions(replace(where, since=None, until=None), walked=walked), *within(where, _EXCHANGE.started_at)
     )
     return query.group_by(*columns)
 
 
-def _of_days(keys: Sequence[Key], where: Filter, run: tuple[date, date]) -> Select[*tuple[Any, ...]]:
-    columns = [cast(ColumnElement[Any], key.of_day).label(key.name) for key in keys]
-    run_days = (_DAYS.c.day >= run[0].isoformat(), _DAYS.c.day <= run[1].isoformat())
-    fits = [_DAYS.c[name] == value for name in KINDS if (value := getattr(where, name)) is not None]
-    query = select(*columns, *(_sum(_DAYS.c[name]).label(name) for name in SUMS)).where(*run_days, *fits)
+def _of_days(
+    kept: Table, keys: Sequence[Key], where: Filter, run: tuple[date, date], wanted: Sequence[str]
+) -> Select[*tuple[Any, ...]]:
+    columns = [(kept.c[key.of_day] if key.of_day else literal("")).label(key.name) for key in keys]
+    run_days = (kept.c.day >= run[0].isoformat(), kept.c.day <= run[1].isoformat())
+    fits = [kept.c[name] == value for name in _KEPT[kept] if (value := getattr(where, name)) is not None]
+    if kept is _SESSIONS:  # hardly any two rows are alike: `sums` adds them up, once
+        return select(*columns, *(kept.c[name] for name in wanted)).where(*run_days, *fits)
+    query = select(*columns, *(_sum(kept.c[name]).label(name) for name in wanted)).where(*run_days, *fits)
     return query.group_by(*columns)
 
 
@@ -191,11 +211,23 @@ def forget_all(connection: Connection) -> None:
 def fold(engine: Engine, most: int = DAYS_AT_ONCE) -> int:
     """Add up days that are over and not kept, the oldest first; gives how many. Readers and writers go on meanwhile."""
     done = 0
+    _remove_forgotten(engine)
     with engine.connect() as connection:
         days = list(_unkept(connection, most))
     for day in days:
         done += _fold(engine, day)
     return done
+
+
+def _remove_forgotten(engine: Engine) -> None:
+    """Days that nobody adds up again, as retention took all that was in them."""
+    with engine.connect() as connection:
+        forgotten = {table: table.c.day.not_in(select(_FOLDS.c.day)) for table in _KEPT}
+        some = [table for table, gone in forgotten.items() if connection.scalar(select(exists().where(gone)))]
+    if some:
+        with collecting(engine) as connection:
+            for table in some:
+                connection.execute(delete(table).where(forgotten[table]))
 
 
 def _unkept(connection: Connection, most: int) -> Iterator[date]:
@@ -224,19 +256,21 @@ def _fold(engine: Engine, day: date) -> bool:
         connection.execute(delete(_FOLDS).where(_FOLDS.c.day == name))
         connection.execute(insert(_FOLDS), {"day": name, "attempt": attempt, "done": False})
     with engine.connect() as connection:
-        rows = _rows(connection, day)
+        kept = {table: _rows(connection, day, table) for table in _KEPT}
     with collecting(engine) as connection:
         mine = update(_FOLDS).where(_FOLDS.c.day == name, _FOLDS.c.attempt == attempt).values(done=True)
         if not connection.execute(mine).rowcount:
             return False
-        connection.execute(delete(_DAYS).where(_DAYS.c.day == name))
-        if rows:
-            connection.execute(insert(_DAYS), rows)
+        for table, rows in kept.items():
+            connection.execute(delete(table).where(table.c.day == name))
+            if rows:
+                connection.execute(insert(table), rows)
     return True
 
 
-def _rows(connection: Connection, day: date) -> list[dict[str, Any]]:
-    keys = [Key(name, _EXCHANGE[name], None) for name in KINDS]
+def _rows(connection: Connection, day: date, table: Table) -> list[dict[str, Any]]:
+    keys = [Key(name, _EXCHANGE[name], None) for name in _KEPT[table]]
     where = Filter(since=_begin(day), until=_begin(day + DAY))
-    query = _of_exchanges(keys, where, sqlite=connection.dialect.name == "sqlite")
+    wanted = [name for name in SUMS if name in table.c]
+    query = _of_exchanges(keys, where, wanted, sqlite=connection.dialect.name == "sqlite")
     return [{**row, "day": day.isoformat()} for row in connection.execute(query).mappings()]

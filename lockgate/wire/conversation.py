@@ -302,12 +302,15 @@ def part_counts(form: bytes) -> tuple[int, int]:
     return sum(count for *_, count in slots[:-1]), slots[-1][2]
 
 
-def join(conversation: Conversation) -> Json:
-    """The document, equal to the one that was sent. Raises KeyError for a file that is not in `blobs`."""
-    document, form = loads_exact(conversation.envelope), loads_exact(conversation.form)
+def join(conversation: Conversation, contents: Mapping[bytes, Any] | None = None) -> Json:
+    """The document, equal to the one that was sent. Raises KeyError for a file that is not in `blobs`.
+
+    `contents` are what parts say, by their hash, where that was read already: they become parts of the document.
+    """
+    document, form, unused = loads_exact(conversation.envelope), loads_exact(conversation.form), dict(contents or {})
     values: list[Any] = []
     for part in conversation.parts:
-        value = loads_exact(part.content)
+        value = unused.pop(part.hash, None) or loads_exact(part.content)
         put_blobs(value, part.blobs, conversation.blobs)
         values.append(value)
     _respell(values, len(conversation.preamble), form)

@@ -129,6 +129,15 @@ def loads_exact(data: bytes | str) -> Any:
     return _exact(data, _parse(data))
 
 
+def loads_plain(data: bytes) -> Any:
+    """The document of what was written as `dumps` writes it; None for all else, whatever it says."""
+    try:
+        document = orjson.loads(data)
+    except orjson.JSONDecodeError:
+        return None
+    return document if _encoded(document) == data else None
+
+
 def canonical(document: Any) -> bytes:
     """JSON text that is the same for equal documents: keys are sorted. 1 and 1.0 are not equal here."""
     try:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import sqlite3
 import subprocess
 import sys
 import threading
@@ -13,6 +14,8 @@ from pathlib import Path
 from typing import Any
 
 import psycopg
+from sqlalchemy import Select
+from sqlalchemy.dialects import sqlite
 
 from lockgate.records import Record
 from lockgate.storage.address import parse
@@ -33,6 +36,13 @@ connection.execute("ROLLBACK")
 FOLLOWING = (*postgres.SETTINGS, "wal_level=replica", "max_wal_senders=4")
 REPLICATED = (*FOLLOWING, "synchronous_commit=on", "synchronous_standby_names=*")
 """A commit returns when a standby has it on its disk."""
+
+
+def plan_of(url: str, query: Select[*tuple[Any, ...]]) -> list[str]:
+    """The steps in which SQLite answers it."""
+    statement = str(query.compile(dialect=sqlite.dialect(), compile_kwargs={"literal_binds": True}))
+    with contextlib.closing(sqlite3.connect(parse(url).path)) as connection:
+        return [str(step[3]) for step in connection.execute(f"EXPLAIN QUERY PLAN {statement}")]
 
 
 class Said(logging.Handler):

@@ -15,7 +15,7 @@ from lockgate.records import ExchangeRow, Record
 from lockgate.storage import listing, schema
 from lockgate.storage.answers import Filter
 from lockgate.storage.queries import FIRST, Queries
-from tests.storage.logs import remember
+from tests.storage.logs import plan_of, remember
 from tests.storage.records import START, decision, exchange_row
 from tests.storage.test_search import call, exchange
 
@@ -118,3 +118,47 @@ async def test_of_one_thing_all_is_found(log: tuple[Queries, list[ExchangeRow]])
     for asked in ASKED:
         wanted = [found.id for number, found in enumerate(rows) if fits(found, number, asked)]
         assert [each.id for each in await queries.exchanges(where=Filter(**asked))] == wanted[::-1], asked
+
+
+@pytest.mark.parametrize("narrow", [12, -1], ids=["by an index", "among all"])
+async def test_the_least_of_tokens_and_costs(database_url: str, monkeypatch: pytest.MonkeyPatch, narrow: int) -> None:
+    """Among rows that do not come in their order, with some that have neither; at steps, and between them."""
+    schema.upgrade(database_url)
+    rows = [
+        replace(row(number), usage=usage)
+        for number in range(60)
+        for usage in [Usage(input_tokens=1_000, output_tokens=number * 37 % 60 * 1_000) if number % 7 else None]
+    ]
+    await remember(database_url, rows)
+    monkeypatch.setattr(listing, "WALKED", 0)
+    monkeypatch.setattr(listing, "NARROW", narrow)
+    async with Queries(database_url) as queries:
+        rows = (await queries.exchanges(limit=60))[::-1]  # with their costs
+        assert {one.cost_nano_usd is None for one in rows} == {True, False}
+        for least in (0, 50_000, 52_500, 57_000, 10**9):
+            tokens = [one.id for one in rows if one.usage and one.usage.input_tokens + one.usage.output_tokens >= least]
+            found = await queries.exchanges(where=Filter(min_tokens=least))
+            assert [one.id for one in found] == (tokens if least else [one.id for one in rows])[::-1][:50]
+            dear = [one.id for one in rows if (one.cost_nano_usd or 0) >= least * 5_000 + 1 and one.agent == "cc"]
+            for asked in ({"agent": "cc"}, {"agent": "cc", "min_tokens": least}):
+                where = Filter(min_cost_nano_usd=least * 5_000 + 1, **asked)
+                assert [one.id for one in await queries.exchanges(where=where)] == dear[::-1]
+                assert [one.id for one in await queries.exchanges(where=where, after=FIRST, limit=3)] == dear[:3]
+                older = await queries.exchanges(where=where, before=rows[30].id)
+                assert [one.id for one in older] == [id for id in dear[::-1] if id < rows[30].id]
+
+
+@pytest.mark.parametrize(
+    ("asked", "index"), [({"min_tokens": 10**9}, "tokens"), ({"min_cost_nano_usd": 10**12}, "cost")]
+)
+@pytest.mark.parametrize("more", [{}, {"model": "m", "before": "f" * 32}], ids=["alone", "with more"])
+def test_sqlite_finds_the_least_by_an_index(sqlite_url: str, asked: Any, index: str, more: Any) -> None:
+    schema.upgrade(sqlite_url)
+    page = listing.Page(limit=50, sqlite=True, before=more.get("before"))
+    where, (lead,) = Filter(**asked, model=more.get("model")), asked
+    counting = listing.counts(where, page)
+    assert counting is not None
+    for query in (counting, listing.few(lead, where, page)):
+        plan = plan_of(sqlite_url, query)
+        assert f"SEARCH exchange USING INDEX ix_exchange_{index} (<expr>>?)" in plan
+        assert not any(step.startswith("SCAN exchange") for step in plan)

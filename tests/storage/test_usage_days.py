@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, get_args
 
 import pytest
+from sqlalchemy import select
 
 from lockgate.events import Usage
 from lockgate.records import ExchangeRow, now
@@ -19,7 +20,8 @@ from lockgate.storage.answers import Cost, CostBy, Filter, Point, SeriesBy
 from lockgate.storage.backup import backup, opened, restore
 from lockgate.storage.prune import Plan, Pruner
 from lockgate.storage.queries import Queries
-from tests.storage.logs import remember
+from lockgate.storage.searching import cost_key, costing
+from tests.storage.logs import plan_of, remember
 from tests.storage.records import exchange_row
 
 NOW = now()
@@ -130,6 +132,47 @@ async def test_a_late_write_and_a_prune_are_seen(database_url: str) -> None:
     assert await told(database_url) == pruned
 
 
+async def test_sums_of_days_that_are_gone_go_too(database_url: str) -> None:
+    schema.upgrade(database_url)
+    await remember(database_url, some(100))
+    fold(database_url)
+    days = kept(database_url)
+    with opened(parse(database_url)) as engine:
+        Pruner(engine, Plan(until=datetime.fromisoformat(days[3]).replace(tzinfo=UTC))).run()
+        usage_days.fold(engine)
+        with engine.connect() as connection:
+            for table in usage_days._KEPT:
+                assert sorted(connection.scalars(select(table.c.day).distinct())) == days[3:]
+
+
+def told_by(by: CostBy, **asked: Any) -> bool:
+    """Whether sums of days tell it."""
+    return usage_days.kept_days([cost_key(by, sqlite=True)], Filter(**asked)) is not None
+
+
+def test_what_sums_tell() -> None:
+    assert all(told_by(by, kind="model", project="shop", token="t", model="m", since=NOW) for by in WAYS)
+    assert told_by("project", agent="codex", outcome="blocked")
+    assert not told_by("session", agent="codex")
+    assert not any(told_by(by, session_id="s-1") or told_by(by, status=200) for by in WAYS)
+
+
+@pytest.mark.parametrize(("by", "wanted"), [("session", "usage_session_day"), ("project", "usage_day")])
+async def test_days_that_are_kept_are_read_by_day_and_the_others_by_time(
+    sqlite_url: str, by: CostBy, wanted: str
+) -> None:
+    schema.upgrade(sqlite_url)
+    await remember(sqlite_url, some(200))
+    fold(sqlite_url)
+    where = Filter(kind="model", since=NOW - timedelta(days=7, hours=5))
+    days = [day for day in kept(sqlite_url) if day > (NOW - timedelta(days=7, hours=5)).date().isoformat()]
+    query = costing(by, where, days, sqlite=True).limit(1001)
+    plan = [step for step in plan_of(sqlite_url, query) if "exchange" in step or "usage" in step]
+    times = "SEARCH exchange USING INDEX ix_exchange_started_at_id (started_at>?"
+    by_day = f"SEARCH {wanted} USING INDEX ix_{wanted}_day (day>? AND day<?)"
+    assert plan == [f"{times} AND started_at<?)", f"{times})", by_day]
+
+
 async def test_a_write_while_a_day_is_added_up_is_seen(database_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
     schema.upgrade(database_url)
     rows = some(60)
@@ -137,8 +180,8 @@ async def test_a_write_while_a_day_is_added_up_is_seen(database_url: str, monkey
     whole: Callable[..., Any] = usage_days._rows
     late = [replace(row, model="late") for row in rows if row.started_at < TODAY - timedelta(days=3)]
 
-    def meanwhile(connection: Any, day: Any) -> Any:
-        found = whole(connection, day)
+    def meanwhile(connection: Any, day: Any, table: Any) -> Any:
+        found = whole(connection, day, table)
         connection.rollback()  # SQLite's writer would wait for a reader that is not done
         if changed := [row for row in late if row.started_at.date() == day]:
             write(database_url, changed)
@@ -164,7 +207,7 @@ async def test_a_backup_has_no_sums_and_what_is_restored_is_added_up_anew(databa
     schema.upgrade(database_url)
     await remember(database_url, some(100))
     fold(database_url)
-    assert not {"usage_day", "usage_fold"} & set(backup(database_url, tmp_path / "all.jsonl.zst"))
+    assert not {"usage_day", "usage_session_day", "usage_fold"} & set(backup(database_url, tmp_path / "all.jsonl.zst"))
     elsewhere = f"sqlite:///{tmp_path / 'restored.db'}"
     restore(elsewhere, tmp_path / "all.jsonl.zst")
     assert kept(elsewhere) == []

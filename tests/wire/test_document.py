@@ -8,7 +8,7 @@ import math
 import pytest
 
 from lockgate.errors import WireError
-from lockgate.wire.document import MAX_DEPTH, NotJson, dumps, loads, loads_object
+from lockgate.wire.document import MAX_DEPTH, NotJson, dumps, loads, loads_object, loads_plain
 
 HUGE = 123456789012345678901234567890
 
@@ -123,3 +123,15 @@ def test_an_object_reads_the_same_as_any_document(text: str):
 
 def test_written_text_is_utf8_without_white_space():
     assert dumps({"ä": [1, "👩‍💻"]}) == '{"ä":[1,"👩‍💻"]}'.encode()
+
+
+@pytest.mark.parametrize("document", [{"ä": [1, 2.5, None, "\u2028"]}, [], "x", 0])
+def test_what_is_written_plainly_is_read_in_one_go(document: object):
+    assert loads_plain(dumps(document)) == document
+
+
+@pytest.mark.parametrize(
+    "data", [b'{"a": 1}', str(HUGE).encode(), b'{"a":1,"a":2}', b"NaN", b"1e2", b'"\\ud800"', b"[", b"\xff", b"null"]
+)
+def test_all_else_is_left_to_who_reads_with_care(data: bytes):
+    assert loads_plain(data) is None

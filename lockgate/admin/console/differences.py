@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import difflib
-import json
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
 from lockgate.storage.shapes import document
+from lockgate.wire.blocks import TOO_DEEP, indented
 
 type Part = tuple[bool, str]
 """Whether it differs, and the text."""
@@ -124,4 +124,5 @@ def _cut(line: str, difference: int) -> str:
 
 
 def _lines(content: bytes | None) -> list[str]:
-    return json.dumps(document(content), indent=2, ensure_ascii=False).split("\n")
+    text = indented(document(content))
+    return (text if text != TOO_DEEP else (content or b"").decode("utf-8", "replace")).split("\n")

@@ -98,7 +98,9 @@ async def changed(request: Request, caller: ForViewers, desk: AtDesk, id: str) -
     """Original and final, side by side."""
 
     async def shown(log: Queries) -> HTMLResponse:
-        detail, _ = await detail_of(log, id)
+        detail, _ = await detail_of(log, id, bodies=False)
+        if any(True for _ in changes(detail)):
+            detail, _ = await detail_of(log, id)
         found = {name: side_by_side(one.content, other.content) for name, one, other in changes(detail)}
         return page(request, "changes.html", caller=caller, changed=found)
 
@@ -124,7 +126,9 @@ async def command(request: Request, caller: ForViewers, desk: AtDesk, id: str) -
     """The request as a command, to be copied."""
 
     async def shown(log: Queries) -> HTMLResponse:
-        text = curl((await detail_of(log, id))[0])
+        detail, _ = await detail_of(log, id)
+        is_large = any(len(comm.content or b"") > CURL_CHARACTERS for comm in detail.chain("REQUEST")[:1])
+        text = "" if is_large else curl(detail)
         return page(request, "curl.html", caller=caller, text=text if len(text) <= CURL_CHARACTERS else "", id=id)
 
     return await desk.large.do(shown)
