@@ -77,7 +77,8 @@ async def test_who_is_not_known_logs_in_and_comes_back(here: Office) -> None:
         await visit.page.get_by_role("button", name="Log in").click()
         await expect(visit.page.get_by_role("alert")).to_have_text("the name or the password is wrong")
         await visit.page.get_by_label("Password").fill(PASSWORD)
-        await visit.page.get_by_role("button", name="Log in").click()
+        async with visit.going():
+            await visit.page.get_by_role("button", name="Log in").click()
         await expect(visit.page.get_by_role("heading", name="Now", exact=True)).to_be_visible()
         await visit.page.get_by_role("button", name="Log out").click()
         await expect(visit.page).to_have_url(f"{visit.base}/login")
@@ -106,7 +107,8 @@ async def test_the_set_up_link_makes_the_first_administrator_and_works_once(here
         await expect(visit.page).to_have_url(f"{visit.base}/setup")
         await visit.page.get_by_label("Name").fill("ada")
         await visit.page.get_by_label("Password").fill(PASSWORD)
-        await visit.page.get_by_role("button", name="Begin").click()
+        async with visit.going():
+            await visit.page.get_by_role("button", name="Begin").click()
         await expect(visit.page.get_by_text("ada (admin)")).to_be_visible()
         await visit.page.goto("about:blank")
         await visit.page.goto(visit.base + link)
