@@ -14,9 +14,11 @@ from typing import Any, cast
 from mitmproxy import ctx
 from mitmproxy.addonmanager import Loader
 from mitmproxy.flow import Flow
+from mitmproxy.utils.human import format_address
 
 from lockgate.access.audit import LOCAL, Audit, NoAudit
 from lockgate.addons.conversation_view import ConversationContentview, Conversations
+from lockgate.addons.cut import proxyserver
 from lockgate.addons.dispatch import QuickAddonManager
 from lockgate.addons.gate import Gate
 from lockgate.addons.operator_commands import OperatorCommands, RollBack
@@ -175,6 +177,15 @@ class Settings:
             del self._wanted["store_streamed_bodies"]
         given.update(**{name: value for name, value in self._wanted.items() if not given.has_changed(name)})
         given.update(**self._forced)
+
+
+def listening() -> tuple[str, ...]:
+    """How and where this mitmproxy takes connections: `regular 127.0.0.1:8080`, `local`; no upstream is named."""
+    return tuple(
+        " ".join((server.mode.type_name, *(format_address(address) for address in server.listen_addrs)))
+        for server in proxyserver().servers
+        if server.is_running
+    )
 
 
 def refuse_second() -> None:

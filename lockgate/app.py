@@ -24,7 +24,7 @@ from lockgate.addons.door import Door
 from lockgate.addons.gate import Gate
 from lockgate.addons.kill_watch import KillWatch
 from lockgate.addons.route import Route
-from lockgate.addons.service import Refusal, Service, refuse_second
+from lockgate.addons.service import Refusal, Service, listening, refuse_second
 from lockgate.admin.management import Management
 from lockgate.admin.proxy import Proxy
 from lockgate.certs.ca import open_authority
@@ -47,6 +47,7 @@ from lockgate.routing.webhooks import HttpWebhooks
 from lockgate.storage import condition
 from lockgate.storage.access_store import SqlAccess
 from lockgate.storage.asking import SqlApprovals
+from lockgate.storage.heartbeat import Heartbeat, Serving
 from lockgate.storage.log import SqlLog
 from lockgate.storage.released import SqlArchive
 from lockgate.storage.signals import ACCESS, Signals
@@ -90,6 +91,8 @@ def build(loaded: Loaded, finished: Finished | None = None, *, managed: bool = T
     signals.watch(ACCESS, lambda: access.look_anew(gate))
     health = _health(log, upstreams, access.limiter)
     metrics.gauges += _gauges(log, gate, health)
+    heartbeat = Heartbeat(config.database, lambda: _serving(gate, registry), started_at=health.started_at)
+    health.add("heartbeat", parts.add(heartbeat, Heartbeat.start).state)
     if managed and config.admin.listen:
         proxy = Proxy(
             activity=activity, health=health, metrics=metrics, registry=registry, loaded=loaded, watch=signals.watch
@@ -126,6 +129,12 @@ def _health(log: SqlLog, upstreams: Upstreams, limiter: SharedLimiter | None) ->
         "upstreams": upstreams.state,
         **({"redis": limiter.state} if limiter else {}),
     })  # fmt: skip
+
+
+def _serving(gate: Gate, registry: Registry) -> Serving:
+    held = gate.stops.exchanges.held
+    version = registry.current.version
+    return Serving(listen=listening(), policy_set=version, open_exchanges=gate.under_way, held=held)
 
 
 def _gauges(log: SqlLog, gate: Gate, health: Health) -> list[Gauge]:

@@ -278,6 +278,24 @@ class UsageFoldModel(Base):
     done: Mapped[bool]
 
 
+class ProxyModel(Base):
+    """One run of a proxy, and when it was last seen: see `lockgate.storage.proxies`."""
+
+    __tablename__ = "proxy"
+
+    id: Mapped[str] = mapped_column(Id(), primary_key=True)
+    host: Mapped[Word]
+    pid: Mapped[int] = mapped_column(BigInteger())
+    version: Mapped[Word]
+    listen: Mapped[tuple[str, ...]] = mapped_column(Names())
+    policy_set: Mapped[Word]
+    open_exchanges: Mapped[int]
+    held: Mapped[int]
+    started_at: Mapped[datetime]
+    seen_at: Mapped[datetime]
+    ended_at: Mapped[datetime | None]
+
+
 class ChainModel(Base):
     """The seals of one writer; see `lockgate.storage.seals`. Numbers have no gaps, so that a lost chain is missed.
 

@@ -38,8 +38,8 @@ FORMAT = 1
 LEVEL = 6
 DERIVED = {"said": ("number", "words")}
 """Columns that each database makes itself."""
-MADE = ("usage_day", "usage_session_day", "usage_fold")
-"""Tables that it makes itself."""
+MADE = ("usage_day", "usage_session_day", "usage_fold", "proxy")
+"""Tables that it makes itself, or that are about now."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,7 +59,7 @@ class Head:
 
 
 def tables() -> list[Table]:
-    """All tables of the log but those that are made from others; what others point to comes first."""
+    """All tables of the log but those in `MADE`; what others point to comes first."""
     return [table for table in Base.metadata.sorted_tables if table.name not in MADE]
 
 

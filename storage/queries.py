@@ -47,6 +47,7 @@ from lockgate.storage.listing import Page, among_all, counts, few, is_mixed, lea
 from lockgate.storage.models import CommModel, DecisionModel, ExchangeModel, FramesModel, RelationModel
 from lockgate.storage.people_models import LabelModel, NoteModel
 from lockgate.storage.places import texts_at
+from lockgate.storage.proxies import Proxy, proxies
 from lockgate.storage.reader import Reader
 from lockgate.storage.said import Said
 from lockgate.storage.schema import cannot_open
@@ -310,6 +311,14 @@ class Queries(Reader):
         found: list[str] = [row["id"] for row in await self._rows(query.limit(SHOWN_CANDIDATES))]
         require_one(id, found, of="exchanges")
         return found[0] if found else None
+
+    async def proxies(self) -> list[Proxy]:
+        """Those that serve at this database, were lost, or ended within a day."""
+        try:
+            async with self._engine.connect() as connection:
+                return await connection.run_sync(proxies)
+        except DBAPIError as error:
+            raise cannot_open(self._address, error) from error
 
     async def _rows(self, query: Select[*tuple[Any, ...]], *, first: str = "") -> list[Row]:
         try:

@@ -14,7 +14,7 @@ from typing import Any
 from lockgate.errors import StorageError
 from lockgate.storage.address import Address, parse
 
-REVISIONS = tuple(f"{number:04}" for number in range(1, 19))
+REVISIONS = tuple(f"{number:04}" for number in range(1, 21))
 """Every revision in migrations/versions, oldest first."""
 HEAD = REVISIONS[-1]
 VERSION_TABLE = "lockgate_version"

@@ -23,7 +23,7 @@ ROOT = Path(__file__).parent.parent
 def test_a_proxy_tells_how_its_parts_are(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     service = build(load(flags={"home": str(tmp_path), "limits": {"spill_bytes": 12_345}}))
-    assert service.health.states() == {"database": None, "spill": None, "upstreams": None}
+    assert service.health.states() == {"database": None, "spill": None, "upstreams": None, "heartbeat": None}
     found = exposed(service.gate.metrics)
     for part in ("database", "spill", "upstreams"):
         assert found("part_up", part=part) == 1

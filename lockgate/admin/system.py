@@ -23,6 +23,7 @@ from lockgate.admin.views import View
 from lockgate.certs import ca
 from lockgate.config import Config
 from lockgate.errors import Error
+from lockgate.storage.proxies import State
 from lockgate.storage.writers import writers
 
 router = APIRouter(prefix="/system", route_class=ActRoute, tags=["system"])
@@ -54,6 +55,30 @@ class AuthorityView(BaseModel):
     """Its file on the proxy's machine."""
 
 
+class ProxyView(View):
+    """One run of a proxy at this database."""
+
+    id: str
+    name: str = Field(examples=["gateway-1/4711"])
+    """Its machine and its number there."""
+    state: State
+    """`ended` by its own word; `lost` where it was not seen for half a minute: it was killed, or cut off."""
+    version: str
+    listen: list[str] = Field(examples=[["regular 127.0.0.1:8080"]])
+    """Its modes, and their addresses."""
+    started_at: datetime
+    seen_at: datetime
+    """By the database's clock."""
+    ended_at: datetime | None
+    policy_set: str
+    """The version in force."""
+    open_exchanges: int
+    held: int
+    """Replies that wait for rules."""
+    is_here: bool = False
+    """Whether it is the proxy that answers."""
+
+
 class WriterView(View):
     """One run of a proxy, or of a command, that wrote to this database: its chain of seals."""
 
@@ -76,6 +101,8 @@ class SystemReport(BaseModel):
 
     health: HealthReport
     numbers: list[Number]
+    proxies: list[ProxyView] | None
+    """Those that serve or are lost, then those that ended within a day; null where the database cannot be asked."""
     writers: list[WriterView] | None
     """The newest; null where the database cannot be asked."""
     authority: AuthorityView | None
@@ -89,6 +116,7 @@ async def show(caller: ForViewers, desk: AtDesk) -> SystemReport:
     return SystemReport(
         health=report(desk),
         numbers=_numbers(desk),
+        proxies=await _proxies(desk),
         writers=await _writers(desk),
         authority=await asyncio.to_thread(_authority, desk.loaded.config),
         settings=settings_of(desk.loaded),
@@ -117,6 +145,15 @@ def _numbers(desk: Desk) -> list[Number]:
     return [
         Number(name=gauge.name, help=gauge.help, value=value) for gauge, value in read if not isinstance(value, Mapping)
     ]
+
+
+async def _proxies(desk: Desk) -> list[ProxyView] | None:
+    try:
+        found = [ProxyView.model_validate(each) for each in await desk.log.proxies()]
+    except Error:
+        return None
+    began = desk.health.started_at
+    return [each.model_copy(update={"is_here": each.started_at == began}) for each in found]
 
 
 async def _writers(desk: Desk) -> list[WriterView] | None:

@@ -23,11 +23,13 @@ if TYPE_CHECKING:
     from lockgate.records import Approval, ExchangeRow
     from lockgate.storage.answers import Cost, Point
     from lockgate.storage.approvals import ApprovalDesk
+    from lockgate.storage.proxies import Proxy
     from lockgate.storage.queries import Queries
 
 STREAMS = 20
 HOLDS = 10
 MODELS = 8
+PROXIES = 8
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,6 +44,8 @@ class Sight:
     """By minute."""
     today: Sequence[Cost]
     """By model, since midnight in UTC."""
+    proxies: Sequence[Proxy]
+    """Those that did not end."""
 
 
 def top(
@@ -84,6 +88,7 @@ async def look(log: Queries, desk: ApprovalDesk) -> Sight:
         holds=await desk.pending(limit=HOLDS),
         hour=await log.series("minute", where=Filter(kind="model", since=at - timedelta(hours=1))),
         today=(await log.costs("model", where=Filter(since=midnight)))[:MODELS],
+        proxies=[one for one in await log.proxies() if one.state != "ended"],
     )
 
 
@@ -97,6 +102,8 @@ def drawn(sight: Sight) -> Group:
         parts += [Text(), Text("waiting for a person: lockgate approve ID", style="bold yellow"), _holds(sight.holds)]
     if sight.today:
         parts += [Text(), Text("today, by model", style="bold"), _costs(sight.today)]
+    if len(sight.proxies) > 1 or any(one.state == "lost" for one in sight.proxies):
+        parts += [Text(), Text("proxies", style="bold"), _proxies(sight)]
     return Group(*parts)
 
 
@@ -134,6 +141,19 @@ def _costs(today: Sequence[Cost]) -> Table:
 
     rows = [(one.key or "-", f"{one.exchanges:,}", tokens(one.usage), cost_of(one)) for one in today]
     return _table(("model", "exchanges", "tokens", "cost"), rows)
+
+
+def _proxies(sight: Sight) -> Table:
+    rows = [
+        (each.name, each.state, _since(each.seen_at, sight.at), ", ".join(each.listen), *_counts(each))
+        for each in sight.proxies[:PROXIES]
+    ]
+    return _table(("proxy", "state", "seen", "listens on", "under way", "held"), rows)
+
+
+def _counts(proxy: Proxy) -> tuple[str, str]:
+    """What a lost one said last is not so any more."""
+    return (f"{proxy.open_exchanges:,}", f"{proxy.held:,}") if proxy.state == "serving" else ("", "")
 
 
 def _table(names: Sequence[str], rows: Sequence[Sequence[str]]) -> Table:

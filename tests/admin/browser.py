@@ -20,7 +20,9 @@ CHROMIUM = next(
 )
 needs_chromium = pytest.mark.skipif(not CHROMIUM, reason="no Chromium here: apt-get install chromium")
 
-expect.set_options(timeout=30_000)  # milliseconds: a machine that does much else is no failure
+PATIENCE = 60_000
+"""Milliseconds: a machine that does much else is no failure."""
+expect.set_options(timeout=PATIENCE)
 
 
 class Visit:
@@ -47,6 +49,12 @@ class Visit:
         await self.page.get_by_role("button", name="Log in").click()
         await self.page.wait_for_url(lambda url: "/login" not in url)
 
+    @asynccontextmanager
+    async def going(self) -> AsyncGenerator[None]:
+        """What is done within leads to a page, or to this one anew; after it that page is there, with its scripts."""
+        async with self.page.expect_event("load"):
+            yield
+
 
 @asynccontextmanager
 async def visiting(office: Office, **context: object) -> AsyncGenerator[Visit]:
@@ -58,6 +66,7 @@ async def visiting(office: Office, **context: object) -> AsyncGenerator[Visit]:
         sandbox = ["--no-sandbox"] if os.geteuid() == 0 else []
         browser = await driver.chromium.launch(executable_path=CHROMIUM, args=[*sandbox, "--disable-dev-shm-usage"])
         made = await browser.new_context(**context)  # pyright: ignore[reportArgumentType]
+        made.set_default_timeout(PATIENCE)
         visit = Visit(browser, made, await made.new_page(), f"http://127.0.0.1:{listening.getsockname()[1]}")
         try:
             yield visit

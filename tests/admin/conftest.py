@@ -14,6 +14,13 @@ from lockgate.storage import schema
 from tests.admin.desks import Office, office
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """What a browser does takes long where the machine does much else, and is no failure by that."""
+    for item in items:
+        if item.get_closest_marker("browser") and not item.get_closest_marker("timeout"):
+            item.add_marker(pytest.mark.timeout(300))
+
+
 @pytest.fixture(autouse=True)
 def cheap_passwords(monkeypatch: pytest.MonkeyPatch) -> None:
     """What is looked at here is who may enter, and not how long it takes to guess."""

@@ -19,6 +19,8 @@ class Reader(HTMLParser):
         values = {name: value or "" for name, value in attrs}
         if tag in ELEMENTS or (tag == "script" and not values.get("src", "").startswith("/static/")):
             self.found.append(f"<{tag} {values}>")
+        if "data-api" in values and values.get("method") != "dialog":
+            self.found.append(f"<{tag} {values}> sends its fields in an address where no script is there yet")
         for name, value in values.items():
             if name.startswith(("on", "hx-on", "style")):
                 self.found.append(f"{tag} {name}={value}")

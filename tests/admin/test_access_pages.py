@@ -160,6 +160,12 @@ async def save(page: Page, name: str) -> None:
     await page.get_by_role("button", name=name, exact=True).click()
 
 
+async def saved(page: Page, name: str) -> None:
+    """Until the page that comes after is there."""
+    async with page.expect_event("load"):
+        await save(page, name)
+
+
 @pytest.mark.browser
 @needs_chromium
 async def test_a_project_is_made_and_changed_with_forms_and_json(here: Office) -> None:
@@ -176,15 +182,16 @@ async def test_a_project_is_made_and_changed_with_forms_and_json(here: Office) -
         await page.get_by_text("Budgets", exact=True).last.click()
         await save(page, "Add a budget")
         await page.get_by_label("At most").fill("2.5")
-        await save(page, "Make the project")
-        await page.get_by_role("link", name="shop").click()
+        await saved(page, "Make the project")
+        async with visit.going():
+            await page.get_by_role("link", name="shop").click()
         await expect(page.get_by_label("Models", exact=True)).to_have_value("claude-* gpt-5*")
         await expect(page.get_by_label("At most")).to_have_value("2.5")
         await page.get_by_text("The whole grant as JSON").click()
         await page.get_by_label("Grant", exact=True).fill(json.dumps(SHOP))
         await expect(page.get_by_label("Models", exact=True)).to_have_value("claude-*")
         await page.get_by_label("Requests per minute").fill("60")
-        await save(page, "Save")
+        await saved(page, "Save")
         await expect(page.get_by_label("Requests per minute")).to_have_value("60")
         [shop] = (await client.get("/api/projects")).json()["items"]
         wanted = SHOP | {"limits": {"concurrent": 4, "requests_per_minute": 60}}
@@ -216,21 +223,22 @@ async def test_a_token_is_shown_once_and_ended(here: Office) -> None:
         assert is_token(secret, PREFIX)
         await expect(page.locator("#once")).to_contain_text(f"HTTPS_PROXY=http://lockgate:{secret}@127.0.0.1:8080")
         await expect(page.locator("#once")).to_contain_text(f"ANTHROPIC_API_KEY={secret}")
-        await save(page, "I have kept it")
+        await saved(page, "I have kept it")
         await expect(page.get_by_role("link", name="once")).to_be_visible()
         assert secret not in await page.content()
-        await page.get_by_role("link", name="once").click()
+        async with visit.going():
+            await page.get_by_role("link", name="once").click()
         await save(page, "Refresh")
         await expect(page.locator("#secret")).to_contain_text(PREFIX)
         assert await page.locator("#secret").inner_text() != secret
-        await save(page, "I have kept it")
-        await save(page, "Revoke")
+        await saved(page, "I have kept it")
+        await saved(page, "Revoke")
         await expect(page.locator("main .badge").first).to_have_text("revoked")
         await expect(page.get_by_role("button", name="Refresh")).to_have_count(0)
         await page.goto(f"{visit.base}/access/tokens")
         await page.get_by_text("Revoke many").click()
         await page.get_by_label("Made before").fill("2031-01-01T00:00")
-        await save(page, "Revoke them")
+        await saved(page, "Revoke them")
         await expect(page.locator("tbody .badge.bad")).to_have_count(2)
         items = (await client.get("/api/tokens")).json()["items"]
         assert {each["standing"] for each in items} == {"revoked"}
@@ -245,15 +253,15 @@ async def test_provider_keys_are_added_disabled_and_removed(here: Office) -> Non
     async with agreeing(here, "/access/keys") as (visit, page):
         await page.get_by_label("Provider").select_option("anthropic")
         await page.get_by_label("Key", exact=True).fill("sk-secret-0123456789-WXYZ")
-        await save(page, "Add the key")
+        await saved(page, "Add the key")
         row = page.locator("tbody tr")
         await expect(row).to_contain_text("WXYZ")
         assert "sk-secret" not in await page.content()
-        await save(page, "Disable anthropic main")
+        await saved(page, "Disable anthropic main")
         await expect(row).to_contain_text("not active")
-        await save(page, "Enable anthropic main")
+        await saved(page, "Enable anthropic main")
         await expect(row).not_to_contain_text("not active")
-        await save(page, "Remove anthropic main")
+        await saved(page, "Remove anthropic main")
         await expect(page.get_by_text("No provider key yet")).to_be_visible()
         assert visit.complaints == []
 
@@ -267,10 +275,11 @@ async def test_administrators_are_made_with_passwords_and_keys(here: Office) -> 
         await page.get_by_label("Name").fill("bob")
         await page.get_by_label("Role").select_option("operator")
         await page.get_by_label("Password").fill("another four quiet words")
-        await save(page, "Make the administrator")
-        await page.get_by_role("link", name="bob").click()
+        await saved(page, "Make the administrator")
+        async with visit.going():
+            await page.get_by_role("link", name="bob").click()
         await page.get_by_label("Role").select_option("viewer")
-        await save(page, "Save")
+        await saved(page, "Save")
         await expect(page.locator("main > p").nth(1)).to_contain_text("viewer")
         await page.get_by_label("Name").fill("deploy")
         await save(page, "Make a key")
@@ -278,14 +287,15 @@ async def test_administrators_are_made_with_passwords_and_keys(here: Office) -> 
         key = await page.locator("#secret").inner_text()
         async with here.client(key) as client:
             assert (await client.get("/api/session")).json()["role"] == "viewer"
-        await save(page, "I have kept it")
-        await save(page, "End deploy")
+        await saved(page, "I have kept it")
+        await saved(page, "End deploy")
         await expect(page.get_by_text("No key.")).to_be_visible()
         async with here.client(key) as client:
             assert (await client.get("/api/session")).status_code == 401
-        await save(page, "Remove bob")
+        await saved(page, "Remove bob")
         await expect(page.get_by_role("link", name="bob")).to_have_count(0)
-        await page.get_by_role("link", name="ada").click()
+        async with visit.going():
+            await page.get_by_role("link", name="ada").click()
         await save(page, "Remove ada")
         await expect(page.get_by_role("alert").filter(visible=True)).to_contain_text("admin")
         assert [each for each in visit.complaints if "409" not in each and "422" not in each] == []

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 
 import pytest
 from playwright.async_api import expect
@@ -85,6 +86,30 @@ async def test_an_edit_goes_on_instead_and_who_comes_late_is_told(here: Office) 
         await expect(page.locator("#decide-problem")).to_contain_text("was denied by ida")
 
 
+async def test_a_list_that_is_read_anew_takes_nothing_from_who_uses_it(here: Office) -> None:
+    """Where it came between a button's way down and up, the click is none the less."""
+    here.hire("oda", "operator", password=PASSWORD)
+    await wait_for(here, approval(), approval())
+    look = Waiting(here.desk.approvals, here.desk.activity).look
+    async with visiting(here) as visit:
+        await visit.log_in("oda")
+        page = visit.page
+        await page.goto(f"{visit.base}/approvals")
+        await expect(page.locator("#state")).to_have_text("live")
+        cards = page.locator("#held article.held")
+        button = cards.nth(1).get_by_role("button", name="Deny")
+        await button.hover()
+        await page.mouse.down()
+        await expect(button).to_be_focused()
+        await wait_for(here, approval())
+        await look()
+        await expect(cards).to_have_count(3)
+        await expect(button).to_be_focused()
+        await page.mouse.up()
+        await expect(page.get_by_role("dialog", name="Deny this call?")).to_be_visible()
+        assert visit.complaints == []
+
+
 async def test_a_stop_is_made_and_lifted(here: Office) -> None:
     here.hire("oda", "operator", password=PASSWORD)
     async with visiting(here) as visit:
@@ -93,9 +118,11 @@ async def test_a_stop_is_made_and_lifted(here: Office) -> None:
         page = visit.page
         await page.goto(f"{visit.base}/stops?scope=agent&target=codex")
         await page.get_by_label("Why").fill(PAYLOAD)
-        await page.get_by_role("button", name="Stop", exact=True).click()
+        async with visit.going():
+            await page.get_by_role("button", name="Stop", exact=True).click()
         await expect(page.get_by_role("cell", name="agent codex", exact=True)).to_be_visible()
-        await page.get_by_role("button", name="Lift the stop of agent codex").click()
+        async with visit.going():
+            await page.get_by_role("button", name="Lift the stop of agent codex").click()
         await expect(page.get_by_text("Nothing is stopped.")).to_be_visible()
         assert visit.complaints == []
 
@@ -131,9 +158,10 @@ async def test_a_rule_is_made_by_its_form_tried_and_put_in_force(place: Place) -
         await page.get_by_label("Request, as JSON").fill(REQUEST)
         await page.get_by_label("Reply, JSON or events; or nothing").fill(reply("echo <img src=x onerror=alert(1)>"))
         await page.get_by_role("button", name="Try", exact=True).click()
+        await expect(page.locator("#tried")).to_contain_text("as pasted")
         await expect(page.locator("#tried")).to_contain_text("passed")
         await page.get_by_role("button", name="Put in force").click()
-        await expect(page.locator("#enabled")).to_contain_text("Written")
+        await expect(page.locator("#enabled")).to_contain_text(re.compile("[Ww]ritten"))
         text = place.file.read_text()
         assert text != TEXT
         assert text.startswith("# ours")

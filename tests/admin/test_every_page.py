@@ -51,6 +51,7 @@ async def settled(page: Tab) -> None:
     """What a page fetches after it was there has come, and its folds are open, so that all of it is looked at."""
     await expect(page.get_by_text("Adding up …")).to_have_count(0)
     await page.evaluate("document.querySelectorAll('main details').forEach((each) => (each.open = true))")
+    await expect(page.get_by_text("Loading …")).to_have_count(0)
 
 
 @asynccontextmanager
@@ -131,11 +132,11 @@ async def test_everything_is_reached_by_keys(here: Office) -> None:
         await expect(page.locator("nav.tabs a").first).to_be_focused()
         for each in PAGES:
             if each.path in paths_of(here):
-                await page.keyboard.press("g")
-                await page.keyboard.press(each.key)
+                async with visit.going():
+                    await page.keyboard.press("g")
+                    await page.keyboard.press(each.key)
                 await expect(page).to_have_url(visit.base + each.path)
                 await expect(page.locator("header a[aria-current=page]")).to_contain_text(each.name)
-                await page.wait_for_load_state()  # the page's scripts hear keys only from here on
         await page.keyboard.press("?")
         await expect(page.get_by_role("dialog", name="Keys")).to_be_visible()
         await expect(page.get_by_role("button", name="Close")).to_be_focused()

@@ -32,7 +32,8 @@ async def test_a_long_session_is_read_by_scrolling(here: Office):
         await visit.log_in()
         page = visit.page
         await page.goto(f"{visit.base}/sessions")
-        await page.get_by_role("link", name="tidy up").click()
+        async with visit.going():
+            await page.get_by_role("link", name="tidy up").click()
         turns = page.locator(".turn")
         await expect(turns).to_have_count(TURNS)
         await page.locator(".more").scroll_into_view_if_needed()
@@ -43,7 +44,8 @@ async def test_a_long_session_is_read_by_scrolling(here: Office):
         call = turns.nth(TURNS - 1).locator("details.call")
         await call.locator("summary").click()
         await expect(call.get_by_label("Result")).to_have_text(f"result {TURNS - 1} ")
-        await page.get_by_role("link", name="Its newest turns").click()
+        async with visit.going():
+            await page.get_by_role("link", name="Its newest turns").click()
         await expect(turns).to_have_count(TURNS)
         await page.get_by_role("button", name="Earlier turns").click()
         await expect(turns).to_have_count(2 * TURNS)
@@ -63,9 +65,9 @@ async def test_filters_and_search_without_a_manual(here: Office):
         await page.get_by_label("Outcome").select_option("passed")
         await expect(rows).to_have_count(1)
         await expect(page).to_have_url(re.compile("outcome=passed"))
-        await page.get_by_role("link", name="Remove the filter outcome: passed").click()
+        async with visit.going():
+            await page.get_by_role("link", name="Remove the filter outcome: passed").click()
         await expect(rows).to_have_count(4)
-        await page.wait_for_load_state()  # the page's scripts hear keys only from here on
         await page.keyboard.press("/")
         await page.keyboard.type("needle")
         await page.keyboard.press("Enter")
@@ -104,12 +106,15 @@ async def test_an_operator_labels_notes_and_copies(here: Office):
         page = visit.page
         await page.goto(f"{visit.base}/exchanges/{records[0].id}")
         await page.get_by_label("New label").fill("incident")
-        await page.get_by_role("button", name="Add").click()
+        async with visit.going():
+            await page.get_by_role("button", name="Add").click()
         await expect(page.get_by_role("button", name="Remove the label incident")).to_be_visible()
         await page.get_by_label("New note").fill("look at **this**")
-        await page.get_by_role("button", name="Write").click()
+        async with visit.going():
+            await page.get_by_role("button", name="Write").click()
         await expect(page.locator(".notice", has_text="look at **this**")).to_be_visible()
-        await page.get_by_role("button", name="Remove the label incident").click()
+        async with visit.going():
+            await page.get_by_role("button", name="Remove the label incident").click()
         await expect(page.get_by_text("No labels.")).to_be_visible()
         await page.get_by_text("Copy as curl").click()
         await page.get_by_role("button", name="Copy", exact=True).click()

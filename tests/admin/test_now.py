@@ -77,10 +77,27 @@ async def test_who_is_not_known_logs_in_and_comes_back(here: Office) -> None:
         await visit.page.get_by_role("button", name="Log in").click()
         await expect(visit.page.get_by_role("alert")).to_have_text("the name or the password is wrong")
         await visit.page.get_by_label("Password").fill(PASSWORD)
-        await visit.page.get_by_role("button", name="Log in").click()
+        async with visit.going():
+            await visit.page.get_by_role("button", name="Log in").click()
         await expect(visit.page.get_by_role("heading", name="Now", exact=True)).to_be_visible()
         await visit.page.get_by_role("button", name="Log out").click()
         await expect(visit.page).to_have_url(f"{visit.base}/login")
+
+
+@pytest.mark.parametrize("path", ["/login", "/setup"])
+async def test_without_scripts_no_password_gets_into_an_address(here: Office, path: str) -> None:
+    """As before they have come."""
+    async with visiting(here, java_script_enabled=False) as visit:
+        asked: list[str] = []
+        visit.page.on("request", lambda request: asked.append(request.url))
+        await visit.page.goto(visit.base + path)
+        await visit.page.get_by_label("Name").fill("ada")
+        await visit.page.get_by_label("Password").fill(PASSWORD)
+        await visit.page.get_by_label("Password").press("Enter")
+        await visit.page.get_by_role("button").last.click()
+        await visit.page.reload()
+        assert visit.page.url == visit.base + path
+        assert "?" not in " ".join(url for url in asked if "/static/" not in url)
 
 
 async def test_the_set_up_link_makes_the_first_administrator_and_works_once(here: Office) -> None:
@@ -90,7 +107,8 @@ async def test_the_set_up_link_makes_the_first_administrator_and_works_once(here
         await expect(visit.page).to_have_url(f"{visit.base}/setup")
         await visit.page.get_by_label("Name").fill("ada")
         await visit.page.get_by_label("Password").fill(PASSWORD)
-        await visit.page.get_by_role("button", name="Begin").click()
+        async with visit.going():
+            await visit.page.get_by_role("button", name="Begin").click()
         await expect(visit.page.get_by_text("ada (admin)")).to_be_visible()
         await visit.page.goto("about:blank")
         await visit.page.goto(visit.base + link)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +17,8 @@ from lockgate.certs.ca import open_authority
 from lockgate.config import Config, Loaded
 from lockgate.health import Degraded, Health
 from lockgate.metrics import Gauge
+from lockgate.records import now
+from lockgate.storage.heartbeat import Heartbeat, Serving
 from tests.admin.browser import needs_chromium, visiting
 from tests.admin.desks import PASSWORD, Office, a_proxy, office
 from tests.admin.pages import suspicious
@@ -49,6 +51,34 @@ async def test_it_says_how_all_is(sqlite_url: str, tmp_path: Path) -> None:
     assert suspicious(html) == []
     for text in ("it is away", "at /there", "1,234", authority.fingerprint, "NODE_EXTRA_CA_CERTS=lockgate-ca.pem"):
         assert text in html
+
+
+async def test_proxies_are_told_from_those_that_ended_or_are_lost(sqlite_url: str, tmp_path: Path) -> None:
+    there = a_proxy()
+    said = Serving(listen=(f"10.0.0.7:8080{WITHOUT_HALVES}",), policy_set="12ab", open_exchanges=4321, held=17)
+    long_ago = now() - timedelta(minutes=5)
+    hearts = [
+        Heartbeat(sqlite_url, lambda: said, started_at=there.health.started_at),
+        Heartbeat(sqlite_url, Serving, clock=lambda at: long_ago),
+        Heartbeat(sqlite_url, Serving),
+    ]
+    for heart in hearts:
+        await heart.beat()
+    await hearts[2].close()
+    async with office(sqlite_url, tmp_path, there) as here, here.client(here.hire("vera", "viewer")) as client:
+        proxies = (await client.get("/api/system")).json()["proxies"]
+        html = (await client.get("/system", headers={"accept": "text/html"})).text
+    assert [(each["state"], each["is_here"]) for each in proxies] == [
+        ("serving", True),
+        ("lost", False),
+        ("ended", False),
+    ]
+    assert (proxies[0]["open_exchanges"], proxies[0]["held"], proxies[0]["policy_set"]) == (4321, 17, "12ab")
+    assert suspicious(html) == []
+    for text in ("4,321", "this one", '<span class="badge bad">lost</span>', "ended"):
+        assert text in html
+    for heart in hearts[:2]:
+        await heart.close()
 
 
 async def test_a_certificate_that_is_not_there_is_not_made(here: Office) -> None:

@@ -28,11 +28,13 @@ from tests.upstream.provider import Provider
 
 __all__ = ["operator"]
 
-pytestmark = [pytest.mark.clients, pytest.mark.browser, needs_chromium]
+pytestmark = [pytest.mark.clients, pytest.mark.browser, needs_chromium, pytest.mark.timeout(600)]
 
 ASK = {"name": "ask-first", "use": "approval", "with": {"deadline_seconds": 80}}
 PATIENCE = 60_000
-"""Milliseconds that a client may take to come to its call, and the console, which starts behind the proxy, to begin."""
+"""Milliseconds that a client may take to come to its call."""
+START = 240_000
+"""The same for the console, which is imported when the proxy listens already; who connects before that waits."""
 coding_agents = pytest.mark.parametrize("agent", CODING, ids=str, indirect=True)
 
 
@@ -60,7 +62,7 @@ async def watching(port: int) -> AsyncGenerator[Page]:
         page = await browser.new_page()
         page.set_default_timeout(PATIENCE)
         try:
-            await page.goto(f"http://127.0.0.1:{port}/login?then=/approvals")
+            await page.goto(f"http://127.0.0.1:{port}/login?then=/approvals", timeout=START)
             await page.get_by_label("Name").fill("oda")
             await page.get_by_label("Password").fill(PASSWORD)
             await page.get_by_role("button", name="Log in").click()

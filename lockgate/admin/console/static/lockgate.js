@@ -23,6 +23,7 @@ document.addEventListener("htmx:config:request", (event) => {
   event.detail.ctx.request.headers["x-csrf-token"] = csrf();
 });
 document.addEventListener("htmx:after:swap", () => prepare(document));
+htmx.initialize(); // now: left to itself it waits for a timer, and the page is drawn and used before that
 
 // A failed request says so where the reader looks; htmx shows the answer's own words where they are a page part.
 document.addEventListener("htmx:error", () => say("The server could not be reached. What you did may not have happened."));
