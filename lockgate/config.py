@@ -5,16 +5,15 @@ The only reader of the environment. Relative paths in a file are relative to the
 
 from __future__ import annotations
 
-import difflib
 import ipaddress
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal, cast, get_args
+from typing import Any, Literal, cast
 
 from platformdirs import user_config_path, user_data_path
-from pydantic import BaseModel, Field, ValidationError, field_validator, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from lockgate.errors import ConfigError
 from lockgate.sections import (
@@ -33,6 +32,7 @@ from lockgate.sections import (
     Stop,
     address,
 )
+from lockgate.validation import validate
 
 __all__ = [
     "BUILT_IN_HOSTS",
@@ -62,6 +62,7 @@ __all__ = [
     "read_file",
     "secret_from_environment",
     "validate",
+    "yaml_problem",
 ]
 
 FILE_NAME = "lockgate.yaml"
@@ -230,13 +231,28 @@ def read_file(file: Path) -> dict[str, Any]:
 
     try:
         document: Any = YAML(typ="safe", pure=True).load(file.read_text("utf-8"))  # pyright: ignore[reportUnknownMemberType]
-    except (YAMLError, UnicodeDecodeError, OSError) as error:
-        raise ConfigError(f"{file}: cannot be read as YAML: {' '.join(str(error).split())}") from error
+    except OSError as error:
+        raise ConfigError(f"{file}: cannot be read: {error.strerror}") from error
+    except (YAMLError, ValueError, RecursionError) as error:
+        raise ConfigError(f"{file}: cannot be read as YAML: {yaml_problem(error)}") from error
     if document is None:
         return {}
     if not isinstance(document, dict):
         raise ConfigError(f"{file}: the top of the file has keys such as 'rules:'; this one is a {_kind(document)}")
-    return resolved(cast(dict[str, Any], document), file.absolute().parent)
+    try:
+        return resolved(cast(dict[str, Any], document), file.absolute().parent)
+    except RecursionError as error:
+        raise ConfigError(f"{file}: an alias (*name) stands inside what it names; write it out") from error
+
+
+def yaml_problem(error: Exception) -> str:
+    """What is wrong with a text that is no YAML, and where."""
+    if isinstance(error, RecursionError):
+        return "its brackets or indents are nested too deep"
+    problem, mark = getattr(error, "problem", None), getattr(error, "problem_mark", None)
+    if problem and mark:
+        return f"{problem}, line {mark.line + 1}, column {mark.column + 1}"
+    return " ".join(str(error).split())[:500]
 
 
 def read_environment() -> dict[str, Any]:
@@ -331,45 +347,6 @@ def _resolve_value(name: Any, value: Any, folder: Path) -> Any:
 
 _NESTING = frozenset({"with", "trusted", "monitors", "rules", "branches"})
 """Where options and rules stand inside others; whatever else is named like a path may be a pattern."""
-
-
-def validate[Model: BaseModel](model: type[Model], values: Any, subject: str) -> Model:
-    """The values as `model`. Raises ConfigError whose sentence begins with `subject` and names each wrong key."""
-    try:
-        return model.model_validate(values)
-    except ValidationError as error:
-        raise ConfigError("; ".join(dict.fromkeys(_sentences(error, model, subject)))) from error
-
-
-def _sentences(error: ValidationError, model: type[BaseModel], subject: str) -> Iterator[str]:
-    for detail in error.errors(include_url=False, include_input=False):
-        where = ".".join(str(part) for part in detail["loc"] if not str(part).startswith(("literal[", "list[")))
-        if detail["type"] == "extra_forbidden":
-            known = _keys_at(model, detail["loc"][:-1])
-            close = difflib.get_close_matches(str(detail["loc"][-1]), known, 1)
-            meant = f" (did you mean '{close[0]}'?)" if close else ""
-            yield f"{subject}: unknown option '{where}'{meant}; it takes: {', '.join(known)}"
-        elif detail["type"] == "missing":
-            yield f"{subject}: the option '{where}' is missing"
-        else:
-            yield f"{subject}: {f"option '{where}': " if where else ''}{detail['msg'].removeprefix('Value error, ')}"
-
-
-def _keys_at(model: type[BaseModel], loc: tuple[int | str, ...]) -> list[str]:
-    """The keys that the section at `loc` takes."""
-    for part in loc:
-        field = model.model_fields.get(str(part))
-        inner = field and next(_models_in(field.annotation), None)
-        if inner is not None:
-            model = inner
-    return [field.alias or name for name, field in model.model_fields.items()]
-
-
-def _models_in(annotation: Any) -> Iterator[type[BaseModel]]:
-    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
-        yield annotation
-    for argument in get_args(annotation):
-        yield from _models_in(argument)
 
 
 def _kind(value: object) -> str:

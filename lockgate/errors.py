@@ -10,7 +10,11 @@ class Error(Exception):
 
 
 class ConfigError(Error):
-    """The configuration, the policy set or the machine around it does not fit."""
+    """The configuration, the policy set or the machine around it does not fit: a sentence for each thing."""
+
+    def __init__(self, *sentences: str) -> None:
+        super().__init__("; ".join(sentences))
+        self.sentences = sentences
 
 
 class Missing(Error):

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, cast
 
-from lockgate.config import Config, RuleConfig, resolved, validate
+from lockgate.config import Config, RuleConfig, resolved, validate, yaml_problem
 from lockgate.errors import ConfigError
 from lockgate.policies.pack import policy_file, rules_of
 from lockgate.policies.registry import discover, load_rules
@@ -22,7 +22,7 @@ def mistakes(rules: Sequence[RuleConfig]) -> list[str]:
         try:
             load_rules(part)
         except ConfigError as error:
-            found.append(str(error))
+            found += error.sentences
     return list(dict.fromkeys(found))
 
 
@@ -57,7 +57,7 @@ def document_of(text: str) -> dict[str, Any]:
             raise ConfigError("aliases (*name) are not taken here: write it out")
         document: Any = YAML(typ="safe", pure=True).load(text)  # pyright: ignore[reportUnknownMemberType]
     except (YAMLError, ValueError, RecursionError) as error:
-        raise ConfigError(f"this cannot be read as YAML: {' '.join(str(error).split())[:500]}") from error
+        raise ConfigError(f"this cannot be read as YAML: {yaml_problem(error)}") from error
     if not isinstance(document, dict):
         raise ConfigError("a policy set has the key 'rules:' at its top")
     return cast(dict[str, Any], document)

@@ -14,6 +14,7 @@ from lockgate.policies.base import Blocked, Policy
 from lockgate.policies.commands import command_of, folder_of
 from lockgate.policies.danger.hosts import Reach, local, reaches, unknown_host
 from lockgate.policies.danger.rules import line
+from lockgate.policies.option_types import HostPattern
 from lockgate.policies.remembered import remembered
 from lockgate.policies.shell.model import Command, shown
 from lockgate.policies.shell.read import read
@@ -55,7 +56,7 @@ SENDING = ("publish", "push", "upload", "gist", "release create")
 class Options(Section):
     """Where commands may go. Hosts may hold `*`: *.example.com is every host below example.com."""
 
-    allow: list[str] = Field(
+    allow: list[HostPattern] = Field(
         default_factory=lambda: (
             [
                 "github.com",
@@ -77,9 +78,9 @@ class Options(Section):
         )
     )
     """Hosts that commands may reach."""
-    also: list[str] = Field(default_factory=list[str])
+    also: list[HostPattern] = Field(default_factory=list[HostPattern])
     """More of them, beside those of `allow`."""
-    uploads: list[str] = Field(default_factory=list[str])
+    uploads: list[HostPattern] = Field(default_factory=list[HostPattern])
     """Hosts that commands may also send data to, with uploads, pushes to a URL, publishing or data in a name."""
     local: bool = True
     """Whether this machine and its own network are open, for uploads too."""

@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import asyncio
+import difflib
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Literal, get_args
 
 from pydantic import Field
 
 from lockgate.config import Section
+from lockgate.errors import ConfigError
 from lockgate.events import Event, ToolCall
 from lockgate.exchange import Exchange
 from lockgate.policies.base import Blocked, Monitor
 from lockgate.policies.commands import command_of, folder_of
-from lockgate.policies.danger.judge import Judgement, judge, load_packs
-from lockgate.policies.danger.rules import Finding, Rule, Setting
+from lockgate.policies.danger.judge import UNREADABLE, Judgement, judge, load_packs
+from lockgate.policies.danger.rules import RULES, Finding, Rule, Setting
+from lockgate.policies.option_types import Folder
 from lockgate.policies.patterns import Re2, finds
 from lockgate.policies.written import Files, Written
 
@@ -54,12 +57,12 @@ class Options(Section):
     """The kinds of harm that are looked for; all of them by default."""
     threshold: float = Field(default=0.5, ge=0, le=1)
     """Blocks from this score on: 0 is harmless, 1 is surely harmful. Above 1 nothing would be."""
-    workspace: str = ""
+    workspace: Folder = ""
     """The absolute path of the project. Without it, the folder that a command starts in counts as the project."""
     allow: list[Re2] = Field(default_factory=list[Re2])
     """RE2 patterns: what is found in such a command's resolved words is let pass."""
     allow_rules: list[str] = Field(default_factory=list[str])
-    """Names of rules that are left out, as `lockgate policy explain` tells them."""
+    """Names of rules that are left out, as `lockgate policy explain` tells them: deletes-files, files/deletes-files."""
     deny: list[Denied] = Field(default_factory=list[Denied])
     """Commands that are stopped besides."""
 
@@ -84,6 +87,7 @@ class DangerousCommand(Monitor):
     @classmethod
     def provision(cls, options: Options) -> Any:
         load_packs()
+        _check_names(options.allow_rules)
         return Shared(options)
 
     async def score_call(self, call: ToolCall, x: Exchange) -> tuple[float, str]:
@@ -142,8 +146,18 @@ def judged(command: str, options: Options, cwd: str = "", files: Mapping[str, st
     return Judgement(tuple(sorted((*kept, *own), key=lambda finding: -finding.score)), found.script)
 
 
+def _check_names(names: Sequence[str]) -> None:
+    """Raises ConfigError for a rule that there is not, which would leave out nothing."""
+    rules = (*RULES.values(), UNREADABLE)
+    known = {name: None for rule in rules for name in (rule.name, f"{rule.pack}/{rule.name}")}
+    if unknown := next((name for name in names if name not in known), None):
+        close = difflib.get_close_matches(unknown, known, 1)
+        meant = f"did you mean '{close[0]}'?" if close else "`lockgate policy explain` tells those that find something"
+        raise ConfigError(f"option 'allow_rules': there is no rule '{unknown}'; {meant}")
+
+
 def _allowed(finding: Finding, options: Options) -> bool:
-    if finding.rule.name in options.allow_rules:
+    if {finding.rule.name, f"{finding.rule.pack}/{finding.rule.name}"} & set(options.allow_rules):
         return True
     return bool(finding.command.words) and any(finds(pattern, str(finding.command)) for pattern in options.allow)
 

@@ -21,6 +21,7 @@ from lockgate.policies.flows.language import Example, FlowRule, Measure
 from lockgate.policies.flows.machine import FlowState, Match, Progress
 from lockgate.policies.flows.sessions import Session, Traces, Unread, working
 from lockgate.policies.flows.trace import Step
+from lockgate.policies.option_types import Folder
 from lockgate.ports import Webhook
 from lockgate.wire.document import dumps
 
@@ -50,7 +51,7 @@ class Options(Section):
     """What is done instead of what each rule says."""
     approval: Asking = Asking()
     """How a person is asked, where `do` is `approve`."""
-    workspace: str = ""
+    workspace: Folder = ""
     """The absolute path of the project. Without it, the folder that a command starts in counts as the project."""
 
 

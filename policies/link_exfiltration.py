@@ -9,6 +9,7 @@ from pydantic import Field
 from lockgate.exchange import Exchange
 from lockgate.policies import redactor
 from lockgate.policies.links import LinkDetector
+from lockgate.policies.option_types import HostPattern
 from lockgate.policies.redactor import Act, Redactor
 from lockgate.policies.seen import Clean
 
@@ -23,7 +24,7 @@ class Options(redactor.Options):
     """What happens to such a link in what is sent to the model."""
     arguments: Act = "off"
     """What happens to such a link in the arguments of the model's tool calls."""
-    hosts: list[str] = Field(default_factory=list[str])
+    hosts: list[HostPattern] = Field(default_factory=list[HostPattern])
     """Hosts that links may lead to with whatever they carry; `*` stands for any letters, as in *.ourcompany.com."""
     every_image: bool = False
     """Whether images on other hosts are taken out even if they seem to carry nothing: nobody clicks to fetch them."""

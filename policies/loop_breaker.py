@@ -8,7 +8,7 @@ from collections import Counter, OrderedDict, deque
 from collections.abc import Iterable
 from typing import Any
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from lockgate.config import Section
 from lockgate.events import Event, ToolCall
@@ -32,6 +32,16 @@ class Options(Section):
     """So many calls in one reply; 0 sets no bound."""
     last: int = Field(default=40, gt=0, le=10_000)
     """How many of a session's last calls are looked at."""
+
+    @model_validator(mode="after")
+    def _are_seen(self) -> Options:
+        for name, bound in (("same", self.same), ("near", self.near)):
+            if bound >= self.last:
+                raise ValueError(
+                    f"'{name}' can never apply: more than {bound} calls are not among the last {self.last}; "
+                    f"give a larger 'last' or a smaller '{name}'"
+                )
+        return self
 
 
 class Shared:

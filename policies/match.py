@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import operator
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -74,22 +75,24 @@ def _all(conditions: Any, subject: str) -> Test:
 def _one(key: str, value: Any, subject: str) -> Test:
     match key:
         case "all" | "any":
-            inner = [_all(part, subject) for part in _listed(key, value, subject)]
+            inner = [_all(part, subject) for part in _listed(value, f"{subject}: '{key}'", "conditions")]
             combine = all if key == "all" else any
             return lambda x, tool: combine(test(x, tool) for test in inner)
         case "not":
             negated = _all(value, subject)
             return lambda x, tool: not negated(x, tool)
         case _:
-            look, compare = _lookup(key, subject), _comparison(value, subject)
+            look, compare = _lookup(key, subject), _comparison(value, f"{subject}: '{key}'")
+            if key in FIELDS and _compares_numbers(value):
+                raise ConfigError(f"{subject}: '{key}' is no number; compare it with text")
             if key == "label":
                 return lambda x, _: any(map(compare, x.labels))
             return lambda x, tool: compare(look(x, tool))
 
 
-def _listed(key: str, value: Any, subject: str) -> list[Any]:
-    if not isinstance(value, list):
-        raise ConfigError(f"{subject}: '{key}' takes a list of conditions")
+def _listed(value: Any, subject: str, of: str) -> list[Any]:
+    if not (isinstance(value, list) and value):
+        raise ConfigError(f"{subject} takes a list of {of}, with one or more")
     return cast(list[Any], value)
 
 
@@ -121,7 +124,7 @@ def _comparison(wanted: Any, subject: str) -> Callable[[Any], bool]:
         case str():
             return lambda value: fnmatchcase(str(value), wanted)
         case list():
-            tests = [_comparison(one, subject) for one in cast(list[Any], wanted)]
+            tests = [_comparison(one, subject) for one in _listed(cast(Any, wanted), subject, "values")]
             return lambda value: any(test(value) for test in tests)
         case dict():
             return _comparators(cast(dict[str, Any], wanted), subject)
@@ -130,8 +133,12 @@ def _comparison(wanted: Any, subject: str) -> Callable[[Any], bool]:
 
 
 def _comparators(wanted: dict[str, Any], subject: str) -> Callable[[Any], bool]:
-    if unknown := set(wanted) - set(COMPARATORS):
-        raise ConfigError(f"{subject}: unknown comparator '{unknown.pop()}'; it takes: {', '.join(COMPARATORS)}")
+    if (unknown := set(wanted) - set(COMPARATORS)) or not wanted:
+        named = f"unknown comparator '{unknown.pop()}'" if unknown else "no comparator"
+        raise ConfigError(f"{subject}: {named}; it takes: {', '.join(COMPARATORS)}")
+    if "in" in wanted:
+        _listed(wanted["in"], f"{subject}: 'in'", "values")
+    _check_order(wanted, subject)
 
     def holds(value: Any) -> bool:
         try:
@@ -140,6 +147,28 @@ def _comparators(wanted: dict[str, Any], subject: str) -> Callable[[Any], bool]:
             return False  # a missing value is neither above nor below anything
 
     return holds
+
+
+def _check_order(wanted: Mapping[str, Any], subject: str) -> None:
+    """Raises ConfigError for bounds that no value is within."""
+    bounds = {name: bound for name, bound in wanted.items() if name[0] in "<>"}
+    for name, bound in bounds.items():
+        if isinstance(bound, bool) or not isinstance(bound, int | float | str):
+            raise ConfigError(f"{subject}: '{name}' takes a number or text, not {bound!r}")
+    lower = [(bound, name) for name, bound in bounds.items() if name[0] == ">"]
+    upper = [(bound, name) for name, bound in bounds.items() if name[0] == "<"]
+    for (low, above), (high, below) in itertools.product(lower, upper):
+        if isinstance(low, str) != isinstance(high, str):
+            raise ConfigError(
+                f"{subject}: '{above}' and '{below}' compare with a number and with text; nothing is both"
+            )
+        if low > high or (low == high and (above, below) != (">=", "<=")):
+            raise ConfigError(f"{subject}: no value is {above} {low} and {below} {high}")
+
+
+def _compares_numbers(wanted: Any) -> bool:
+    bounds = cast(dict[str, Any], wanted) if isinstance(wanted, dict) else {}
+    return any(name[0] in "<>" and not isinstance(bound, str) for name, bound in bounds.items())
 
 
 def _names_tool(conditions: Any) -> bool:

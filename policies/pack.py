@@ -62,7 +62,7 @@ def named_rules(name: str) -> Sequence[RuleConfig]:
     if file is None:
         return pack(name).rules
     if not file.is_file():
-        raise ConfigError(f"{file}: no such file")
+        raise ConfigError(f"{file}: {'is no file' if file.exists() else 'no such file'}; name one with rules")
     config = validate(Config, read_file(file), str(file))
     if config.policy and policy_file(config.policy):
         raise ConfigError(f"{file}: the policy set of a policy set is one that ships: {', '.join(pack_names())}")

@@ -13,6 +13,8 @@ from pydantic import AfterValidator
 re2 = cast(Any, _untyped)
 
 MAX_WINDOW_CHARS = 16_384
+MAX_SHOWN_CHARS = 200
+"""No more of a pattern that is wrong is said."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,7 +150,11 @@ def _sentence(pattern: str, error: Exception) -> str:
     kind, _, part = why.partition(": ")
     at = pattern.find(part) if part and part != pattern else len(pattern)
     hint = "; RE2 has neither lookaround nor backreferences" if kind in _MISSING else ""
-    return f"the pattern {pattern!r} is not RE2: {why}, at character {max(at, 0) + 1}{hint}"
+    return f"the pattern {_short(pattern)!r} is not RE2: {_short(why)}, at character {max(at, 0) + 1}{hint}"
+
+
+def _short(text: str) -> str:
+    return text if len(text) <= MAX_SHOWN_CHARS else text[:MAX_SHOWN_CHARS] + " …"
 
 
 _MISSING = frozenset({"invalid perl operator", "invalid escape sequence"})

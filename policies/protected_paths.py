@@ -15,6 +15,7 @@ from lockgate.events import Event, ToolCall
 from lockgate.exchange import Exchange
 from lockgate.policies.accesses import Access, accesses
 from lockgate.policies.base import Blocked, Policy
+from lockgate.policies.option_types import Folder
 from lockgate.policies.shell.model import HERE, SOME, UNSET
 from lockgate.policies.shell.paths import Place
 
@@ -101,7 +102,7 @@ class Options(Section):
     """More files that are not to be changed, beside those of `write`."""
     allow: list[str] = Field(default_factory=lambda: list(OPEN))
     """Files that are open all the same."""
-    workspace: str = ""
+    workspace: Folder = ""
     """The absolute path of the project. Without it, the folder that a command starts in counts as the project."""
     outside: Literal["allow", "read", "deny"] = "allow"
     """What may be done with files outside of the project: everything, reading, nothing. Temporary folders stay open."""

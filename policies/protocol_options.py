@@ -80,8 +80,14 @@ class Options(Section):
     @model_validator(mode="after")
     def _steps_apply(self) -> Options:
         places = [step.at for step in self.steps]
-        if repeated := next((at for at in places if places.count(at) > 1), None):
+        repeated = next((at for at in places if places.count(at) > 1), None)
+        if repeated is not None:
             raise ValueError(f"two steps begin at {repeated:g}: one of them can never apply")
+        acts = min((step.at for step in self.steps if step.do != "flag"), default=1.0)
+        if late := next((step.at for step in self.steps if step.do == "flag" and step.at > acts), None):
+            raise ValueError(
+                f"the step at {late:g} only records, and the one at {acts:g} acts: a higher score would let more pass"
+            )
         of_calls = next((step for step in self.steps if step.do in ("edit", "approve")), None)
         if "calls" not in self.judges and of_calls:
             raise ValueError(

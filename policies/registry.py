@@ -236,7 +236,8 @@ def make_rule(config: RuleConfig, kind: str = "rule", *, shares: Shares = ()) ->
         shared = policy.provision(options)
         deadline_seconds = _deadline(config, policy.needed_seconds(options))
     except Exception as error:
-        raise ConfigError(f"{subject}: {told(error)}") from error
+        sentences = error.sentences if isinstance(error, ConfigError) else (told(error),)
+        raise ConfigError(*(f"{subject}: {each}" for each in sentences)) from error
     return Rule(
         name=config.name,
         use=config.use,

@@ -71,7 +71,7 @@ class Rules:
         try:
             rules = self.read(text)
         except ConfigError as error:
-            return (), [str(error)]
+            return (), list(error.sentences)
         return rules, mistakes(rules)
 
     def write(self, text: str, version: str) -> tuple[str, str]:

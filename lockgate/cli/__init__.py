@@ -4,9 +4,16 @@ from __future__ import annotations
 
 import sys
 
-from cyclopts import App
+from cyclopts import App, CycloptsError
 
 from lockgate.errors import Error
+
+
+def _told(error: CycloptsError) -> str:
+    """A sentence like those of all other errors, with the remedy at its end."""
+    command = " ".join(("lockgate", *(error.command_chain or ())))
+    return f"lockgate: {' '.join(str(error).split())} `{command} --help` tells what there is."
+
 
 app = App(
     name="lockgate",
@@ -36,7 +43,10 @@ app.command("lockgate.cli.bench:bench", help="Measure Lockgate against plain mit
 def main() -> None:
     """Ends with a sentence on standard error and exit code 2 where something does not fit."""
     try:
-        sys.exit(app())
+        sys.exit(app(print_error=False, exit_on_error=False))
+    except CycloptsError as error:
+        print(_told(error), file=sys.stderr)
+        sys.exit(2)
     except Error as error:
         print(f"lockgate: {error}", file=sys.stderr)
         sys.exit(2)

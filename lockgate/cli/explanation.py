@@ -7,6 +7,7 @@ from typing import Any
 
 from lockgate.policies.danger.rules import Finding
 from lockgate.policies.dangerous_command import Options, judged
+from lockgate.storage.readable import plain
 
 
 def explain(command: str, options: Options) -> dict[str, Any]:
@@ -17,7 +18,7 @@ def explain(command: str, options: Options) -> dict[str, Any]:
         "command": command,
         "score": score,
         "threshold": options.threshold,
-        "blocked": score >= options.threshold,
+        "blocked": bool(found.findings) and score >= options.threshold,
         "findings": [_finding(one) for one in found.findings],
         "commands": [
             {"words": str(one), "node": one.source[:500], "via": list(one.via)} for one in found.script.commands
@@ -59,4 +60,4 @@ def lines(result: Mapping[str, Any]) -> Iterator[str]:
 
 
 def _indented(text: str) -> str:
-    return text.replace("\n", "\n        ")
+    return plain(text).replace("\n", "\n        ")

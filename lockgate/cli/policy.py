@@ -86,7 +86,7 @@ def check(file: str, /) -> None:
     try:
         rules = _rules_in(file)
     except ConfigError as error:
-        print(error, file=sys.stderr)
+        print(*error.sentences, sep="\n", file=sys.stderr)
         sys.exit(1)
     errors = mistakes(rules)
     for error in errors:
@@ -161,8 +161,10 @@ def explain(
     """
     from lockgate.cli import explanation
     from lockgate.policies.dangerous_command import Options
+    from lockgate.validation import validate
 
-    result = explanation.explain(command, Options(threshold=threshold, workspace=workspace))
+    options = validate(Options, {"threshold": threshold, "workspace": workspace}, "policy explain")
+    result = explanation.explain(command, options)
     if json_:
         print(json.dumps(result, indent=2, ensure_ascii=False))
     else:
@@ -227,12 +229,14 @@ def eval_(
     from lockgate.cli import evaluation
     from lockgate.policies.evaluate import figures, lines, read_cases
     from lockgate.policies.pack import MEASURED
+    from lockgate.storage.readable import plain
 
     if policy and use:
         raise ConfigError("--policy names a policy set and --use one policy; give one of them")
     policy_set = evaluation.rules_for(None if use else _rules_in(policy or MEASURED), use)
     result = figures(asyncio.run(evaluation.evaluate(policy_set, read_cases(dataset))))
-    print(json.dumps(result, indent=2, ensure_ascii=False) if json_ else "\n".join(lines(result, every=all_)))
+    text = json.dumps(result, indent=2, ensure_ascii=False) if json_ else "\n".join(lines(result, every=all_))
+    print(plain(text))
 
 
 def _summary(name: str) -> str:
@@ -259,7 +263,8 @@ def _print_description(found: Description) -> None:
     if found.example:
         example = found.example.replace("\n", "\n    ")
         with_ = f"\n    {example}" if example != "{}" else " {}"
-        print(f"\nExample:\n- name: my-{found.name}\n  use: {found.name}\n  with:{with_}")
+        own = found.name.rpartition(":")[2]  # of ./FILE.py:CLASS
+        print(f"\nExample:\n- name: my-{own}\n  use: {found.name}\n  with:{with_}")
 
 
 def _rules_in(name: str) -> Sequence[RuleConfig]:

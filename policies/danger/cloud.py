@@ -23,6 +23,10 @@ def _practice(c: Command) -> bool:
     ) or c.name in ("awslocal",)
 
 
+_BUILT = re.compile(r"^s3\s+sync\s+(?:-\S+\s+)*(?:\S*/)?(?:dist|build|public|out|site|_site|www|html|docs)/?\s+s3://")
+"""What was built takes the place of what was built before: the command that made it makes it again."""
+
+
 def _cloud(programs: str, *table: tuple[str, float, str, str]) -> None:
     for name, score, pattern, why in table:
         compiled = re.compile(pattern)
@@ -37,11 +41,9 @@ def _cloud(programs: str, *table: tuple[str, float, str, str]) -> None:
                 return 0.0
             if not compiled.search(text) or _practice(c):
                 return 0.0
-            return (
-                min(score, 0.45)
-                if name in ("deletes-in-the-cloud", "destroys-infrastructure") and practice(text, own=score <= 0.6)
-                else score
-            )
+            takes = name in ("deletes-in-the-cloud", "destroys-infrastructure")
+            own = takes and (practice(text, own=score <= 0.6) or _BUILT.match(text) is not None)
+            return min(score, 0.45) if own else score
 
         rule("cloud", name, why, programs)(judge)
 

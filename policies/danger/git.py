@@ -24,8 +24,8 @@ rows(
     ("drops-work", 0.6, r"^rm\b(?:.*\s)?(?:-[a-z]*r[a-z]*f|-[a-z]*f[a-z]*r|-r\s+-f|-f\s+-r)\S*\s+(?:\.|\*|--\s+\.)(?:\s|$)", "This deletes every file of the repository."),
     ("drops-branches", 0.8, r"^branch\b.*\s(?:-D|--delete --force|-d -f|-df)\s+(?:\S+\s+)*" + _PROTECTED + r"(?:\s|$)", "This deletes a branch that others build on."),
     ("drops-branches", 0.45, r"^branch\b.*\s(?:-D|--delete\s+--force)(?:\s|$)", "This deletes a branch, merged or not."),
-    ("forgets-history", 0.8, r"^reflog\s+(?:expire\b.*--expire\S*[= ]now|delete\b)|^reflog\s+expire\b.*--all", "This deletes the way back to what was lost."),
-    ("forgets-history", 0.6, r"^(?:gc\b.*--prune[= ](?:now|all)|prune\b.*--expire[= ]now|prune\s*$)", "This deletes commits that nothing points to."),
+    ("forgets-history", 0.6, r"^prune\b(?:.*--expire[= ]now|\s*$)", "This deletes commits that nothing points to."),
+    ("forgets-history", 0.4, r"^gc\b.*--prune[= ](?:now|all)", "This deletes commits that nothing points to, not even the reflog."),
     ("forgets-history", 0.7, r"^update-ref\s+(?:-\S+\s+)*-d\b", "This deletes a reference."),
     ("loosens-git", 0.65, r"(?:^|\s)ext::", "This has git start a program in the place of a server."),
     ("loosens-git", 0.6, r"(?i)^config\b.*http\.sslverify\s+(?:false|0)|^config\b.*protocol\.ext\.allow", "This lets anybody pose as the server."),
@@ -100,6 +100,13 @@ def _(c: Command, s: Setting) -> float:
     if "--all" in text.split() and refs[:1] not in ([], ["origin"], ["upstream"]):
         return 0.45
     return (0.9 if shared else 0.75) if forced else 0.0
+
+
+@rule("git", "forgets-history", "This deletes the way back to what was lost.", "git")
+def _(c: Command, s: Setting) -> float:
+    if not re.match(r"reflog\s+(?:delete\b|expire\b.*--(?:expire\S*[= ]now|all))", line(c)):
+        return 0.0
+    return 0.0 if re.search(r"\s(?:-n|--dry-run)\b", line(c)) else 0.8
 
 
 @rule("git", "drops-work", "This throws away every change that is not committed.", "git")

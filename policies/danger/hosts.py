@@ -54,7 +54,7 @@ def here(host: str) -> bool:
 
 def local(host: str) -> bool:
     """Whether the host is this machine or its own network, as far as its name or address tells."""
-    if here(host) or host.endswith((".local", ".test", ".internal", ".lan", ".svc", ".localdomain")):
+    if here(host) or host.endswith((".local", ".internal", ".lan", ".svc", ".localdomain")):
         return True
     return private(host) or ("." not in host and known(host) and ":" not in host and not is_address(host))
 

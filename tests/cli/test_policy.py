@@ -115,7 +115,22 @@ rules:
         ("rules: [{name: a}]", ["rule 'a' has either 'use', or 'rules', or 'branches'"]),
         ("ruels: []", ["unknown option 'ruels' (did you mean 'rules'?)"]),
         ("- a\n", ["the top of the file has keys such as 'rules:'"]),
-        ("rules: [", ["cannot be read as YAML"]),
+        ("rules: [", ["cannot be read as YAML: expected the node content, but found '<stream end>', line 1, column 9"]),
+        (f"rules: {'[' * 5_000}", ["its brackets or indents are nested too deep"]),
+        ("rules: &a [{name: x, rules: *a}]", ["an alias (*name) stands inside what it names"]),
+        ("rules: [{name: a, use: noop, sample: 2026-99-99}]", ["cannot be read as YAML: month must be in 1..12"]),
+        (
+            "rules: [[a], {name: b, use: 5}, {name: c, use: noop, mode: maybe}]",
+            [
+                "option 'rules.0': it takes keys with values, such as {key: value}",
+                "option 'rules.1.use': it takes text",
+                "option 'rules.2.mode': it takes 'enforce' or 'shadow'",
+            ],
+        ),
+        (
+            "rules: [{name: a, use: judge}]",
+            ["rule 'a': policy 'judge': the option 'url' is missing", "the option 'model' is missing"],
+        ),
     ],
 )
 def test_check_of_what_is_wrong(content: str, sentences: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]):
@@ -131,7 +146,7 @@ def test_check_of_what_is_wrong(content: str, sentences: list[str], tmp_path: Pa
 def test_check_of_no_file(capsys: pytest.CaptureFixture[str]):
     with pytest.raises(SystemExit):
         run("check", "/nowhere/rules.yaml")
-    assert capsys.readouterr().err == "/nowhere/rules.yaml: no such file\n"
+    assert capsys.readouterr().err == "/nowhere/rules.yaml: no such file; name one with rules\n"
 
 
 @pytest.mark.parametrize(
@@ -265,3 +280,36 @@ def test_a_policy_set_is_tried(tmp_path: Path, capsys: pytest.CaptureFixture[str
     assert result["request"]["outcome"] == "passed"
     with pytest.raises(ConfigError, match="unknown policy set 'strikt'"):
         run("try", "strikt", "--on", written(tmp_path, "ask.json", ASK))
+
+
+def explained(capsys: pytest.CaptureFixture[str], *words: str) -> str:
+    run("explain", *words)
+    return capsys.readouterr().out
+
+
+def test_explain_spells_out_what_would_steer_a_terminal(capsys: pytest.CaptureFixture[str]):
+    assert "\\u001b[2J" in explained(capsys, "echo '\x1b[2J'")
+
+
+def test_explain_agrees_with_the_rule_where_nothing_is_found(capsys: pytest.CaptureFixture[str]):
+    assert explained(capsys, "ls", "--threshold", "0").startswith("score 0, let pass")
+
+
+def test_explain_of_a_wrong_option():
+    with pytest.raises(ConfigError, match="policy explain: option 'workspace': 'x' is not absolute"):
+        run("explain", "ls", "--workspace", "x")
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (["policy", "show"], 'lockgate: Command "policy show" parameter NAME requires an argument. `lockgate policy'),
+        (["policy", "explain", "--nope", "ls"], "lockgate: Unknown option: --nope. `lockgate policy explain --help`"),
+        (["polcy"], 'lockgate: Unknown command "polcy". Did you mean "policy"?'),
+    ],
+    ids=["missing", "unknown option", "unknown command"],
+)
+def test_wrong_words_are_told_in_one_line(words: list[str], told: str, tmp_path: Path):
+    said = commands.lockgate(*words, folder=tmp_path, code=2).stderr
+    assert said.startswith(told)
+    assert said.count("\n") == 1

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from lockgate.config import RuleConfig
+from lockgate.errors import ConfigError
 from lockgate.events import ToolCall
 from lockgate.policies.base import Blocked
 from lockgate.policies.registry import Rule, load_rules
@@ -73,6 +74,12 @@ async def test_repeated_calls_are_stopped_in_one_session_only():
     assert await out_of(rule, bash("make"), session_id="s") == "more than 2 times the same among the last 3 calls"
     assert isinstance(await out_of(rule, bash("make"), session_id="t"), ToolCall)
     assert isinstance(await out_of(rule, bash("ls"), session_id="s"), ToolCall)
+
+
+@pytest.mark.parametrize("options", [{"same": 10, "last": 10}, {"same": 2, "near": 12, "last": 12}])
+def test_a_bound_that_can_never_apply_is_refused(options: dict[str, int]):
+    with pytest.raises(ConfigError, match="can never apply"):
+        rule_of("loop_breaker", **options)
 
 
 async def test_calls_that_differ_in_numbers_only_are_near():

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from lockgate.config import RuleConfig
+from lockgate.errors import ConfigError
 from lockgate.events import ToolCall
 from lockgate.policies.base import Blocked
 from lockgate.policies.command_egress import REGISTRIES
@@ -101,3 +102,15 @@ async def test_hosts_that_nobody_knows_before():
 
 async def test_the_own_network_can_be_closed():
     assert await refused("curl http://localhost:1", local=False) is not None
+
+
+@pytest.mark.parametrize("host", ["https://x.example", "x.example/a", "x.example:443", "", "a b"])
+@pytest.mark.parametrize("option", ["allow", "also", "uploads"])
+async def test_what_is_no_host_would_never_apply(option: str, host: str):
+    with pytest.raises(ConfigError, match=f"option '{option}.0': .* is no host"):
+        await refused("ls", **{option: [host]})
+
+
+@pytest.mark.parametrize("host", ["*", "*.example.com", "10.0.*", "::1", "a_b.example", "localhost"])
+async def test_what_is_a_host(host: str):
+    assert await refused("ls", also=[host]) is None

@@ -116,6 +116,7 @@ async def test_scores_are_kept_below_the_threshold():
         ({"allow": ["^git push -f$"]}, "git push -f", False),
         ({"allow": ["^git push -f$"]}, "git push -f; rm -rf /", True),
         ({"allow_rules": ["force-pushes"]}, "git push -f", False),
+        ({"allow_rules": ["git/force-pushes"]}, "git push -f", False),
         ({"deny": [{"pattern": "^make deploy"}]}, "cd x && sudo 'make' deploy", True),
         ({"deny": [{"pattern": "^make deploy"}]}, "echo make deploy", False),
         ({"workspace": "/w/p"}, "rm -rf /w/p/src", False),
@@ -132,6 +133,8 @@ async def test_options(options: dict[str, Any], command: str, blocked: bool):
     [
         ({"packs": ["fils"]}, "option 'packs.0'"),
         ({"threshold": 2}, "option 'threshold'"),
+        ({"workspace": "project"}, "option 'workspace': 'project' is not absolute"),
+        ({"allow_rules": ["git/force-push"]}, "there is no rule 'git/force-push'; did you mean 'git/force-pushes'?"),
         ({"allow": ["a(b"]}, "the pattern 'a(b' is not RE2"),
     ],
 )

@@ -55,6 +55,15 @@ def test_a_condition_on_the_tool_is_decided_call_by_call() -> None:
     ({"any": {"model": "x"}}, "'any' takes a list"),
     ({"not": ["x"]}, "a condition is a mapping"),
     ({"request.max_tokens": {"above": 3}}, "unknown comparator 'above'"),
+    ({"request.max_tokens": {}}, "no comparator; it takes: <"),
+    ({"request.max_tokens": {">": [3]}}, "'>' takes a number or text, not [3]"),
+    ({"request.max_tokens": {">": True}}, "'>' takes a number or text"),
+    ({"request.max_tokens": {">": 3, "<": "x"}}, "nothing is both"),
+    ({"request.temperature": {">": 1, "<=": 1}}, "no value is > 1 and <= 1"),
+    ({"model": {">": 3}}, "'model' is no number"),
+    ({"model": {"in": "gpt"}}, "'in' takes a list of values, with one or more"),
+    ({"model": []}, "'model' takes a list of values, with one or more"),
+    ({"any": []}, "'any' takes a list of conditions, with one or more"),
 ])  # fmt: skip
 def test_a_wrong_condition_is_named(conditions: dict[str, Any], named: str) -> None:
     with pytest.raises(ConfigError, match="rule 'r'") as caught:

@@ -101,7 +101,9 @@ async def test_the_same_call_is_scored_once_in_an_exchange() -> None:
 @pytest.mark.parametrize(
     ("options", "sentence"),
     [
-        ({"steps": [{"at": 1.2, "do": "block"}]}, "less than or equal to 1"),
+        ({"steps": [{"at": 1.2, "do": "block"}]}, "it has to be at most 1"),
+        ({"steps": [{"at": 0, "do": "block"}, {"at": 0, "do": "flag"}]}, "two steps begin at 0"),
+        ({"steps": [{"at": 0.2, "do": "block"}, {"at": 0.9, "do": "flag"}]}, "a higher score would let more pass"),
         ({"steps": [{"at": 0.5, "do": "block"}, {"at": 0.5, "do": "flag"}]}, "two steps begin at 0.5"),
         ({"steps": []}, "steps"),
         ({"combine": "cascade"}, "a cascade needs two monitors"),

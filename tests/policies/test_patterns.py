@@ -23,6 +23,10 @@ from lockgate.policies.patterns import Literal, Pattern, compile_pattern, finds
             "RE2 has neither lookaround nor backreferences",
         ),
         ("a**", "the pattern 'a**' is not RE2: bad repetition operator: **, at character 2"),
+        (
+            "a" * 300 + "(b",
+            f"the pattern '{'a' * 200} …' is not RE2: missing ): {'a' * 189} …, at character 303",
+        ),
         ("\ud800", "the pattern '\\ud800' holds a character that UTF-8 cannot write"),
     ],
 )

@@ -148,7 +148,7 @@ async def test_any_cut_of_any_text_is_like_the_whole(text: str, cuts: list[int])
     ("options", "sentence"),
     [
         ({}, "rule 'r': policy 'replace': say what to replace: 'secret' or 'replacements'"),
-        ({"secret": ""}, "option 'secret': String should have at least 1 character"),
+        ({"secret": ""}, "option 'secret': it needs 1 or more characters"),
         ({"secert": "x"}, "unknown option 'secert' (did you mean 'secret'?)"),
         ({"replacements": [{"instead": "x"}]}, "option 'replacements.0': a replacement has either 'find' or 'pattern'"),
         ({"replacements": [{"find": "a", "pattern": "b"}]}, "has either 'find' or 'pattern'"),
