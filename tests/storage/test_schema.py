@@ -36,6 +36,7 @@ def execute(url: str, *statements: str) -> None:
         connection.commit()
 
 
+@pytest.mark.filterwarnings("ignore:Skipped unsupported reflection")  # SQLite's indexes of expressions
 def test_models_and_migrations_agree(database_url: str) -> None:
     schema.upgrade(database_url)
     engine = writer_engine(parse(database_url))
