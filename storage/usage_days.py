@@ -126,7 +126,8 @@ def sums(
     names = [some.c[key.name] for key in keys]
     query = select(*names, *(_sum(some.c[name]).label(name) for name in wanted)).group_by(*names)
     if dearest is not None:
-        cost = func.sum(sql_cast(some.c.nano_usd, Double()))  # whole numbers add up exactly to nine million dollars
+        # Whole numbers add up exactly to nine million dollars, on PostgreSQL in a third of the time of theirs.
+        cost: ColumnElement[float] = func.sum(sql_cast(some.c.nano_usd, Double[float]()))
         dear = select(names[0]).group_by(names[0]).order_by(cost.desc(), names[0]).limit(dearest)
         query = query.where(names[0].in_(dear))
     return query.subquery()
