@@ -38,12 +38,14 @@ NARROW = 20_000
 """An index that leads to no more than so many is worth a walk to its end."""
 LEADS = (
     "session_id", "token", "tool", "rule", "action", "trigger", "purpose", "attested", "model", "agent", "project",
-    "status", "outcome", "provider",
+    "status", "outcome", "provider", "kind",
 )  # fmt: skip
 """What a filter may name and an index leads to, from what usually fits the fewest exchanges to what fits the most."""
 SELDOM = ("token", "trigger", "purpose")
 """Their indexes leave out what has none."""
-NO_LEADS = ("label", "min_cost_nano_usd", "min_tokens", "since", "until", "kind")
+USUAL = dict.fromkeys(SELDOM, "") | {"kind": "model"}
+"""What nearly all exchanges have leads nowhere."""
+NO_LEADS = ("label", "min_cost_nano_usd", "min_tokens", "since", "until")
 AGE_DIGITS = 7
 """Of an id, as PostgreSQL's indexes for filters have them: a quarter of an hour."""
 
@@ -82,7 +84,7 @@ class Page:
 
 def leads(where: Filter) -> list[str]:
     """The names in the filter that an index leads to."""
-    return [name for name in LEADS if getattr(where, name) not in ((None, "") if name in SELDOM else (None,))]
+    return [name for name in LEADS if getattr(where, name) not in (None, USUAL.get(name))]
 
 
 def is_mixed(where: Filter) -> bool:
@@ -103,7 +105,7 @@ def span(where: Filter, page: Page) -> Select[*tuple[Any, ...]] | None:
     """The first and the last id, or how they begin, of what each lead leads to; None where nothing is known."""
     ends: list[ColumnElement[Any]] = []
     for name in leads(where):
-        id: Any = _JOINED.get(name, _EXCHANGE.id if page.sqlite else _AGE)
+        id: Any = _JOINED.get(name, _EXCHANGE.id if page.sqlite or name == "kind" else _AGE)
         if name != "session_id":
             rows = select(id).where(*_led(name, where)).limit(1)
             ends += [
@@ -135,8 +137,9 @@ def counts(where: Filter, page: Page) -> Select[*tuple[Any, ...]] | None:
 
 
 def narrowest(found: Row) -> str | None:
-    """The first lead that `counts` found to be narrow."""
-    return next((name for name, count in found.items() if count <= NARROW), None)
+    """The narrowest lead, by `counts`, where one is narrow."""
+    lead = min(found, key=lambda name: found[name])
+    return lead if found[lead] <= NARROW else None
 
 
 def few(lead: str, where: Filter, page: Page) -> Select[*tuple[Any, ...]]:
@@ -182,8 +185,11 @@ def _path(lead: str, where: Filter, page: Page, count: int | None = None) -> Sel
     rows = select(*_EXCHANGE, id.label("place")).where(*_led(lead, where), *_between(id, page))
     if page.sqlite or lead in ("kind", "session_id"):
         return rows.order_by(_direction(id, page))
-    # Only where the walk begins: of both ends, PostgreSQL would think that hardly anything is between them.
-    if page.after is not None:
+    # Only where a walk begins: of both ends, PostgreSQL would think that hardly anything is between them; and of all
+    # that a narrow lead leads to, neither, or it might take the age from the index of something else.
+    if count is not None and count > WALKED:
+        pass
+    elif page.after is not None:
         rows = rows.where(_AGE >= max(page.after, page.first or "")[:AGE_DIGITS])  # noqa: SIM300
     elif last := min(filter(None, (page.before, page.last)), default=None):
         rows = rows.where(_AGE <= last[:AGE_DIGITS])  # noqa: SIM300

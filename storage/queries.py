@@ -134,7 +134,7 @@ class Queries(Reader):
         """Tokens and cost by session, model … the dearest first, or by day, the oldest first."""
         where = where or Filter()
         days = await self._kept_days([cost_key(by, sqlite=self._sqlite)], where)
-        rows = await self._rows(costing(by, where, days, sqlite=self._sqlite).limit(limit))
+        rows = await self._rows(costing(by, where, days, sqlite=self._sqlite, limit=limit))
         return [_cost(row) for row in rows]
 
     async def series(self, step: Step, *, by: SeriesBy = "", where: Filter | None = None) -> list[Point]:

@@ -42,10 +42,13 @@ def cost_key(by: CostBy, *, sqlite: bool) -> Key:
     return by_day("key", sqlite=sqlite) if by == "day" else key_of("session_id" if by == "session" else by)
 
 
-def costing(by: CostBy, where: Filter, days: Sequence[str], *, sqlite: bool) -> Select[*tuple[Any, ...]]:
+def costing(
+    by: CostBy, where: Filter, days: Sequence[str], *, sqlite: bool, limit: int | None = None
+) -> Select[*tuple[Any, ...]]:
     """One row for each key, the dearest first. Of these days, sums are kept."""
-    found = sums([cost_key(by, sqlite=sqlite)], where, days, COSTS, sqlite=sqlite).c
-    query = select(*(found[name] for name in ("key", *COSTS)))
+    dearest = limit if by == "session" else None
+    found = sums([cost_key(by, sqlite=sqlite)], where, days, COSTS, sqlite=sqlite, dearest=dearest).c
+    query = select(*(found[name] for name in ("key", *COSTS))).limit(limit)
     return query.order_by(found.key) if by == "day" else query.order_by(found.nano_usd.desc(), found.key)
 
 

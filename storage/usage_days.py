@@ -12,8 +12,10 @@ from datetime import UTC, date, datetime, timedelta
 from typing import Any, NamedTuple, cast
 
 from sqlalchemy import (
+    BigInteger,
     ColumnElement,
     Connection,
+    Double,
     Engine,
     Select,
     Subquery,
@@ -30,6 +32,7 @@ from sqlalchemy import (
     union_all,
     update,
 )  # fmt: skip
+from sqlalchemy import cast as sql_cast
 
 from lockgate.records import new_id, now
 from lockgate.storage.alone import collecting
@@ -57,7 +60,9 @@ _KEPT: Mapping[Table, Sequence[str]] = {_DAYS: KINDS, _SESSIONS: SESSION_KINDS}
 
 
 def _sum(column: Any) -> ColumnElement[Any]:
-    return func.coalesce(func.sum(column), 0)
+    """Of whole numbers, a whole number: PostgreSQL's `numeric` would take several times as long to add up again."""
+    total = func.coalesce(func.sum(column), 0)
+    return sql_cast(total, BigInteger()) if isinstance(column.type, BigInteger) else total
 
 
 def _count(condition: ColumnElement[bool]) -> ColumnElement[Any]:
@@ -102,8 +107,14 @@ def by_day(name: str, *, sqlite: bool) -> Key:
     return Key(name, of_exchange, "day")
 
 
-def sums(keys: Sequence[Key], where: Filter, days: Sequence[str], wanted: Sequence[str], *, sqlite: bool) -> Subquery:
-    """A row for each key, with its names and the SUMS that are wanted; `days` are those of `kept_days`."""
+def sums(
+    keys: Sequence[Key], where: Filter, days: Sequence[str], wanted: Sequence[str], *, sqlite: bool,
+    dearest: int | None = None,
+) -> Subquery:  # fmt: skip
+    """A row for each key, with its names and the SUMS that are wanted; `days` are those of `kept_days`.
+
+    Of one key with many values, only so many of the `dearest`: all the others are added up by their cost alone.
+    """
     kept = _kept(keys, where)
     runs = list(_runs(days))
     ranges = list(_between(where, runs))
@@ -111,10 +122,15 @@ def sums(keys: Sequence[Key], where: Filter, days: Sequence[str], wanted: Sequen
         runs, ranges = [], [where]
     parts = [_of_exchanges(keys, each, wanted, sqlite=sqlite) for each in ranges]
     parts += [_of_days(cast(Table, kept), keys, where, run, wanted) for run in runs]
-    some = union_all(*parts).subquery()
-    names = [key.name for key in keys]
-    added = (func.sum(some.c[name]).label(name) for name in wanted)
-    return select(*(some.c[name] for name in names), *added).group_by(*(some.c[name] for name in names)).subquery()
+    some = union_all(*parts).cte("some")
+    names = [some.c[key.name] for key in keys]
+    query = select(*names, *(_sum(some.c[name]).label(name) for name in wanted)).group_by(*names)
+    if dearest is not None:
+        # Whole numbers add up exactly to nine million dollars, on PostgreSQL in a third of the time of theirs.
+        cost: ColumnElement[float] = func.sum(sql_cast(some.c.nano_usd, Double[float]()))
+        dear = select(names[0]).group_by(names[0]).order_by(cost.desc(), names[0]).limit(dearest)
+        query = query.where(names[0].in_(dear))
+    return query.subquery()
 
 
 def kept_days(keys: Sequence[Key], where: Filter) -> Select[str] | None:

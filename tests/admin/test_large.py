@@ -5,12 +5,14 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections.abc import AsyncIterator, Callable, Sequence
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from lockgate.admin import large
 from lockgate.admin.problems import Problem
+from lockgate.records import Comm, Record, Relation, new_id
 from lockgate.storage import bodies, shapes, turns
 from lockgate.storage.queries import Queries
 from tests.admin.conversations import conversation
@@ -63,6 +65,8 @@ async def test_the_loop_turns_while_an_exchange_is_shown(
     here: Office, turning: Turning, count: int, size: int, paths: Sequence[str]
 ) -> None:
     records = conversation(2, text=WORDS * count)
+    if paths is PATHS:
+        records += changed([one for one in records if isinstance(one, Comm) and one.type == "REQUEST"][-1])
     await remember(here.url, records)
     async with here.client(here.hire("vera", "viewer")) as client:
         listed = (await client.get("/api/exchanges?limit=1")).json()["items"][0]
@@ -74,6 +78,12 @@ async def test_the_loop_turns_while_an_exchange_is_shown(
             answer = await client.get(path.format(**where))
             assert answer.status_code == 200, (path, answer.text[:200])
             assert turning.calls > before, path
+
+
+def changed(asked: Comm) -> list[Record]:
+    """What a rule made of a request."""
+    final = replace(asked, id=new_id(), content=(asked.content or b"").replace(b"tidy up", b"sweep"))
+    return [final, Relation(from_comm_id=asked.id, to_comm_id=final.id, type="modified_to")]
 
 
 def comm_of(records: list[Any], exchange_id: str) -> str:

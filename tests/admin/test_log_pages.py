@@ -14,7 +14,7 @@ from lockgate.admin.console.differences import side_by_side
 from lockgate.admin.console.reading import Piece
 from lockgate.admin.console.rendering import markdown
 from lockgate.admin.console.sessions import TURNS
-from lockgate.records import Comm, new_id
+from lockgate.records import Comm, ExchangeRow, new_id
 from lockgate.storage.queries import Queries
 from lockgate.wire.blocks import Block
 from tests.admin.conversations import PNG, conversation, dumps, image
@@ -215,6 +215,22 @@ async def test_what_was_changed_is_marked_on_both_sides(here: Office):
     assert "<ins>2</ins>" in shown
     assert "modified to" in shown
     assert "no-touch" in shown
+
+
+async def test_no_body_is_put_together_for_a_page_that_does_not_show_it(here: Office, monkeypatch: pytest.MonkeyPatch):
+    records = conversation(1, text="word " * 300_000)
+    await remember(here.url, records)
+    place = f"/exchanges/{next(record.id for record in records if isinstance(record, ExchangeRow))}"
+    assert "too large for a page" in await page_at(here, f"{place}/curl")
+    monkeypatch.setattr("lockgate.storage.queries.joined", None)
+    assert "<table" not in await page_at(here, f"{place}/changes")
+
+
+@pytest.mark.parametrize("depth", [300, 3_000, 100_000])
+def test_what_is_nested_too_deep_is_not_told_to_be_equal(depth: int):
+    one, other = (b"[" * depth + name + b"]" * depth for name in (b"1", b"2"))
+    assert "changed" in [pair.kind for pair in side_by_side(one, other)]
+    assert side_by_side(one, one) == []
 
 
 def test_differences_are_bounded():

@@ -136,12 +136,12 @@ async def test_the_least_of_tokens_and_costs(database_url: str, monkeypatch: pyt
         rows = (await queries.exchanges(limit=60))[::-1]  # with their costs
         assert {one.cost_nano_usd is None for one in rows} == {True, False}
         for least in (0, 50_000, 52_500, 57_000, 10**9):
-            tokens = [one.id for one in rows if one.usage and one.usage.input_tokens + one.usage.output_tokens >= least]
+            many = [one.id for one in rows if one.usage and one.usage.input_tokens + one.usage.output_tokens >= least]
             found = await queries.exchanges(where=Filter(min_tokens=least))
-            assert [one.id for one in found] == (tokens if least else [one.id for one in rows])[::-1][:50]
+            assert [one.id for one in found] == (many if least else [one.id for one in rows])[::-1][:50]
             dear = [one.id for one in rows if (one.cost_nano_usd or 0) >= least * 5_000 + 1 and one.agent == "cc"]
-            for asked in ({"agent": "cc"}, {"agent": "cc", "min_tokens": least}):
-                where = Filter(min_cost_nano_usd=least * 5_000 + 1, **asked)
+            for tokens in (None, least):
+                where = Filter(min_cost_nano_usd=least * 5_000 + 1, agent="cc", min_tokens=tokens)
                 assert [one.id for one in await queries.exchanges(where=where)] == dear[::-1]
                 assert [one.id for one in await queries.exchanges(where=where, after=FIRST, limit=3)] == dear[:3]
                 older = await queries.exchanges(where=where, before=rows[30].id)
@@ -162,3 +162,9 @@ def test_sqlite_finds_the_least_by_an_index(sqlite_url: str, asked: Any, index: 
         plan = plan_of(sqlite_url, query)
         assert f"SEARCH exchange USING INDEX ix_exchange_{index} (<expr>>?)" in plan
         assert not any(step.startswith("SCAN exchange") for step in plan)
+
+
+def test_the_narrowest_lead_leads() -> None:
+    few = listing.NARROW
+    assert listing.narrowest({"model": few, "outcome": 3, "agent": few + 1}) == "outcome"
+    assert listing.narrowest({"agent": few + 1, "model": few + 1}) is None

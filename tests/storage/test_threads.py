@@ -23,6 +23,7 @@ from lockgate.storage.answers import Joined
 from lockgate.storage.engine import writer_engine
 from lockgate.storage.log import SqlLog
 from lockgate.storage.migrations import run
+from lockgate.storage.packing import unpack
 from lockgate.storage.queries import Queries
 from lockgate.storage.recent import Recent
 from lockgate.storage.threads import Threads
@@ -223,6 +224,27 @@ async def test_requests_and_replies_that_rules_changed_are_kept_as_they_were_and
     before = rows_in(database_url)
     await remember(database_url, following)
     assert [b - a for a, b in zip(before, rows_in(database_url), strict=True)] == [1, 1, 0]
+
+
+async def test_what_an_original_and_a_final_share_is_read_once(
+    sqlite_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    marked = {"role": "user", "content": [{"type": "text", "text": "again", "cache_control": {"type": "ephemeral"}}]}
+    again = {"role": "user", "content": [{"type": "text", "text": "again"}]}
+    row, bodies = exchange_row(), [{"messages": [user(word), again, marked, again]} for word in ("secret", "***")]
+    sent, passed = (comm(row.id, content=dumps(body)) for body in bodies)
+    await remember(sqlite_url, [row, sent, passed])
+    read: list[bytes] = []
+
+    def counted(packed: bytes) -> bytes:
+        read.append(packed)
+        return unpack(packed)
+
+    monkeypatch.setattr("lockgate.storage.bodies.unpack", counted)
+    detail = await detail_of(sqlite_url, row.id)
+    assert detail.comms == (sent, passed)  # each with its marks, though the message is the same three times
+    assert list(detail.joined.values()) == [Joined(as_sent=True), Joined(as_sent=True)]
+    assert len(read) == len(set(read)) == 3
 
 
 async def test_what_others_deleted_is_written_again(database_url: str) -> None:

@@ -166,7 +166,7 @@ async def test_days_that_are_kept_are_read_by_day_and_the_others_by_time(
     fold(sqlite_url)
     where = Filter(kind="model", since=NOW - timedelta(days=7, hours=5))
     days = [day for day in kept(sqlite_url) if day > (NOW - timedelta(days=7, hours=5)).date().isoformat()]
-    query = costing(by, where, days, sqlite=True).limit(1001)
+    query = costing(by, where, days, sqlite=True, limit=1001)
     plan = [step for step in plan_of(sqlite_url, query) if "exchange" in step or "usage" in step]
     times = "SEARCH exchange USING INDEX ix_exchange_started_at_id (started_at>?"
     by_day = f"SEARCH {wanted} USING INDEX ix_{wanted}_day (day>? AND day<?)"
