@@ -179,4 +179,4 @@ async def remember(url: str, records: Sequence[Record]) -> None:
     log = SqlLog(url)
     log.start()
     log.put(records)
-    assert await log.close() == []
+    assert await log.close(60) == []
