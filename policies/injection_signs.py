@@ -29,7 +29,7 @@ _NOT_ASCII = re.compile("[^\x00-\x7f]")
 _FOLDED = {0x17F: "s", 0x212A: "k"}
 """Letters beyond ASCII that patterns take for others which are in it."""
 _HIDDEN_LETTERS = re.compile("[\u00ad\u200b-\u200f\u202a-\u202e\u2060-\u2069\ufeff\U000e0000-\U000e007f\ufe00-\ufe0f]+")
-SETS = 24
+SETS = 18
 """Parts of a sentence that may be apart make states that multiply in one set: more sets have fewer states to build."""
 AROUND_CHARS = 240
 ACTS = frozenset({"order", "exfiltration", "danger", "authority", "duty", "unasked"})
