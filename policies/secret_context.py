@@ -191,7 +191,12 @@ _JOINTS = frozenset(
 def _is_plain(data: bytes) -> bool:
     """Whether a name in small letters follows, or a call with names: no secret, and much cheaper to see."""
     match = _PLAIN.match(data) if data[:1] in _PLAIN_BEGINS else None
-    return match is not None and _JOINTS.isdisjoint(match.group().translate(_APART).lower().split())
+    return match is not None and _joins_nothing(match.group())
+
+
+@lru_cache(maxsize=4096)
+def _joins_nothing(found: bytes) -> bool:
+    return _JOINTS.isdisjoint(found.translate(_APART).lower().split())
 
 
 @dataclass(frozen=True, slots=True)
