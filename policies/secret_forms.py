@@ -147,7 +147,7 @@ _FORMS = (
 
 @cache
 def _look() -> FirstLook:
-    return FirstLook([secret_tables.FORMS.get(form) or form.pattern.decode() for form in _FORMS], sets=2)
+    return FirstLook([secret_tables.FORMS.get(form) or form.pattern.decode() for form in _FORMS], sets=3)
 
 
 def secrets_by_form(data: bytes) -> Iterator[Span]:

@@ -100,10 +100,11 @@ class SecretDetector(Detector):
     def _in_blobs(self, data: bytes, start: int) -> Iterator[Span]:
         """Base64 that says, once decoded, what itself would be found."""
         for match in _BLOB.finditer(data, start):
-            short = len(match.group()) <= MAX_BLOB_CHARS and decoded(match.group()[:64])
-            said = decoded(match.group()) if short else ""
+            begin, end = match.span()
+            short = end - begin <= MAX_BLOB_CHARS and decoded(data[begin : min(end, begin + 64)])
+            said = decoded(data[begin:end]) if short else ""
             if said and (any(True for _ in self._in_words(said.encode(), 0)) or any(secrets_in(said.encode(), 0))):
-                yield Span(match.start(), match.end(), "encoded-secret")
+                yield Span(begin, end, "encoded-secret")
 
     def _in_context(self, data: bytes, start: int) -> Iterator[Span]:
         """Finds of rules that look at more than a word: each word is judged with what stands before it."""

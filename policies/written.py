@@ -84,15 +84,15 @@ class Files:
         texts = [command] if self._texts else []
         while texts and len(found) < USED:
             text = texts.pop()
+            named = {name: _named(name, text) for name in {path.rpartition("/")[2] for path in self._texts}}
             for path, content in reversed(self._texts.items()):
-                if path not in found and _named(path, text):
+                if path not in found and named[path.rpartition("/")[2]]:
                     found[path] = content
                     texts.append(content)
         return {name: found[path] for path in reversed(found) for name in _names(path, command)}
 
 
-def _named(path: str, text: str) -> bool:
-    name = path.rpartition("/")[2]
+def _named(name: str, text: str) -> bool:
     return name in text or ((runs := _RUN_BY.get(name.lower())) is not None and runs.search(text) is not None)
 
 
@@ -103,8 +103,8 @@ def _names(path: str, command: str) -> Iterator[str]:
     yield from (f"{HERE}/{'/'.join(parts[at:])}" for at in range(max(0, len(parts) - 8), len(parts)))
     if home := _HOME.match(path):
         yield f"~/{path[home.end() :]}"
-    if path.startswith(HERE):
-        ending = path.removeprefix(f"{HERE}/")
+    ending = path.removeprefix(f"{HERE}/")
+    if path.startswith(HERE) and f"/{ending}" in command:  # much cheaper than to look for its beginning
         yield from (
             found[0] for found in re.finditer(rf"(?<![^\s'\"=]){_ABSOLUTE}{re.escape(ending)}(?![^\s'\";|&])", command)
         )

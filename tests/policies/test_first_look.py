@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lockgate.policies import injection_signs, secret_forms
+from lockgate.policies import injection_signs, secret_after, secret_context, secret_forms
 from lockgate.policies.first_look import FirstLook, rough, single_bytes
 from lockgate.policies.patterns import compile_bytes, compile_pattern
 from lockgate.policies.secret_rules import OWN_RULES, Prefilter, load_rules
@@ -92,3 +92,30 @@ def test_letters_of_ascii_are_the_same_without_their_tables(text: str):
         every = compile_pattern(pattern, ignore_case=True).finditer(text)
         few = compile_bytes(f"(?i){single_bytes(pattern).decode()}").finditer(text.encode())
         assert [match.span() for match in few] == [match.span() for match in every]
+
+
+PLAIN = secret_context._PLAIN  # pyright: ignore[reportPrivateUsage]
+AFTER = secret_after._AFTER  # pyright: ignore[reportPrivateUsage]
+CODE = st.lists(st.sampled_from([*"=:(.\t\n\r\f_", " ", "next", "items", "is", "Aa", "a" * 15, "b" * 16]), max_size=9)
+
+
+@given(CODE.map("".join))
+def test_a_plain_value_is_seen_as_by_the_library_for_linear_time(text: str):
+    data = text.encode()
+    found = compile_bytes(f"^(?:{PLAIN.pattern.decode()})").search(data)
+    assert (PLAIN.match(data) or [None])[0] == (found and found.group())
+
+
+@pytest.mark.parametrize("part", range(4))
+def test_a_find_without_groups_stands_where_the_one_with_groups_does(part: int):
+    data = "\n".join(TEXTS[part::16]).encode("ascii", "replace")
+    places = compile_bytes(AFTER.pattern.decode(), groups=False)
+    found = [(match.span(), match.groups()) for match in AFTER.finditer(data)]
+    again = [AFTER.match(data, place.start()) for place in places.finditer(data)]
+    assert found == [(match.span(), match.groups()) for match in again]
+
+
+def test_every_pattern_stands_in_one_set():
+    look = injection_signs._look()  # pyright: ignore[reportPrivateUsage]
+    numbers = sorted(number for _, part in look._sets for number in part)  # pyright: ignore[reportPrivateUsage]
+    assert numbers == list(range(len(SIGNS)))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lockgate.policies.flows.provenance import MAX_TEXT, readings, spans, squeezed, values_in
+from lockgate.policies.flows.provenance import MAX_TEXT, readings, shown_values, spans, squeezed, values_in
 
 LETTERS = st.text(alphabet="abcdefghij0123456789-/.", min_size=0, max_size=200)
 SHARED = st.text(alphabet="abcdefghij0123456789-/.", min_size=24, max_size=60).filter(lambda text: len(set(text)) > 5)
@@ -42,3 +42,23 @@ def test_encodings():
     assert "heron-42-Quarz" in list(readings("aGVyb24tNDItUXVhcno="))
     assert "heron-42-Quarz" in list(readings("6865726f6e2d34322d517561727a"))
     assert list(values_in("token = get_token(x)\npassword: heron-42-Quarz\nname: value1234567")) == ["heron-42-quarz"]
+
+
+SAID = [
+    "password",
+    "api_key",
+    "token",
+    ": ",
+    "=",
+    " = ",
+    '"',
+    "\n",
+    "://user:heron42Quarz@host",
+    "Xq7Zr2Lm9Tn4",
+    "sk-live-1a2b3c4d5e6f7g",
+]
+
+
+@given(st.lists(st.sampled_from(SAID), max_size=20).map("".join))
+def test_the_same_is_shown_beside_a_letter_beyond_ascii(text: str):
+    assert list(shown_values(text, secret=False)) == list(shown_values(f"{text}\n\u00e9", secret=False))
