@@ -19,7 +19,7 @@ _TELLING = b"0123456789!@#$%^&*~+"
 
 
 _WORDS = (
-    r"secret[_. -]?(?:access[_. -]?)?key|pass(?:word|wd|phrase|code|wort)?|pwd|psk|\bpw\b|bind_?pw|_pw\b|_pat\b|"
+    r"secret[_. -]?(?:access[_. -]?)?key|pass(?:word|wd|[ _-]?phrase|code|wort)?|pwd|psk|\bpw\b|bind_?pw|_pw\b|_pat\b|"
     r"(?:root|admin|user|db)pw\b|"
     r"mot[ _-]de[ _-]passe|kennwort|senha|clave|parola|lozinka|salasana|adgangskode|passord|jelszo|wachtwoord|heslo|"
     r"kata sandi|contrasena|psswd|jeton|schlussel|cle (?:api|secrete|d.acces)|chave (?:d[ae] )?(?:api|secreta|"
@@ -79,7 +79,7 @@ _SECRET_NAME = compile_pattern(
     r"senha|clave|parola|lozinka|"
     r"salasana|adgangskode|"
     r"passord|jelszo|wachtwoord|heslo|contrasena|passw|"
-    r"passwd|passphrase|passcode|pwd|psswd|(?:^|[^A-Za-z])pass(?:[^a-z]|$)|\bpw\b|_pw$",
+    r"passwd|pass[ _-]?phrase|passcode|pwd|psswd|(?:^|[^A-Za-z])pass(?:[^a-z]|$)|\bpw\b|_pw$",
     ignore_case=True,
 )
 _STRONG = compile_pattern(
@@ -200,7 +200,9 @@ _JOINTS = frozenset(
 def _is_plain(data: bytes) -> bool:
     """Whether a name in small letters follows, or a call with names: no secret, and much cheaper to see."""
     match = _PLAIN.match(data) if data[:1] in _PLAIN_BEGINS else None
-    return match is not None and _JOINTS.isdisjoint(match.group().translate(_APART).lower().split())
+    if match is None or b": " in data[match.end() : match.end() + 24].partition(b"\n")[0]:
+        return False
+    return _JOINTS.isdisjoint(match.group().translate(_APART).lower().split())
 
 
 @dataclass(frozen=True, slots=True)
@@ -288,7 +290,7 @@ def _secret(name: _Name, joint: str, quoted: bool, value: str, before: bytes) ->
         value = value.partition(stop)[0]
     value, environment = _trimmed(name.text.strip(".-"), joint, quoted, value, before)
     hard = is_hard(value)
-    quoted = quoted or joint == "="  # as in a query, or on a command line
+    quoted = quoted or joint == "=" or (joint == ": " and value.isalnum())  # in a query, a command, a document
     if told and _LOGIN.search(name.text) and is_hard(_AFTER_COLON.sub("", value, 1)) and ":" in value:
         return value
     if name.kind == "password" and _WORDS_ONLY.match(joint):

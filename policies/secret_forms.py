@@ -67,7 +67,8 @@ _FLAG = compile_bytes(
     r"--pass\w{0,12}-(?:command|file)[ =]{1,2}[\"']?(?:<\()?(?:echo|printf) {1,2}|"
     r"(?i:ConvertTo-SecureString)(?: -String)?[ \t]+|"
     r"\bmachine[ \t]\S{1,60}\s+login[ \t]\S{1,60}\s+password[ \t]+|"
-    r"(?i:\blogin|\b(?:cred|credential)s ?= ?|authenticate|(?:basic|set|with)_?(?:basic_?)?auth|(?:set|"
+    r"\b(?:base64|btoa|b64encode|encode64)\w{0,6}\(b?[\"'`][\w.@-]{1,40}:|"
+    r"(?i:\blogin|bind(?:_s)?|\b(?:cred|credential)s ?= ?|authenticate|(?:basic|set|with)_?(?:basic_?)?auth|(?:set|"
     r"with)_?credentials|auth ?= ?|WiFi\.begin|"
     r"NetworkCredential|PasswordCredentials|PasswordAuthentication)"
     r"\([\"'][^\"'\s]{1,80}[\"'],[ \t]{0,4}|"
@@ -95,7 +96,8 @@ _PAIR = compile_bytes(
 """A name and a password, side by side."""
 _SHORT_FLAG = compile_bytes(r"[ \t]-[pP][ \t]{1,2}[\"']?([^\s\"'`<>/:=,.]{10,64})(?:[\s\"'`]|$)")
 _LONG_FLAG = compile_bytes(
-    r"(?:[ \t]-[pPwWk][ =]|\bsecrets?[ -](?:set|add|create|put|versions)\b[^\n|;]{0,120}?[ =](?:--body|--value|-b|"
+    r"(?:[ \t]-[pPwWk][ =]|\bAUTH PLAIN |"
+    r"\bsecrets?[ -](?:set|add|create|put|versions)\b[^\n|;]{0,120}?[ =](?:--body|--value|-b|"
     r"--secret-string|--data-string)[ =]|[?&](?:appid|app_?key|code|auth|ticket|key)=|"
     r"\b(?i:key)s?[ \t](?:\d{1,2}|\([^()\n]{1,60}\)):\s{1,4})[\"']?([^\s\"'`<>&#;|]{20,})"
 )
@@ -117,7 +119,8 @@ _CLIENT = compile_bytes(
 _CRYPTO = compile_bytes(
     r"(?:(?i:jwt)\.(?:sign|verify|encode|decode)|(?i:hmac)(?:\.new|\.create|::new\w*)?|createHmac|AES(?:\.new|"
     r"::new)?|Fernet|"
-    r"\bWallet|GetBytes|privateKeyToAccount|fromSecretKey|from_key|create(?:De)?[Cc]ipheriv|SecretKeySpec|"
+    r"\bWallet|[Cc]ipher(?:\.init)?|password_hash|"
+    r"hashpw|(?:generate|make)_password(?:_hash)?|bcrypt\.hash(?:Sync)?|GetBytes|privateKeyToAccount|fromSecretKey|from_key|create(?:De)?[Cc]ipheriv|SecretKeySpec|"
     r"setSigningKey|"
     r"signWith|hmacShaKeyFor)\("
 )

@@ -38,8 +38,8 @@ _NUMBERS = compile_bytes(
     r"(?i:recovery key)\b[^\n\d]{0,20}((?:\d{6}-){7}\d{6})|"
     r"\b(?i:(?:licen[sc]e|product|activation|serial)(?: key| code|"
     r" number)?)[: =]{1,3}([A-Z0-9]{4,5}(?:-[A-Z0-9]{4,5}){3,5})\b|"
-    r"\b(?:PIN|(?i:passcode))(?: code)?(?: (?:for|of) (?:[a-zA-Z']{1,12} ){0,3}[a-zA-Z]{1,12})?(?: is|:| =|"
-    r"=)? {0,2}(\d{6,8})\b"
+    r"\b(?:PIN|pin[ \t]?[:=]|(?i:passcode))(?: code)?(?: (?:for|of) (?:[a-zA-Z']{1,12} ){0,3}[a-zA-Z]{1,12})?"
+    r"(?: is|:| =|=)? {0,2}(\d{6,8})\b"
 )
 _SEED = compile_bytes(
     r"\b(?i:mfa|totp|otp|2fa)[ _-]?(?i:seed|key|secret)(?: key)?(?: is|:| =|=)? {0,2}[\"'`]?([A-Z2-7]{16,64})\b"
@@ -61,7 +61,7 @@ _ACCOUNT = compile_bytes(
     r")\\]|$)"
 )
 _ORACLE = compile_bytes(
-    r"(?i)(?:\bthin:|\bsqlplus[ \t]+(?:-\w+[ \t]+){0,3}|\b(?:sqlldr|expdp|"
+    r"(?i)(?:\bthin:|\bsqlplus[ \t]+(?:-\w+[ \t]+){0,3}|\bconn(?:ect)?[ \t]+|\b(?:sqlldr|expdp|"
     r"impdp)[ \t]+)[\"']?[\w$#.]{1,40}/([^\s\"'/@]{4,64})@"
 )
 _EXPECT = compile_bytes(r"\bsend (?:-- )?\\?\"([^\s\"\\]{6,64})\\{1,2}[rn]")

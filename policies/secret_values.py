@@ -57,8 +57,8 @@ _ORDINARY = compile_pattern(
     r"pub|txt|md|env|cfg|ini|conf|sh|html?|css|xml|p12|pfx|jks|com|org|net|io|dev|local|internal|svc)(?::\d{1,5})?|"
     r"(?:[\w-]+/)+[\w.-]+\.[a-z0-9]{1,5}|(?:required|nullable|sometimes|present|string|confirmed)\|[\w|:,]*|"
     r"[A-Za-z]?[a-z]+(?:/[A-Za-z]?[a-z]+)+|[a-z]+(?:[-_][a-z0-9]+)*[-_]\d{4}-?\d\d-?\d\d|(?:[a-z]+\d{0,2}[-_]){1,4}|"
-    r"[a-z_]+_\d\.[A-Za-z_]\w*|\*+[A-Za-z_]+\*{0,2}|--[a-z][\w-]*(?:=.*)?|/[A-Za-z]{1,16}:.*|.*\\[swdbSWD][*+{\]].*|"
-    r"\\{1,2}(?:f[A-Z0-9(]|s-?\d|\*\(|-).*|.*\\\*\(.*|(?:Uint|Int|Float)\d+(?:Clamped)?Array|"
+    r"[a-z_]+_\d\.[A-Za-z_]\w*|\*+[A-Za-z_]+\*{0,2}|--[a-z][\w-]*(?:=.*)?|/[A-Za-z]{1,16}:.*|@['\"]?[\w.%-]+|.*\\[swdbSWD][*+{\]].*|"
+    r"\\{1,2}(?:f[A-Z0-9(]|s-?\d|\*\(|-).*|.*\\\*\(.*|(?:Uint|Int|Float)\d+(?:Clamped)?Array|u?int\d+_t|"
     r"[*&+!-]{0,2}[A-Za-z_$][\w$.]*[!?]?\(.*|.*\)\)?|(?:Callable|Optional|Union|List|Dict|Tuple|Type|Literal|Annotated|"
     r"Mapping|Sequence|Iterable|Promise|Map|Array)[\[<].*|RFC-?\d.*|[A-Za-z_][\w.]*\[[^\]]*\].*|(?:ssh-(?:rsa|"
     r"ed25519|dss)|ecdsa-sha2).*|-----.*|[^A-Za-z0-9]+|/?\^.*|.*\(\?[=!:<].*)$"
@@ -75,9 +75,11 @@ _COUNTED_WORDS = compile_pattern(r"^(?:[a-z]+(?:[A-Z][a-z]+)+|[a-zA-Z]+(?:[.][A-
 """Words with a number after them, as people choose them, and as things are named."""
 _THINGS = (
     "pass password passwd pwd pw secret token key cred creds credential auth oauth user login field value val param "
-    "input arg name type text sha hmac aes utf base string str number num config setting test data node item http version "
-    "copy temp tmp hash salt column prop account server client host"
+    "input arg name type text sha hmac aes utf base string str number num config setting test data node item http "
+    "version copy temp tmp hash salt column prop account server client host"
 )
+_GROUPS = compile_pattern(r"^[a-z]{4}(?:-[a-z]{4}){3}$")
+"""As issuers of mail write passwords for programs."""
 _OF_CODE = compile_pattern(
     rf"(?:^|[.])(?:{'|'.join(_THINGS.split())})(?:[A-Z\d.]|$)|(?:{'|'.join(_THINGS.title().split())})(?:[A-Z\d.]|$)"
 )
@@ -252,6 +254,8 @@ def is_password(value: str, *, quoted: bool = False) -> bool:
         return False
     if _is_of_code(value):
         return False
+    if _GROUPS.match(value) and not is_wordy(value.replace("-", ""), share=0.75):
+        return True
     if is_jumbled(value) or (_COUNTED_WORDS.match(value) and (quoted or "." in value) and not _OF_CODE.search(value)):
         return True
     core = "".join(filter(str.isalpha, value)).lower()
