@@ -120,7 +120,8 @@ _CRYPTO = compile_bytes(
     r"(?:(?i:jwt)\.(?:sign|verify|encode|decode)|(?i:hmac)(?:\.new|\.create|::new\w*)?|createHmac|AES(?:\.new|"
     r"::new)?|Fernet|"
     r"\bWallet|[Cc]ipher(?:\.init)?|password_hash|"
-    r"hashpw|(?:generate|make)_password(?:_hash)?|bcrypt\.hash(?:Sync)?|GetBytes|privateKeyToAccount|fromSecretKey|from_key|create(?:De)?[Cc]ipheriv|SecretKeySpec|"
+    r"hashpw|(?:generate|make)_password(?:_hash)?|bcrypt\.hash(?:Sync)?|GetBytes|"
+    r"privateKeyToAccount|fromSecretKey|from_key|create(?:De)?[Cc]ipheriv|SecretKeySpec|"
     r"setSigningKey|"
     r"signWith|hmacShaKeyFor)\("
 )

@@ -20,7 +20,8 @@ OTHER_KEY = compile_bytes(
     r"(?i)(?:primary|foreign|sort|partition|cache|object|s3|redis|row|unique|composite|surrogate|natural|public|hash|"
     r"range|"
     r"publishable|dedup\w*|group|item|issue|query|lookup|index\w*|search|storage|idempoten\w*|translation|i18n|message|"
-    r"reference|ref|route|routing|shard|map|dict|trace|event|site|registry|bucket|lock|host|gpg|pgp|rsa|signer|verif\w*|node|peer|"
+    r"reference|ref|route|routing|shard|map|dict|trace|event|site|registry|bucket|"
+    r"lock|host|gpg|pgp|rsa|signer|verif\w*|node|peer|"
     r"react|[0-9a-f]{12,}|(?:sha\d*|md5) ?\([\w.-]{0,18})$"
 )
 """What stands before a key that is no secret."""
