@@ -49,7 +49,8 @@ _OTHER = compile_bytes(
     r"whose|primary|foreign|sort|partition|cache|object|row|unique|composite|"
     r"public|range|publishable|dedup\w*|group|index|search|lookup|idempoten\w*|translation|i18n|message|route|routing|"
     r"shard|map|dict|trace|event|site|registry|bucket|lock|host|gpg|pgp|rsa|node|peer|react|page|next|csrf|xsrf|"
-    r"cancel\w*|sync|cursor|continuation|special|mask|stop|last|first|not|no|never|than|without|hashed|expired)[ _]"
+    r"cancel\w*|sync|cursor|continuation|special|mask|stop|last|first|rules?|polic\w+|not|no|never|than|without|"
+    r"hashed|expired)[ _]"
 )
 """What says that it is no secret, or another one."""
 _OF = compile_bytes(r"(?i)\b(?:of|for|about|with|that|where|from|behind) ")

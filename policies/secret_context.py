@@ -20,13 +20,15 @@ _TELLING = b"0123456789!@#$%^&*~+"
 
 
 _WORDS = (
-    r"secret[_. -]?(?:access[_. -]?)?key|pass(?:word|wd|phrase|code|wort)?|pwd|psk|\bpw\b|bind_?pw|_pw\b|_pat\b|"
+    r"secret[_. -]?(?:access[_. -]?)?key|pass(?:word|wd|[ _-]?phrase|code|wort)?|pwd|psk|\bpw\b|bind_?pw|_pw\b|_pat\b|"
     r"(?:root|admin|user|db)pw\b|"
-    r"mot de passe|kennwort|senha|clave|parola|lozinka|salasana|adgangskode|passord|jelszo|wachtwoord|heslo|"
-    r"contrasena|psswd|jeton|schlussel|cle (?:api|secrete|d.acces)|secret|(?:jwt|auth|api|signing|encryption):key|"
+    r"mot[ _-]de[ _-]passe|kennwort|senha|clave|parola|lozinka|salasana|adgangskode|passord|jelszo|wachtwoord|heslo|"
+    r"kata sandi|contrasena|psswd|jeton|schlussel|cle (?:api|secrete|d.acces)|chave (?:d[ae] )?(?:api|secreta|"
+    r"acesso)|(?-i:[a-z]Pat)\b|secret|(?:jwt|auth|api|signing|encryption):key|"
     r"\bwif\b|token|api[_. -]?key|apikey|auth|"
     r"credential|cred|bearer|"
-    r"(?:access|account|acct|private|priv|signing|sign|encryption|encrypt|enc|master|shared|service|server|webhook|app|"
+    r"(?:access|account|acct|private|priv|signing|sign|encryption|encrypt|enc|master|shared|service|server|"
+    r"webhook|app|"
     r"application|deploy|license|subscription|integration|storage|admin|unseal|recovery|crypto|cookie|session|jwt|"
     r"hmac|ssh|cipher|"
     r"root|aes|data|rest|functions?|host|client|user|dev|write|read|ingest\w*|routing|customer|team|project|bot|"
@@ -42,7 +44,9 @@ _TYPE = (
 _SIGN = (
     r"(?:"
     r"[ \t]?\{[^{}]{0,120}?\b(?:value|default)[ \t]{0,8}=|"
-    r"(?:[a-z']{1,12}[ \t]){0,6}[a-z']{1,12}:[ \t]|"
+    r"(?:[a-z']{1,12}[ \t]){0,6}[a-z'](?:[a-z']{0,11}|[\w.-]{0,30}@[\w.-]{1,40})[ \t]?:(?:[ \t]|\r?\n)|&gt;|"
+    r"[:=][ \t]?[\w.]{1,40}\([^()\n]{0,60}\)(?:\.(?:default|catch|unwrap_or)\(|[ \t]{1,2}(?:\|\||\?\?|or)[ \t])|"
+    r"-{1,2}[ \t]|"
     r"[ \t\r\n]{0,4},[ \t\r\n]{0,24}\\?[\"']?(?:value|default)\\?[\"']?[ \t]{0,4}[:=]|(?:[a-z]{1,12}:)?\bvalue[ \t]?=|"
     r":[ \t\r\n]{0,4}\{[^{}]{0,100}?\\?[\"']?\bvalue\\?[\"']?[ \t]{0,4}:|"
     r"(?:for|f.r|pour|para|per|voor)[ \t](?:[\w.@/-]{1,40}[ \t]){0,3}?[\w.@/-]{1,40}(?:[ \t]\([^()\r\n]{1,80}\))?(?:"
@@ -56,13 +60,14 @@ _SIGN = (
 )
 _REMARK = r"(?:[ \t]{1,2}(?:#?\d{1,2}|\([^()\r\n]{1,80}\))[ \t]{0,2}:)?"
 _GAP = (
-    r"(?:[ \t]{0,12}|[ \t]{0,12}(?:[|>][+-]?[ \t]{0,2})?(?:\\?\r?\n[ \t-]{0,24}|\\n[ \t]{0,24}){1,3}"
-    r"(?:value:[ \t]{1,4})?)"
+    r"(?:[ \t]{0,12}(?:[|>][+-]?[ \t]{0,2})?(?:\\?\r?\n[ \t-]{0,24}|\\n[ \t]{0,24}){1,3}(?:value:[ \t]{1,4})?|"
+    r"[ \t]{0,12})"
 )
 _OPENING = (
     r"(?:<(?:code|b|strong|kbd|pre|td|span|em|tt|samp)\b[^<>]{0,60}>\s{0,4}|"
     r"(?:\[\])?[A-Za-z_][\w.:]{0,40}\((?:default ?= ?)?|"
-    r"[bBrRuUfFNL@$]{1,2}[\"']|<<|[0579][ \t]|\{|\(|\[|[fub]?\"\"\"|!!str )?((?:\\{0,3}[\"'`]|&quot;|"
+    r"[bBrRuUfFNL@$]{1,2}[\"']|<<[-~]?[\"']?[A-Z_]{2,12}[\"']?\r?\n[ \t]{0,12}|<<|<!\[CDATA\[|[0579][ \t]|\{|"
+    r"\(\s{0,24}|\[|[fub]?\"\"\"|!!str )?((?:\\{0,3}[\"'`]|&quot;|"
     r"&#3[49];|%2[27]|\\\\u0022){0,3})"
     r"(?:(?:bearer|token|basic|apikey|key)[ :]{1,2})?"
 )
@@ -71,10 +76,11 @@ _VALUE = compile_bytes(
     rf"[\])]){{0,3}}{_TYPE}{_REMARK}(?:[ \t]\?{{2,20}}){{0,3}}[ \t]{{0,12}}{_SIGN}{_GAP}{_OPENING})([^\s\"'`<>]+))"
 )
 _SECRET_NAME = compile_pattern(
-    r"(?:^|[_-])psk$|(?:root|admin|user|db)pw$|bind_?pw$|[a-z]pass$|mot de passe|kennwort|senha|clave|parola|lozinka|"
+    r"(?:^|[_-])psk$|(?:root|admin|user|db)pw$|bind_?pw$|[a-z]pass$|mot[ _-]de[ _-]passe|kata sandi|kennwort|"
+    r"senha|clave|parola|lozinka|"
     r"salasana|adgangskode|"
     r"passord|jelszo|wachtwoord|heslo|contrasena|passw|"
-    r"passwd|passphrase|passcode|pwd|psswd|(?:^|[^A-Za-z])pass(?:[^a-z]|$)|\bpw\b|_pw$",
+    r"passwd|pass[ _-]?phrase|passcode|pwd|psswd|(?:^|[^A-Za-z])pass(?:[^a-z]|$)|\bpw\b|_pw$",
     ignore_case=True,
 )
 _STRONG = compile_pattern(
@@ -86,12 +92,14 @@ _STRONG = compile_pattern(
     ignore_case=True,
 )
 _NOT = compile_pattern(
-    r"(?:^|_)gpg[_-]?key$|instrumentation|algo$|^(?:get|fetch|load|find|lookup|read)_?(?:secret|password|token|key|"
+    r"(?:^|_)gpg[_-]?key$|(?-i:^salt$)|addr(?:ess)?$|instrumentation|algo$|^(?:get|fetch|load|find|lookup|"
+    r"read)_?(?:secret|password|token|key|"
     r"credential)|public|publish|pub_?key|hash|digest|checksum|integrity|(?:^|[_-])sha\d*(?:[_-]|$)|md5|fingerprint|"
     r"thumbprint|"
     r"(?:^|[^A-Za-z])(?:max|min|num|total|prompt|completion|input|output|cache\w*|reasoning)[_-]?tokens?|tokens$|"
     r"token[_-]?(?:type|count|"
-    r"limit|url|uri|endpoint|name|usage|length|expir\w*|ttl|budget|ize\w*|ids?$)|(?:page|next|continuation|sync|cursor|"
+    r"limit|url|uri|endpoint|name|usage|length|expir\w*|ttl|budget|ize\w*|ids?$)|(?:page|next|continuation|sync|"
+    r"cursor|"
     r"cancel|cancellation|design|syntax|start|end|eos|bos|pad|unk|mask|resume|sas_?exp\w*)[_-]?token|csrf|xsrf|"
     r"authenticity|request_?verification|idempot|"
     r"(?:primary|foreign|sort|partition|cache|object|s3|row|unique|composite|natural|hash|range|dedup\w*|group|item|"
@@ -108,7 +116,8 @@ _NOT = compile_pattern(
     r"param|label|prompt|hint|column|regex|pattern|manager|provider|class|env|ref|count|at|alg\w*|method|mode|scope|"
     r"enabled|required|format|prefix|suffix|index|error|status|handler|service|test|func|function|validator|info|"
     r"schema|model|view|form|node|list|map|set|cache|store|limit|default))$|"
-    r"[a-z](?:Path|File|Url|Uri|Name|Id|Policy|Arn|Length|Size|Ttl|Type|Version|Header|Field|Label|Hint|Provider|Class|"
+    r"[a-z](?:Path|File|Url|Uri|Name|Id|Policy|Arn|Length|Size|Ttl|Type|Version|Header|Field|Label|Hint|"
+    r"Provider|Class|"
     r"Manager|Count|Regexp?|Pattern|Rules?|Format|Input|Strength|Placeholder|Validator|Alg|Algorithm|Method|Hash|"
     r"Digest|Status|Error|Schema|Service|Handler|Accessor|Default)$|salt_?rounds|_accessor$|"
     r"default[_.-]?(?:key|token|auth\w*|credential\w*|user|bearer|cred|webhook|secret[_-]?(?:name|ref))",
@@ -116,15 +125,16 @@ _NOT = compile_pattern(
 )
 _OTHER_NAME = compile_bytes(
     r"(?i)(?:cancel\w*|continuation|resume|sync|next|page|csrf|xsrf|checksum/|hash/|(?:sha\d*|"
-    r"md5) ?\([^()\n]{0,40})\W?$"
+    r"md5) ?\([^()\n]{0,40}|(?:hash|digest|md5|sha\d*|checksum|fingerprint) (?:of|for)(?: (?:the|your|a))? ?)\W?$"
 )
 """What stands before a name that then is none of a secret."""
 _HASHED = compile_bytes(r"(?i)(?:sha\d*|md5|hash|digest|bcrypt|crc32|hmac)\w*\(b?[\"']$")
 _ASSIGNS = compile_pattern(r"^[A-Za-z_](?:[\w.-]{0,40}\w)?=[^=]")
 _WORDS_ONLY = compile_pattern(
-    r"^[ \t]*(?i:to|es|est|ist|lautet|are|e|\||:?\*\*:?|(?:for|of) .*|(?:was|is|has been|will) .*|[a-z' ]+:)[ \t\"'`]*$"
+    r"^[ \t]*(?i:to|-{1,2}|es|est|ist|lautet|are|e|\||:?\*\*:?|(?:for|of) .*|(?:was|is|has been|will) .*|"
+    r"[a-z' ]+:)[ \t\"'`]*$"
 )
-_NEXT = compile_pattern(r"&(?:[\w.%-]+=|amp;|lt;|$)")
+_NEXT = compile_pattern(r"&(?:[\w.%-]+=|amp;[\w.%-]+=|amp;$|lt;|$)")
 """What begins the next parameter of a query."""
 _OF_IT = compile_pattern(
     r"\b(?:ids?|name|url|uri|hash|digest|type|version|status|count|length|size|limit|expir\w+|date|file|path|"
@@ -133,7 +143,7 @@ _OF_IT = compile_pattern(
     r"form|page|rotation|history|generator|table|column|scopes?|user|algorithm|format|usage):[ \t]"
 )
 """What a sentence tells of a secret, and is none."""
-_CODE = compile_pattern(r"\)\{|&&|=>|\|\||\};")
+_CODE = compile_pattern(r"\{[a-z-]{2,30}:|\)\{|&&|=>|\|\||\};")
 """What is in minified code."""
 _CALL = compile_pattern(r"\w\([\"'`\\]*$")
 _TYPED = compile_pattern(
@@ -170,7 +180,7 @@ def _assigned(data: bytes, start: int) -> Iterator[Span]:
             name, lead.group(1).decode("ascii"), lead.group(2) != b"", lead.group(3).decode("ascii"), before
         )
         lead_in = data[max(0, found.start() - 60) : found.start()]
-        if value and not _HASHED.search(lead_in) and not _OTHER_NAME.search(lead_in):
+        if value and _may_be(value.encode()) and not _HASHED.search(lead_in) and not _OTHER_NAME.search(lead_in):
             yield Span(at, at + len(value), name.kind)
 
 
@@ -184,14 +194,16 @@ _APART = bytes.maketrans(b":=(", b"   ")
 _JOINTS = frozenset(
     b"value default for far fir fur fer pour para per voor is was set or to es est ist lautet are e of string str "
     b"bytes any secretstr optional final bearer token basic apikey key has will "
-    b"we you i he she by".split()
+    b"we you i he she by do k na til zum zur vom".split()
 )
 
 
 def _is_plain(data: bytes) -> bool:
     """Whether a name in small letters follows, or a call with names: no secret, and much cheaper to see."""
     match = _PLAIN.match(data) if data[:1] in _PLAIN_BEGINS else None
-    return match is not None and _joins_nothing(match.group())
+    if match is None or b": " in data[match.end() : match.end() + 24].partition(b"\n")[0]:
+        return False
+    return _joins_nothing(match.group())
 
 
 @lru_cache(maxsize=4096)
@@ -259,8 +271,9 @@ def _says_otherwise(name: _Name, joint: str, quoted: bool, value: str, before: b
         or (joint, before) == (":", b":")
         or (name.text.startswith("-") and before.isalnum())
         or value.endswith("...")
-        or value == name.text
-        or value[0] in ",."
+        or value.rpartition(".")[2].rstrip(";,") == name.text.rpartition(".")[2]
+        or value[0] in ",.:"
+        or (value.startswith((")", "]", "?.")) and not quoted)
         or value.startswith("//")
         or (not quoted and _CODE.search(value))
         or (len(joint) > 4 and _OF_IT.search(joint))
@@ -274,14 +287,16 @@ def _secret(name: _Name, joint: str, quoted: bool, value: str, before: bytes) ->
     if _says_otherwise(name, joint, quoted, value, before):
         return ""
     if ("(" in joint and _CALL.search(joint) and not _TYPED.search(joint)) or (
-        "\n" in joint and not _MEMBER.search(joint)
+        "\n" in joint and "\\\n" not in joint and not _MEMBER.search(joint)
     ):
         return _certain(name, joint, quoted, value, before)
+    quoted = quoted or joint.endswith('"""')
     told = joint.strip(" \t\"'`\\") != "" or quoted or before == b"-" or name.text.startswith("-")
     for stop in ("&quot;", "&#34;", "&#39;", "%22", "%27", "\\u0022"):
         value = value.partition(stop)[0]
     value, environment = _trimmed(name.text.strip(".-"), joint, quoted, value, before)
     hard = is_hard(value)
+    quoted = quoted or joint == "=" or (joint == ": " and value.isalnum())  # in a query, a command, a document
     if told and _LOGIN.search(name.text) and is_hard(_AFTER_COLON.sub("", value, 1)) and ":" in value:
         return value
     if name.kind == "password" and _WORDS_ONLY.match(joint):
@@ -332,10 +347,16 @@ def _certain(name: _Name, joint: str, quoted: bool, value: str, before: bytes) -
     """The value where it stands in a call, or on the next line: only what can be nothing else."""
     value, _ = _trimmed(name.text.strip(".-"), joint, quoted, value, before)
     wrapped = "(" in joint and _CALL.search(joint) is not None
-    if (wrapped and not quoted) or (not wrapped and (":" not in joint or value[-1:] == ":")):
+    if name.kind == "password" and joint.strip(" \r") == "\n" and before in (b"", b"\n"):
+        return value if is_hard(value) else ""  # a line for the name, and one for the value
+    if (wrapped and not quoted) or (not wrapped and (not _GIVES.search(joint) or value[-1:] == ":")):
         return ""
     hard = name.kind in ("password", "secret") and not wrapped and is_hard(value)
     return value if hard or (len(value) >= 16 and is_token(value, strong=name.strong)) else ""
+
+
+_GIVES = compile_pattern(r":|=[^\n]*<<|=\s+(?:\(\s*)?[\"'`]")
+"""What stands before a value on the next line."""
 
 
 def _kind(name: str) -> str:
@@ -356,9 +377,11 @@ def _trimmed(name: str, joint: str, quoted: bool, value: str, before: bytes) -> 
     if not quoted:
         if "&" in value and (following := _NEXT.search(value)):
             value = value[: following.start()]
-        for stop in (";", ",", "|", "\\n", "\\r", "\\t"):
+        if not (joint.endswith(": ") or "&amp;" in value):
+            value = value.partition(";")[0]
+        for stop in (",", "|", "\\n", "\\r", "\\t"):
             value = value.partition(stop)[0]
-        value = value.rstrip(".:")
+        value = value.rstrip(".:;")
         for opening, closing in (("(", ")"), ("[", "]"), ("{", "}")):
             while value.endswith(closing) and opening not in value:
                 value = value[:-1]

@@ -26,7 +26,7 @@ CONTEXT_CHARS = 480
 """A manifest's value stands no further from what says that it is one of a secret."""
 _URL = compile_bytes(
     r"[A-Za-z][A-Za-z0-9+.-]{1,24}://([^\s/:@\"'<>]{0,96}):"
-    r"([^\s\"'<>/@]{3,200}|[^\s\"'<>/@]{3,200}@[^\s\"'<>/@]{3,100})@[A-Za-z0-9\[_.{$-]|"
+    r"([^\s\"'<>/@]{3,200}@[^\s\"'<>/@:?,;&]{2,100}|[^\s\"'<>/@]{3,200})@[A-Za-z0-9\[_.{$-]|"
     r"\b([\w.-]{1,40}):([^\s\"'<>/@:]{3,200})@(?:tcp|unix)\(|"
     r"%3[aA]%2[fF]%2[fF]([\w.-]{0,60})%3[aA]([^\s\"'<>]{3,200}?)%40"
 )
@@ -47,6 +47,7 @@ _BASIC = compile_bytes(
     r"(?i:basic)(?:[ \t]+|%20)([A-Za-z0-9+/]{12,}={0,2})|"
     r"(?i:\"auth\"\s{0,4}:\s{0,4}\"|_auth\s{0,4}=\s{0,4}\"?)([A-Za-z0-9+/]{12,}={0,2})"
 )
+_HEADER = compile_bytes(r"(?i)authorization\\?[\"'`]?\]?[ \t]{0,4}(?:[:=,]|=>)[ \t]{0,4}\\?[\"'`]?$")
 _SCHEME = compile_bytes(
     r"(?i)authorization\\?[\"'`]?\]?[ \t]{0,4}(?:[:=,]|=>)[ \t]{0,4}\\?[\"'`]?[a-z][\w-]{1,30}[ \t:=]{1,3}"
     r"(?:(?:token|key|api[_-]?key)[=:])?\\?[\"']?([^\s\"'`<>,;\\]{12,})"
@@ -62,9 +63,13 @@ _FLAG = compile_bytes(
     r"\bldap\w{3,8}\b[^\n|;]{0,100}?[ \t]-w[ \t]{1,2}|\bopenssl enc\b[^\n|;]{0,100}?[ \t]-k[ \t]{1,2}|"
     r"\bnet use\b[^\n|;]{0,80}?/user:\S{1,60}[ \t]|\bnet user [\w.-]{1,40}[ \t]|[ \t]-U[ \t]?[\"']?[\w.\\@/-]{1,60}%|"
     r"[ \t]-{1,2}\w{0,20}(?:storepass|keypass|srcstorepass|deststorepass)(?::\w+)?[ =]{1,2}|"
-    r"[ \t]-pass(?:in|out)?[ =]{1,2}pass:|(?i:ConvertTo-SecureString)(?: -String)?[ \t]+|"
+    r"(?:^|[ \t])-pass(?:in|out)?[ =]{1,2}pass:|\bnet use (?:\w: )?\\\\[\w.$\\-]{3,60} |\bftp> user [\w.@-]{1,40} |"
+    r"--pass\w{0,12}-(?:command|file)[ =]{1,2}[\"']?(?:<\()?(?:echo|printf) {1,2}|"
+    r"(?i:ConvertTo-SecureString)(?: -String)?[ \t]+|"
     r"\bmachine[ \t]\S{1,60}\s+login[ \t]\S{1,60}\s+password[ \t]+|"
-    r"(?i:[.>]login|authenticate|(?:basic|set|with)_?(?:basic_?)?auth|(?:set|with)_?credentials|auth ?= ?|WiFi\.begin|"
+    r"\b(?:base64|btoa|b64encode|encode64)\w{0,6}\(b?[\"'`][\w.@-]{1,40}:|"
+    r"(?i:\blogin|bind(?:_s)?|\b(?:cred|credential)s ?= ?|authenticate|(?:basic|set|with)_?(?:basic_?)?auth|(?:set|"
+    r"with)_?credentials|auth ?= ?|WiFi\.begin|"
     r"NetworkCredential|PasswordCredentials|PasswordAuthentication)"
     r"\([\"'][^\"'\s]{1,80}[\"'],[ \t]{0,4}|"
     r"\b(?i:identified (?:with \S{1,40} )?by|with password)[ \t]+(?:=[ \t]*N?)?|chpasswd[ \t]*<<<[ \t]*[\"']?\w+:|"
@@ -84,13 +89,15 @@ _FLAG = compile_bytes(
 )
 """What stands before a password on a command line, or in a call."""
 _PAIR = compile_bytes(
-    r"(?i)\b(?:creds?|credentials?|log[ -]?in|logon|account|password|pin)\b[^\n]{0,60}? [/|] ([^\s\"'`<>|]{8,64})|"
+    r"(?i)\b(?:creds?|credentials?|zugang|(?:zugangs|login|anmelde)daten|identifiants?|credenciales|credenziali|"
+    r"log[ -]?in|logon|account|password|pin)\b[^\n]{0,60}? [/|] ([^\s\"'`<>|]{8,64})|"
     r"\b(?:host|server|vpn|nas|router|panel|console)\b[^\n|]{0,40}? / ([^\s\"'`<>|]{8,64})"
 )
 """A name and a password, side by side."""
 _SHORT_FLAG = compile_bytes(r"[ \t]-[pP][ \t]{1,2}[\"']?([^\s\"'`<>/:=,.]{10,64})(?:[\s\"'`]|$)")
 _LONG_FLAG = compile_bytes(
-    r"(?:[ \t]-[pPwWk][ =]|\bsecrets?[ -](?:set|add|create|put|versions)\b[^\n|;]{0,120}?[ =](?:--body|--value|-b|"
+    r"(?:[ \t]-[pPwWk][ =]|\bAUTH PLAIN |"
+    r"\bsecrets?[ -](?:set|add|create|put|versions)\b[^\n|;]{0,120}?[ =](?:--body|--value|-b|"
     r"--secret-string|--data-string)[ =]|[?&](?:appid|app_?key|code|auth|ticket|key)=|"
     r"\b(?i:key)s?[ \t](?:\d{1,2}|\([^()\n]{1,60}\)):\s{1,4})[\"']?([^\s\"'`<>&#;|]{20,})"
 )
@@ -112,7 +119,9 @@ _CLIENT = compile_bytes(
 _CRYPTO = compile_bytes(
     r"(?:(?i:jwt)\.(?:sign|verify|encode|decode)|(?i:hmac)(?:\.new|\.create|::new\w*)?|createHmac|AES(?:\.new|"
     r"::new)?|Fernet|"
-    r"\bWallet|GetBytes|privateKeyToAccount|fromSecretKey|from_key|create(?:De)?[Cc]ipheriv|SecretKeySpec|"
+    r"\bWallet|[Cc]ipher(?:\.init)?|password_hash|"
+    r"hashpw|(?:generate|make)_password(?:_hash)?|bcrypt\.hash(?:Sync)?|GetBytes|"
+    r"privateKeyToAccount|fromSecretKey|from_key|create(?:De)?[Cc]ipheriv|SecretKeySpec|"
     r"setSigningKey|"
     r"signWith|hmacShaKeyFor)\("
 )
@@ -121,7 +130,8 @@ _CONNECT = compile_bytes(
     r"PlainAuth|BasicAuth)\("
 )
 _ARGUMENT = compile_bytes(
-    r"^\s{0,4}(?:[\w.{}$ -]{1,40},\s{0,4})?(?:(\w{1,20})[=:]\s?)?(?:(?:[\w.]{1,12}\.)?(?:fromhex|unhexlify|b64decode|"
+    r"^\s{0,4}(?:(?:[\w.{}$ -]{1,40}|"
+    r"\{[^{}\n]{0,120}\}),\s{0,4})?(?:(\w{1,20})[=:]\s?)?(?:(?:[\w.]{1,12}\.)?(?:fromhex|unhexlify|b64decode|"
     r"from)\()?[bru]?\\?[\"'`]([^\"'`\n\\]{0,200})\\?[\"'`](?:,|"
     r"[)\]}])?"
 )
@@ -174,8 +184,10 @@ def _in_urls(data: bytes, met: Set[Any]) -> Iterator[Span]:
         group = next(n for n in (2, 4, 6) if match.group(n))
         user, password = match.group(group - 1).decode("ascii"), match.group(group).decode("ascii")
         token = is_token(password) or (len(password) >= 12 and is_random(password) and not is_wordy(password))
-        weak = password == user or is_made_up(password) or password[:1] in "$%{<*[" or "${" in password
-        if token or (
+        weak = (
+            password == user or is_made_up(password) or password[:1] in "$%{<*[" or "${" in password or "#{" in password
+        )
+        if (token and "#{" not in password) or (
             not weak
             and len(password) >= 5
             and (any(not c.isalpha() for c in password) or is_password(password, quoted=True))
@@ -204,11 +216,16 @@ def _encoded(data: bytes, met: Set[Any]) -> Iterator[Span]:
         group = 1 if match.group(1) else 2
         said = decoded(match.group(group))
         _, colon, password = said.partition(":")
-        if colon and said.isprintable() and (is_password(password, quoted=True) or is_token(password)):
+        plain = colon and said.isprintable() and (is_password(password, quoted=True) or is_token(password))
+        headed = group == 1 and _HEADER.search(data[max(0, match.start() - 24) : match.start()])
+        if plain or (headed and not (said and said.isprintable()) and is_token(match.group(1).decode("ascii"))):
             yield Span(match.start(group), match.end(group), "basic-credentials")
     for match in _DATA_KEY.finditer(data) if _DATA_KEY in met else ():
         if "PRIVATE KEY" in decoded(match.group()[:80]):
             yield Span(match.start(), match.end(), "private-key")
+
+
+_TEXT = bytes((*b"\t\n\r", *range(32, 127)))
 
 
 def decoded(text: bytes) -> str:
@@ -217,7 +234,7 @@ def decoded(text: bytes) -> str:
         said = binascii.a2b_base64(text[: len(text) // 4 * 4] if b"=" not in text else text)
     except binascii.Error:
         return ""
-    return said.decode() if said.isascii() else ""
+    return said.decode() if said.isascii() and not said.translate(None, _TEXT) else ""
 
 
 def _given(data: bytes, met: Set[Any]) -> Iterator[Span]:
@@ -256,7 +273,7 @@ def _as_arguments(data: bytes, met: Set[Any]) -> Iterator[Span]:
             data, match.end(), lambda value: not value.startswith("AC") and is_token(value, strong=False)
         )
     for match in _CRYPTO.finditer(data) if _CRYPTO in met else ():
-        yield from _arguments(data, match.end(), is_token)
+        yield from _arguments(data, match.end(), _is_signing)
     for match in _CONNECT.finditer(data) if _CONNECT in met else ():
         yield from _arguments(data, match.end(), lambda value: is_hard(value) or is_jumbled(value))
     for match in _CHARACTERS.finditer(data) if b".toCharArray(" in data else ():
@@ -266,6 +283,12 @@ def _as_arguments(data: bytes, met: Set[Any]) -> Iterator[Span]:
         group = 1 if match.group(1) else 2
         if is_random(match.group(group)[:200].decode("ascii")):
             yield Span(match.start(group), match.end(group), "private-key")
+
+
+def _is_signing(value: str) -> bool:
+    """Whether it is a key, or words that serve as one, and no name of a method."""
+    words = not value.isalnum() and "/" not in value and any(map(str.islower, value))
+    return is_token(value) or (words and is_hard(value))
 
 
 def _arguments(data: bytes, at: int, is_secret: Callable[[str], bool]) -> Iterator[Span]:

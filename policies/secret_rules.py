@@ -87,14 +87,36 @@ _ABROAD = {
         "jelszó": "passwd",
         "парола": "passwd",
         "κωδικός": "pass_wd",
+        "密钥": "pw",
+        "令牌": "pw",
+        "秘密鍵": "pwd",
+        "口令是": "pw:",
+        "APIキー": "token",
+        "トークン": "cred",
+        "Mật khẩu": "password",
+        "mật khẩu": "password",
+        "รหัสผ่าน": "password",
+        "كلمة المرور": "passwordpwd",
+        "كلمة السر": "password_",
+        "رمز عبور": "password",
+        "पासवर्ड": "passwd_",
+        "Токен": "token",
+        "секрет": "secret",
+        "Секрет": "secret",
+        "API-ключ": "x-apikey",
+        "API ключ": "x-apikey",
         "סיסמה": "psswd",
         "：": ":",
     },
     **dict(zip("éèêëàáãâäüúùöóôõñíìçłÉÜÖÄ", "eeeeaaaaauuuooooniiclEUOA", strict=True)),
+    **dict(zip("ąćęńśźżčďěňřšťůýžőűğışășțåæøßîïûòðþđ", "acenszzcdenrstuyzougisastaaosiiuodtd", strict=True)),
+    **dict(zip("ŚŻŹŁĆČŘŠŽÅÆØÓÀÇÊÎÔÁÍÚÑ", "SZZLCCRSZAAOOACEIOAIUN", strict=True)),
+    **{"—": "-", "–": "-"},
+    **dict.fromkeys("«»「」『』", '"'),
     **{"“": '"', "”": '"', "„": '"', "‘": "'", "’": "'"},
 }
 """Names of secrets and signs beside them in other scripts, as ASCII of the same length."""
-_FROM_ABROAD = compile_bytes("|".join(_ABROAD))
+_FROM_ABROAD = compile_bytes("|".join(sorted(_ABROAD, key=len, reverse=True)))
 
 
 def single_bytes(text: str) -> bytes:

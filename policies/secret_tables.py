@@ -26,7 +26,9 @@ _COLUMN_NAME = (
 )
 _COLUMN = compile_bytes(rf"(?i)^{_COLUMN_NAME}$")
 _NAME = compile_bytes(r"^[\w .-]{1,40}$")
-_INSERT = compile_bytes(r"(?i)insert[ \t]+into[ \t]+[\w.`\"\[\]]{1,60}\s{0,4}\(([^()]{1,200})\)\s{0,4}values\s{0,4}")
+_OF_KEYS = compile_bytes(r"(?i)(?:api|access|secret|auth)_?keys?\b|secrets?\b|tokens?\b|credentials?\b")
+"""Tables whose `key` and `value` are secrets."""
+_INSERT = compile_bytes(r"(?i)insert[ \t]+into[ \t]+([\w.`\"\[\]]{1,60})\s{0,4}\(([^()]{1,200})\)\s{0,4}values\s{0,4}")
 _VALUE = compile_bytes(r"\(?[ \t]{0,4}N?(?:'([^'\n]*)'|[^,()'\n]+)[ \t]{0,4}(?:,|\)[,;]?\s{0,4})?")
 _BESIDE = r"[ \t\r\"'`*]*"
 FORMS = {
@@ -42,7 +44,9 @@ def secrets_in_tables(data: bytes, met: Set[Any]) -> Iterator[Span]:
         for head in _HEADING.finditer(data):
             yield from _table(data, data.rfind(b"\n", 0, head.start()) + 1, head.end())
     for insert in _INSERT.finditer(data) if _INSERT in met else ():
-        heading = [cell.strip(b" \t\r\n\"'`[]") for cell in insert.group(1).split(b",")]
+        heading = [cell.strip(b" \t\r\n\"'`[]") for cell in insert.group(2).split(b",")]
+        if _OF_KEYS.search(insert.group(1)):
+            heading = [b"api_key" if cell.lower() in (b"key", b"value") else cell for cell in heading]
         yield from _inserted(data, insert.start(), insert.end(), heading)
 
 

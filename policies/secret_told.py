@@ -20,21 +20,27 @@ OTHER_KEY = compile_bytes(
     r"(?i)(?:primary|foreign|sort|partition|cache|object|s3|redis|row|unique|composite|surrogate|natural|public|hash|"
     r"range|"
     r"publishable|dedup\w*|group|item|issue|query|lookup|index\w*|search|storage|idempoten\w*|translation|i18n|message|"
-    r"route|routing|shard|map|dict|trace|event|site|registry|bucket|lock|host|gpg|pgp|rsa|signer|verif\w*|node|peer|"
+    r"reference|ref|route|routing|shard|map|dict|trace|event|site|registry|bucket|"
+    r"lock|host|gpg|pgp|rsa|signer|verif\w*|node|peer|"
     r"react|[0-9a-f]{12,}|(?:sha\d*|md5) ?\([\w.-]{0,18})$"
 )
 """What stands before a key that is no secret."""
+_CACHED = compile_pattern(r"^(?:[A-Za-z][\w.]*-)+[0-9a-f]{32,64}$")
+"""The name of what is kept, and its hash."""
 _PLAIN_KEY = compile_bytes(
-    r"(?i)\b(?:(?:use this|use the|here is|here's|my|our|server|isakmp) key|(?:recovery|backup|activation|unlock|"
+    r"(?i)(?:\b|-D)(?:(?:use this|use the|with the|here is|here's|my|our|server|"
+    r"isakmp|live|prod|production|staging|api|secret|access) key|(?:recovery|backup|activation|unlock|"
     r"scratch) codes?(?: is)?:?|"
-    r"sonar\.login[ \t]?=)[ \t]{0,2}[\"'`]?([A-Za-z0-9_+/=.~-]{20,})"
+    r"sonar\.login[ \t]?=|"
+    r"key\w{0,12}[ \t]{0,2}:?=[ \t]{0,2}(?:\[\]byte\(|buffer\.from\(|bytes\(|b)[\"'`])"
+    r"[ \t]{0,2}[\"'`]?([A-Za-z0-9_+/=.~-]{20,})"
 )
 _NUMBERS = compile_bytes(
     r"(?i:recovery key)\b[^\n\d]{0,20}((?:\d{6}-){7}\d{6})|"
     r"\b(?i:(?:licen[sc]e|product|activation|serial)(?: key| code|"
     r" number)?)[: =]{1,3}([A-Z0-9]{4,5}(?:-[A-Z0-9]{4,5}){3,5})\b|"
-    r"\b(?:PIN|(?i:passcode))(?: code)?(?: (?:for|of) (?:[a-zA-Z']{1,12} ){0,3}[a-zA-Z]{1,12})?(?: is|:| =|"
-    r"=)? {0,2}(\d{6,8})\b"
+    r"\b(?:PIN|pin[ \t]?[:=]|(?i:passcode))(?: code)?(?: (?:for|of) (?:[a-zA-Z']{1,12} ){0,3}[a-zA-Z]{1,12})?"
+    r"(?: is|:| =|=)? {0,2}(\d{6,8})\b"
 )
 _SEED = compile_bytes(
     r"\b(?i:mfa|totp|otp|2fa)[ _-]?(?i:seed|key|secret)(?: key)?(?: is|:| =|=)? {0,2}[\"'`]?([A-Z2-7]{16,64})\b"
@@ -56,7 +62,7 @@ _ACCOUNT = compile_bytes(
     r")\\]|$)"
 )
 _ORACLE = compile_bytes(
-    r"(?i)(?:\bthin:|\bsqlplus[ \t]+(?:-\w+[ \t]+){0,3}|\b(?:sqlldr|expdp|"
+    r"(?i)(?:\bthin:|\bsqlplus[ \t]+(?:-\w+[ \t]+){0,3}|\bconn(?:ect)?[ \t]+|\b(?:sqlldr|expdp|"
     r"impdp)[ \t]+)[\"']?[\w$#.]{1,40}/([^\s\"'/@]{4,64})@"
 )
 _EXPECT = compile_bytes(r"\bsend (?:-- )?\\?\"([^\s\"\\]{6,64})\\{1,2}[rn]")
@@ -109,6 +115,8 @@ def secrets_told(data: bytes, met: Set[Any]) -> Iterator[Span]:
 
 def _is_key(value: bytes) -> bool:
     text = value.decode("ascii")
+    if _CACHED.match(text):
+        return False
     return is_token(text, strong=False) and not (text.isupper() and len(text) <= 40)  # fingerprints are written so
 
 

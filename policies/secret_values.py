@@ -42,20 +42,24 @@ _REFERENCE = compile_pattern(
     r"environ|getenv|config|settings|secrets|vars?|"
     r"vault|ssm|params?|args|opts|options|props|self|this|ctx|req|request|response|process|os|Deno|import)[.\[(]|"
     r"(?:arn|file|vault|op|ssm|sm|gsm|kms|secret|ref|env|https?|gs|s3|data|urn|image|azurekeyvault|projects)[:/]|"
-    r"pk[_.](?:live|test|prod|eyJ)|pub-|!Ref|!Sub|!GetAtt|\{\{|<%|ENC\[|AQICAHh|enc:|sealed:|awssm)"
+    r"pk[_.](?:live|test|prod|eyJ)|pub-|phc_|(?:\\\\?u[0-9a-f]{4}){3}|!Ref|!Sub|!GetAtt|![01](?:\W|$)|\\?&?[A-Za-z_]\w*::[A-Za-z_]|\{\{|<%|ENC\[|AQICAHh|enc:|sealed:|awssm)"
 )
 """It says where the value is, is sealed, or is public by its form."""
 _HASH = compile_pattern(
-    r"^(?:\$(?:2[abxy]?|1|5|6|7|y|argon2\w*|scrypt|pbkdf2[\w-]*|apr1|P|H)\$|\{?(?:S?SHA\d*|S?MD5|CRYPT|BCRYPT)\}|"
+    r"^(?:scram-sha-\d+\$|\$(?:2[abxy]?|1|5|6|7|y|argon2\w*|scrypt|pbkdf2[\w-]*|apr1|P|H)\$|\{?(?:S?SHA\d*|S?MD5|CRYPT|BCRYPT)\}|"
     r"(?:pbkdf2|bcrypt|argon2|scrypt)[\w:]*\$|scrypt:|(?:sha\d+|md5|blake\w+)[-:=]|\*[0-9A-F]{40}$)",
     ignore_case=True,
 )
 _ORDINARY = compile_pattern(
-    r"^(?:[\d.,:+/-]+|[\^~<>=v]{0,3}\d+(?:\.\d+)+[\w.+-]*|\d{4}-\d\d-\d\d[T\d:.Z+-]*|[\w.+-]+@[\w-]+(?:\.[\w-]+)+|"
+    r"^(?:[\d.,:+/-]+|0[xX][0-9a-fA-F]{1,15}[uUlL]{0,3}|"
+    r"[\^~<>=v]{0,3}\d+(?:\.\d+)+[\w.+-]*|\d{4}-\d\d-\d\d[T\d:.Z+-]*|[\w.+-]+@[\w-]+(?:\.[\w-]+)+|"
     r"(?:~|\.{1,2})?/[\w./@ -]*|[A-Za-z]:\\.*|[\w./-]+\.(?:py|js|ts|tsx|go|rs|rb|java|json|ya?ml|toml|pem|key|crt|cer|"
     r"pub|txt|md|env|cfg|ini|conf|sh|html?|css|xml|p12|pfx|jks|com|org|net|io|dev|local|internal|svc)(?::\d{1,5})?|"
     r"(?:[\w-]+/)+[\w.-]+\.[a-z0-9]{1,5}|(?:required|nullable|sometimes|present|string|confirmed)\|[\w|:,]*|"
-    r"[*&]{0,2}[A-Za-z_$][\w$.]*[!?]?\(.*|.*\)\)?|(?:Callable|Optional|Union|List|Dict|Tuple|Type|Literal|Annotated|"
+    r"[A-Za-z]?[a-z]+(?:/[A-Za-z]?[a-z]+)+|[a-z]+(?:[-_][a-z0-9]+)*[-_]\d{4}-?\d\d-?\d\d|(?:[a-z]+\d{0,2}[-_]){1,4}|"
+    r"[a-z_]+_\d\.[A-Za-z_]\w*|\*+[A-Za-z_]+\*{0,2}|--[a-z][\w-]*(?:=.*)?|/[A-Za-z]{1,16}:.*|@['\"]?[\w.%-]+|.*\\[swdbSWD][*+{\]].*|"
+    r"\\{1,2}(?:f[A-Z0-9(]|s-?\d|\*\(|-).*|.*\\\*\(.*|(?:Uint|Int|Float)\d+(?:Clamped)?Array|u?int\d+_t|"
+    r"[*&+!-]{0,2}[A-Za-z_$][\w$.]*[!?]?\(.*|.*\)\)?|(?:Callable|Optional|Union|List|Dict|Tuple|Type|Literal|Annotated|"
     r"Mapping|Sequence|Iterable|Promise|Map|Array)[\[<].*|RFC-?\d.*|[A-Za-z_][\w.]*\[[^\]]*\].*|(?:ssh-(?:rsa|"
     r"ed25519|dss)|ecdsa-sha2).*|-----.*|[^A-Za-z0-9]+|/?\^.*|.*\(\?[=!:<].*)$"
 )
@@ -65,8 +69,24 @@ _BASE64 = compile_pattern(r"^[A-Za-z0-9+/]{30,}={0,2}$")
 _NAME = compile_pattern(
     r"^[A-Za-z_$][A-Za-z_$]*(?:(?:\.|->|::|\?\.)[A-Za-z_$][\w$]*)*[;,]?$|^[a-z]+(?:[-_][a-z]+)+\d{0,2}$"
 )
-_CHOSEN_WORDS = compile_pattern(r"^[A-Z][a-z]{2,}(?:[.][A-Z][a-z]{2,}){1,2}[._-]?\d{2,4}$")
+_CHOSEN_WORDS = compile_pattern(r"^[A-Z][a-z]+(?:[.][A-Z][a-z]+){1,3}(?:[._-]?\d{1,4}|[._-]\d)$")
 """Words with a number after them, as people choose them."""
+_COUNTED_WORDS = compile_pattern(r"^(?:[a-z]+(?:[A-Z][a-z]+)+|[a-zA-Z]+(?:[.][A-Z][a-z]+)+)\d{1,4}$")
+"""Words with a number after them, as people choose them, and as things are named."""
+_THINGS = (
+    "pass password passwd pwd pw secret token key cred creds credential auth oauth user login field value val param "
+    "input arg name type text sha hmac aes utf base string str number num config setting test data node item http "
+    "version copy temp tmp hash salt column prop account server client host"
+)
+_GROUPS = compile_pattern(r"^[a-z]{4}(?:-[a-z]{4}){3}$")
+"""As issuers of mail write passwords for programs."""
+_OF_CODE = compile_pattern(
+    rf"(?:^|[.])(?:{'|'.join(_THINGS.split())})(?:[A-Z\d.]|$)|(?:{'|'.join(_THINGS.title().split())})(?:[A-Z\d.]|$)"
+)
+"""What things are named after."""
+_CAPITALISED = compile_pattern(r"^[A-Za-z]+\d{1,8}(?:[A-Z][A-Za-z]+)?$")
+_SHUFFLED = compile_pattern(r"^[A-Za-z0-9!@#$%^&*()_=+-]{24,}$")
+"""Characters that generators of keys draw from: no comma, no quote, no bracket of a list."""
 _HEX = compile_pattern(r"^[0-9a-fA-F-]+$")
 _UUID = compile_pattern(r"^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$", ignore_case=True)
 _BIGRAMS_WORDS = (
@@ -83,6 +103,7 @@ _BIGRAMS = frozenset(_BIGRAMS_WORDS.split())
 _EXAMPLE_JWT = compile_pattern(
     r'"(?:John Doe|1234567890|Jane Doe|Joe Coder)"|"role" ?: ?"anon"|example\.(?:com|org)/?"'
 )
+_ALNUM = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789")
 PLAIN_CHARS = 16
 """A word that is no longer may be in any language, or a name."""
 _EXAMPLES = frozenset(("2cafc0970149a84f", "f2d6ca16515033e5", "78a08441f4314f0a"))
@@ -175,9 +196,28 @@ def is_elsewhere(value: str) -> bool:
         and not is_wordy(value)
     ):
         return max(map(len, value.split("/"))) < 14 and not is_mixed(value)  # no path has a part like that
+    if _SHUFFLED.match(value) and len({*value} - _ALNUM) >= 5 and is_mixed(value) and not is_wordy(value):
+        return False  # no call has so many signs
     if value[:1] == "/" and len(value) >= 12 and "." not in value and is_mixed(value) and not is_wordy(value):
         return False  # base64
     return any(pattern.match(value) for pattern in (_REFERENCE, _HASH, _ORDINARY, _SEALED))
+
+
+def _is_of_code(value: str) -> bool:
+    """Whether it is letters alone and named after what code is about."""
+    return value.isalpha() and _OF_CODE.search(value) is not None
+
+
+def _is_counted(value: str) -> bool:
+    """Whether it is the name of a version of something: words, each with a capital, and a number among them."""
+    core = "".join(letter for letter in value if not letter.isdigit())
+    return (
+        0 < len(value) - len(core) <= 8
+        and _CAPITALISED.match(value) is not None
+        and core.isalpha()
+        and is_wordy(core)
+        and sum(map(str.isupper, core)) * 3 <= len(core)
+    )
 
 
 @lru_cache(maxsize=4096)
@@ -196,6 +236,8 @@ def is_token(value: str, *, strong: bool = True) -> bool:
         return False
     if _UUID.match(value):
         return strong
+    if _is_of_code(value) or _is_counted(value):
+        return False
     digits = sum(letter.isdigit() for letter in value)
     one_case = value.islower() or value.isupper()
     if not digits and ((one_case and not value.isalpha()) or (len(value) < 16 and one_case)):
@@ -210,7 +252,11 @@ def is_password(value: str, *, quoted: bool = False) -> bool:
         return False
     if value[-1] == ":" and _is_name(value[:-1]):
         return False
-    if is_jumbled(value):
+    if _is_of_code(value):
+        return False
+    if _GROUPS.match(value) and not is_wordy(value.replace("-", ""), share=0.75):
+        return True
+    if is_jumbled(value) or (_COUNTED_WORDS.match(value) and (quoted or "." in value) and not _OF_CODE.search(value)):
         return True
     core = "".join(filter(str.isalpha, value)).lower()
     if (
@@ -241,13 +287,20 @@ def is_hard(value: str) -> bool:
     """Whether even without a sign between name and value it can only be a password."""
     has = (any(map(str.isdigit, value)), any(map(str.isupper, value)), any(map(str.islower, value)))
     symbols = any(not letter.isalnum() for letter in value.strip(".,;:!?)"))
-    return len(value) >= 8 and has[0] and sum((*has, symbols)) >= 3 and is_password(value, quoted=True)
+    return (
+        len(value) >= 8
+        and has[0]
+        and sum((*has, symbols)) >= 3
+        and (_COUNTED_WORDS.match(value) is None or _CHOSEN_WORDS.match(value) is not None)
+        and is_password(value, quoted=True)
+    )
 
 
 _TECHNICAL = compile_pattern(
     r"^(?:[a-z]+[-_]?(?:sha|aes|rsa|ecdsa|ed|hs|rs|es|md|utf|base|oauth|pbkdf|http|ipv|x)[-_]?\d+[\w-]*|"
     r"(?:sha|aes|rsa|hs|rs|es|ps|md|utf|base|oauth|ed|secp|hmac|pbkdf|scram|http|tls|ssl|ipv)[-_]?\w*\d+[\w-]*|"
     r"[a-z]+(?:[-_][a-z]+)*[-_]?v?\d?|[a-z][a-z0-9]*\.[a-z][a-z0-9.]*|[a-z]+(?:[A-Z][a-z]+)+\d{0,2}|"
+    r"(?i:sha|aes|rsa|utf|base|oauth|md)[-_]?\d+(?:[-_][A-Za-z]+)*|"
     r"\d+(?:px|em|rem|ms|s|m|h|d|kb|mb|gb|k|%)?)$"
 )
 
