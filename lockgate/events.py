@@ -57,6 +57,19 @@ class TextDelta(Event):
     text: str
 
 
+_new_text: Any = TextDelta.__new__
+_set_block: Any = TextDelta.__dict__["block"].__set__
+_set_text: Any = TextDelta.__dict__["text"].__set__
+
+
+def text_delta(block: int, text: str) -> TextDelta:
+    """The same as `TextDelta(block=block, text=text)`, at a third of what a frozen dataclass takes to be made."""
+    event = _new_text(TextDelta)
+    _set_block(event, block)
+    _set_text(event, text)
+    return event
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ThinkingDelta(Event):
     """A piece of the model's thinking. Its signature is never touched."""

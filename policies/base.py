@@ -84,8 +84,9 @@ class Policy:
         """Added to by a hook: what each monitor said that it asked. It is recorded with the decision."""
         self.concerns: Callable[[str], bool] = _any_tool
         """Whether the rule's match is about calls of the tool of this name: for a hook that sees whole replies."""
-        self.hear: Callable[[TextDelta, Exchange], Iterable[Event]] | None = None
-        """Set by a policy that never waits for what a piece of text becomes: it is asked in the place of `on_event`."""
+        self.hear: Callable[[TextDelta, Exchange], TextDelta | Iterable[Event]] | None = None
+        """Set by a policy that never waits for what a piece of text becomes: it is asked in the place of `on_event`.
+        One piece may be given back as it is, outside of a tuple."""
         self.rule_name, self.is_shadow = "", False
         """The rule that it works for, and whether that only watches: then nothing may be asked of a person."""
         self.held = ""

@@ -8,6 +8,7 @@ import codecs
 import html
 from collections.abc import Callable, Iterator, Sequence
 from fnmatch import fnmatchcase
+from functools import lru_cache
 from urllib.parse import SplitResult, unquote_plus, urlsplit
 
 from lockgate.policies.patterns import compile_pattern
@@ -76,6 +77,8 @@ _HOSTING = compile_pattern(
 _ID = compile_pattern(
     r"^(?:[0-9a-f]{7,12}|(?:[0-9a-f]{8}){2,5}|[0-9a-f]{64}|[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})$"
 )
+_HEX = "0123456789abcdef"
+"""What an id begins with: cheaper to see."""
 _SEARCH = compile_pattern(
     r"(?i)^(?:www\.|maps\.|scholar\.|translate\.|m\.|[a-z]{2}\.)?(?:google\.[a-z.]{2,6}|bing\.com|duckduckgo\.com|"
     r"ecosia\.org|"
@@ -86,6 +89,10 @@ _SEARCH = compile_pattern(
     r"skyscanner\.\w+|booking\.com|airbnb\.\w+|bahn\.de|sbb\.ch|opencorporates\.com|deepl\.com|archive\.org)$"
 )
 """Who reads what is asked there is not who wrote the link."""
+
+
+_WHITE = (" ", "\n", "\t", "\r")
+"""Where the last piece of a text ends, all of it is settled."""
 
 
 class LinkDetector(Detector):
@@ -106,6 +113,13 @@ class LinkDetector(Detector):
     def settled(self, text: str, start: int) -> int:
         return last_white(text, start) + 1 or start
 
+    def advance(self, text: str, start: int) -> tuple[int, Sequence[Span]]:
+        end = len(text) if text[-1:] in _WHITE else last_white(text, start) + 1
+        if end <= start:
+            return start, ()
+        part = text[start:end]  # nearly always, nothing begins in it
+        return end, self.spans(text, start, end) if "//" in part or "\\\\" in part or "mailto:" in part else ()
+
     def spans(self, text: str, start: int, end: int) -> Sequence[Span]:
         part = text[start:end]
         if "//" not in part and "\\\\" not in part and "mailto:" not in part:
@@ -114,18 +128,18 @@ class LinkDetector(Detector):
         return merged(self._found(text, single_bytes(text[low:end]).decode(), low, start))
 
     def _found(self, text: str, data: str, low: int, start: int) -> Iterator[Span]:
-        for match in _URL.finditer(data):
+        for match in _URL.finditer(data[start - low :]):  # no URL begins in what went before
             group = 1 if match.group(1) else 0
-            at = low + match.start(group)
-            url = _trimmed(text[at : low + match.end(group)])
-            if at >= start and (kind := self._kind(url, data[max(0, match.start(group) - 320) : match.start(group)])):
+            at = start + match.start(group)
+            url = _trimmed(text[at : start + match.end(group)])
+            if kind := self._kind(url, data[max(0, at - low - 320) : at - low]):
                 yield Span(at, at + len(url), kind)
 
     def _kind(self, url: str, before: str) -> str:
         """What is wrong with the URL; "" where nothing is."""
         is_image = before.rstrip("<\"' \t\n\f\r")[-1:] in _BEFORE_IMAGE and _IMAGE.search(before) is not None
         parts = _parts(url)
-        if parts is None or self._is_allowed(parts.hostname or ""):
+        if parts is None or (self._hosts and self._is_allowed(parts.hostname or "")):
             return ""
         said = self._said()
         if any(url in text for text in said):
@@ -137,26 +151,28 @@ class LinkDetector(Detector):
         return ""
 
     def _carries_any(self, parts: SplitResult, is_image: bool) -> bool:
-        named = [*_parameters(parts)]
+        is_asked, known, is_hosting = _host(parts.hostname or "")
+        given = [*_parameters(parts, is_hosting)]
+        named = [(name, value) for name, value in given if not _is_word(value)]
         if any(self._leads_on(value) for _, value in named):
             return True
-        if not is_image and _SEARCH.search(parts.hostname or "") is not None:
+        if not is_image and is_asked:
             return any(
                 name.lower() in ("body", "text") and self._is_piece(value, is_image, loose=True)
                 for name, value in named
             )
-        known = _PICTURES.search(parts.hostname or "") is not None
         if any(self._carries(name, value, is_image, known) for name, value in named):
             return True
-        if self._is_piece("".join(value for _, value in named), is_image, loose=True):
+        if self._is_piece("".join(value for _, value in given), is_image, loose=True):
             return True
         path = [*_path(parts)]
+        told = [value for value in path if not _is_word(value)]
         said = any(
-            self._encodes(value) if _is_id(value) else self._is_piece(value, is_image, loose=is_image) for value in path
+            self._encodes(value) if _is_id(value) else self._is_piece(value, is_image, loose=is_image) for value in told
         )
         if said or (is_image and any(self._is_piece(value, is_image, loose=False) for value in _joined(path))):
             return True
-        return any(value.count(" ") >= WORDS - 1 or (len(value) > MAX_NAME_CHARS and not known) for value in path)
+        return any(value.count(" ") >= WORDS - 1 or (len(value) > MAX_NAME_CHARS and not known) for value in told)
 
     def _leads_on(self, value: str) -> bool:
         """Whether it is another URL that carries something."""
@@ -224,7 +240,13 @@ def _parts(url: str) -> SplitResult | None:
         return None
 
 
-def _parameters(parts: SplitResult) -> Iterator[tuple[str, str]]:
+@lru_cache(maxsize=512)
+def _host(name: str) -> tuple[bool, bool, bool]:
+    """Whether it is asked things, has pictures of many people, gives out names below its own."""
+    return _SEARCH.search(name) is not None, _PICTURES.search(name) is not None, _HOSTING.search(name) is not None
+
+
+def _parameters(parts: SplitResult, is_hosting: bool) -> Iterator[tuple[str, str]]:
     """What a URL carries by name, and the names: parameters, fragment, user, names below its domain."""
     for pair in (*parts.query.replace(";", "&").split("&"), *parts.path.split(";")[1:]):
         name, _, value = pair.partition("=")
@@ -232,7 +254,7 @@ def _parameters(parts: SplitResult) -> Iterator[tuple[str, str]]:
     yield _FRAGMENT, _unquoted(parts.fragment)
     yield "", _unquoted(parts.username or "") + _unquoted(parts.password or "")
     yield "", _unquoted(parts.password or "")
-    if not _HOSTING.search(parts.hostname or ""):
+    if not is_hosting:
         yield "", "".join((parts.hostname or "").split(".")[:-2])
 
 
@@ -243,9 +265,14 @@ def _path(parts: SplitResult) -> Iterator[str]:
     yield "".join(segment for segment in segments if len(segment) <= 2)
 
 
+def _is_word(value: str) -> bool:
+    """Whether it is nothing, or a few letters: by itself it then tells nothing, in no encoding."""
+    return not value or (len(value) < ENCODED_CHARS and value.isalpha() and value.isascii())
+
+
 def _is_id(value: str) -> bool:
     """Whether it is a hash or an id in its usual form."""
-    return _ID.match(value) is not None and not value.isdigit()
+    return value[:1] in _HEX and _ID.match(value) is not None and not value.isdigit()
 
 
 def _joined(path: Sequence[str]) -> Iterator[str]:
@@ -275,6 +302,8 @@ def _readings(value: str) -> Iterator[str]:
 
 def _tells(text: str, least: int, loose: bool) -> bool:
     """Whether so many letters and digits, of this kind, are hardly there by accident, nor the name of a project."""
+    if text.isalpha() and text.isascii():
+        return len(text) >= NAME_CHARS  # nearly always
     letters = _letters(text)
     digits = sum(map(str.isdigit, letters))
     if digits == len(letters):
@@ -286,7 +315,7 @@ def _tells(text: str, least: int, loose: bool) -> bool:
 
 def _decoded(value: str) -> str:
     """What is written in base64, base32 or hexadecimal, where it is text; else ""."""
-    for decode in (bytes.fromhex, _from_numbers, _from_base32, _from_base64):
+    for decode in _DECODERS_OF_LETTERS if value.isalpha() else _DECODERS:
         try:
             text = decode(value).decode()
         except (ValueError, binascii.Error):
@@ -309,3 +338,8 @@ def _from_base32(value: str) -> bytes:
 def _from_base64(value: str) -> bytes:
     value = value.rstrip("=")
     return base64.urlsafe_b64decode((value + "=" * (-len(value) % 4)).replace("+", "-").replace("/", "_"))
+
+
+_DECODERS = (bytes.fromhex, _from_numbers, _from_base32, _from_base64)
+_DECODERS_OF_LETTERS = (bytes.fromhex, _from_base32, _from_base64)
+"""Without those that letters alone would only make fail."""

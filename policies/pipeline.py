@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Awaitable, Sequence
+from typing import Any
 
 from lockgate.errors import Error, told
 from lockgate.events import BlockEnd, Event, MessageEnd, Request, TextDelta, ToolCall, Turn
@@ -107,13 +108,12 @@ class Pipeline:
                     raise Refused(run.rule.name, refusal.sentence, "error") from refusal
         return turn
 
-    async def reply(self, events: tuple[Event, ...]) -> Sequence[Event]:
+    def reply(self, events: tuple[Event, ...]) -> Awaitable[Sequence[Event]]:
         """What goes on to the client; the same tuple where every event goes on as it is. Raises Refused."""
-        if len(events) == 1 and type(events[0]) is TextDelta:  # nearly all of them
-            for shadow in self._shadows_on_text:
-                shadow.events(events)
-            said = await self._hear(events[0])
-            return events if len(said) == 1 and said[0] is events[0] else said
+        one = len(events) == 1 and type(events[0]) is TextDelta  # nearly all of them
+        return self._hear(events) if one else self._reply(events)
+
+    async def _reply(self, events: tuple[Event, ...]) -> Sequence[Event]:
         for shadow in self._shadows:
             shadow.events(events)
         out: list[Event] = []
@@ -141,17 +141,23 @@ class Pipeline:
                     out += await self._feed((event,), i + 1)
         return out
 
-    async def _hear(self, text: TextDelta) -> Sequence[Event]:
+    async def _hear(self, events: tuple[Any, ...]) -> Sequence[Event]:
         """A piece of text that stays one, as nearly all do, passes only the rules that look at text."""
+        for shadow in self._shadows_on_text:
+            shadow.events(events)
+        text: TextDelta = events[0]
         for i, run in self._on_text:
             try:
                 out = run.hear(text) if run.policy.hear else await run.event(text)
             except Blocked as refusal:
                 out = await self._refuse(i, run, text, refusal)
+            if isinstance(out, TextDelta):
+                text = out
+                continue
             if len(out) != 1 or type(out[0]) is not TextDelta:
                 return await self._feed(out, i + 1) if out else out
             text = out[0]
-        return (text,)
+        return events if text is events[0] else (text,)
 
     async def _feed(self, events: Sequence[Event], start: int = 0) -> Sequence[Event]:
         for i in range(start, len(self._runs)):

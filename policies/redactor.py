@@ -9,7 +9,7 @@ from typing import Any, Literal
 from pydantic import Field
 
 from lockgate.config import Section
-from lockgate.events import Event, Path, Request, Role, TextDelta, ToolCall
+from lockgate.events import Event, Path, Request, Role, TextDelta, ToolCall, text_delta
 from lockgate.exchange import Exchange
 from lockgate.policies.base import Blocked
 from lockgate.policies.json_strings import changed_strings, is_json, shortened
@@ -115,13 +115,14 @@ class Redactor(TextWindow):
 
     async def on_event(self, event: Event, x: Exchange) -> Iterable[Event]:
         if isinstance(event, TextDelta):
-            return self._hear(event, x)
+            out = self._hear(event, x)
+            return (out,) if isinstance(out, TextDelta) else out
         self._begin(x, "text")
         out = await super().on_event(event, x)
         self._conclude()
         return out
 
-    def _hear(self, text: TextDelta, x: Exchange) -> Iterable[Event]:
+    def _hear(self, text: TextDelta, x: Exchange) -> TextDelta | tuple[()]:
         if self._kinds or self._where != "text":
             self._begin(x, "text")
         if (window := self._windows.get(text.block)) is None:
@@ -129,7 +130,7 @@ class Redactor(TextWindow):
         else:  # nearly always: what `take` does
             finds, said = window.finds, window.receive_text(text.text)
             self.moved = window.finds == finds
-            out = (text,) if said == text.text else (TextDelta(block=text.block, text=said),) if said else ()
+            out = text if said == text.text else text_delta(text.block, said) if said else ()
         if self._kinds:
             self._conclude()
         return out

@@ -74,20 +74,23 @@ class Run:
             raise
         return self._given(given, out, began)
 
-    def hear(self, given: TextDelta) -> Sequence[Event]:
-        """As `event`, for a policy that waits for nothing: nearly all events, so without a coroutine."""
+    def hear(self, given: TextDelta) -> TextDelta | Sequence[Event]:
+        """As `event`, for a policy that waits for nothing: nearly all events, so without a coroutine or a tuple."""
         began, policy = perf_counter(), self.policy
         assert policy.hear
         policy.score, policy.reason, policy.held, policy.moved = None, "", "", False
         try:
-            out = _events(policy.hear(given, self.x))
+            heard = policy.hear(given, self.x)
+            if policy.moved and isinstance(heard, TextDelta):
+                return heard  # nearly always
+            out = _events((heard,) if isinstance(heard, TextDelta) else heard)
         except Exception as error:
             try:
                 out = self._failed(error, began)
             except Blocked as refusal:
                 self.record(_subject(given), "blocked", began, given=event_json(given), refusal=refusal)
                 raise
-        return out if policy.moved and out is not None else self._given(given, out, began)
+        return self._given(given, out, began)
 
     def _given(self, given: Event, out: Sequence[Event] | None, began: float) -> Sequence[Event]:
         """What goes on, after what is worth it was recorded; `out` is None where the policy failed."""

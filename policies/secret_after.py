@@ -27,9 +27,9 @@ _FOLLOWS = (
     r"they via there is was has field box header prompt input called named shared used by this after before once "
     r"while only too yesterday tomorrow works worked belongs del de des du fur pour para per voor auf im"
 )
-_BETWEEN = f"{_SAYS} {_MARKS} {_WHEN} {_INTO}".split()
+BETWEEN = f"{_SAYS} {_MARKS} {_WHEN} {_INTO}".split()
 _AFTER = compile_bytes(
-    rf"(?i)[\"'`)*\]]{{0,3}}[,;:.]?[ ]{{1,3}}(?:(\()|(?:{'|'.join(_BETWEEN)}"
+    rf"(?i)[\"'`)*\]]{{0,3}}[,;:.]?[ ]{{1,3}}(?:(\()|(?:{'|'.join(BETWEEN)}"
     rf"|\?{{1,3}})[ ]{{1,2}})((?:{_PLAIN} ){{0,7}}?[\"'`(]{{0,2}}(?:[a-z]+_)*)"
     rf"(?:({_PASSWORD})|({_KEY}))[\"'`*)]{{0,3}}"
     rf"(?:$|[.,;:!?)\]<]|[ \t]{{0,2}}[\r\n]| (?:{'|'.join(_FOLLOWS.split())})[ ,.\n]| [-(?])"
@@ -69,7 +69,7 @@ MIN_LETTERS = 12
 _LEAD = compile_pattern(r"^(?:[\w.:$-]{0,60}[\"'`(<\[{*]+)+")
 """What a value stands in: quotes, a call."""
 _SIGNS = "\"'`<>()[]{}*.,;:!?#-=/\u2190\u2192\u2013\u2014"
-_STARTS = frozenset(("", "?", *_BETWEEN))
+_STARTS = frozenset(("", "?", *BETWEEN))
 
 
 def secrets_in_sentences(data: bytes, met: Set[Any]) -> Iterator[Span]:

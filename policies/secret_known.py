@@ -28,6 +28,8 @@ GAP_CHARS = 8
 """So much may stand between two letters of a secret."""
 _COMPARED = frozenset(string.ascii_letters + string.digits)
 _DELETED = bytes(code for code in range(256) if not chr(code).isascii() or not chr(code).isalnum())
+_RARE = "QXZqzjJKYVUW4678935xGHO02LBRDNFkMPCE1vTISAbywgpfmucdlhrsnoiate"
+"""What the beginnings of forms are made of, first what stands in few words."""
 
 
 @dataclass(slots=True)
@@ -53,6 +55,10 @@ class KnownSecrets:
         for head in sorted(heads):
             self._heads.Add(head)
         self._heads.Compile()
+        self._match = self._heads._set.Match  # without the wrapper's own look at what it is given
+        rare = {ord(min(head, key=_RARE.index)) for head in heads}
+        self._usual = bytes(code for code in range(256) if code not in rare)
+        """A text of these alone holds none of those beginnings: much cheaper to see."""
         self._beginnings = frozenset(head[:size] for head in heads for size in range(1, HEAD_CHARS))
         self._begun = frozenset(map(str.encode, self._beginnings))
 
@@ -63,6 +69,21 @@ class KnownSecrets:
         """Whether one can be in a text of single-byte characters."""
         letters = data.translate(None, _DELETED)
         return any(form in letters for form in self._bytes)
+
+    def may_matter(self, data: bytes, bound: int) -> bool:
+        """Whether one may stand in a text of single-byte characters, or one that begins before `bound` may go on."""
+        if data.translate(None, self._usual) and self._match(data.translate(None, _DELETED)):
+            return True
+        rest = data[bound:]
+        if len(rest) >= HEAD_CHARS - 1 and rest.isalnum():
+            return False
+        letters = data.translate(None, _DELETED)
+        begun, after = self._begun, len(rest.translate(None, _DELETED))
+        return (
+            (after < 3 and letters[-3:] in begun)
+            or (after < 2 and letters[-2:] in begun)
+            or (after < 1 and letters[-1:] in begun)
+        )  # HEAD_CHARS less one
 
     def spans(self, text: str, start: int) -> tuple[list[Span], int]:
         """Where known secrets stand in text[start:], and where one may have begun that is not complete."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterable, Iterator, Sequence
 
-from lockgate.policies import secret_after, secret_keys, secret_told
+from lockgate.policies import plain_text, secret_after, secret_keys, secret_told
 from lockgate.policies.patterns import compile_bytes, compile_pattern
 from lockgate.policies.secret_context import secrets_in
 from lockgate.policies.secret_forms import decoded
@@ -28,6 +28,7 @@ _EXAMPLE = compile_pattern(
     r"[_-])test[_-]?(?:key|token)",
     ignore_case=True,
 )
+_ONLY_VALUE = [plain_text.VALUE]
 
 
 class SecretDetector(Detector):
@@ -46,38 +47,72 @@ class SecretDetector(Detector):
         self._words, self._wide = words, wide
         self._named = named
         self._known = known or None
-        self._clean: str | None = None
-        """The text in which just now neither a known secret was found nor a key: they are not looked for twice."""
 
     def settled(self, text: str, start: int) -> int:
         """After the last white space, before a private key or a known secret that may go on."""
         bound = last_white(text, start) + 1
+        return self._settled(text, start, bound, plain_text.ALL, self._known)[0] if bound > start else start
+
+    def spans(self, text: str, start: int, end: int) -> Sequence[Span]:
+        """The finds in text[start:end], which begins and ends beside white space."""
+        clean = self._known is None and secret_keys.begins(text, start, end) < 0
+        return self._spans(text, start, end, clean=clean)
+
+    def advance(self, text: str, start: int) -> tuple[int, Sequence[Span]]:
+        """Both, with one glance at what is nearly always plain."""
+        bound = text.rfind(" ", start) + 1
+        rest = text[bound or start :]
+        if "\n" in rest or "\t" in rest or "\r" in rest:
+            bound = last_white(text, start) + 1
         if bound <= start:
-            return start
-        if (first := min(secret_told.unfinished(text, start), secret_after.unfinished(text, start))) < bound:
+            return start, ()
+        if bound - start > plain_text.MAX_CHARS:
+            return super().advance(text, start)
+        data = text[start:].encode("latin-1", "replace")
+        met, known = plain_text.met(data[: bound - start]), self._known
+        if known is not None and not known.may_matter(data, bound - start):
+            known = None
+        if not met and known is None:
+            return bound, ()
+        clean = True
+        if known is not None or met != _ONLY_VALUE:
+            bound, clean = self._settled(text, start, bound, met, known)
+        if bound <= start or (clean and plain_text.VALUE not in met):
+            return bound, ()
+        return bound, self._spans(text, start, bound, clean=clean)
+
+    def _settled(
+        self, text: str, start: int, bound: int, met: Sequence[int], known: KnownSecrets | None
+    ) -> tuple[int, bool]:
+        """What is settled, given what may be there, and whether there is neither a key nor a known secret in it."""
+        first = secret_after.unfinished(text, start) if plain_text.WAITS in met else len(text)
+        if plain_text.ECHO in met:
+            first = min(first, secret_told.unfinished(text, start))
+        if first < bound:
             bound = max(start, last_white(text, start, first + 1) + 1)
-        has_key = secret_keys.begins(text, start) >= 0
+        has_key = plain_text.KEY in met and secret_keys.begins(text, start) >= 0
         if has_key:
             bound = secret_keys.settled(text, start, bound)
-        found, open_from = self._known.spans(text, start) if self._known else ([], len(text))
-        self._clean = None if has_key or found else text
+        found, open_from = known.spans(text, start) if known else ([], len(text))
         if found or open_from < bound:
             places = [open_from, *(span.start for span in found if span.end > bound)]
             if (first := min(places)) < bound:
                 bound = max(start, last_white(text, start, first + 1) + 1)
-        return bound
+        return bound, not (has_key or found)
 
-    def spans(self, text: str, start: int, end: int) -> Sequence[Span]:
-        """The finds in text[start:end], which begins and ends beside white space."""
+    def _spans(self, text: str, start: int, end: int, *, clean: bool) -> Sequence[Span]:
         longest = _longest(text, start, end) if end - start < SMALL_CHARS else MIN_TOKEN_CHARS
-        clean = self._clean is text or (self._known is None and secret_keys.begins(text, start, end) < 0)
         if clean and longest < MIN_VALUE_CHARS:
             return ()
+        if clean and longest < MIN_TOKEN_CHARS and self._wide is None:  # nearly always
+            low = max(0, start - self.context_chars)
+            found = secrets_in(_data(text, low, end), start - low) if self._named else ()
+            return merged(_moved(found, low)) if found else ()
         return merged(self._found(text, start, end, longest, clean=clean))
 
     def _found(self, text: str, start: int, end: int, longest: int, *, clean: bool) -> Iterator[Span]:
         low = max(0, start - self.context_chars)
-        data = single_bytes(text[low:end]).replace(b"\\n", b" \n").replace(b"\\t", b" \t")  # lines in a string
+        data = _data(text, low, end)
         if longest >= MIN_TOKEN_CHARS:
             yield from _moved(self._in_words(data, start - low), low)
             yield from _moved(self._in_blobs(data, start - low), low)
@@ -118,6 +153,11 @@ class SecretDetector(Detector):
                 for a, b, secret in rule.secrets(data[window:at]) if len(word) >= 8 else ():
                     if window + b > begin and not is_made_up(secret):
                         yield Span(max(window + a, begin), window + b, rule.id)
+
+
+def _data(text: str, start: int, end: int) -> bytes:
+    """The text with one byte for each character, the lines of a string as lines."""
+    return single_bytes(text[start:end]).replace(b"\\n", b" \n").replace(b"\\t", b" \t")
 
 
 def is_live(rule: SecretRule, secret: str) -> bool:

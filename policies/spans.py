@@ -12,6 +12,8 @@ from typing import Protocol
 
 MAX_UNIT_CHARS = 16_384
 """A word that is longer is judged in such pieces: it bounds what is held back."""
+CONTEXT_CHARS = 2_048
+"""So much context may gather before a window lets go of it."""
 OVERLAP_CHARS = 4_096
 """What of such a piece is judged once more with the next one."""
 
@@ -39,6 +41,11 @@ class Detector(Protocol):
         """The finds in text[start:end], which is settled, in order and apart; the text before `start` is context."""
         ...
 
+    def advance(self, text: str, start: int) -> tuple[int, Sequence[Span]]:
+        """What is settled, and the finds in it. It is asked about each piece, so a detector may know a shorter way."""
+        end = self.settled(text, start)
+        return (end, self.spans(text, start, end)) if end > start else (start, ())
+
 
 type Instead = Callable[[str, str], str]
 """What stands instead of a find: given its kind and its text."""
@@ -62,13 +69,12 @@ class SpanWindow:
     def receive_text(self, text: str) -> str:
         """What may go on, now that this piece has come."""
         at, text = self._at, self._text + text
+        end, spans = self._detector.advance(text, at)
         self._text = text
-        end = self._detector.settled(text, at)
-        out = "" if end <= at else self._let_go(self._detector.spans(text, at, end), end)
-        while len(self._text) - self._at > MAX_UNIT_CHARS:
-            out += self._force()
-            out += self._release(self._detector.settled(self._text, self._at))
-        return out
+        if spans or len(text) > CONTEXT_CHARS:
+            return self._let_go(spans, end) + self._shorten()
+        self._at = end
+        return text[at:end]
 
     def end(self) -> str:
         """The rest: no more text comes."""
@@ -83,6 +89,13 @@ class SpanWindow:
             return ""
         return self._let_go(self._detector.spans(self._text, self._at, end), end)
 
+    def _shorten(self) -> str:
+        out = ""
+        while len(self._text) - self._at > MAX_UNIT_CHARS:
+            out += self._force()
+            out += self._release(self._detector.settled(self._text, self._at))
+        return out
+
     def _force(self) -> str:
         """A word without an end: its first part goes on, judged with as much as there may be of it."""
         end = self._at + MAX_UNIT_CHARS
@@ -92,15 +105,10 @@ class SpanWindow:
         return self._let_go(spans, max([bound, *(span.end for span in spans)]))
 
     def _let_go(self, spans: Sequence[Span], end: int) -> str:
-        out = self._text[self._at : end]
-        if spans:
-            out = replaced(self._text, self._at, end, spans, self._instead)
-            self.finds += len(spans)
-        keep = end - self._detector.context_chars
-        if keep <= 0:
-            self._at = end
-        else:
-            self._text, self._at = self._text[keep:], end - keep
+        out = replaced(self._text, self._at, end, spans, self._instead)
+        self.finds += len(spans)
+        keep = max(0, end - self._detector.context_chars)
+        self._text, self._at = self._text[keep:], end - keep
         return out
 
 

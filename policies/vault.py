@@ -86,6 +86,11 @@ class PlaceholderDetector(Detector):
             at = text.find(START[0], at + 1)
         return at if at >= 0 else len(text)
 
+    def advance(self, text: str, start: int) -> tuple[int, Sequence[Span]]:
+        if text.find(START[0], start) < 0:
+            return len(text), ()
+        return super().advance(text, start)
+
     def spans(self, text: str, start: int, end: int) -> Sequence[Span]:
         if START not in text:
             return ()

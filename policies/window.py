@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any, Protocol
 
-from lockgate.events import NEW_BLOCK, BlockEnd, Event, MessageEnd, TextDelta
+from lockgate.events import NEW_BLOCK, BlockEnd, Event, MessageEnd, TextDelta, text_delta
 from lockgate.exchange import Exchange
 from lockgate.policies.base import Policy
 from lockgate.policies.patterns import Finder, Found
@@ -129,21 +129,28 @@ class TextWindow(Policy):
         return Window(self.finders, self.instead) if self.finders else None
 
     async def on_text(self, text: TextDelta, x: Exchange) -> Iterable[Event]:
-        return self.take(text)
+        out = self.take(text)
+        return (out,) if isinstance(out, TextDelta) else out
 
-    def take(self, text: TextDelta) -> Iterable[Event]:
+    def take(self, text: TextDelta) -> TextDelta | tuple[()]:
         """What a piece of text becomes: what waits for nothing need not be asked as if it did."""
-        self.moved = False
-        window = self._windows.get(text.block) or self.new_window()
+        window = self._windows.get(text.block) or self._begun(text.block)
         if window is None:
-            return (text,)
+            self.moved = False
+            return text
+        finds, out = window.finds, window.receive_text(text.text)
         if text.block == NEW_BLOCK:  # whole, and no end of it follows
-            return _texts(text, window.receive_text(text.text) + window.end())
-        self._windows[text.block] = window
-        finds = window.finds
-        out = window.receive_text(text.text)
+            out += window.end()
         self.moved = window.finds == finds
-        return _texts(text, out)
+        if out == text.text:
+            return text
+        return text_delta(text.block, out) if out else ()
+
+    def _begun(self, block: int) -> Pieces | None:
+        window = self.new_window()
+        if window is not None and block != NEW_BLOCK:
+            self._windows[block] = window
+        return window
 
     async def on_event(self, event: Event, x: Exchange) -> Iterable[Event]:
         if isinstance(event, TextDelta):  # nearly all of them
@@ -175,9 +182,3 @@ class TextWindow(Policy):
         del self._windows[block]
         self.moved = window.finds == finds
         return (TextDelta(block=block, text=rest),) if rest else ()
-
-
-def _texts(given: TextDelta, text: str) -> Iterable[Event]:
-    if text == given.text:
-        return (given,)
-    return (TextDelta(block=given.block, text=text),) if text else ()
