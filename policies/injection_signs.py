@@ -157,8 +157,9 @@ def examine(text: str) -> Finding:
     every = [*shown, *hidden]
     if _GUIDE.search(text[:200]):
         every = [sign for sign in every if sign.name not in ("address", "mention", "duty", "order", "trigger")]
-    if every and (own := [found.span() for found in _OWN.finditer(encodable(text))]):
-        every = [sign for sign in every if not any(start <= sign.start < end for start, end in own)]
+    if every:
+        own: list[tuple[int, int]] = [found.span() for found in _OWN.finditer(encodable(text))]
+        every = [sign for sign in every if not any(begin <= sign.start < stop for begin, stop in own)]
     if not every:
         return Finding(0.0, (), ())
     score, names = max((_together(every, sign) for sign in every), key=lambda found: found[0])
