@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import Any, Literal, cast
+from urllib.parse import unquote
 
 from lockgate.events import ToolCall
 from lockgate.policies.arguments import strings_of
@@ -75,7 +76,15 @@ def _accesses(call: ToolCall, workspace: str) -> Iterator[Access]:
 
 
 def _access(path: str, way: Way, by: str, cwd: str, workspace: str, *, whole: bool = False) -> Access:
+    if path[:1] in ("$", "%", "f", "F") and (found := _WRITTEN.match(path)):  # some tools expand what a shell would
+        path = "~" + path[found.end() :] if found[1] else unquote(path[found.end() :])
     return Access(place=place(path, cwd, None, workspace), way=way, by=by, whole=whole)
+
+
+_WRITTEN = re.compile(
+    r"(?i)(\$HOME|\$\{HOME\}|%USERPROFILE%|%HOMEPATH%|\$env:(?:HOME|USERPROFILE))(?=[/\\]|$)|file:/{0,2}(?:localhost)?(?=/)"
+)
+"""The user's folder, and a file's URL."""
 
 
 def _of_arguments(call: ToolCall, cwd: str, workspace: str) -> Iterator[Access]:

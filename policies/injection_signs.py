@@ -61,6 +61,9 @@ _GUIDE = compile_pattern(
 """How a file begins in which a project tells agents how to work in it: to speak to them is no sign there."""
 _OPENING = compile_pattern("(?:^|[^:,] |[(\\[{=>r])[\"'`“‘«「][^\"'`“”‘’«»「」]{0,40}$|[“‘«「][^”’»」]{0,40}$")
 _CLOSING = compile_pattern("^[^\"'`”’»」\n]{0,60}[\"'`”’»」]")
+_GOES_ON = compile_pattern("^[^\"'`”’»」\n]{0,60}[\"'`”’»」] [a-z]")
+_GOING_ON = compile_pattern("(?:^|[ (\\[{=>r])[\"'`“‘«「][^\"'`“”‘’«»「」]{0,40}$|[“‘«「][^”’»」]{0,40}$")
+"""A quotation in a sentence that goes on behind it may stand behind a colon: it is no value of a document."""
 _DENIED = compile_pattern(r"(?i)\b(?:not|never|don't|nothing|nobody)\b[^.;:!?\n]{0,50}$")
 """Before `without`: nothing is to be done without asking."""
 _BIDDING = compile_pattern(
@@ -70,8 +73,13 @@ _BIDDING = compile_pattern(
 )
 """After an address: it is told to do something."""
 _SCOPED = compile_pattern(_DOCUMENT["scoped"])
-_OWN = compile_pattern("agentId: [0-9a-f]{8,40} \\(internal ID - $")
-"""What Claude Code writes before it asks the model not to mention a sub-agent's id."""
+_OWN = compile_pattern(_DOCUMENT["own"])
+_FORBIDDEN = compile_pattern(
+    r"(?i)(?:\b(?:do|does|must|should|shall|may|will|can|to|we|and|or) not|\bnever|\b(?:do|ca|wo|must|should)n['’]t|"
+    r"\bcannot)(?: ever| again| just| simply)? {1,3}$"
+)
+"""Before an act: not to do it is no harm."""
+_FORBIDDABLE = frozenset({"danger", "exfiltration", "prompt"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,6 +157,9 @@ def examine(text: str) -> Finding:
     every = [*shown, *hidden]
     if _GUIDE.search(text[:200]):
         every = [sign for sign in every if sign.name not in ("address", "mention", "duty", "order", "trigger")]
+    if every:
+        own: list[tuple[int, int]] = [found.span() for found in _OWN.finditer(encodable(text))]
+        every = [sign for sign in every if not any(begin <= sign.start < stop for begin, stop in own)]
     if not every:
         return Finding(0.0, (), ())
     score, names = max((_together(every, sign) for sign in every), key=lambda found: found[0])
@@ -224,6 +235,8 @@ def _signs(text: str) -> Iterator[_Sign]:
             start, end = match.span()
             if text[start:end].lstrip()[:7].lower() == "without" and _DENIED.search(text[max(0, start - 60) : start]):
                 continue
+            if name in _FORBIDDABLE and _FORBIDDEN.search(text[max(0, start - 30) : start]):
+                continue
             standing = _standing(text, start, end, name in ACTS)
             yield _Sign(name, weight * standing, start, end, number)
             if name in ("address", "mention") and standing > 0.7 and _BIDDING.search(text[end - 1 : end + 80]):
@@ -235,7 +248,7 @@ def _standing(text: str, start: int, end: int, is_act: bool) -> float:
     before, after = text[max(0, start - AROUND_CHARS) : start], text[end : end + AROUND_CHARS // 2]
     quoted = _is_quoted(before, after)
     talk = len({match.group().lower() for match in _TALK.finditer(f"{before} {after}".encode())})
-    scoped = 0.5 if _is_in(_SCOPED, after[:60]) or _is_in(_OWN, before[-80:]) else 1.0
+    scoped = 0.5 if _is_in(_SCOPED, after[:60]) else 1.0
     if quoted and not (is_act and not talk):  # a command is often quoted
         return scoped * (0.1 if talk else 0.35)
     return scoped * (1.0, 0.8, 0.45, 0.2)[min(talk, 3)]
@@ -243,7 +256,8 @@ def _standing(text: str, start: int, end: int, is_act: bool) -> float:
 
 def _is_quoted(before: str, after: str) -> bool:
     """Whether it stands in a short quotation, and not in the value of a document."""
-    return _is_in(_CLOSING, after[:80]) and _is_in(_OPENING, before[-60:])
+    opening = _GOING_ON if _is_in(_GOES_ON, after[:80]) else _OPENING
+    return _is_in(_CLOSING, after[:80]) and _is_in(opening, before[-60:])
 
 
 def _is_in(pattern: Any, text: str) -> bool:

@@ -13,7 +13,9 @@ from typing import Any, cast
 from sqlalchemy import Connection, Table, delete, func, or_, select, update
 
 from lockgate.errors import Error
-from lockgate.records import Kill, now
+from lockgate.records import Kill, KillScope, now
+from lockgate.storage.access import one, one_project
+from lockgate.storage.access_models import TokenModel
 from lockgate.storage.acts import Acts
 from lockgate.storage.early_kills import MOST
 from lockgate.storage.named import names_of
@@ -44,12 +46,24 @@ class Kills(Acts):
         self.do(add, named=("kill.create", f"{kill.scope} {kill.target}".strip()))
 
     def stop(self, wanted: Kill) -> Kill:
-        """Add it; a session is stopped by whatever name it is called, under all of them. Gives what was added."""
+        """Add it; a session is stopped by whatever name it is called, under all of them. Gives what was added.
+
+        Raises Error for a session, project or token that there is not: nothing would be stopped.
+        """
         if wanted.scope == "session":
             id, names = self.session(wanted.target)
             wanted = replace(wanted, target=id, names=names)
+        elif wanted.scope in ("project", "token"):
+            wanted = replace(wanted, target=self._whole(wanted.scope, wanted.target))
         self.add(wanted)
         return wanted
+
+    def _whole(self, scope: KillScope, named: str) -> str:
+        """A project's name or a token's id, of what an operator calls it."""
+        with self.begin() as connection:
+            if scope == "project":
+                return one_project(connection, named)["name"]
+            return one(connection, select(_TOKEN), _TOKEN, named, "token")["id"]
 
     def session(self, name: str) -> tuple[str, tuple[str, ...]]:
         """The id of the session that is called so, and every name that a kill of it is about. Raises Error."""
@@ -97,4 +111,4 @@ def _named(id: str, kills: Sequence[Kill]) -> Kill:
     return found[0]
 
 
-_KILL = cast(Table, KillModel.__table__)
+_KILL, _TOKEN = (cast(Table, model.__table__) for model in (KillModel, TokenModel))

@@ -34,6 +34,12 @@ def _secret_words(text: str) -> bool:
     )
 
 
+def _first_letters(source: str) -> bool:
+    """Whether no more of variables is written than a few letters: `${API_KEY:0:4}`."""
+    left = re.sub(r"\$\{\w+:0:[1-8]\}", "", source)
+    return left != source and "$" not in left
+
+
 @rule("exfiltration", "sends-data-away", "This takes data off this machine.")
 def _(c: Command, s: Setting) -> float:
     worst = 0.0
@@ -85,7 +91,7 @@ def _sent(c: Command, reach: Reach, s: Setting) -> float:
         talks = all(feed.name in ("echo", "printf", "sleep", "yes", "true") for feed in c.feeds) and not carried
         quiet = talks and not any(r.kind == "read" and r.target != "/dev/null" for r in c.redirects)
         return 0.0 if quiet else max(0.65, carried, own)
-    return max(0.85, own, carried) if own >= 0.45 or carried >= 0.6 else _uploaded(c, reach, carried, s)
+    return max(0.85, own, carried) if own >= 0.45 or carried >= 0.6 else _uploaded(c, reach, max(own, carried), s)
 
 
 def _asked(c: Command, reach: Reach, carried: float) -> float:
@@ -200,7 +206,7 @@ rows("exfiltration", "getent", ("reads-secrets", 0.8, r"^shadow", "This reads th
 @rule("exfiltration", "shows-secrets", "This shows credentials that the environment holds.", "echo printf printenv env")
 def _(c: Command, s: Setting) -> float:
     if c.name in ("echo", "printf"):
-        if not _secret_words(" ".join(c.args)) or c.redirects:
+        if not _secret_words(" ".join(c.args)) or c.redirects or _first_letters(c.source):
             return 0.0
         return 0.55 if re.search(r"^(?:\S*\s)?\S{0,40}$|=", shown(" ".join(c.args))) else 0.4
     names = operands(c)

@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 
+from lockgate.policies.danger.kept import kept
 from lockgate.policies.danger.rules import PACKS, Finding, Rule, Setting, judged, line
 from lockgate.policies.patterns import finds
 from lockgate.policies.remembered import remembered
@@ -75,7 +76,7 @@ def _judge(
     load_packs()
     script = read(text, cwd, files=files)
     found = [finding for command in script.commands for finding in judged(command, setting, packs)]
-    found = [finding for finding in found if not _made_here(finding, script)]
+    found = [finding for finding in found if not (_made_here(finding, script) or _unseen(finding, script))]
     found += _unreadable(script)
     return Judgement(tuple(sorted(found, key=lambda finding: -finding.score)), script)
 
@@ -92,6 +93,11 @@ def _made_here(finding: Finding, script: Script) -> bool:
     return any(re.search(r"(?:^|\s)up(?:\s|$)", line(c)) for c in before) or any(
         v in finding.command.args for v in volumes
     )
+
+
+def _unseen(finding: Finding, script: Script) -> bool:
+    """Whether a secret is shown to nobody, but to a command that keeps it: `echo $TOKEN | gh auth login --with-token`."""
+    return finding.rule.name == "shows-secrets" and kept(finding.command, script)
 
 
 def _unreadable(script: Script) -> list[Finding]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 
 from lockgate.policies.danger.hosts import drop, host_of, is_address, listens, local, reaches
+from lockgate.policies.danger.installers import released, well_known
 from lockgate.policies.danger.rules import Setting, has, line, operands, rows, rule, written
 from lockgate.policies.shell.follow import INTERPRETERS, SHELLS, code_of, script_file
 from lockgate.policies.shell.model import SOME, Command, known, program_name, versionless
@@ -66,42 +67,13 @@ def _(c: Command, s: Setting) -> float:
     hosts = [reach.host for reach in reaches(source)]
     if source.name == "git":
         return 0.55
-    if (name in SHELLS or name in ("python", "iex", "invoke-expression") or not known(c.words[0])) and _well_known(
+    if (name in SHELLS or name in ("python", "iex", "invoke-expression") or not known(c.words[0])) and well_known(
         source
     ):
         return 0.4
-    if name not in INTERPRETERS and "/" in (c.words[0] if c.words else "") and _released(source):
+    if name not in INTERPRETERS and "/" in (c.words[0] if c.words else "") and released(source):
         return 0.45
     return 0.3 if hosts and all(local(host) for host in hosts) else 0.85
-
-
-_RELEASES = re.compile(
-    r"https://(?:github\.com/[\w.-]+/[\w.-]+/releases/|dl\.k8s\.io/|releases\.hashicorp\.com/|go\.dev/dl/|nodejs\.org/dist/|dl\.google\.com/|"
-    r"storage\.googleapis\.com/kubernetes-release/|get\.helm\.sh/|downloads\.mariadb\.com/|download\.docker\.com/|awscli\.amazonaws\.com/)"
-)
-
-
-_INSTALLERS = re.compile(
-    r"(?:https://)?(?:(?:sh\.rustup\.rs|astral\.sh/(?:uv|ruff)/[\w./-]*install\.sh|bun\.sh/install|deno\.land/(?:x/install/)?install\.sh|get\.pnpm\.io/install\.sh|"
-    r"install\.python-poetry\.org|deb\.nodesource\.com/setup_[\w.]+|get\.sdkman\.io|get\.docker\.com|starship\.rs/install\.sh|mise\.run|"
-    r"fnm\.vercel\.app/install|get\.helm\.sh|pyenv\.run|volta\.sh|ollama\.com/install\.sh|claude\.ai/install\.sh|get\.scoop\.sh|"
-    r"community\.chocolatey\.org/install\.ps1|cli\.github\.com/[\w./-]+|dot\.net/v1/dotnet-install\.sh|pixi\.sh/install\.sh)/?$|"
-    r"raw\.githubusercontent\.com/(?:nvm-sh/nvm|Homebrew/install|pyenv/pyenv-installer|helm/helm|golangci/golangci-lint|rbenv/rbenv-installer|"
-    r"asdf-vm/asdf)/[\w./-]+$)"
-)
-"""What most users have installed this way: the makers' own installers, at the makers' own addresses."""
-
-
-def _well_known(source: Command) -> bool:
-    """Whether everything that it brings is the installer of a tool that most users know."""
-    urls = [arg for arg in source.args if re.match(r"(?:https?://)?\w[\w-]*(?:\.[\w-]+)+(?:/|$)", arg)]
-    return bool(urls) and all(_INSTALLERS.match(url) for url in urls)
-
-
-def _released(source: Command) -> bool:
-    """Whether it is a program that its maker has released under a version, and no script."""
-    urls = [arg for arg in source.args if "://" in arg]
-    return bool(urls) and all(_RELEASES.match(url) and not url.endswith((".sh", ".py", ".ps1")) for url in urls)
 
 
 @rule("network", "opens-shell-to-strangers", "This gives a shell on this machine to another one.")

@@ -7,6 +7,7 @@ from collections.abc import Collection, Iterator, Sequence
 
 from lockgate.policies.accesses import Access
 from lockgate.policies.danger.hosts import Reach, drop, host_of, local, reaches
+from lockgate.policies.danger.installers import well_known
 from lockgate.policies.danger.rules import Finding, line, operands, value
 from lockgate.policies.flows.places import COUNTING, Doing
 from lockgate.policies.patterns import finds
@@ -242,7 +243,8 @@ def _fetched(command: Command) -> Iterator[Doing]:
         return
     if not any(reach.sends for reach in reaches(command)):  # what answers an upload is seldom read
         yield "fetches"
-    if any(True for _ in made(command, "")) or any(one.kind in ("write", "append") for one in command.redirects):
+    kept = any(True for _ in made(command, "")) or any(one.kind in ("write", "append") for one in command.redirects)
+    if kept and not well_known(command):
         yield "downloads"
     if any(_carries(url, command) for url in outside) or any(drop(url) for url in outside if command.feeds):
         yield "sends"

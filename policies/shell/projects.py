@@ -96,19 +96,26 @@ def _recipe(text: str, values: Mapping[str, str]) -> str:
     return script.replace("$$", "$")
 
 
-def _scripts(command: Command, files: Files) -> Iterator[Inner]:
-    text = _file(command, files, ("package.json",), _option(command, "--prefix", "-C", "--dir", "--cwd"))
+def _scripts_in(text: str) -> Mapping[str, Any]:
+    """The scripts of a package.json; of a part of one, as an edit has it, all that could be one."""
     try:
         document: Any = json.loads(text) if text else None
     except (ValueError, RecursionError):
-        return
+        return {name: script.replace('\\"', '"') for name, script in _PAIR.findall(text)}
     scripts: Any = cast(dict[str, Any], document).get("scripts") if isinstance(document, dict) else None
-    if not isinstance(scripts, dict):
-        return
+    return cast(dict[str, Any], scripts) if isinstance(scripts, dict) else {}
+
+
+_PAIR = re.compile(r'"([\w:.-]{1,60})"\s*:\s*"((?:[^"\\]|\\.){1,2000})"')
+
+
+def _scripts(command: Command, files: Files) -> Iterator[Inner]:
+    text = _file(command, files, ("package.json",), _option(command, "--prefix", "-C", "--dir", "--cwd"))
+    scripts = _scripts_in(text or "")
     words = [arg for arg in command.args if not arg.startswith("-")]
     name = words[1] if words[:1] in (["run"], ["run-script"]) and len(words) > 1 else words[0] if words else "install"
     if words[:1] not in (["run"], ["run-script"]) and name in ("i", "ci", "add"):
         name = "install"
     for key in (f"pre{name}", name, f"post{name}"):
-        if isinstance(script := cast(dict[str, Any], scripts).get(key), str):
+        if isinstance(script := scripts.get(key), str):
             yield Inner(via=f"{command.name} {key}", script=script, reads_input=False)

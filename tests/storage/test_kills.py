@@ -8,10 +8,12 @@ from datetime import timedelta
 
 import pytest
 
-from lockgate.errors import Error, StorageError
+from lockgate.access.keyring import Keyring
+from lockgate.errors import Error, Missing, StorageError
 from lockgate.records import Kill, SessionRow, now
 from lockgate.storage import kills as kills_module
 from lockgate.storage import schema
+from lockgate.storage.access import Access
 from lockgate.storage.early_kills import has_any
 from lockgate.storage.kills import Kills
 from lockgate.storage.signals import KILLS, Signals
@@ -133,3 +135,17 @@ async def test_whoever_watches_hears_of_each_change(url: str) -> None:
         while await soon(heard.get()) != []:
             pass
         await signals.close()
+
+
+def test_projects_and_tokens_are_stopped_by_what_they_are_called(url: str) -> None:
+    with Access(url, Keyring([b"k" * 32])) as access:
+        access.create_project("shop")
+        _, token = access.create_token("shop", lifetime=timedelta(hours=1))
+    with Kills(url) as kills:
+        assert kills.stop(Kill(scope="token", target=token.id[-8:])).target == token.id
+        assert kills.stop(Kill(scope="project", target="shop")).target == "shop"
+        with pytest.raises(Missing, match="no token is called 'nope'"):
+            kills.stop(Kill(scope="token", target="nope"))
+        with pytest.raises(Missing, match="no project is called 'nope'"):
+            kills.stop(Kill(scope="project", target="nope"))
+        assert len(kills.in_force()) == 2
