@@ -113,6 +113,10 @@ async def test_who_is_not_known_logs_in_and_comes_back(here: Office) -> None:
         await visit.page.get_by_label("Password").fill("something else")
         await visit.page.get_by_role("button", name="Log in").click()
         await expect(visit.page.get_by_role("alert")).to_have_text("the name or the password is wrong")
+        await visit.context.set_offline(True)
+        await visit.page.get_by_role("button", name="Log in").click()
+        await expect(visit.page.get_by_role("alert")).to_contain_text("could not be reached")
+        await visit.context.set_offline(False)
         await visit.page.get_by_label("Password").fill(PASSWORD)
         async with visit.going():
             await visit.page.get_by_role("button", name="Log in").click()

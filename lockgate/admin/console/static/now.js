@@ -181,8 +181,8 @@ function take(happening) {
 }
 
 async function backfill() {
-  const answer = await fetch("/api/exchanges?limit=200", { headers: { accept: "application/json" } });
-  if (!answer.ok) return say("The list of exchanges could not be read; the page shows what comes from now on.");
+  const answer = await fetch("/api/exchanges?limit=200", { headers: { accept: "application/json" } }).catch(() => null);
+  if (!answer?.ok) return say("The list of exchanges could not be read; the page shows what comes from now on.");
   const page = await answer.json();
   for (const exchange of page.items.reverse()) {
     const there = known(exchange.id);
