@@ -45,7 +45,7 @@ class Approvals:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Happening:
-    """One of a numbered sequence, which begins anew with each process."""
+    """One of a numbered sequence. Where it begins at the time, none of another process stands within it."""
 
     number: int
     what: ExchangeRow | Decision | Growth | Approvals
@@ -108,10 +108,11 @@ class Watcher:
 class Activity:
     """The log, seen by those who watch."""
 
-    def __init__(self, log: CommLog, growing: Callable[[], Iterable[Growth]] = tuple) -> None:
+    def __init__(self, log: CommLog, growing: Callable[[], Iterable[Growth]] = tuple, *, before: int = 0) -> None:
+        """`before` is the number before the first one."""
         self._log, self.growing = log, growing
         self._last: deque[Happening] = deque(maxlen=KEPT)
-        self._number = 0
+        self._number = before
         self._watchers: set[Watcher] = set()
         self._sampling: asyncio.Task[None] | None = None
         self._is_over = False

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import time
 from collections.abc import Awaitable, Callable
 from datetime import timedelta
 from pathlib import Path
@@ -75,7 +76,8 @@ def build(loaded: Loaded, finished: Finished | None = None, *, managed: bool = T
     registry, route = Registry(policy_set), Route(config, metrics)
     log = parts.add(_log(config, signer, metrics), SqlLog.start)
     access = _Access(config, log, parts)
-    activity = Activity(log, lambda: [passage.growth for passage in gate.passages.values()])
+    began = time.time_ns() // 1000
+    activity = Activity(log, lambda: [passage.growth for passage in gate.passages.values()], before=began)
     audit = LogAudit(log, access.refusals)
     kills = KillWatch(KillSwitch(), config.database, config.stop_file, signals, audit)
     parts.add(kills, lambda kills: kills.start(gate.stop_exchanges))

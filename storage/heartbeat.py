@@ -92,6 +92,7 @@ class Heartbeat:
         """Say once that it is there. A failure is told to health, and in the log where it is the first."""
         try:
             self._last = self._serving()
+            self._has_begun = True  # also where an end comes before it is written
             await asyncio.get_running_loop().run_in_executor(self._thread, self._write)
             self._failing = None
         except Exception as error:  # exchanges go on all the same
@@ -127,7 +128,6 @@ class Heartbeat:
             self._acts = Acts(self._url)
         clock = self._clock or database_clock
         self._acts.do(lambda at: beat(at, self._run, self._last, clock=clock, ended=ended))
-        self._has_begun = True
 
     def _end(self) -> None:
         with suppress(Exception):  # nobody is left to be told

@@ -89,6 +89,17 @@ async def test_who_comes_back_is_told_what_it_missed() -> None:
         assert watcher.read() == []
 
 
+async def test_numbers_of_an_earlier_process_are_told_from_ours() -> None:
+    earlier, seen = Activity(Kept()), Activity(Kept(), before=1_000)
+    rows = [row(str(number)) for number in range(5)]
+    earlier.put(rows)
+    seen.put(rows)
+    with seen.watch(after=3) as watcher:
+        assert told(watcher.read()) == [Gap(missed=0), *rows]
+    with seen.watch(after=1_003) as watcher:
+        assert told(watcher.read()) == rows[3:]
+
+
 @pytest.mark.parametrize("after", [0, 9999])
 async def test_who_was_away_too_long_is_told_that_something_is_missing(
     after: int, monkeypatch: pytest.MonkeyPatch

@@ -14,10 +14,13 @@ from lockgate.events import Usage
 from lockgate.frames.told import content_of
 from lockgate.records import Approval, FramesRow, Record, Relation, SessionRow, new_id, now
 from lockgate.storage.access import Access
+from lockgate.storage.acts import Acts
 from lockgate.storage.address import parse
 from lockgate.storage.approval_rows import ApprovalRows
 from lockgate.storage.budgets import add
+from lockgate.storage.heartbeat import Run, Serving
 from lockgate.storage.provider_keys import ProviderKeys
+from lockgate.storage.proxies import beat
 from tests.addons.messages import end, frame, text
 from tests.admin.desks import RING, Office
 from tests.storage.logs import remember
@@ -54,7 +57,19 @@ async def fill(office: Office) -> str:
     waiting = ApprovalRows(parse(office.url))
     await waiting.insert(_asked(session.id))
     await waiting.close()
+    _proxies(office)
     return session.id
+
+
+def _proxies(office: Office) -> None:
+    """This one, and one that was not heard of again."""
+    here = Serving(listen=("regular 127.0.0.1:8080",), policy_set="84c212ab446c", open_exchanges=3, held=1)
+    away = Serving(listen=("regular 10.0.0.8:8080", "socks5 10.0.0.8:1080"), policy_set="84c212ab446c")
+    began, gone = office.desk.health.started_at, now() - timedelta(minutes=7)
+    with Acts(office.url) as acts:
+        acts.do(lambda at: beat(at, Run(host="gate-1", pid=812, started_at=began), here))
+        earlier = Run(host="gate-2", pid=7, started_at=gone - timedelta(hours=3))
+        acts.do(lambda at: beat(at, earlier, away, clock=lambda _: gone))
 
 
 def _access(office: Office) -> Token:

@@ -202,7 +202,7 @@ async def test_a_project_is_made_and_changed_with_forms_and_json(here: Office) -
         await page.get_by_text("The whole grant as JSON").click()
         await page.get_by_label("Grant", exact=True).fill("{")
         await save(page, "Save")
-        await expect(page.get_by_role("alert")).to_contain_text("JSON")
+        await expect(page.get_by_role("alert")).to_contain_text("grant is no JSON")
         assert [each for each in visit.complaints if "422" not in each] == []
 
 

@@ -5,9 +5,11 @@ from __future__ import annotations
 import pytest
 from playwright.async_api import expect
 
+from lockgate import activity
 from lockgate.activity import Growth
 from tests.admin.browser import needs_chromium, visiting
 from tests.admin.desks import PASSWORD, Office
+from tests.storage.logs import remember
 from tests.storage.records import exchange_row
 
 pytestmark = [pytest.mark.browser, needs_chromium]
@@ -54,6 +56,41 @@ async def test_a_filter_leaves_out_and_a_pause_waits(here: Office) -> None:
         await expect(rows).to_have_count(3)
 
 
+async def test_what_came_while_the_connection_was_lost_is_there_when_it_is_back(here: Office) -> None:
+    here.hire("ada", "viewer", password=PASSWORD)
+    before, seen, meanwhile = (exchange_row(model=name) for name in ("before", "seen", "meanwhile"))
+    await remember(here.url, [before])
+    async with visiting(here) as visit:
+        await visit.log_in()
+        state, rows = visit.page.locator("#state"), visit.page.locator("#live tbody tr")
+        await expect(state).to_have_text("live")
+        await expect(rows).to_contain_text(["before"])
+        here.desk.activity.put((seen,))
+        await expect(rows).to_contain_text(["seen", "before"])
+        await visit.context.set_offline(True)  # or it would be back at once
+        for watcher in here.desk.activity._watchers:  # pyright: ignore[reportPrivateUsage]
+            watcher.end()
+        await expect(state).not_to_have_text("live")
+        here.desk.activity.put((meanwhile,))
+        await visit.context.set_offline(False)
+        await expect(state).to_have_text("live")
+        await expect(rows).to_contain_text(["meanwhile", "seen", "before"])
+
+
+async def test_what_a_page_was_too_slow_for_is_read_from_the_log(here: Office, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(activity, "UNREAD", 1)
+    here.hire("ada", "viewer", password=PASSWORD)
+    news = [exchange_row(model=name) for name in ("one", "two", "three")]
+    async with visiting(here) as visit:
+        await visit.log_in()
+        await expect(visit.page.locator("#state")).to_have_text("live")
+        await expect(visit.page.locator("#none")).to_be_visible()
+        await remember(here.url, news)
+        here.desk.activity.put(news)
+        await expect(visit.page.locator("#live tbody tr")).to_contain_text(["three", "two", "one"])
+        assert visit.complaints == []
+
+
 async def test_open_replies_show_how_far_they_are(here: Office) -> None:
     here.hire("ada", "viewer", password=PASSWORD)
     row = exchange_row(outcome="open")
@@ -76,6 +113,10 @@ async def test_who_is_not_known_logs_in_and_comes_back(here: Office) -> None:
         await visit.page.get_by_label("Password").fill("something else")
         await visit.page.get_by_role("button", name="Log in").click()
         await expect(visit.page.get_by_role("alert")).to_have_text("the name or the password is wrong")
+        await visit.context.set_offline(True)
+        await visit.page.get_by_role("button", name="Log in").click()
+        await expect(visit.page.get_by_role("alert")).to_contain_text("could not be reached")
+        await visit.context.set_offline(False)
         await visit.page.get_by_label("Password").fill(PASSWORD)
         async with visit.going():
             await visit.page.get_by_role("button", name="Log in").click()

@@ -15,8 +15,8 @@ async function refresh() {
   if (document.hidden || !document.getElementById("charts-fold").open) return;
   const step = choice.elements.step.value;
   const by = choice.elements.by.value;
-  const answer = await fetch(`/api/activity/series?step=${step}&by=${by}`, { headers: { accept: "application/json" } });
-  if (!answer.ok) return;
+  const answer = await fetch(`/api/activity/series?step=${step}&by=${by}`, { headers: { accept: "application/json" } }).catch(() => null);
+  if (!answer?.ok) return; // they stay as they were, until the next time
   const { points } = await answer.json();
   const [seconds, count] = SPANS[step];
   const end = Math.floor(Date.now() / 1000 / seconds) * seconds;

@@ -53,14 +53,16 @@ document.addEventListener("click", async (event) => {
 // A form with data-api="METHOD /path" sends its fields as JSON. Where it names {field}, the field goes into the path.
 // data-then is where one goes afterwards; without it the page says "Done." and tells others with an event.
 
-export async function call(method, path, document_) {
-  const headers = { accept: "application/json", "x-csrf-token": csrf() };
+export async function call(method, path, document_, more = {}) {
+  const headers = { accept: "application/json", "x-csrf-token": csrf(), ...more };
   const options = { method, headers, credentials: "same-origin" };
   if (document_ !== undefined) {
     headers["content-type"] = "application/json";
     options.body = JSON.stringify(document_);
   }
-  const answer = await fetch(path, options);
+  const answer = await fetch(path, options).catch(() => {
+    throw new Error("The server could not be reached. What you did may not have happened.");
+  });
   const body = answer.status === 204 ? null : await answer.json().catch(() => null);
   if (!answer.ok) throw new Problem(answer.status, body?.error);
   return body;
@@ -74,6 +76,14 @@ class Problem extends Error {
   }
 }
 
+function parsed(field) {
+  try {
+    return JSON.parse(field.value);
+  } catch (error) {
+    throw new Error(`${field.name} is no JSON: ${error.message}`);
+  }
+}
+
 function valuesOf(form) {
   const values = {};
   for (const field of form.elements) {
@@ -81,7 +91,7 @@ function valuesOf(form) {
     if (field.type === "checkbox") values[field.name] = field.checked;
     else if (field.dataset.kind === "number") values[field.name] = field.value === "" ? null : Number(field.value);
     else if (field.dataset.kind === "words") values[field.name] = field.value.split(/\s+/).filter(Boolean);
-    else if (field.dataset.kind === "json") values[field.name] = field.value.trim() ? JSON.parse(field.value) : null;
+    else if (field.dataset.kind === "json") values[field.name] = field.value.trim() ? parsed(field) : null;
     else if (field.dataset.kind === "moment") { if (field.value) values[field.name] = new Date(field.value).toISOString(); }
     else if (field.value !== "" || field.dataset.kind === "text") values[field.name] = field.value;
   }

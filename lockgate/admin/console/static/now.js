@@ -181,8 +181,8 @@ function take(happening) {
 }
 
 async function backfill() {
-  const answer = await fetch("/api/exchanges?limit=200", { headers: { accept: "application/json" } });
-  if (!answer.ok) return say("The list of exchanges could not be read; the page shows what comes from now on.");
+  const answer = await fetch("/api/exchanges?limit=200", { headers: { accept: "application/json" } }).catch(() => null);
+  if (!answer?.ok) return say("The list of exchanges could not be read; the page shows what comes from now on.");
   const page = await answer.json();
   for (const exchange of page.items.reverse()) {
     const there = known(exchange.id);
@@ -212,7 +212,10 @@ function counts() {
 
 function connect() {
   const stream = new EventSource(`/api/activity/stream${last ? `?after=${encodeURIComponent(last)}` : ""}`);
-  stream.addEventListener("open", () => show("live", "good"));
+  stream.addEventListener("open", () => {
+    show("live", "good");
+    if (!last) backfill(); // what went before; with a number, the stream itself tells what was missed
+  });
   stream.addEventListener("happenings", (event) => {
     last = event.lastEventId || last;
     for (const happening of JSON.parse(event.data)) take(happening);
@@ -225,6 +228,7 @@ function connect() {
   stream.addEventListener("error", () => {
     if (stream.readyState === EventSource.CLOSED) {
       show("not connected", "bad");
+      if (!exchanges.size) backfill();
       setTimeout(connect, 3000);
     } else show("connecting", "warn"); // the browser tries again, with the number of what it saw last
   });
@@ -235,5 +239,5 @@ function show(text, tone) {
   state.className = `badge ${tone}`;
 }
 
-backfill().finally(connect);
+connect();
 setInterval(counts, 5000);

@@ -221,14 +221,7 @@ document.getElementById("enable")?.addEventListener("click", async (event) => {
   if (!confirm("Put this text in force, for all that passes?")) return;
   event.target.disabled = true;
   try {
-    const answer = await fetch("/api/policy-set", {
-      method: "PUT",
-      credentials: "same-origin",
-      headers: { "content-type": "application/json", accept: "application/json", "if-match": `"${version.dataset.written}"`, "x-csrf-token": document.querySelector("meta[name=csrf-token]").content },
-      body: JSON.stringify({ yaml: yaml.value }),
-    });
-    const body = await answer.json().catch(() => null);
-    if (!answer.ok) throw Object.assign(new Error(body?.error?.message ?? `the server answered ${answer.status}`), { status: answer.status });
+    const body = await call("PUT", "/api/policy-set", { yaml: yaml.value }, { "if-match": `"${version.dataset.written}"` });
     version.dataset.written = body.version;
     said.textContent = "Written; the proxy takes it up …";
     await inForce(body.version, said);
