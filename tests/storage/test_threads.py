@@ -8,7 +8,6 @@ import re
 import threading
 from collections.abc import Iterable, Sequence
 from itertools import pairwise
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -25,7 +24,6 @@ from lockgate.storage.log import SqlLog
 from lockgate.storage.migrations import run
 from lockgate.storage.packing import unpack
 from lockgate.storage.queries import Queries
-from lockgate.storage.recent import Recent
 from lockgate.storage.threads import Threads
 from lockgate.storage.writer import Writer
 from tests.storage.records import comm, exchange_row
@@ -386,16 +384,6 @@ async def test_what_an_older_lockgate_wrote_is_still_read(database_url: str, mon
     assert (await detail_of(database_url, new[0].id)).comms == (new[1],)
 
 
-def test_only_the_last_are_remembered() -> None:
-    recent = Recent[int, str](2)
-    recent[1], recent[2] = "a", "b"
-    assert recent.get(1) == "a"
-    recent[3] = "c"
-    assert (list(recent), 2 in recent, recent.get(3)) == ([1, 3], False, "c")
-    recent.clear()
-    assert len(recent) == 0
-
-
 def test_the_memory_of_what_is_known_is_bounded(sqlite_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("lockgate.storage.threads.KNOWN_HASHES", 10)
     schema.upgrade(sqlite_url)
@@ -407,11 +395,3 @@ def test_the_memory_of_what_is_known_is_bounded(sqlite_url: str, monkeypatch: py
     threads.committed()
     engine.dispose()
     assert len(threads._known) == 10
-
-
-def test_compressed_messages_are_small_in_the_file(sqlite_url: str, tmp_path: Path) -> None:
-    turns = list(session(100))
-    written(sqlite_url, [exchange(*turn) for turn in turns])
-    transcript = len(turns[-1][0]) + len(turns[-1][1])
-    stored = execute(sqlite_url, "SELECT sum(length(content)) FROM message")[0][0]
-    assert stored < transcript
