@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Annotated, Any, Protocol, cast
@@ -112,6 +113,12 @@ class Pattern:
 
     def open_from(self, text: str, start: int) -> int:
         return max(start, len(text) - self.window_chars)
+
+
+def matching(compiled: Any) -> Callable[[bytes], Sequence[int]]:
+    """Which patterns of an RE2 set are found: its own Match, without the wrapper's look at what it is given."""
+    inner = getattr(compiled, "_set", None)
+    return inner.Match if inner is not None else lambda data: compiled.Match(data) or ()
 
 
 def encodable(text: str) -> str:

@@ -5,10 +5,9 @@ Single-byte characters in, what may be there out: in one pass, and never less th
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
 from typing import Any
 
-from lockgate.policies.patterns import re2
+from lockgate.policies.patterns import matching, re2
 from lockgate.policies.secret_after import BETWEEN, MIN_LETTERS
 
 VALUE, WAITS, ECHO, KEY = 0, 1, 2, 3
@@ -58,5 +57,5 @@ def _compiled() -> Any:
     return made
 
 
-met: Callable[[bytes], Sequence[int]] = _compiled()._set.Match  # without the wrapper's own look at what it is given
+met = matching(_compiled())
 """Which of VALUE, WAITS, ECHO and KEY may be in whole words."""

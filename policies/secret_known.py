@@ -14,7 +14,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 
-from lockgate.policies.patterns import re2
+from lockgate.policies.patterns import matching, re2
 from lockgate.policies.spans import Span
 
 MIN_CHARS = 8
@@ -51,11 +51,11 @@ class KnownSecrets:
         self._bytes = tuple(form.encode() for form in self.forms)
         self._root = _automaton(self.forms)
         heads = {form[:HEAD_CHARS] for form in self.forms}
-        self._heads = re2.Set.SearchSet()  # asked about each piece of a text: a set answers sooner than a pattern
+        heads_set = re2.Set.SearchSet()  # asked about each piece of a text: a set answers sooner than a pattern
         for head in sorted(heads):
-            self._heads.Add(head)
-        self._heads.Compile()
-        self._match = self._heads._set.Match  # without the wrapper's own look at what it is given
+            heads_set.Add(head)
+        heads_set.Compile()
+        self._match = matching(heads_set)
         rare = {ord(min(head, key=_RARE.index)) for head in heads}
         self._usual = bytes(code for code in range(256) if code not in rare)
         """A text of these alone holds none of those beginnings: much cheaper to see."""
@@ -88,7 +88,7 @@ class KnownSecrets:
     def spans(self, text: str, start: int) -> tuple[list[Span], int]:
         """Where known secrets stand in text[start:], and where one may have begun that is not complete."""
         letters = text[start:].encode("ascii", "replace").translate(None, _DELETED)
-        if not self._heads.Match(letters):
+        if not self._match(letters):
             begun = self._begun
             may_open = letters[-1:] in begun or letters[-2:] in begun or letters[-3:] in begun  # HEAD_CHARS less one
             return [], self._opening(text, start) if may_open else len(text)

@@ -6,6 +6,8 @@ import json
 import os
 import subprocess
 import sys
+import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -18,6 +20,13 @@ LOCKGATE = "from lockgate.cli import main; main()"
 linux = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="the benchmark reads Linux's process clocks")
 
 
+@pytest.fixture
+def folder() -> Iterator[Path]:
+    """Not pytest's tmp_path, in which the path of a server's socket may be too long."""
+    with tempfile.TemporaryDirectory() as path:
+        yield Path(path)
+
+
 def bench(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-c", LOCKGATE, "bench", *arguments]
     environment = {**os.environ, "LOCKGATE_HOME": str(folder), "TMPDIR": str(folder)}
@@ -25,8 +34,8 @@ def bench(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
 
 
 @linux
-def test_a_quick_run_measures_both_proxies_and_leaves_nothing(tmp_path: Path) -> None:
-    done = bench(tmp_path, "--only", "small", "--rounds", "1", "--quick", "--json")
+def test_a_quick_run_measures_both_proxies_and_leaves_nothing(folder: Path) -> None:
+    done = bench(folder, "--only", "small", "--rounds", "1", "--quick", "--json")
     assert done.returncode == 0, done.stderr
     document = json.loads(done.stdout)
     (small,) = document["results"]
@@ -36,7 +45,7 @@ def test_a_quick_run_measures_both_proxies_and_leaves_nothing(tmp_path: Path) ->
     assert small["value"] == small["lockgate"]["rounds"][0] / small["plain"]["rounds"][0] > 0
     assert small["holds"] is (small["value"] <= small["bound"])
     assert small["notes"]["exchanges_per_round"] == 60
-    assert list(tmp_path.iterdir()) == []
+    assert list(folder.iterdir()) == []
 
 
 @linux
@@ -45,19 +54,19 @@ def test_a_quick_run_measures_both_proxies_and_leaves_nothing(tmp_path: Path) ->
     "name",
     ["log-size", "log-rate", "log-open", "log-list", "log-search", "log-cpu", "access", "guarded", "watched", "pages"],
 )
-def test_the_log_is_measured_on_both_databases(tmp_path: Path, name: str) -> None:
-    done = bench(tmp_path, "--only", name, "--rounds", "1", "--quick", "--json")
+def test_the_log_is_measured_on_both_databases(folder: Path, name: str) -> None:
+    done = bench(folder, "--only", name, "--rounds", "1", "--quick", "--json")
     assert done.returncode == 0, done.stderr
     results = json.loads(done.stdout)["results"]
     figure = {"access": "token-known"}.get(name, name)
     kinds = {name} if name in ("log-cpu", "guarded", "watched") else {f"{figure}-sqlite", f"{figure}-postgresql"}
     assert {result["name"] for result in results} >= kinds
     assert all(result["value"] > 0 for result in results)
-    assert list(tmp_path.iterdir()) == []
+    assert list(folder.iterdir()) == []
 
 
-def test_rounds_are_bounded(tmp_path: Path) -> None:
-    done = bench(tmp_path, "--rounds", "1000")
+def test_rounds_are_bounded(folder: Path) -> None:
+    done = bench(folder, "--rounds", "1000")
     assert done.returncode == 2
     assert "--rounds takes a number from 1 to 100" in done.stderr
 
