@@ -11,7 +11,7 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any, get_args
 
-from sqlalchemy import ColumnElement, ScalarSelect, Select, func, or_, select
+from sqlalchemy import ColumnElement, ScalarSelect, Select, func, select
 from sqlalchemy import text as sql_text
 from sqlalchemy.exc import DBAPIError
 
@@ -256,7 +256,9 @@ class Queries(Reader):
         columns = [column for column in _COMM if bodies or column.name not in _BODY]
         comms = select(*columns, HeadingModel.content.label("names")).outerjoin(HeadingModel)
         comms = comms.where(_COMM.exchange_id == whole).order_by(_COMM.created_at, _COMM.id)
-        relations = select(*_RELATION).where(or_(leaving, coming)).order_by(_RELATION.id)
+        # Each end by its own index: of both in one condition PostgreSQL makes a look at every relation there is.
+        either = select(_RELATION.id).where(leaving).union(select(_RELATION.id).where(coming))
+        relations = select(*_RELATION).where(_RELATION.id.in_(either)).order_by(_RELATION.id)
         decisions = select(*_DECISION).where(_DECISION.exchange_id == whole)
         decisions = decisions.order_by(_DECISION.created_at, _DECISION.id)
         related = select(*_EXCHANGE).where(_EXCHANGE.id.in_(others)).order_by(_EXCHANGE.id)

@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 from sqlalchemy import event
@@ -177,3 +178,26 @@ def test_a_missing_database_is_named_and_not_made(sqlite_url: str, tmp_path: Pat
     with pytest.raises(StorageError, match=r"there is no log yet in .*lockgate\.db"):
         asyncio.run(Queries(sqlite_url).__aenter__())
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.postgres
+async def test_an_exchange_is_found_by_indexes_alone(postgres_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """No condition makes PostgreSQL look at every row there is, such as one with a subquery on either side of OR."""
+    schema.upgrade(postgres_url)
+    records = whole_exchange()
+    await remember(postgres_url, records)
+    plans: list[str] = []
+
+    def explain(connection: Any, cursor: Any, statement: str, parameters: Any, *_: Any) -> None:
+        if "comm_relationship" in statement:
+            cursor.execute("SET LOCAL enable_seqscan = off")
+            cursor.execute(f"EXPLAIN {statement}", parameters)
+            plans.append("\n".join(row[0] for row in cursor.fetchall()))
+
+    async with Queries(postgres_url) as queries:
+        event.listen(queries._engine.sync_engine, "before_cursor_execute", explain)
+        detail = await queries.exchange(records[0].id)
+    assert detail is not None
+    assert detail.relations
+    assert len(plans) == 2
+    assert [plan for plan in plans if "SubPlan" in plan] == []
