@@ -16,7 +16,9 @@ from sqlalchemy import (
     Select,
     SmallInteger,
     Text,
+    case,
     cast,
+    false,
     func,
     literal,
     literal_column,
@@ -35,8 +37,9 @@ RANKED_HITS = 10_000
 
 SAMPLE = 1_000
 OFTEN = 0.2
-"""What at least this share of the newest texts has is looked for in the newest texts, `RANKED_HITS / OFTEN` at most,
-which are expected to have `RANKED_HITS`. The index would give a large part of all texts; and where PostgreSQL goes by
+WALKED = int(RANKED_HITS / OFTEN)
+"""What at least this share of the newest texts has is looked for in the newest texts, `WALKED` at most, which are
+expected to have `RANKED_HITS`. The index would give a large part of all texts; and where PostgreSQL goes by
 their order instead, it makes the vector of each hit anew."""
 
 PLACES_IN_MEMORY = "SET LOCAL work_mem = '64MB'"
@@ -57,9 +60,10 @@ def postgres_hits(search: tuple[Term, ...], where: Filter) -> CTE:
     """The newest hits: `number`, a place of `said`, and `score`."""
     sample = _inside(_newest(SAMPLE, ()), search).subquery()
     often = select(func.count()).select_from(sample).scalar_subquery() >= SAMPLE * OFTEN
-    recent = _newest(int(RANKED_HITS / OFTEN), list(conditions(where)))
-    walked = _inside(recent, search).where(often).limit(RANKED_HITS).cte("walked")
-    enough = select(func.count()).select_from(walked).scalar_subquery() == RANKED_HITS
+    found = list(conditions(where))
+    walked = _inside(_newest(WALKED, found), search).where(often).limit(RANKED_HITS).cte("walked")
+    hits = select(func.count()).select_from(walked).scalar_subquery()
+    enough = case((~often, False), (hits == RANKED_HITS, True), else_=_fewer_than(WALKED, found))
     indexed = _indexed(search, where).limit(RANKED_HITS).subquery()
     newest = union_all(
         select(walked.c.number, walked.c.words).where(enough), select(indexed.c.number, indexed.c.words).where(~enough)
@@ -68,11 +72,19 @@ def postgres_hits(search: tuple[Term, ...], where: Filter) -> CTE:
 
 
 def _newest(count: int, found: Sequence[ColumnElement[bool]]) -> Select[Any, int, str]:
-    """So many of the newest texts, those of the newest exchanges where these have to fit, with what sorts them."""
+    """So many of the newest texts, or those of so many of the newest exchanges that fit, with what sorts them."""
     if not found:
         return select(_SAID.number.label("age"), _SAID.number, _SAID.words).order_by(_SAID.number.desc()).limit(count)
-    texts = select(_EXCHANGE.id.label("age"), _SAID.number, _SAID.words).where(_EXCHANGE.id == _SAID.exchange_id)
-    return texts.where(*found).order_by(_EXCHANGE.id.desc()).limit(count)
+    fits = select(_EXCHANGE.id).where(*found).order_by(_EXCHANGE.id.desc()).limit(count).subquery("fits").c
+    return select(fits.id.label("age"), _SAID.number, _SAID.words).where(fits.id == _SAID.exchange_id)
+
+
+def _fewer_than(count: int, found: Sequence[ColumnElement[bool]]) -> ColumnElement[bool]:
+    """Whether fewer exchanges fit: then the newest are all."""
+    if not found:
+        return false()
+    some = select(literal(1)).select_from(ExchangeModel).where(*found).limit(count).subquery()
+    return select(func.count()).select_from(some).scalar_subquery() < count
 
 
 def _inside(texts: Select[Any, int, str], search: tuple[Term, ...]) -> Select[int, str]:

@@ -153,13 +153,15 @@ async def test_what_the_newest_have_too_little_of_is_found_by_the_index(
     _rank_three(monkeypatch, sample=2)
     await _marked(database_url, "first so often", "so often", *["hay"] * 20, "so often")
     for search, found in (("often", 3), ('"so often"', 3), ('"so often" first', 1)):
-        assert len(await log.search(search)) == found
+        for where in (Filter(), Filter(since=START - timedelta(days=1))):  # which fits all
+            assert len(await log.search(search, where=where)) == found
 
 
 def _rank_three(monkeypatch: pytest.MonkeyPatch, *, sample: int) -> None:
     for module in (hits, searching):
         monkeypatch.setattr(module, "RANKED_HITS", 3)
     monkeypatch.setattr(hits, "SAMPLE", sample)
+    monkeypatch.setattr(hits, "WALKED", 15)
 
 
 async def test_a_text_of_one_word_or_none_has_no_neighbours(log: Queries, database_url: str) -> None:
