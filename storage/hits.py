@@ -59,7 +59,8 @@ _PAIRS = func.word_pairs(_SAID.words, type_=ARRAY(SmallInteger))
 def postgres_hits(search: tuple[Term, ...], where: Filter) -> CTE:
     """The newest hits: `number`, a place of `said`, and `score`."""
     sample = _inside(_newest(SAMPLE, ()), search).subquery()
-    often = select(func.count()).select_from(sample).scalar_subquery() >= SAMPLE * OFTEN
+    counted = select((func.count() >= SAMPLE * OFTEN).label("often")).select_from(sample).cte("counted")  # once
+    often = select(counted.c.often).scalar_subquery()
     found = list(conditions(where))
     walked = _inside(_newest(WALKED, found), search).where(often).limit(RANKED_HITS).cte("walked")
     hits = select(func.count()).select_from(walked).scalar_subquery()
