@@ -61,7 +61,6 @@ __all__ = [
     "read_environment",
     "read_file",
     "secret_from_environment",
-    "validate",
     "yaml_problem",
 ]
 

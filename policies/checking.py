@@ -6,10 +6,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, cast
 
-from lockgate.config import Config, RuleConfig, resolved, validate, yaml_problem
+from lockgate.config import Config, RuleConfig, resolved, yaml_problem
 from lockgate.errors import ConfigError
 from lockgate.policies.pack import policy_file, rules_of
 from lockgate.policies.registry import discover, load_rules
+from lockgate.validation import validate
 
 OWN_KEYS = frozenset({"rules", "policy"})
 """What a policy set's file holds; a pack's name under `policy` begins from its rules."""

@@ -9,7 +9,7 @@ from typing import Any
 
 from pydantic import Field
 
-from lockgate.config import Section, read_file, validate
+from lockgate.config import Section, read_file
 from lockgate.errors import ConfigError
 from lockgate.events import Event, Request, ToolCall
 from lockgate.exchange import Exchange
@@ -23,6 +23,7 @@ from lockgate.policies.flows.sessions import Session, Traces, Unread, working
 from lockgate.policies.flows.trace import Step
 from lockgate.policies.option_types import Folder
 from lockgate.ports import Webhook
+from lockgate.validation import validate
 from lockgate.wire.document import dumps
 
 STANDARD = Path(__file__).with_name("flow_rules.yaml")

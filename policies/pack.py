@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
-from lockgate.config import Config, RuleConfig, read_file, validate
+from lockgate.config import Config, RuleConfig, read_file
 from lockgate.errors import ConfigError
+from lockgate.validation import validate
 
 DEFAULT = "default"
 """What is in force where the configuration names neither a policy set nor rules."""

@@ -15,13 +15,14 @@ from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any, Literal, cast
 
-from lockgate.config import RuleConfig, validate
+from lockgate.config import RuleConfig
 from lockgate.errors import ConfigError, told
 from lockgate.exchange import Exchange
 from lockgate.policies.base import Policy, Refusal
 from lockgate.policies.composition import Shares, flattened
 from lockgate.policies.match import Match, compile_match
 from lockgate.policies.pack import DEFAULT, pack
+from lockgate.validation import validate
 from lockgate.wire.document import dumps
 
 if TYPE_CHECKING:

@@ -13,11 +13,12 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, cast
 
-from lockgate.config import Loaded, RuleConfig, read_file, validate
+from lockgate.config import Loaded, RuleConfig, read_file
 from lockgate.errors import ConfigError
 from lockgate.policies.further import Further
 from lockgate.policies.pack import DEFAULT, own_rules, pack
 from lockgate.policies.registry import PolicySet, load_rules, policy_files, version_of
+from lockgate.validation import validate
 
 HISTORY = "history.jsonl"
 

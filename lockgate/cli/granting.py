@@ -13,9 +13,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 from cyclopts import Parameter
 from pydantic import BaseModel
 
-from lockgate.config import load_config, read_file, validate
+from lockgate.config import load_config, read_file
 from lockgate.errors import Error
 from lockgate.units import span
+from lockgate.validation import validate
 
 if TYPE_CHECKING:
     from lockgate.access.administrators import Administrator, AdministratorKey

@@ -17,8 +17,9 @@ from typing import Any
 
 from pydantic import Field, field_validator
 
-from lockgate.config import Section, read_file, validate
+from lockgate.config import Section, read_file
 from lockgate.events import Usage
+from lockgate.validation import validate
 
 BUILT_IN = Path(__file__).parent / "prices.yaml"
 NANO = 10**9

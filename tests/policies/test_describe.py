@@ -8,10 +8,11 @@ import pytest
 from pydantic import Field
 from ruamel.yaml import YAML
 
-from lockgate.config import RuleConfig, Section, validate
+from lockgate.config import RuleConfig, Section
 from lockgate.policies.base import Policy
 from lockgate.policies.describe import Description, Option, describe
 from lockgate.policies.registry import BUILT_IN, load_policy
+from lockgate.validation import validate
 
 
 class Part(Section):

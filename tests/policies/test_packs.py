@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from lockgate.cli import evaluation
-from lockgate.config import Config, RuleConfig, validate
+from lockgate.config import Config, RuleConfig
 from lockgate.errors import ConfigError
 from lockgate.events import Event, MessageEnd, ToolCall
 from lockgate.exchange import Exchange
@@ -17,6 +17,7 @@ from lockgate.policies.evaluate import figures, read_cases
 from lockgate.policies.pack import DEFAULT, MEASURED, named_rules, own_rules, pack, pack_names, rules_of
 from lockgate.policies.pipeline import Pipeline
 from lockgate.policies.registry import PolicySet, load_rules
+from lockgate.validation import validate
 from lockgate.wire.endpoints import endpoint_for
 from tests.policies.chains import exchange_of
 from tests.recorded.recordings import NAMES, load
