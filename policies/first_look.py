@@ -6,10 +6,9 @@ Patterns in, numbers out; what is found, and where, the patterns themselves say.
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Callable, Sequence
 
-from lockgate.policies.patterns import re2
+from lockgate.policies.patterns import matching, re2
 
 KEPT_COUNT = 3
 """What may come again more often is not counted: each count is a state of its own in an automaton."""
@@ -35,11 +34,11 @@ class FirstLook:
     def __init__(self, patterns: Sequence[str], *, sets: int = 1, ignore_case: bool = False) -> None:
         rougher = [rough(pattern) for pattern in patterns]
         parts = _parts(rougher, sets)
-        self._sets = [(_compiled([rougher[number] for number in part], ignore_case), part) for part in parts]
+        self._sets = [(_matching([rougher[number] for number in part], ignore_case), part) for part in parts]
 
     def may_find(self, data: bytes) -> list[int]:
         """The numbers of the patterns that may be found; all others are not."""
-        return [numbers[at] for found, numbers in self._sets for at in found.Match(data) or ()]
+        return [numbers[at] for match, numbers in self._sets for at in match(data)]
 
 
 def rough(pattern: str) -> bytes:
@@ -83,7 +82,7 @@ def _parts(patterns: Sequence[bytes], sets: int) -> list[list[int]]:
     return list(filter(None, parts))
 
 
-def _compiled(patterns: Sequence[bytes], ignore_case: bool) -> Any:
+def _matching(patterns: Sequence[bytes], ignore_case: bool) -> Callable[[bytes], Sequence[int]]:
     options = re2.Options()
     options.encoding, options.log_errors = re2.Options.Encoding.LATIN1, False
     options.case_sensitive, options.max_mem = not ignore_case, MAX_MEM
@@ -91,4 +90,4 @@ def _compiled(patterns: Sequence[bytes], ignore_case: bool) -> Any:
     for pattern in patterns:
         made.Add(pattern)
     made.Compile()
-    return made
+    return matching(made)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Annotated, Any, Protocol, cast
@@ -12,6 +12,7 @@ import re2 as _untyped
 from pydantic import AfterValidator
 
 re2 = cast(Any, _untyped)
+_ANYWHERE = cast(Any, _untyped)._Anchor.UNANCHORED
 
 MAX_WINDOW_CHARS = 16_384
 MAX_SHOWN_CHARS = 200
@@ -119,6 +120,18 @@ def matching(compiled: Any) -> Callable[[bytes], Sequence[int]]:
     """Which patterns of an RE2 set are found: its own Match, without the wrapper's look at what it is given."""
     inner = getattr(compiled, "_set", None)
     return inner.Match if inner is not None else lambda data: compiled.Match(data) or ()
+
+
+def spans_in(compiled: Any, data: bytes, start: int = 0) -> Iterator[tuple[int, int]]:
+    """Where a pattern of RE2 that finds nothing empty is found: its own Match, without the wrapper's objects."""
+    inner = getattr(compiled, "_regexp", None)
+    if inner is None:
+        yield from (found.span() for found in compiled.finditer(data, start))
+        return
+    match, end = inner.Match, len(data)
+    while (found := match(_ANYWHERE, data, start, end)[0])[0] >= 0:
+        yield found
+        start = found[1]
 
 
 def encodable(text: str) -> str:

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
-from lockgate.policies.patterns import compile_bytes, compile_pattern
+from lockgate.policies.patterns import compile_bytes, compile_pattern, spans_in
 from lockgate.policies.secret_forms import secrets_by_form
 from lockgate.policies.secret_values import is_hard, is_mixed, is_password, is_plain, is_token
 from lockgate.policies.spans import MAX_UNIT_CHARS, Span
@@ -165,21 +165,22 @@ def secrets_in(data: bytes, start: int) -> Sequence[Span]:
 
 def _assigned(data: bytes, start: int) -> Iterator[Span]:
     low = data.rfind(b"\n", 0, max(0, start - MAX_DISTANCE_CHARS)) + 1  # no name goes on in the next line
-    for found in _NAME.finditer(data, low):
-        begin, end = found.span()
+    for begin, end in spans_in(_NAME, data, low):
         if begin + MAX_DISTANCE_CHARS < start:
             continue  # what it names stood in what went before
         name = _name(data[begin:end]) if end - begin <= MAX_DISTANCE_CHARS else None
-        if name is None or _is_plain(data[end : end + MAX_DISTANCE_CHARS]) or not _may_follow(data, end):
+        if name is None or _is_plain(data, end) or not _may_follow(data, end):
             continue
         lead = _VALUE.search(data[end : end + MAX_DISTANCE_CHARS + MAX_UNIT_CHARS])
         if lead is None or not start <= (at := end + lead.start(3)) <= begin + MAX_DISTANCE_CHARS:
+            continue
+        if _NAMES.fullmatch(lead.group(3)):
             continue
         before = data[max(0, begin - 1) : begin]
         value = _secret(
             name, lead.group(1).decode("ascii"), lead.group(2) != b"", lead.group(3).decode("ascii"), before
         )
-        lead_in = data[max(0, found.start() - 60) : found.start()]
+        lead_in = data[max(0, begin - 60) : begin]
         if value and _may_be(value.encode()) and not _HASHED.search(lead_in) and not _OTHER_NAME.search(lead_in):
             yield Span(at, at + len(value), name.kind)
 
@@ -189,6 +190,8 @@ _PLAIN = re.compile(
     rb"(?:[\t\n\f\r ]|\([A-Za-z_]+)|\([A-Za-z_]+"
 )
 """One of ours, whose parts are all bounded, so that `re` is as safe, and three times as cheap at each name."""
+_NAMES = re.compile(rb"[a-z]{1,15}(?:[._()\[\]]{1,4}[a-z]{1,15}){0,8}[._()\[\],;:]{0,4}")
+"""A name in small letters, its members and calls, as code has it where a value stands: no part of it is a secret."""
 _PLAIN_BEGINS = frozenset((b" ", b"\t", b"=", b":", b"("))
 _APART = bytes.maketrans(b":=(", b"   ")
 _JOINTS = frozenset(
@@ -198,10 +201,13 @@ _JOINTS = frozenset(
 )
 
 
-def _is_plain(data: bytes) -> bool:
+def _is_plain(data: bytes, at: int) -> bool:
     """Whether a name in small letters follows, or a call with names: no secret, and much cheaper to see."""
-    match = _PLAIN.match(data) if data[:1] in _PLAIN_BEGINS else None
-    if match is None or b": " in data[match.end() : match.end() + 24].partition(b"\n")[0]:
+    match = _PLAIN.match(data, at, at + MAX_DISTANCE_CHARS) if data[at : at + 1] in _PLAIN_BEGINS else None
+    if match is None:
+        return False
+    end = match.end()
+    if b": " in data[end - 1 : end + 24].partition(b"\n")[0]:  # what is in the next line, no name gives a value
         return False
     return _joins_nothing(match.group())
 
