@@ -160,7 +160,9 @@ _ENVIRONMENT = compile_pattern(r"^[A-Z][A-Z0-9_]*$")
 
 def secrets_in(data: bytes, start: int) -> Sequence[Span]:
     """The secrets at or after `start` in a text of single-byte characters; what stands before is context."""
-    return [*_assigned(data, start), *(span for span in secrets_by_form(data) if span.start >= start)]
+    found = list(_assigned(data, start))
+    found += [span for span in secrets_by_form(data) if span.start >= start]
+    return found
 
 
 def _assigned(data: bytes, start: int) -> Iterator[Span]:

@@ -157,7 +157,8 @@ class SecretDetector(Detector):
 
 def _data(text: str, start: int, end: int) -> bytes:
     """The text with one byte for each character, the lines of a string as lines."""
-    return single_bytes(text[start:end]).replace(b"\\n", b" \n").replace(b"\\t", b" \t")
+    data = single_bytes(text[start:end])
+    return data.replace(b"\\n", b" \n").replace(b"\\t", b" \t") if b"\\" in data else data
 
 
 def is_live(rule: SecretRule, secret: str) -> bool:
