@@ -123,15 +123,15 @@ def matching(compiled: Any) -> Callable[[bytes], Sequence[int]]:
 
 
 def spans_in(compiled: Any, data: bytes, start: int = 0) -> Iterator[tuple[int, int]]:
-    """Where a pattern of RE2 that finds nothing empty is found: its own Match, without the wrapper's objects."""
+    """Where a pattern of RE2 is found: its own Match, without the wrapper's objects."""
     inner = getattr(compiled, "_regexp", None)
     if inner is None:
         yield from (found.span() for found in compiled.finditer(data, start))
         return
     match, end = inner.Match, len(data)
-    while (found := match(_ANYWHERE, data, start, end)[0])[0] >= 0:
+    while start <= end and (found := match(_ANYWHERE, data, start, end)[0])[0] >= 0:
         yield found
-        start = found[1]
+        start = max(found[1], found[0] + 1)
 
 
 def encodable(text: str) -> str:

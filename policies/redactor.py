@@ -16,7 +16,7 @@ from lockgate.policies.json_strings import changed_strings, is_json, shortened
 from lockgate.policies.patterns import Re2, finds
 from lockgate.policies.said import Said, said_in
 from lockgate.policies.seen import Clean, digest
-from lockgate.policies.spans import Detector, SpanWindow, replaced
+from lockgate.policies.spans import Detector, Span, SpanWindow, replaced
 from lockgate.policies.window import TextWindow
 
 type Act = Literal["redact", "block", "alert", "off"]
@@ -178,7 +178,7 @@ class Redactor(TextWindow):
         assert self._detector
         text = changed_strings(text, self._redacted)
         near = shortened(text, NEAR_CHARS) if len(text) > NEAR_CHARS else text
-        if not self._detector.spans(near, 0, len(near)):
+        if not self._detector.whole(near):
             return text
         out = self._redacted(text)
         return out if out == text or is_json(out) or not is_json(text) else text
@@ -187,7 +187,8 @@ class Redactor(TextWindow):
         assert self._detector
         lead = f'"{name}": "' if name else ""
         text = lead + text
-        spans = [span for span in self._detector.spans(text, 0, len(text)) if span.start >= len(lead)]
+        found = (span for span in self._detector.whole(text) if span.end > len(lead))
+        spans = [Span(max(span.start, len(lead)), span.end, span.kind) for span in found]
         return replaced(text, len(lead), len(text), spans, self._instead)
 
     def _instead(self, kind: str, found: str) -> str:

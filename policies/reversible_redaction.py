@@ -65,6 +65,9 @@ class Both(Detector):
     def spans(self, text: str, start: int, end: int) -> Sequence[Span]:
         return merged(span for detector in self._detectors for span in detector.spans(text, start, end))
 
+    def whole(self, text: str) -> Sequence[Span]:
+        return merged(span for detector in self._detectors for span in detector.whole(text))
+
 
 class ReversibleRedaction(Redactor):
     """Replaces secrets and personal data by placeholders on the way to the model, and puts them back on the way down.

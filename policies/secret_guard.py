@@ -29,7 +29,8 @@ class SecretOptions(Section):
     named: bool = True
     """Whether to look for what only a name beside it tells: passwords, keys without a form of their own, URLs."""
     rules: list[Path] = Field(default_factory=list[Path])
-    """More rules: files in gitleaks' format."""
+    """More rules: files in gitleaks' format. Where a find has several words, all of them are replaced in a request, and
+    the last one in what a model says, as those before it went on."""
     credentials: bool = True
     """Whether the credentials that this exchange itself is sent with are secrets, in any common encoding."""
     environment: list[str] = Field(default_factory=list[str])

@@ -35,6 +35,8 @@ class SecretRule:
     """What is in every find and costs less to look for; None where nothing is."""
     entropy: float
     allowed: tuple[Allowed, ...]
+    near: Any
+    """Finds at least one in every text that ends beside white space in which the rule finds any, however it goes on."""
 
     def secrets(self, data: bytes) -> Iterable[tuple[int, int, str]]:
         """Where secrets stand in a text of single-byte characters, and what they are."""
@@ -164,7 +166,16 @@ def _rule(rule: Any, everywhere: Sequence[Allowed], path: Path) -> SecretRule:
         hint=_compiled(table["hint"], subject) if "hint" in table else None,
         entropy=float(least),
         allowed=(*everywhere, *_allowlists(table, subject)),
+        near=_compiled(_ENDS.sub(_or_white, table["regex"]), subject),
     )
+
+
+_ENDS = re.compile(r"\\Q.*?(?:\\E|$)|\\z|\\.|\[\^?\]?(?:\\.|\[:\^?\w+:\]|[^\]\\])*\]|\$", re.DOTALL)
+"""The end of the text in a pattern, and what only looks like it: an escape, a class."""
+
+
+def _or_white(found: re.Match[str]) -> str:
+    return rf"(?:{found[0]}|\s)" if found[0] in ("$", r"\z") else found[0]
 
 
 def _compiled(pattern: Any, subject: str) -> Any:

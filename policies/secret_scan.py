@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import re
 import sys
+from bisect import bisect_right
 from collections.abc import Iterable, Iterator, Sequence
+from operator import itemgetter
 
 from lockgate.policies import plain_text, secret_after, secret_keys, secret_told
-from lockgate.policies.patterns import compile_bytes, compile_pattern
+from lockgate.policies.patterns import compile_bytes, compile_pattern, spans_in
 from lockgate.policies.secret_context import secrets_in
 from lockgate.policies.secret_forms import decoded
 from lockgate.policies.secret_known import KnownSecrets
@@ -29,6 +32,7 @@ _EXAMPLE = compile_pattern(
     ignore_case=True,
 )
 _ONLY_VALUE = [plain_text.VALUE]
+_WORD = re.compile(rb"\S+")
 
 
 class SecretDetector(Detector):
@@ -58,6 +62,11 @@ class SecretDetector(Detector):
         clean = self._known is None and secret_keys.begins(text, start, end) < 0
         return self._spans(text, start, end, clean=clean)
 
+    def whole(self, text: str) -> Sequence[Span]:
+        """Also all words of what a rule of one's own finds: none of them went on before it was found."""
+        found = self.spans(text, 0, len(text))
+        return merged([*found, *self._in_context(_data(text, 0, len(text)), 0, clipped=False)]) if self._wide else found
+
     def advance(self, text: str, start: int) -> tuple[int, Sequence[Span]]:
         """Both, with one glance at what is nearly always plain."""
         bound = text.rfind(" ", start) + 1
@@ -72,12 +81,12 @@ class SecretDetector(Detector):
         met, known = plain_text.met(data[: bound - start]), self._known
         if known is not None and not known.may_matter(data, bound - start):
             known = None
-        if not met and known is None:
+        if not met and known is None and self._wide is None:
             return bound, ()
         clean = True
         if known is not None or met != _ONLY_VALUE:
             bound, clean = self._settled(text, start, bound, met, known)
-        if bound <= start or (clean and plain_text.VALUE not in met):
+        if bound <= start or (clean and plain_text.VALUE not in met and self._wide is None):
             return bound, ()
         return bound, self._spans(text, start, bound, clean=clean)
 
@@ -102,13 +111,13 @@ class SecretDetector(Detector):
 
     def _spans(self, text: str, start: int, end: int, *, clean: bool) -> Sequence[Span]:
         longest = _longest(text, start, end) if end - start < SMALL_CHARS else MIN_TOKEN_CHARS
-        if clean and longest < MIN_VALUE_CHARS:
+        if not clean or longest >= MIN_TOKEN_CHARS or self._wide:
+            return merged(self._found(text, start, end, longest, clean=clean))
+        if longest < MIN_VALUE_CHARS or not self._named:
             return ()
-        if clean and longest < MIN_TOKEN_CHARS and self._wide is None:  # nearly always
-            low = max(0, start - self.context_chars)
-            found = secrets_in(_data(text, low, end), start - low) if self._named else ()
-            return merged(_moved(found, low)) if found else ()
-        return merged(self._found(text, start, end, longest, clean=clean))
+        low = max(0, start - self.context_chars)  # nearly always
+        found = secrets_in(_data(text, low, end), start - low)
+        return merged(_moved(found, low)) if found else ()
 
     def _found(self, text: str, start: int, end: int, longest: int, *, clean: bool) -> Iterator[Span]:
         low = max(0, start - self.context_chars)
@@ -141,18 +150,24 @@ class SecretDetector(Detector):
             if said and (any(True for _ in self._in_words(said.encode(), 0)) or any(secrets_in(said.encode(), 0))):
                 yield Span(begin, end, "encoded-secret")
 
-    def _in_context(self, data: bytes, start: int) -> Iterator[Span]:
-        """Finds of rules that look at more than a word: each word is judged with what stands before it."""
+    def _in_context(self, data: bytes, start: int, *, clipped: bool = True) -> Iterator[Span]:
+        """Finds of rules that look at more than a word: each word is judged with what stands before it.
+
+        They are clipped to the word that they end in, as the words before it may be gone."""
         assert self._wide
+        words = list[tuple[int, int]]()
         for rule in self._wide.rules(data):
-            at = start
-            for word in data[start:].split():
-                begin = data.index(word, at)
-                at = begin + len(word)
-                window = max(0, begin - self.context_chars)
-                for a, b, secret in rule.secrets(data[window:at]) if len(word) >= 8 else ():
-                    if window + b > begin and not is_made_up(secret):
-                        yield Span(max(window + a, begin), window + b, rule.id)
+            done = 0
+            for first, last in spans_in(rule.near, data):
+                words = words or [word.span() for word in _WORD.finditer(data, start)]
+                done = max(done, bisect_right(words, first, key=itemgetter(1)))
+                while done < len(words) and words[done][0] <= last + self.context_chars:
+                    begin, end = words[done]
+                    window = max(0, begin - self.context_chars)
+                    for a, b, _ in rule.secrets(data[window:end]):
+                        if window + b > begin:
+                            yield Span(max(window + a, begin) if clipped else window + a, window + b, rule.id)
+                    done += 1
 
 
 def _data(text: str, start: int, end: int) -> bytes:

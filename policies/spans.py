@@ -41,6 +41,10 @@ class Detector(Protocol):
         """The finds in text[start:end], which is settled, in order and apart; the text before `start` is context."""
         ...
 
+    def whole(self, text: str) -> Sequence[Span]:
+        """The finds in a text of which nothing went on yet, and nothing follows."""
+        return self.spans(text, 0, len(text))
+
     def advance(self, text: str, start: int) -> tuple[int, Sequence[Span]]:
         """What is settled, and the finds in it. It is asked about each piece, so a detector may know a shorter way."""
         end = self.settled(text, start)

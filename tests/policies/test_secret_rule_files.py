@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
 
 from lockgate.errors import ConfigError
-from lockgate.policies.secret_rules import Prefilter, load_rules
+from lockgate.policies.secret_rules import Prefilter, load_rules, own_rules
 from lockgate.policies.secret_scan import SecretDetector
-from tests.policies.test_secret_guard import guard, redacted, streamed
+from lockgate.wire import anthropic
+from tests.policies.chains import exchange_of
+from tests.policies.test_secret_guard import anthropic_document, guard, redacted, streamed
 
 RULES = """
 [allowlist]
@@ -45,6 +48,53 @@ def test_rules_in_gitleaks_format(tmp_path: Path, text: str, expected: str):
     assert redacted(text, detector) == expected
     for cut in range(len(text)):
         assert streamed([text[:cut], text[cut:]], detector) == expected
+
+
+NAMES = """
+[[rules]]
+id = "code-name"
+regex = "bluefalcon"
+keywords = ["bluefalcon"]
+[[rules]]
+id = "project"
+regex = "(?i)project (?:blue )?heron$"
+[[rules]]
+id = "short"
+regex = '\\bQX\\b'
+[[rules]]
+id = "perhaps-nothing"
+regex = '(?:zz9)*'
+"""
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("they call it bluefalcon here", "they call it <code-name> here"),
+        ("say bluefalcon, or QX: it is zz9 all", "say <code-name>, or <short>: it is <perhaps-nothing> all"),
+        ("about Project Heron and project blue heron ", "about Project <project> and project blue <project> "),
+        ("the projects of heron and bluefalco", "the projects of heron and bluefalco"),
+    ],
+)
+def test_what_own_rules_name_is_found_though_it_is_plain_words(tmp_path: Path, text: str, expected: str):
+    (path := tmp_path / "rules.toml").write_text(NAMES)
+    detector = SecretDetector(own_rules(), Prefilter(load_rules(path)))
+    assert redacted(text, detector) == expected
+    assert streamed(list(text), detector) == expected
+    for cut in range(len(text)):
+        assert streamed([text[:cut], text[cut:]], detector) == expected
+
+
+async def test_all_words_of_a_find_are_replaced_where_none_went_on(tmp_path: Path):
+    (path := tmp_path / "rules.toml").write_text(NAMES)
+    said = "On Project Blue Heron we say bluefalcon."
+    given = anthropic.FORMAT.read_request(json.dumps(anthropic_document(said)).encode())
+    out = await guard(rules=[str(path)]).on_request(given, exchange_of(given))
+    (text,) = {spot.text for spot in out.texts() if "we say" in spot.text}
+    assert "Heron" not in text
+    assert "Project" not in text
+    assert text.startswith("On [secret:project")
+    assert text.endswith("].")
 
 
 @pytest.mark.parametrize(
