@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import base64
 import binascii
+import html
 import re
 import tomllib
 import unicodedata
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Sequence, Set
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import Any
+from urllib.parse import unquote
 
 from lockgate.policies.first_look import FirstLook, single_bytes
 from lockgate.policies.patterns import compile_pattern, encodable, re2
@@ -22,34 +24,28 @@ _DOCUMENT: dict[str, Any] = tomllib.loads(SIGNS.read_text("utf-8"))
 _HIDDEN_HTML = compile_pattern(_DOCUMENT["hidden_html"])
 _TALK = compile_pattern(_DOCUMENT["talk"])
 _BLOB = compile_pattern(r"[A-Za-z0-9+/_-]{48,}={0,2}")
+_ESCAPES = compile_pattern(
+    r"(?i)[^\n]{0,200}?(?:(?:&#x?[0-9a-f]{2,5};|%20|\\u00[2-7][0-9a-f])[^\n]{0,60}?){3,}[^\n]{0,60}"
+)
+_UNICODE = re.compile(r"\\u(00[2-7][0-9a-fA-F])")
 _LETTERS = compile_pattern(r"(?:\b[A-Za-z](?: {1,4}|[-._*]{1,2} {0,3})){9,}[A-Za-z]\b")
 _JOINING = str.maketrans("", "", "-._*")
 _TAG = re.compile("[\U000e0020-\U000e007e]{4,}")
 _NOT_ASCII = re.compile("[^\x00-\x7f]")
-_FOLDED = {0x17F: "s", 0x212A: "k"}
+_FOLDED = {"\u017f": "s", "\u212a": "k"}
 """Letters beyond ASCII that patterns take for others which are in it."""
 _HIDDEN_LETTERS = re.compile("[\u00ad\u200b-\u200f\u202a-\u202e\u2060-\u2069\ufeff\U000e0000-\U000e007f\ufe00-\ufe0f]+")
 SETS = 18
 """Parts of a sentence that may be apart make states that multiply in one set: more sets have fewer states to build."""
 AROUND_CHARS = 240
-ACTS = frozenset({"order", "exfiltration", "danger", "authority", "duty", "unasked"})
+ACTS = frozenset({"order", "exfiltration", "danger", "unasked"})
 """What people ask each other for as well: by itself it says little."""
-WEAK = frozenset(
-    frozenset(names.split())
-    for names in (
-        *("mention", "mention reminder", "mention trigger", "mention trigger user", "trigger user"),
-        "trigger user duty",
-        *("trigger duty", "trigger danger", "trigger danger user", "user duty", "user output", "prompt trigger"),
-        *("output secrecy", "output exfiltration", "output exfiltration duty", "output trigger duty"),
-        *("authority secrecy", "exfiltration secrecy duty"),
-    )
-)  # fmt: skip
-"""What manuals of programs that use models are full of: without another sign it is none."""
-PLAIN = frozenset({"order", "unasked"})
+WEAK = ACTS | {"named", "duty", "authority", "output", "task", "trigger", "user", "reminder"}
+"""What manuals of programs that use models are full of: none of it says much unless an act does harm."""
 WEAK_SCORE = 0.45
 TOLD = 0.15
 """A sign that weighs less is no reason."""
-NEAR_CHARS = 700
+NEAR_CHARS = 300
 """Signs that stand further apart say nothing together."""
 _GUIDE = compile_pattern(
     r"(?i)^(?:\s*\d*[→\t: ]*)?(?:<!--[^\n]*\n)?\s*(?:\d+[→\t: ]*)?#{1,3} ?(?:agents?(?:\.md)?|claude(?:\.md)?|"
@@ -64,6 +60,8 @@ _CLOSING = compile_pattern("^[^\"'`”’»」\n]{0,60}[\"'`”’»」]")
 _GOES_ON = compile_pattern("^[^\"'`”’»」\n]{0,60}[\"'`”’»」] [a-z]")
 _GOING_ON = compile_pattern("(?:^|[ (\\[{=>r])[\"'`“‘«「][^\"'`“”‘’«»「」]{0,40}$|[“‘«「][^”’»」]{0,40}$")
 """A quotation in a sentence that goes on behind it may stand behind a colon: it is no value of a document."""
+_BLOCK = compile_pattern("(?:```\\w*\n[^`]{0,60}|\n\\s*(?:>|\\||[-*]|\\d+[.:)])[^\n]{0,30})$")
+"""A block of code, a quotation or a list, where a text that speaks of attacks shows them."""
 _DENIED = compile_pattern(r"(?i)\b(?:not|never|don't|nothing|nobody)\b[^.;:!?\n]{0,50}$")
 """Before `without`: nothing is to be done without asking."""
 _BIDDING = compile_pattern(
@@ -73,6 +71,7 @@ _BIDDING = compile_pattern(
 )
 """After an address: it is told to do something."""
 _SCOPED = compile_pattern(_DOCUMENT["scoped"])
+_REPORTED = compile_pattern(_DOCUMENT["reported"])
 _OWN = compile_pattern(_DOCUMENT["own"])
 _FORBIDDEN = compile_pattern(
     r"(?i)(?:\b(?:do|does|must|should|shall|may|will|can|to|we|and|or) not|\bnever|\b(?:do|ca|wo|must|should)n['’]t|"
@@ -120,7 +119,9 @@ def _options() -> Any:
 def _roughened(text: str) -> bytes:
     """The text with one byte for each letter, as rough patterns read it."""
     if not text.isascii():
-        text = _NOT_ASCII.sub("\xff", text.translate(_FOLDED))
+        for letter, usual in _FOLDED.items():  # translate() takes 0.3 s a MB
+            text = text.replace(letter, usual)
+        text = _NOT_ASCII.sub("\xff", text)
     return text.encode("latin-1")
 
 
@@ -151,12 +152,12 @@ _PATTERNS = tuple(_read())
 def examine(text: str) -> Finding:
     """Looks at a whole text: in what it shows, in what it hides, in what it encodes."""
     plain, places = _plain(text)
-    signs = [*_signs(plain), *_encoded(plain), *_spelled(plain)]
+    signs = [*_signs(plain), *_encoded(plain), *_escaped(plain), *_spelled(plain)]
     shown = [sign if places is None else _moved(sign, places) for sign in signs]
     hidden = list(_hidden(text, plain if places is None else ""))
     every = [*shown, *hidden]
     if _GUIDE.search(text[:200]):
-        every = [sign for sign in every if sign.name not in ("address", "mention", "duty", "order", "trigger")]
+        every = [sign for sign in every if sign.name not in ("address", "mention", "named", "duty", "order", "trigger")]
     if every:
         own: list[tuple[int, int]] = [found.span() for found in _OWN.finditer(encodable(text))]
         every = [sign for sign in every if not any(begin <= sign.start < stop for begin, stop in own)]
@@ -169,22 +170,22 @@ def examine(text: str) -> Finding:
 
 def _together(signs: Sequence[_Sign], first: _Sign) -> tuple[float, tuple[str, ...]]:
     """What the signs from this one on say that stand near each other: each sort counts once, by its clearest sign."""
-    best: dict[tuple[str, int], float] = {}
+    best: dict[str, float] = {}
     for sign in signs:
         if first.start <= sign.start <= first.start + NEAR_CHARS:
-            key = (sign.name, sign.number)
-            best[key] = max(best.get(key, 0.0), sign.weight)
-    names = {name for name, _ in best}
-    if names <= ACTS and not (names & {"duty", "authority"} and names & {"exfiltration", "danger"}):
-        return round(max(best.values()), 3), tuple(dict.fromkeys(name for name, _ in best))
-    clear, met = 1.0, set[str]()
-    for name, _ in sorted(best, key=lambda key: -best[key]):
-        weight = best[name, _]
-        clear *= 1 - (weight if name not in met else weight / 2)
-        met.add(name)
-    score = min(1 - clear, WEAK_SCORE) if frozenset(names - PLAIN) in WEAK else 1 - clear
-    told = [name for name, number in sorted(best, key=lambda key: -best[key]) if best[name, number] >= TOLD]
-    return round(score, 3), tuple(dict.fromkeys(told))
+            best[sign.name] = max(best.get(sign.name, 0.0), sign.weight)
+    told = tuple(name for name in sorted(best, key=lambda name: -best[name]) if best[name] >= TOLD) or tuple(best)
+    if best.keys() <= ACTS:
+        return round(max(best.values()), 3), told
+    clear = 1.0
+    for weight in best.values():
+        clear *= 1 - weight
+    score = min(1 - clear, WEAK_SCORE) if best.keys() <= WEAK and not _is_harm(best.keys()) else 1 - clear
+    return round(score, 3), told
+
+
+def _is_harm(names: Set[str]) -> bool:
+    return bool(names & {"exfiltration", "danger"} or ("output" in names and names & {"named", "duty"}))
 
 
 def _plain(text: str) -> tuple[str, list[int] | None]:
@@ -246,17 +247,20 @@ def _signs(text: str) -> Iterator[_Sign]:
 def _standing(text: str, start: int, end: int, is_act: bool) -> float:
     """How much a find counts: less where the text only speaks of it, quotes it, or says what it is about."""
     before, after = text[max(0, start - AROUND_CHARS) : start], text[end : end + AROUND_CHARS // 2]
-    quoted = _is_quoted(before, after)
-    talk = len({match.group().lower() for match in _TALK.finditer(f"{before} {after}".encode())})
-    scoped = 0.5 if _is_in(_SCOPED, after[:60]) else 1.0
+    words = {match.group().lower(): (match[1], match[2]) for match in _TALK.finditer(f"{before} {after}".encode())}
+    talk = sum(2 if clear else bool(word) for clear, word in words.values())
+    if talk and _is_in(_BLOCK, before[-80:]):
+        talk += 1
+    scoped = 0.5 if _is_in(_SCOPED, after[:60]) or _is_in(_REPORTED, before[-60:]) else 1.0
+    quoted = _is_quoted(before, after, is_talk=talk > 1)
     if quoted and not (is_act and not talk):  # a command is often quoted
         return scoped * (0.1 if talk else 0.35)
     return scoped * (1.0, 0.8, 0.45, 0.2)[min(talk, 3)]
 
 
-def _is_quoted(before: str, after: str) -> bool:
-    """Whether it stands in a short quotation, and not in the value of a document."""
-    opening = _GOING_ON if _is_in(_GOES_ON, after[:80]) else _OPENING
+def _is_quoted(before: str, after: str, *, is_talk: bool) -> bool:
+    """Whether it stands in a short quotation, and not in the value of a document that speaks of something else."""
+    opening = _GOING_ON if is_talk or _is_in(_GOES_ON, after[:80]) else _OPENING
     return _is_in(_CLOSING, after[:80]) and _is_in(opening, before[-60:])
 
 
@@ -275,8 +279,8 @@ def _hidden(text: str, plain: str) -> Iterator[_Sign]:
     for match in _HIDDEN_HTML.finditer(encodable(text)):
         group = next(n for n in range(1, 5) if match.group(n))
         inside = list(_signs(match.group(group)))
-        if any(sign.name != "order" for sign in inside):
-            yield _Sign("hidden", 0.45, match.start(), match.end())
+        if any(sign.weight >= (0.4 if sign.name in ACTS else 0.3) for sign in inside):
+            yield _Sign("hidden", 0.45 * _standing(text, match.start(), match.end(), False), match.start(), match.end())
 
 
 def _spelled(text: str) -> Iterator[_Sign]:
@@ -289,6 +293,16 @@ def _spelled(text: str) -> Iterator[_Sign]:
             words = words.replace("   ", "\0").replace("  ", "\0").replace(" ", "").replace("\0", " ")
         if any(sign.weight >= 0.4 for sign in _signs(words)):
             yield _Sign("spelled", 0.7, match.start(), match.end())
+
+
+def _escaped(text: str) -> Iterator[_Sign]:
+    """Lines of character references, of URLs or of JSON."""
+    if "&#" not in text and "%20" not in text and "\\u00" not in text:
+        return
+    for match in _ESCAPES.finditer(encodable(text)):
+        said = html.unescape(unquote(_UNICODE.sub(lambda found: chr(int(found[1], 16)), match.group())))
+        if any(sign.weight >= 0.4 and sign.name not in ACTS for sign in _signs(said)):
+            yield _Sign("encoded", 0.7, match.start(), match.end())
 
 
 def _encoded(text: str) -> Iterator[_Sign]:
