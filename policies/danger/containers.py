@@ -82,7 +82,12 @@ def _(c: Command, s: Setting) -> float:
     worst = max((_mounted(a or b, text) for a, b in _MOUNTS.findall(text)), default=0.0)
     if re.search(r"--privileged(?:\s|=true|$)", text):
         worst = max(
-            worst, 0.45 if re.search(r"binfmt|(?:^|[\s/])(?:docker:\S*dind|kind|k3s|buildkit|dind)\b", text) else 0.7
+            worst,
+            0.45
+            if re.search(
+                r"binfmt|multiarch/qemu-user-static|(?:^|[\s/])(?:docker:\S*dind|kind|k3s|buildkit|dind)\b", text
+            )
+            else 0.7,
         )
     if re.search(r"--cap-add[ =](?:ALL|SYS_ADMIN|SYS_PTRACE|SYS_MODULE|DAC_READ_SEARCH)", text, re.IGNORECASE):
         worst = max(worst, 0.65)

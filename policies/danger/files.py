@@ -7,7 +7,7 @@ import re
 from lockgate.policies.danger.rules import Setting, has, line, operands, places, read_by, rule, value, written
 from lockgate.policies.danger.worth import deletion, overwriting
 from lockgate.policies.shell.finders import found_by
-from lockgate.policies.shell.model import HERE, SOME, UNSET, Command, known, some
+from lockgate.policies.shell.model import HERE, SOME, SOME_END, UNSET, Command, known, some
 
 _DELETE = "rm del-cli unlink shred srm rimraf trash-empty del rd rmdir remove-item ri erase gio"
 
@@ -137,6 +137,8 @@ def _(c: Command, s: Setting) -> float:
         re.search(r"\.(?:db|sqlite3?|sql|dump|bak|mdb)$", path) for path in operands(c, "-s --size")
     ):
         return 0.55
+    if each and (ends := [r.target for r in kept if r.target.endswith(SOME_END)]):  # one file after the other
+        return max((deletion(found, recursive=True) for found in places(c, ends, s)), default=0.0)
     reads_null = any(found.text == "/dev/null" for found in read_by(c, s)) or (
         c.name in ("cat", "cp", "ditto") and "/dev/null" in c.args
     )
