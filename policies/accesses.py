@@ -139,6 +139,7 @@ _BLIND = frozenset({
     *("nohup", "time", "timeout", "xargs", "eval", "find", "fd"),
     *("command", "exec", "sh", "bash", "zsh", "trap", "wait", "watch"),
     *("nice", "busybox", "nslookup", "dig", "host", "ping", "pip"),
+    *("doctl", "eksctl", "kind", "k3d", "minikube", "linode-cli", "hcloud", "scw"),
     *("uv", "cargo", "go", "pytest", "date", "file", "id", "ps"),
 })  # fmt: skip
 """Programs whose arguments are no files that they read, or that only look at names."""
@@ -234,11 +235,18 @@ _LEFT_OUT = re.compile(r"--(?:exclude|include|filter|exclude-from|exclude-dir)")
 """Options of copiers and archivers that name what is not taken, or only a pattern."""
 
 
+_VALUED = {
+    "tar": ("-C", "--directory"),
+    **dict.fromkeys(("scp", "rsync"), ("-i", "-e", "-F", "-P", "-o", "-J", "-l", "--rsh", "--port")),
+}
+"""Options with a value that is not copied: what to sign in with, how to get there."""
+
+
 def _without_choice(command: Command) -> Sequence[str]:
     """The arguments without those that choose among what is copied, and without tar's own folder."""
-    kept, skip = list[str](), False
+    kept, skip, valued = list[str](), False, _VALUED.get(command.name, ())
     for arg in command.args:
-        if not skip and not _LEFT_OUT.match(arg) and not (command.name == "tar" and arg in ("-C", "--directory")):
+        if not skip and not _LEFT_OUT.match(arg) and arg not in valued:
             kept.append(arg)
         else:
             skip = not skip and "=" not in arg

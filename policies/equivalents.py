@@ -32,6 +32,10 @@ _SQL_KEYS = ("sql", "query", "statement", "sql_query")
 _CHANGES = r"(?i)\b(?:drop|truncate|delete|update|alter|grant|copy|insert|create|reassign)\b"
 _DELETING = frozenset({"delete", "remove", "rm", "rmdir", "unlink"})
 _FILES = frozenset({"file", "files", "directory", "dir", "folder", "path", "paths", "rm", "rmdir", "unlink"})
+_PROGRAMS = frozenset({
+    *("kubectl", "helm", "aws", "gcloud", "az", "terraform", "docker", "gh", "psql", "npm", "ansible", "oc", "argocd"),
+})  # fmt: skip
+"""Programs that tools are named for."""
 _PATH_KEYS = ("path", "file_path", "filePath", "filepath", "target_file", "directory", "dir_path", "folder", "paths")
 _STANDING = (
     r"(?i)(?:\.ssh/(?:authorized_keys\d?|rc)|^/etc/(?:cron|sudoers|rc\.local|init\.d|ld\.so\.preload|pam\.d|profile|udev)|^/var/spool/cron|"
@@ -79,9 +83,22 @@ def _kinds(name: str) -> tuple[Callable[[str, Mapping[str, Any]], str | None], .
     """What a tool of this name may do."""
     own, every = words_in(name), words_in(re.sub(r"__|[.:/]", "_", name))
     kinds = [program] if own & _RUNNING else list[Callable[[str, Mapping[str, Any]], str | None]]()
+    kinds += [_program_named] if own & _PROGRAMS else []
     kinds += [_queried] if every & _SQL_WORDS else []
     kinds += [_deleted] if own & _DELETING and own & _FILES else []
     return tuple(kinds)
+
+
+def _program_named(name: str, document: Mapping[str, Any]) -> str | None:
+    """`kubectl(command="delete ns prod")`: the program's name may stand before its words, or not."""
+    given = next(
+        (document[key] for key in ("command", "args", "arguments", "cli_command", "cmd") if document.get(key)), None
+    )
+    words = shlex.join(map(str, cast(list[Any], given))) if isinstance(given, list) else given
+    if not isinstance(words, str):
+        return None
+    program = next(iter(sorted(words_in(name) & _PROGRAMS)))
+    return words if words.lstrip().startswith(program) else f"{program} {words}"
 
 
 def _queried(name: str, document: Mapping[str, Any]) -> str | None:

@@ -167,6 +167,8 @@ def _(c: Command, s: Setting) -> float:
 def _(c: Command, s: Setting) -> float:
     text = line(c)
     listed = any(re.search(r"get\s+secrets?\b", line(feed)) for feed in c.feeds)
+    if re.search(r"jsonpath\S*\.data\S{0,3}(?:tls|ca)\\?\.crt", text):
+        return 0.0  # a certificate, which is public
     if (listed or re.match(r"(?:get|describe)\s+secrets?\b", text)) and re.search(
         r"-o\s*=?\s*(?:ya?ml|json(?!path)|jsonpath\S*\.data|jsonpath=?\s*$|go-template)|-A\b.*-o", text
     ):

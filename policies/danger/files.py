@@ -200,7 +200,8 @@ def _(c: Command, s: Setting) -> float:
     if not recursive:
         return 0.75 if any(overwriting(one) >= 0.7 for one in places(c, words[1:], s)) else 0.0
     taken = bool(words) and words[0].split(":")[0] in ("root", "0", "nobody")
-    return worth if worth >= 0.75 and (taken or not own) else 0.0
+    sites = all(re.match(r"/(?:var/www|srv|opt)/[^/*]+(?:/|$)", one.text) for one in places(c, words[1:], s))
+    return worth if worth >= 0.75 and (taken or not own) and not (sites and not taken) else 0.0
 
 
 _BUILT = re.compile(r"dist|build|out|public|_site|site|target|export|\.next|html")

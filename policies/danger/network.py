@@ -154,7 +154,8 @@ _ATTACKERS = (
 @rule("network", "attacks-others", "This is a tool to attack machines.", _ATTACKERS)
 def _(c: Command, s: Setting) -> float:
     named = [host for arg in c.args if (host := host_of(arg)) and ("." in host or here(host))]
-    return 0.45 if named and all(map(here, named)) else 0.75
+    nets = any(re.search(r"\d/\d", arg) for arg in c.args)
+    return 0.45 if named and all(map(here, named)) and not nets else 0.75
 
 
 rows(

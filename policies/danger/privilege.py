@@ -197,7 +197,7 @@ def _(c: Command, s: Setting) -> float:
 
 
 _JOB = re.compile(
-    r"(?:^|\s)(?:@(?:hourly|daily|weekly|monthly)|[\d*/,-]+(?:\s+[\d*/,-]+){4})\s+(?:cd\s+\S+\s+&&\s+)?/(?:opt|srv|usr|home|Users|var/www|app)/(?!\S*/\.)\S+"
+    r"(?:^|\s)(?:@(?:hourly|daily|weekly|monthly)|[\d*/,-]+(?:\s+[\d*/,-]+){4})\s+(?:cd\s+)?/(?:opt|srv|usr|home|Users|var/www|app)/(?!\S*/\.)\S+"
 )
 """A line of a crontab that runs a program by its whole path, in no hidden folder."""
 
@@ -208,6 +208,18 @@ def _own_job(c: Command, content: str) -> bool:
     if "grep" in names and set(names) <= {"crontab", "grep"}:
         return all("-v" in feed.args for feed in c.feeds if feed.name == "grep")
     return _JOB.search(content) is not None and set(names) <= {"crontab", "echo", "printf", "cat", "grep"}
+
+
+rows(
+    "privilege",
+    "npm pnpm yarn",
+    (
+        "loads-foreign-code",
+        0.65,
+        r"^config\s+set\s+(?:--\S+\s+)*(?:script-shell|node-options|init-module)[ =]\S*(?:/|require)",
+        "This makes programs run code that was slipped in.",
+    ),
+)
 
 
 @rule("privilege", "loads-foreign-code", "This makes programs run code that was slipped in.")
