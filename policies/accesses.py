@@ -14,7 +14,7 @@ from lockgate.policies.arguments import strings_of
 from lockgate.policies.commands import bare_name, command_of, document_of, folder_of, is_program
 from lockgate.policies.patches import is_patch, paths_in, paths_in_script
 from lockgate.policies.remembered import remembered
-from lockgate.policies.shell.model import HERE, Command
+from lockgate.policies.shell.model import HERE, SOME, UNSET, Command
 from lockgate.policies.shell.paths import Place, place
 from lockgate.policies.shell.read import read
 
@@ -139,6 +139,7 @@ _BLIND = frozenset({
     *("nohup", "time", "timeout", "xargs", "eval", "find", "fd"),
     *("command", "exec", "sh", "bash", "zsh", "trap", "wait", "watch"),
     *("nice", "busybox", "nslookup", "dig", "host", "ping", "pip"),
+    *("doctl", "eksctl", "kind", "k3d", "minikube", "linode-cli", "hcloud", "scw"),
     *("uv", "cargo", "go", "pytest", "date", "file", "id", "ps"),
 })  # fmt: skip
 """Programs whose arguments are no files that they read, or that only look at names."""
@@ -173,6 +174,9 @@ def _of_program(command: Command, access: Callable[..., Access]) -> Iterator[Acc
     name = command.name
     if name == "chmod" and any(_CLOSING.fullmatch(arg) for arg in command.args):
         return
+    if _hooks_up(command, paths):
+        yield from (access(path, "read") for path in paths[:-1])
+        return
     if name in _WRITERS:
         yield from (access(path, "write", whole=whole) for path in paths)
     elif name in _COPIERS and len(paths) > 1:
@@ -199,17 +203,50 @@ def _of_program(command: Command, access: Callable[..., Access]) -> Iterator[Acc
         yield from (access(path, "write") for path in _outputs(command))
 
 
+def _hooks_up(command: Command, paths: Sequence[str]) -> bool:
+    """Whether a hook that the project brings is put in its place, as teams set theirs up, or let run there."""
+    target = paths[-1] if paths else ""
+    if not _HOOK.fullmatch(target):
+        return False
+    if command.name == "chmod":
+        return command.args[:1] == ("+x",) or command.args[:1] == ("755",)
+    sources = [re.sub(r"^(?:\.\./){2}(?=[\w.])", "", path) if command.name == "ln" else path for path in paths[:-1]]
+    return command.name in ("ln", "cp", "install") and bool(sources) and all(map(_of_project, sources))
+
+
+def _of_project(path: str) -> bool:
+    """Whether the path stands in a folder of the project, and in no hidden or temporary one."""
+    found = place(path)
+    return (
+        found.anchor == HERE
+        and not found.outside
+        and not any(
+            part.lower() in ("tmp", "temp") or (part.startswith(".") and part not in (".githooks", ".hooks", ".github"))
+            for part in found.parts
+        )
+        and not any(mark in path for mark in (SOME, UNSET))
+    )
+
+
+_HOOK = re.compile(r"(?:\./)?\.git/hooks/(?:[a-z-]+)?")
 _CLOSING = re.compile(r"0?[4-7]00|(?:[go]+|a)(?:-[rwx]+|=)|u[+=][rwxX]+|u=[rwX]+,go=|[go]+-[rwx]+,u[+=][rwxX]+")
 """A mode that takes rights away from others."""
 _LEFT_OUT = re.compile(r"--(?:exclude|include|filter|exclude-from|exclude-dir)")
 """Options of copiers and archivers that name what is not taken, or only a pattern."""
 
 
+_VALUED = {
+    "tar": ("-C", "--directory"),
+    **dict.fromkeys(("scp", "rsync"), ("-i", "-e", "-F", "-P", "-o", "-J", "-l", "--rsh", "--port")),
+}
+"""Options with a value that is not copied: what to sign in with, how to get there."""
+
+
 def _without_choice(command: Command) -> Sequence[str]:
     """The arguments without those that choose among what is copied, and without tar's own folder."""
-    kept, skip = list[str](), False
+    kept, skip, valued = list[str](), False, _VALUED.get(command.name, ())
     for arg in command.args:
-        if not skip and not _LEFT_OUT.match(arg) and not (command.name == "tar" and arg in ("-C", "--directory")):
+        if not skip and not _LEFT_OUT.match(arg) and arg not in valued:
             kept.append(arg)
         else:
             skip = not skip and "=" not in arg

@@ -17,6 +17,7 @@ from lockgate.policies.base import Blocked, Monitor
 from lockgate.policies.commands import command_of, folder_of
 from lockgate.policies.danger.judge import UNREADABLE, Judgement, judge, load_packs
 from lockgate.policies.danger.rules import RULES, Finding, Rule, Setting
+from lockgate.policies.equivalents import equivalent
 from lockgate.policies.option_types import Folder
 from lockgate.policies.patterns import Re2, finds
 from lockgate.policies.written import Files, Written
@@ -71,10 +72,11 @@ class DangerousCommand(Monitor):
     """Stops shell commands that would do harm: each is parsed, followed into what it runs, and judged by rules.
 
     It follows `sh -c`, `eval`, `xargs`, `find -exec`, `sudo`, `ssh`, pipes, heredocs, variables, aliases, encodings,
-    PowerShell and one-liners of other languages, and knows data from commands: `grep 'rm -rf'` is data. What a
-    session's calls have written, by a tool or a command, is judged when a later call runs it: scripts, recipes of
-    `make`, scripts of a package. Each rule has a score; the worst one counts. `lockgate policy explain 'COMMAND'` tells
-    what was found, where, and why it is harmful.
+    PowerShell and one-liners of other languages, and knows data from commands: `grep 'rm -rf'` is data. Code, SQL and
+    deletions of other tools are judged as the commands that would do the same, and so is what they write where programs
+    start by themselves. What a session's calls have written, by a tool or a command, is judged when a later call runs
+    it: scripts, recipes of `make`, scripts of a package. Each rule has a score; the worst one counts. `lockgate policy
+    explain 'COMMAND'` tells what was found, where, and why it is harmful.
 
     Example:
         threshold: 0.5
@@ -107,6 +109,7 @@ class DangerousCommand(Monitor):
     async def _findings(self, call: ToolCall, x: Exchange) -> Sequence[Finding]:
         shared: Shared = self.shared
         command, files = command_of(call), await shared.written.of(x)
+        command = equivalent(call) if command is None else command
         if command is None:
             files.note(call)
             return ()

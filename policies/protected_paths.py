@@ -170,6 +170,8 @@ def _begins(pattern: Sequence[str], parts: Sequence[str]) -> bool:
 def _same(wanted: str, part: str) -> bool:
     if wanted == part or (_globs(wanted) and fnmatchcase(part, wanted)):
         return True
+    if part.startswith("*.") and not _globs(part[1:]) and not wanted.startswith("."):
+        return False  # all files of a kind, which says nothing of this one
     globbed = _globs(part) and part not in ("*", "**") and not part.startswith((SOME, UNSET))
     return globbed and fnmatchcase(wanted, part)
 

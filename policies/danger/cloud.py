@@ -54,7 +54,7 @@ _cloud(
     ("deletes-in-the-cloud", 0.85, r"^s3\s+(?:rb\b|rm\b.*--recursive)", _GONE),
     ("deletes-in-the-cloud", 0.45, r"^s3\s+rm\b", _GONE),
     ("deletes-in-the-cloud", 0.55, r"^s3\s+(?:sync\b.*--delete|mv\b.*--recursive)", _GONE),
-    ("deletes-in-the-cloud", 0.55, r"^ec2\s+stop-instances|^rds\s+stop-db|^autoscaling\s+(?:update|set)\S*\b.*(?:-size|capacity)[ =]0|^ecs\s+update-service\b.*--desired-count[ =]0", "This stops what runs in the cloud."),
+    ("deletes-in-the-cloud", 0.55, r"^ec2\s+stop-instances(?!\s+--instance-ids?\s+i-\w+(?:\s+--(?:region|profile)\s+\S+)*\s*$)|^rds\s+stop-db|^autoscaling\s+(?:update|set)\S*\b.*(?:-size|capacity)[ =]0|^ecs\s+update-service\b.*--desired-count[ =]0", "This stops what runs in the cloud."),
     ("deletes-in-the-cloud", 0.55, r"^route53\s+change-resource-record-sets\b.*DELETE", _GONE),
     ("stops-watching", 0.6, r"^s3api\s+put-bucket-versioning\b.*Suspended|^s3api\s+(?:delete-bucket-encryption|put-bucket-logging)\b", "This takes away what would bring lost files back."),
     ("stops-watching", 0.9, r"^cloudtrail\s+(?:stop-logging|delete-trail)|^guardduty\s+delete|^config\w*\s+(?:stop|delete)|^securityhub\s+disable", "This stops what watches over the cloud."),
@@ -93,6 +93,7 @@ _cloud(
 )  # fmt: skip
 _cloud(
     "vault consul etcdctl chamber doppler op infisical",
+    ("grants-cloud-rights", 0.75, r"^(?:token\s+create|write\s+\S*\btoken/create)\b.*-?polic(?:y|ies)[ =]\"?root\b|^operator\s+generate-root", _OPEN),
     ("deletes-in-the-cloud", 0.75, r"^(?:leave\b|kv\s+(?:delete|destroy|metadata\s+delete)|secrets\s+disable|auth\s+disable|delete|operator\s+(?:seal|raft\s+remove)|kv\s+delete\s+-recurse|del\b|policy\s+delete|item\s+delete|vault\s+delete)\b", _GONE),
     ("reads-cloud-secrets", 0.5, r"^kv\s+get\b.*-format|^secrets\s*(?:$|--raw|--json|get\b)|^secrets\s+download|^export\b|^item\s+get\b.*--reveal|^print\b|^operator\s+unseal", "This shows stored secrets."),
 )  # fmt: skip

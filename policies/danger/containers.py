@@ -82,7 +82,12 @@ def _(c: Command, s: Setting) -> float:
     worst = max((_mounted(a or b, text) for a, b in _MOUNTS.findall(text)), default=0.0)
     if re.search(r"--privileged(?:\s|=true|$)", text):
         worst = max(
-            worst, 0.45 if re.search(r"binfmt|(?:^|[\s/])(?:docker:\S*dind|kind|k3s|buildkit|dind)\b", text) else 0.7
+            worst,
+            0.45
+            if re.search(
+                r"binfmt|multiarch/qemu-user-static|(?:^|[\s/])(?:docker:\S*dind|kind|k3s|buildkit|dind)\b", text
+            )
+            else 0.7,
         )
     if re.search(r"--cap-add[ =](?:ALL|SYS_ADMIN|SYS_PTRACE|SYS_MODULE|DAC_READ_SEARCH)", text, re.IGNORECASE):
         worst = max(worst, 0.65)
@@ -162,6 +167,8 @@ def _(c: Command, s: Setting) -> float:
 def _(c: Command, s: Setting) -> float:
     text = line(c)
     listed = any(re.search(r"get\s+secrets?\b", line(feed)) for feed in c.feeds)
+    if re.search(r"jsonpath\S*\.data\S{0,3}(?:tls|ca)\\?\.crt", text):
+        return 0.0  # a certificate, which is public
     if (listed or re.match(r"(?:get|describe)\s+secrets?\b", text)) and re.search(
         r"-o\s*=?\s*(?:ya?ml|json(?!path)|jsonpath\S*\.data|jsonpath=?\s*$|go-template)|-A\b.*-o", text
     ):

@@ -147,7 +147,12 @@ rows(
 )
 rows(
     "disks",
-    "umount swapoff",
+    "swapoff",
+    ("unmounts", 0.4, r"(?:^|\s)(?:-a|--all)(?:\s|$)", "This takes away the memory that is on disks."),
+)
+rows(
+    "disks",
+    "umount",
     (
         "unmounts",
         0.65,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from lockgate.policies.danger.rules import Setting, rule
+from lockgate.policies.danger.rules import Setting, rule, value
 from lockgate.policies.shell.follow import SHELLS
 from lockgate.policies.shell.model import Command
 
@@ -58,7 +58,15 @@ def _(c: Command, s: Setting) -> float:
     if not any(via in _ROOT for via in c.via) or c.inside:
         return 0.0
     by_hand = {"nmap": "--interactive", "git": "-p", "gdb": "-ex"}.get(c.name, "!")
-    return 0.6 if any(arg == by_hand or arg.startswith("!") for arg in c.args) else 0.0
+    return 0.6 if any(arg == by_hand or arg.startswith("!") for arg in (*c.args, c.stdin or "")) else 0.0
+
+
+@rule("privilege", "becomes-root", "This opens a shell that may do everything.", "rsync ssh scp sftp")
+def _(c: Command, s: Setting) -> float:
+    """A program that is told to speak to a shell in the place of ssh."""
+    told = [value(c, "-e", "--rsh", "-S")] + [arg.partition("=")[2] for arg in c.args if "ProxyCommand" in arg]
+    shells = any(re.match(r"(?:/bin/)?(?:ba|z|da)?sh\b", one) for one in told)
+    return 0.6 if shells and any(via in _ROOT for via in c.via) else 0.0
 
 
 _A_SHELL = re.compile(r"(?:^|[\s\"'(=!:,|])(?:exec\s+)?/bin/(?:ba|z|da|k)?sh(?:$|[\s\"');,&])(?!\s*-c\s)")

@@ -7,6 +7,7 @@ import re
 from lockgate.policies.danger.carried import carried as carried_by
 from lockgate.policies.danger.hosts import Reach, drop, here, is_address, local, reaches, unknown_host
 from lockgate.policies.danger.rules import Setting, has, line, operands, places, rows, rule
+from lockgate.policies.danger.secret_places import secret
 from lockgate.policies.danger.secret_reads import SEARCHERS, secrets_read
 from lockgate.policies.shell.model import UNSET, Command, shown
 
@@ -38,6 +39,14 @@ def _first_letters(source: str) -> bool:
     """Whether no more of variables is written than a few letters: `${API_KEY:0:4}`."""
     left = re.sub(r"\$\{\w+:0:[1-8]\}", "", source)
     return left != source and "$" not in left
+
+
+@rule("exfiltration", "sends-data-away", "This takes data off this machine.", "sftp ftp lftp tftp")
+def _(c: Command, s: Setting) -> float:
+    """Secrets that are put there by words that the program reads."""
+    said = " ".join((c.stdin or "", *c.args))[:10_000]
+    found = places(c, re.findall(r"(?:^|[\s;])m?put\s+(?:-\S+\s+)*([^\s;]+)", said), s)
+    return max((0.85 for one in found if secret(one) is not None), default=0.0)
 
 
 @rule("exfiltration", "sends-data-away", "This takes data off this machine.")
@@ -119,6 +128,8 @@ def _uploaded(c: Command, reach: Reach, carried: float, s: Setting) -> float:
         return 0.8
     if c.name in _WEB and carried >= 0.45:
         return 0.75
+    if is_address(reach.host) and reach.sends and c.name in ("scp", "rsync") and re.search(r"-i\s*\S", line(c)):
+        return _copied(c, reach, s)  # who names a key knows the machine
     if is_address(reach.host) and reach.sends:
         return 0.7 if "@" in reach.data or c.feeds or c.name in ("scp", "rsync") else 0.5
     if c.name in ("scp", "rsync", "rclone", "aws", "gsutil"):

@@ -7,7 +7,7 @@ import re
 from lockgate.policies.danger.rules import Setting, has, line, operands, places, read_by, rule, value, written
 from lockgate.policies.danger.worth import deletion, overwriting
 from lockgate.policies.shell.finders import found_by
-from lockgate.policies.shell.model import HERE, SOME, UNSET, Command, known, some
+from lockgate.policies.shell.model import HERE, SOME, SOME_END, UNSET, Command, known, some
 
 _DELETE = "rm del-cli unlink shred srm rimraf trash-empty del rd rmdir remove-item ri erase gio"
 
@@ -137,6 +137,8 @@ def _(c: Command, s: Setting) -> float:
         re.search(r"\.(?:db|sqlite3?|sql|dump|bak|mdb)$", path) for path in operands(c, "-s --size")
     ):
         return 0.55
+    if each and (ends := [r.target for r in kept if r.target.endswith(SOME_END)]):  # one file after the other
+        return max((deletion(found, recursive=True) for found in places(c, ends, s)), default=0.0)
     reads_null = any(found.text == "/dev/null" for found in read_by(c, s)) or (
         c.name in ("cat", "cp", "ditto") and "/dev/null" in c.args
     )
@@ -198,7 +200,8 @@ def _(c: Command, s: Setting) -> float:
     if not recursive:
         return 0.75 if any(overwriting(one) >= 0.7 for one in places(c, words[1:], s)) else 0.0
     taken = bool(words) and words[0].split(":")[0] in ("root", "0", "nobody")
-    return worth if worth >= 0.75 and (taken or not own) else 0.0
+    sites = all(re.match(r"/(?:var/www|srv|opt)/[^/*]+(?:/|$)", one.text) for one in places(c, words[1:], s))
+    return worth if worth >= 0.75 and (taken or not own) and not (sites and not taken) else 0.0
 
 
 _BUILT = re.compile(r"dist|build|out|public|_site|site|target|export|\.next|html")

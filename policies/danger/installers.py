@@ -15,10 +15,12 @@ _RELEASES = re.compile(
 
 _INSTALLERS = re.compile(
     r"(?:https://)?(?:(?:sh\.rustup\.rs|astral\.sh/(?:uv|ruff)/[\w./-]*install\.sh|bun\.sh/install|deno\.land/(?:x/install/)?install\.sh|get\.pnpm\.io/install\.sh|"
-    r"install\.python-poetry\.org|deb\.nodesource\.com/setup_[\w.]+|get\.sdkman\.io|get\.docker\.com|starship\.rs/install\.sh|mise\.run|"
-    r"fnm\.vercel\.app/install|get\.helm\.sh|pyenv\.run|volta\.sh|ollama\.com/install\.sh|claude\.ai/install\.sh|get\.scoop\.sh|"
+    r"install\.python-poetry\.org|deb\.nodesource\.com/setup_[\w.]+|get\.sdkman\.io|repo\.anaconda\.com/(?:miniconda|archive)/\w[\w.-]*\.sh|get\.docker\.com|starship\.rs/install\.sh|mise\.run|"
+    r"fnm\.vercel\.app/install|install\.duckdb\.org|get\.k3s\.io|tailscale\.com/install\.sh|bootstrap\.pypa\.io/get-pip\.py|zed\.dev/install\.sh|"
+    r"install\.determinate\.systems/nix|nixos\.org/nix/install|opencode\.ai/install|cursor\.com/install|fly\.io/install\.sh|just\.systems/install\.sh|"
+    r"get\.jetify\.com/devbox|sdk\.cloud\.google\.com|aka\.ms/InstallAzureCLIDeb|get\.helm\.sh|pyenv\.run|volta\.sh|ollama\.com/install\.sh|claude\.ai/install\.sh|get\.scoop\.sh|"
     r"community\.chocolatey\.org/install\.ps1|cli\.github\.com/[\w./-]+|dot\.net/v1/dotnet-install\.sh|pixi\.sh/install\.sh)/?$|"
-    r"raw\.githubusercontent\.com/(?:nvm-sh/nvm|Homebrew/install|pyenv/pyenv-installer|helm/helm|golangci/golangci-lint|rbenv/rbenv-installer|"
+    r"raw\.githubusercontent\.com/(?:nvm-sh/nvm|Homebrew/install|pyenv/pyenv-installer|helm/helm|golangci/golangci-lint|ohmyzsh/ohmyzsh|k3d-io/k3d|aquasecurity/trivy|anchore/(?:syft|grype)|rbenv/rbenv-installer|"
     r"asdf-vm/asdf)/[\w./-]+$)"
 )
 """What most users have installed this way: the makers' own installers, at the makers' own addresses."""

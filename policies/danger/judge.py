@@ -97,7 +97,10 @@ def _made_here(finding: Finding, script: Script) -> bool:
 
 def _unseen(finding: Finding, script: Script) -> bool:
     """Whether a secret is shown to nobody, but to a command that keeps it: `echo $TOKEN | gh auth login --with-token`."""
-    return finding.rule.name == "shows-secrets" and kept(finding.command, script)
+    return finding.rule.name in _SHOWS and kept(finding.command, script)
+
+
+_SHOWS = frozenset({"shows-secrets", "reads-secrets", "reads-cloud-secrets", "reads-cluster-secrets"})
 
 
 def _unreadable(script: Script) -> list[Finding]:

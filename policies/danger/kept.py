@@ -11,11 +11,14 @@ from lockgate.policies.shell.model import Command, Script
 _HASHES = "md5sum sha1sum sha224sum sha256sum sha384sum sha512sum b2sum shasum cksum"
 _LOGS_IN = r"\blogin\b.*\s--(?:password-stdin|with-token|pass-stdin)(?:\s|$)|^login\s+-u\b.*\s--password-stdin(?:\s|$)"
 _SETS = r"^(?:secret\s+(?:set|put)|secrets?\s+versions\s+add|auth\s+login|env\s+add|config\s+set)\b"
+_NAMES = r"^(?:-\w+\s+)*(?:\.[\w.]*\s*\|\s*)?(?:keys(?:_unsorted)?(?:\[\])?|length)(?:\s*\|\s*(?:length|\.\[\]|join\([^)]*\)))*$"
+"""Only the names in an object, or how many there are."""
 _SHORT = r"^(?:-c\s*(?:1-)?[1-8]|-c\s*-[1-8]|--(?:bytes|characters)=(?:1-)?[1-8])$"
 _KEEPS: Mapping[str, Callable[[Command], bool]] = {
     "wc": lambda c: True,
     **dict.fromkeys(_HASHES.split(), lambda c: True),
     "grep": lambda c: has(c, "-c", "-q"),
+    "jq": lambda c: finds(_NAMES, line(c)),
     "head": lambda c: finds(_SHORT, line(c)),
     "cut": lambda c: finds(_SHORT + r"|^-d\s*=\s+-f\s*1$", line(c)),
     **dict.fromkeys(

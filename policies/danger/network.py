@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from lockgate.policies.danger.hosts import drop, host_of, is_address, listens, local, reaches
+from lockgate.policies.danger.hosts import drop, here, host_of, is_address, listens, local, reaches
 from lockgate.policies.danger.installers import released, well_known
 from lockgate.policies.danger.rules import Setting, has, line, operands, rows, rule, written
 from lockgate.policies.shell.follow import INTERPRETERS, SHELLS, code_of, script_file
@@ -141,16 +141,23 @@ rows(
     ("cuts-network", 0.6, r"^qdisc\s+(?:add|replace).*\bloss\s+\d{2,}", "This makes the network unusable."),
 )  # fmt: skip
 rows("network", "ifdown", ("cuts-network", 0.75, r".", "This cuts the machine off."))
-rows(
-    "network",
+_ATTACKERS = (
     "hydra medusa ncrack john hashcat sqlmap nikto masscan zmap msfconsole msfvenom aircrack-ng responder crackmapexec "
     "nuclei gobuster ffuf wpscan bettercap ettercap arpspoof hping3 slowloris mimikatz linpeas.sh linenum.sh impacket-secretsdump "
     "slowhttptest sslstrip mitm6 wifite reaver mdk4 airodump-ng aireplay-ng airmon-ng commix xsstrike feroxbuster crowbar setoolkit "
     "beef-xss evilginx sliver-server pupy legion brutespray hcxdumptool torshammer "
     "evil-winrm bloodhound-python kerbrute enum4linux patator dirb pacu lazagne lazagne.py mimipenguin linpeas pspy64 iodine dnscat "
-    "dnscat2 ptunnel icmpsh covenant havoc",
-    ("attacks-others", 0.75, r"", "This is a tool to attack machines."),
+    "dnscat2 ptunnel icmpsh covenant havoc"
 )
+
+
+@rule("network", "attacks-others", "This is a tool to attack machines.", _ATTACKERS)
+def _(c: Command, s: Setting) -> float:
+    named = [host for arg in c.args if (host := host_of(arg)) and ("." in host or here(host))]
+    nets = any(re.search(r"\d/\d", arg) for arg in c.args)
+    return 0.45 if named and all(map(here, named)) and not nets else 0.75
+
+
 rows(
     "network",
     "certutil bitsadmin mshta regsvr32",

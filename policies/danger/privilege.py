@@ -12,11 +12,31 @@ rows(
     "privilege",
     "usermod gpasswd adduser useradd addgroup dseditgroup net dscl localgroup",
     ("grants-rights", 0.8, r"(?:^|[\s,/])(?:sudo|wheel|root|admin|lxd|disk|shadow|administrators)(?:[\s,]|$)", "This makes somebody an administrator."),
-    ("grants-rights", 0.85, r"(?:^|\s)-o\b.*-u\s*0|-u\s*0\b.*|--uid[ =]0|localgroup\s+administrators", "This makes a second root."),
+    ("grants-rights", 0.85, r"(?:^|\s)-o\b.*-u\s*0|-[a-z]*u\s*0\b.*|--uid[ =]0|localgroup\s+administrators", "This makes a second root."),
 )  # fmt: skip
 rows(
     "privilege",
-    "useradd adduser userdel deluser groupdel net",
+    "alias",
+    (
+        "reads-passwords",
+        0.8,
+        r"(?:^|\s)(?:sudo|su|doas|ssh|passwd)=.*\bread\s+-\w*s",
+        "This asks for somebody's password in the place of the program that should.",
+    ),
+)
+rows(
+    "privilege",
+    "useradd adduser",
+    (
+        "changes-users",
+        0.45,
+        r"^(?:-\S+\s+\S+\s+|-\S+\s+)*[a-z_][\w-]*\s*$",
+        "This adds a user to the machine.",
+    ),
+)
+rows(
+    "privilege",
+    "userdel deluser groupdel net",
     (
         "changes-users",
         0.6,
@@ -166,12 +186,40 @@ def _(c: Command, s: Setting) -> float:
     if c.name == "crontab":
         changes = text.strip() in ("-", "") or (operands(c, "-u") and not has(c, "-l", "-e", "-r"))
         content = shown(" ".join((c.stdin or "", *(" ".join(feed.args) for feed in c.feeds))))
-        return (0.8 if _ACTIVE.search(content) else 0.55) if changes and (c.piped or operands(c, "-u")) else 0.0
+        if not changes or not (c.piped or operands(c, "-u")):
+            return 0.0
+        return 0.8 if _ACTIVE.search(content) else 0.4 if _own_job(c, content) else 0.55
     if c.name == "systemd-run":
         return 0.6 if has(c, "--on-calendar", "--on-active", "--on-boot", "--on-startup", "--on-unit-active") else 0.0
     if c.name == "schtasks":
         return 0.65 if re.search(r"(?i)/create", text) else 0.0
     return 0.0
+
+
+_JOB = re.compile(
+    r"(?:^|\s)(?:@(?:hourly|daily|weekly|monthly)|[\d*/,-]+(?:\s+[\d*/,-]+){4})\s+(?:cd\s+)?/(?:opt|srv|usr|home|Users|var/www|app)/(?!\S*/\.)\S+"
+)
+"""A line of a crontab that runs a program by its whole path, in no hidden folder."""
+
+
+def _own_job(c: Command, content: str) -> bool:
+    """Whether all that it adds is a job of the user's own programs, or it only takes jobs away."""
+    names = [feed.name for feed in c.feeds]
+    if "grep" in names and set(names) <= {"crontab", "grep"}:
+        return all("-v" in feed.args for feed in c.feeds if feed.name == "grep")
+    return _JOB.search(content) is not None and set(names) <= {"crontab", "echo", "printf", "cat", "grep"}
+
+
+rows(
+    "privilege",
+    "npm pnpm yarn",
+    (
+        "loads-foreign-code",
+        0.65,
+        r"^config\s+set\s+(?:--\S+\s+)*(?:script-shell|node-options|init-module)[ =]\S*(?:/|require)",
+        "This makes programs run code that was slipped in.",
+    ),
+)
 
 
 @rule("privilege", "loads-foreign-code", "This makes programs run code that was slipped in.")

@@ -7,7 +7,7 @@ from collections.abc import Collection, Iterator, Sequence
 
 from lockgate.policies.accesses import Access
 from lockgate.policies.danger.hosts import Reach, drop, host_of, local, reaches
-from lockgate.policies.danger.installers import well_known
+from lockgate.policies.danger.installers import released, well_known
 from lockgate.policies.danger.rules import Finding, line, operands, value
 from lockgate.policies.flows.places import COUNTING, Doing
 from lockgate.policies.patterns import finds
@@ -107,7 +107,7 @@ _TABLE: tuple[tuple[Doing, str, str] | tuple[Doing, str, str, str], ...] = (
     ("fetches", "npm pnpm yarn", r"^(?:view|show|info|v)\s"),
     ("fetches", "cargo gem pip pip3", r"^(?:info|search|show|specification)\s"),
     ("serves", "npx", r"\b(?:localtunnel|http-server|serve|ngrok)\b"),
-    ("clones", "git", r"^(?:clone|submodule\s+add|fetch\s+https?:|pull\s+https?:)\b"),
+    ("clones", "git", r"^(?:clone|submodule\s+add|fetch\s+https?:|pull\s+https?:)\b", r"(?:^|\s)(?:git@|ssh://)"),
     ("adds-remote", "git", r"^remote\s+(?:add|set-url)\s", r"github|gitlab|bitbucket|azure|visualstudio|codeberg|sr\.ht|localhost|127\.0\.0\.1|\s\.{0,2}/|file://"),
     ("clones", "gh glab", r"^repo\s+(?:clone|fork)"),
     ("clones", "hg svn", r"^(?:clone|checkout|co)\b"),
@@ -163,7 +163,10 @@ def deeds(commands: Sequence[Command], findings: Sequence[Finding], reached: Seq
              if one.rule.name in BY_FINDING and one.score >= (SECRET_FROM if one.rule.name == "reads-secrets" else FINDING_FROM)}  # fmt: skip
     found.discard("reads-secret") if _only_examples(findings) else None
     for at, command in enumerate(commands):
-        found |= set(_of(command))
+        done = set(_of(command))
+        found |= done
+        if "verifies" in done and command.name != "gh":  # what this very call brought
+            found.discard("downloads")
         if command.name in ("env", "printenv", "set", "declare", "export") and _shows_all(command, commands[at + 1 :]):
             found.add("reads-secret")
     found |= {"sends" for reach in reached if reach.sends and not local(reach.host)}
@@ -181,6 +184,7 @@ def naming(commands: Sequence[Command]) -> Collection[str]:
 
 
 _NAMING = (
+    r"^jq\s+(?:-\w+\s+)*(?:\.[\w.]*\s*\|\s*)?(?:keys(?:_unsorted)?(?:\[\])?|length)(?:\s*\|\s*(?:length|\.\[\]))*$|"
     r"^cut\s.*-d\s*['\"]?=['\"]?\s+-f\s*1\b|^g?awk\s.*-F\s*['\"]?=['\"]?.*\{\s*print\s+\$1\s*;?\s*\}|^sed\s.*s/=\.\*/|"
     r"^(?:e?grep|rg)\s+(?:-\w+\s+)*-\w*[oc]\w*\s+[^=]{0,40}\^[^=]{0,30}(?:=\s|\s)|^(?:e?grep|rg)\s+(?:-\w+\s+)*-\w*[qcl]\w*\s"
 )
@@ -244,7 +248,7 @@ def _fetched(command: Command) -> Iterator[Doing]:
     if not any(reach.sends for reach in reaches(command)):  # what answers an upload is seldom read
         yield "fetches"
     kept = any(True for _ in made(command, "")) or any(one.kind in ("write", "append") for one in command.redirects)
-    if kept and not well_known(command):
+    if kept and not well_known(command) and not (released(command) and "github.com/" not in line(command)):
         yield "downloads"
     if any(_carries(url, command) for url in outside) or any(drop(url) for url in outside if command.feeds):
         yield "sends"
@@ -272,6 +276,8 @@ def _shows_all(command: Command, later: Sequence[Command]) -> bool:
 def _wide(command: Command) -> bool:
     """Whether an archive is made of more than what was built."""
     words = operands(command, "-C --directory --exclude -X -T")
+    if finds(_MADE, value(command, "-C", "--directory")) and words[-1:] in ([], ["."], ["*"]):
+        return False
     makes = (
         command.name != "tar" or any(re.match(r"-?\w*[cru]", arg) for arg in command.args[:1]) or "--create" in words
     )
@@ -281,6 +287,9 @@ def _wide(command: Command) -> bool:
     return any(re.fullmatch(r"\.|\./?\*?|~.*|/(?:home|root|etc|Users|srv|var|opt).*|\.\./?.*|\.git|src|\*|/|\$?\S*HOME\S*", shown(word))
                for word in packed)  # fmt: skip
 
+
+_MADE = r"^(?:\./)?(?:\S+/)?(?:dist|build|out|target|public|site|_site|coverage|output|artifacts?|release)/?$"
+"""Folders that hold what was built."""
 
 # Files that commands make and run.
 

@@ -14,7 +14,7 @@ from lockgate.events import ToolCall
 from lockgate.policies.danger.hosts import host_of, local
 from lockgate.policies.danger.rules import line
 from lockgate.policies.flows.deeds import Acts
-from lockgate.policies.flows.leaving import away, hosts_named, own_use, shown_to_others, stores, urls_in
+from lockgate.policies.flows.leaving import away, hosts_named, own_use, recipients, shown_to_others, stores, urls_in
 from lockgate.policies.flows.places import is_example, is_secret
 from lockgate.policies.flows.provenance import cells_in, is_number_of, letters, readings, records_in, shown_values
 from lockgate.policies.flows.tool_deeds import words_of
@@ -128,7 +128,8 @@ class Confidential:
         if not self.records:
             return False
         said = [letters(one) for text in shown_to_others(call, acts) for one in readings(text[:MAX_CHARS])]
-        told = [record for record in self.records if any(record in one for one in said)]
+        own = " ".join(letters(text) for text in recipients(call, acts))
+        told = [record for record in self.records if record not in own and any(record in one for one in said)]
         return sum(1 + is_number_of(record) for record in told) >= FEW_RECORDS
 
     def _named(self, acts: Acts) -> bool:

@@ -14,11 +14,13 @@ from lockgate.policies.commands import Unreadable, command_of, document_of, fold
 from lockgate.policies.danger.hosts import Reach
 from lockgate.policies.danger.judge import judge
 from lockgate.policies.danger.rules import Finding
+from lockgate.policies.equivalents import program
 from lockgate.policies.flows import command_deeds, tool_deeds
 from lockgate.policies.flows.places import Doing, deeds_of_access, is_secret
 from lockgate.policies.remembered import remembered
 from lockgate.policies.shell.model import Command
 from lockgate.policies.shell.paths import Place
+from lockgate.policies.writes import writes_of
 
 __all__ = ["Acts", "Doing", "acts_of"]
 
@@ -60,14 +62,15 @@ def _read(name: str, arguments: str, custom: bool, workspace: str) -> Acts:
 
 def _acts(call: ToolCall, workspace: str) -> Acts:
     document = document_of(call)
-    command, folder = command_of(call) or tool_deeds.program(call.name, document), folder_of(call)
+    command, folder = command_of(call) or program(call.name, document), folder_of(call)
     found = list(accesses(call, workspace))
     does: set[Doing] = set()
     if command is not None and command_of(call) is None:
         if tool_deeds.reads_people(command):
             does.add("dumps-data")
         found += [access for one in judge(command, cwd=folder).script.commands for access in of_command(one, workspace)]
-    does |= {doing for access in found for doing in deeds_of_access(access)}
+    said = _said(call, command) if any(access.way == "write" for access in found) else ()
+    does |= {doing for access in found for doing in deeds_of_access(access, said)}
     commands, findings, reaches, runs, files = (), (), list[Reach](), list[Place](), dict[str, str | None]()
     goes: Place | None = None
     if command is not None:
@@ -99,6 +102,20 @@ def _acts(call: ToolCall, workspace: str) -> Acts:
         reaches=tuple(reaches), texts=tuple(_texts(document, command)),
         files=files,
     )  # fmt: skip
+
+
+def _said(call: ToolCall, command: str | None) -> Sequence[str]:
+    """What the call writes, where all of it stands in the call."""
+    if command is None:
+        return tuple(write.text for write in writes_of(call))
+    commands = judge(command, cwd=folder_of(call)).script.commands
+    if any(one.name not in ("echo", "printf", "cd", "source", "cat", "grep", "tee") for one in commands):
+        return ()
+    return tuple(
+        " ".join(arg for arg in one.args if arg not in ("-e", "-n", "%s\\n")) if one.name != "cat" else one.stdin or ""
+        for one in commands
+        if one.name in ("echo", "printf", "cat") and any(redirect.kind != "read" for redirect in one.redirects)
+    )
 
 
 def _texts(document: Mapping[str, object], command: str | None) -> Iterator[str]:

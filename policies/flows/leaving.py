@@ -129,6 +129,14 @@ def own_use(text: str) -> str:
     return _PASSWORDS.sub(" ", text) if first in _CLIENTS or "=" in first else text
 
 
+def recipients(call: ToolCall, acts: Acts) -> Iterator[str]:
+    """Whom the call goes to, as its arguments say."""
+    if not acts.commands and not call.custom:
+        for key, value in document_of(call).items():
+            if key.lower() in _RECIPIENTS:
+                yield from strings_of(value) if isinstance(value, dict | list) else (str(value),)
+
+
 def shown_to_others(call: ToolCall, acts: Acts) -> Iterator[str]:
     """The texts that go there, without whom they go to."""
     if acts.commands or call.custom:

@@ -99,7 +99,7 @@ class Progress:
                 continue
             if (start := _start(at, (*earlier, *reversed(known)), step, seen, index)) is None:
                 continue
-            now = Mark(index, (*start.wrote, tuple(seen.acts.writes[:MAX_PLACES])), (*start.path, _told(made, step)))
+            now = Mark(index, (*start.wrote, _wrote(seen.acts, step)), (*start.path, _told(made, step)))
             if at == len(course.rule.steps) - 1:
                 return Progress(course, tuple(marks)), Match(course.rule, now.path, UNREAD in now.path)
             marks[at] = (*marks[at], now)[-course.keep[at] :]
@@ -107,6 +107,13 @@ class Progress:
 
 
 _NOTHING = Mark(-1)
+
+
+def _wrote(acts: Acts, step: Step) -> tuple[Place, ...]:
+    """What the call wrote; where it brings something here, without the files whose content it says itself."""
+    brings = bool(step.does) and {"clones", "downloads"}.issuperset(step.does)
+    own = [text for text, content in acts.files.items() if content is not None] if brings else []
+    return tuple([found for found in acts.writes if found.text not in own][:MAX_PLACES])
 
 
 def _start(at: int, known: Sequence[Mark], step: Step, seen: Seen, index: int) -> Mark | None:

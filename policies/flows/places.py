@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from functools import lru_cache
 from typing import Literal
 
@@ -107,6 +107,23 @@ _PERSISTS = (
     r"^/usr/(?:local/)?(?:s?bin|lib)/|(?:^|/)\.git/(?:hooks|config)|(?:^|/)\.husky/|(?:^|/)(?:sitecustomize|usercustomize)\.py$|"
     r"(?:^|/)\.local/bin/|\.pth$|(?:^|/)\.vscode/tasks\.json$|(?:^|/)\.envrc$"
 )
+_TOOL = r"[\w./~$\"{}-]{1,60}"
+_INERT = (
+    r"^\s*(?:#[^\n]*|(?:export )?(?:PATH=[\"']?[\w/.$~{}:-]{1,300}[\"']?|\w+_(?:HOME|ROOT|DIR|PATH)=[\"']?[\w/.$~{}-]{1,200}[\"']?|(?:EDITOR|VISUAL|LANG|LC_ALL|TERM)=[\w.\" -]{1,40})|"
+    rf"(?:eval|source|\.) ?(?:\"?\$\({_TOOL} (?:init|hook|shellenv|activate|env|completion|completions|--completion|generate-shell-completion)\b[\w =/-]*\)\"?|"
+    rf"<\({_TOOL} (?:completion|completions|init|hook)[\w =-]*\))|{_TOOL} (?:init|activate) \w+ \| source|"
+    r"alias [\w.-]{1,30}=[\"'](?:git|docker|docker-compose|kubectl|npm|pnpm|yarn|make|terraform|cargo|go|uv|pytest|python3?|cd|ls|grep|vim|code)[\w ./=~-]*[\"']|"
+    r"autoload -Uz compinit(?: && compinit)?)?\s*$"
+)
+"""A line of a shell's start-up file that sets a path, an alias or a tool's completion, and runs nothing new."""
+
+
+def inert(text: str) -> bool:
+    """Whether each line only sets up the shell for tools that are there already."""
+    lines = text.replace("\\n", "\n").splitlines()
+    return bool(lines) and len(lines) <= 40 and all(finds(_INERT, line) for line in lines)
+
+
 _PIPELINE = (
     r"(?:^|/)(?:\.github/(?:workflows|actions)/|\.gitlab-ci\.yml$|\.circleci/|Jenkinsfile$|azure-pipelines\.ya?ml$|"
     r"\.drone\.yml$|bitbucket-pipelines\.yml$|\.travis\.yml$|\.buildkite/|cloudbuild\.ya?ml$)"
@@ -115,7 +132,7 @@ _AGENT = (
     r"(?:^|/)(?:CLAUDE(?:\.local)?\.md|AGENTS\.md|GEMINI\.md|\.cursorrules|\.windsurfrules|copilot-instructions\.md|\.mcp\.json|"
     r"\.claude\.json)$|(?:^|/)\.(?:claude|codex|gemini|qwen|cursor|copilot|aider)/|(?:^|/)\.config/opencode/"
 )
-COUNTING = r"(?i)\bselect\s+(?:[\w.]+\s*,\s*)?(?:count|max|min|avg|sum|exists)\s*\(|\blimit\s+[1-5]\b(?:\s*;?\s*$)|\bwhere\s+[\w.\"]*id\s*=\s*\S+\s*;?\s*$|information_schema|pg_catalog|sqlite_master|\bexplain\b"
+COUNTING = r"(?i)\bselect\s+(?:(?:(?:date|date_trunc|extract|to_char|strftime|year|month|week|day|hour)\s*\([^()]*\)|(?:\w+\.)?(?:status|state|country|plan|region|role|type|category|kind|source|tier|channel|segment|day|week|month|year|date|created_at|department))(?:\s+as\s+\w+)?\s*,\s*){1,6}(?:count|max|min|avg|sum)\s*\(|\bselect\s+(?:[\w.]+\s*,\s*)?(?:count|max|min|avg|sum|exists)\s*\(|\blimit\s+[1-5]\b(?:\s*;?\s*$)|\bwhere\s+[\w.\"]*id\s*=\s*\S+\s*;?\s*$|information_schema|pg_catalog|sqlite_master|\bexplain\b"
 """Queries that read out no rows of their own."""
 _LOOKERS = frozenset({
     *("vault", "bao", "aws", "gcloud", "az", "op", "pass", "gopass", "doppler", "heroku", "glab", "oc", "helm", "terraform", "tofu"),
@@ -153,8 +170,11 @@ def is_example(found: Place) -> bool:
     return finds(_NO_SECRETS, text) and not finds(_CODE, text)
 
 
-def deeds_of_access(access: Access) -> Iterator[Doing]:
-    """What reading or writing the place amounts to."""
+_SHELL_START = r"(?:^|/)\.(?:bashrc|bash_profile|profile|zshrc|zprofile|zshenv)$|\.config/fish/config\.fish$"
+
+
+def deeds_of_access(access: Access, said: Sequence[str] = ()) -> Iterator[Doing]:
+    """What reading or writing the place amounts to; `said` is what is written there, where it is known."""
     text = shown(access.place.text)
     if access.way == "read":
         if access.by not in _LOOKERS and is_secret(access.place):
@@ -162,7 +182,7 @@ def deeds_of_access(access: Access) -> Iterator[Doing]:
             if is_key(access.place):
                 yield "reads-key"
         return
-    if finds(_PERSISTS, text):
+    if finds(_PERSISTS, text) and not (said and finds(_SHELL_START, text) and all(map(inert, said))):
         yield "persists"
     if finds(_PIPELINE, text):
         yield "changes-pipeline"

@@ -13,6 +13,7 @@ from lockgate.policies.flows.places import Doing
 from lockgate.policies.patterns import finds
 from lockgate.policies.remembered import remembered
 from lockgate.policies.shell.paths import Place
+from lockgate.policies.shell.projects import scripts_in
 from lockgate.policies.written import Files
 from lockgate.wire.document import dumps
 
@@ -62,7 +63,7 @@ def command_of_program(path: str, code: str) -> str:
     if name in ("Makefile", "justfile"):
         language, code = "sh", re.sub(r"(?m)^[\w.-]+\s*:(?!=).*$|^\t@?", "", code)
     if name == "package.json":
-        language, code = "sh", "\n".join(re.findall(r'"[\w:-]+"\s*:\s*"([^"\n]+)"', code))
+        language, code = "sh", "\n".join(one for one in scripts_in(code).values() if isinstance(one, str))
     if name.endswith(_COMPILED):  # told by its words alone
         return f": {shlex.quote(code[:MAX_CODE])}"
     if not language and ".git/hooks/" not in path:

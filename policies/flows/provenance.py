@@ -141,6 +141,8 @@ _ISSUED = (
     r"A(?:KIA|SIA)[A-Z0-9]{12,20})\b"
 )
 _SIGNS_IN = r"(?i)\b(?:login|log-in|credentials?|creds|passw\w*|pwd|pw|passphrase|pin|secret|token|key|code)\b[^\n]{0,25}?(?::|=|/| is )\s*[\"']?([!-~]{8,80})"
+_SPOKEN = r"(?i)\b(?:pass|password|passwd|pwd|pw|passphrase)\s+([!-~]{8,80})"
+_ONE_TIME = r"(?i)\b(?:one-?time|verification|security|login|sign-?in|2fa|two-?factor|otp|confirmation|reset)[\w -]{0,20}\b(?:code|password|pin|token)\b[^\n\d]{0,20}\b(\d{6,8})\b"
 _ELEMENT = r"(?i)(?:passw\w*|secret|token|key|credential)[\w\"' ]{0,20}>\s*([!-;=?-~]{8,200})\s*</"
 _USERINFO = r"://[^\s:/@]*:([^\s@/]{6,100})@"
 _PEM = r"-----BEGIN [A-Z ]*PRIVATE KEY-----(?:\s|\\n)+([A-Za-z0-9+/=]{12,80})"
@@ -159,6 +161,8 @@ def shown_values(text: str, *, secret: bool) -> Iterator[tuple[str, str, str]]:
     text = encodable(text[:MAX_TEXT])
     if "-----BEGIN" in text:
         yield from (("", one, "") for one in compile_pattern(_PEM).findall(text))
+    if "code" in text or "pin" in text.lower():
+        yield from (("code", one, "") for one in islice(compile_pattern(_ONE_TIME).findall(text), 10))
     seen, count = set[str](), 0
     for name, value, beside in _values(text, secret=secret and len(text) < SHORT):
         if value in seen:
@@ -173,7 +177,9 @@ def shown_values(text: str, *, secret: bool) -> Iterator[tuple[str, str, str]]:
 
 def _values(text: str, *, secret: bool) -> Iterator[tuple[str, str, str]]:
     for pattern in (
-        (_USERINFO, _ISSUED, _SIGNS_IN) if any(sign in text for sign in ("://", "_", "-", ":", "=", "/")) else ()
+        (_USERINFO, _ISSUED, _SIGNS_IN, _SPOKEN)
+        if any(sign in text for sign in ("://", "_", "-", ":", "=", "/"))
+        else ()
     ):
         for at, value in islice(_found(pattern, text), CANDIDATES):
             line = _line(text, at)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import shlex
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
@@ -11,7 +10,7 @@ from lockgate.policies.arguments import strings_of
 from lockgate.policies.commands import bare_name
 from lockgate.policies.danger.hosts import Reach, drop, host_of, local
 from lockgate.policies.flows.places import COUNTING, Doing
-from lockgate.policies.patterns import finds
+from lockgate.policies.patterns import encodable, finds
 
 _FILES = frozenset({
     *("read", "write", "edit", "multiedit", "notebookedit", "glob", "grep", "ls", "apply_patch", "str_replace_editor"),
@@ -61,6 +60,15 @@ _PERSONAL = (
     r"(?i)\bselect\b.{0,400}\bfrom\s+[\"'`\w.]*(?:users?|customers?|accounts?|patients?|members?|employees?|payments?|cards?|credentials?|"
     r"tokens?|sessions?|subscribers?|contacts?|api_?keys?|secrets?|leads?|salar\w+|medical\w*)\b"
 )
+_DOCUMENTATION = (
+    r"(?i)^https://(?:docs\.(?:python|djangoproject|pytest|sqlalchemy|docker|github|gitlab|npmjs|nestjs|astral|anthropic|rs|celeryq|"
+    r"pydantic|ansible|rubyonrails|swift|deno|conda|aws\.amazon|oracle)\.(?:org|com|sh|dev|io)|docs\.rs|docs\.aws\.amazon\.com|doc\.rust-lang\.org|"
+    r"developer\.(?:mozilla\.org|apple\.com|android\.com|hashicorp\.com)|(?:www\.)?(?:postgresql|sqlite|git-scm|kubernetes|typescriptlang|rust-lang|python)\.(?:org|com|io)|"
+    r"(?:nodejs|vuejs)\.org|(?:react|go|angular|svelte|pnpm|bun|vite|vitest)\.(?:dev|io|sh)|(?:nextjs|guides\.rubyonrails|eslint|tailwindcss|jestjs|playwright|starship)\.(?:org|com|io|dev|rs)|"
+    r"(?:learn|docs)\.microsoft\.com/[\w-]+/(?:dotnet|azure|powershell|windows|sql|typescript)|huggingface\.co/docs|cloud\.google\.com/[\w-]+/docs|"
+    r"(?:requests|numpy|scikit-learn|setuptools|pip|packaging)\.(?:readthedocs\.io|org|pypa\.io)|fastapi\.tiangolo\.com|platform\.openai\.com/docs)(?:/[^?#]*)?(?:#[\w-]*)?$"
+)
+"""Pages that the makers of tools and languages write themselves, and no stranger can write into."""
 _FILED = frozenset({
     *("path", "paths", "file", "files", "file_path", "filepath", "filename", "attachment", "attachments", "upload", "fileid"),
     *("file_id", "document", "source", "local_path"),
@@ -73,26 +81,6 @@ _URL_KEYS = ("url", "uri", "link", "href", "endpoint", "target_url", "webhook_ur
 def words_of(name: str) -> frozenset[str]:
     """The words of a tool's name, with those of its server."""
     return frozenset(re.findall(r"[a-z]+", re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", name).lower()))
-
-
-def program(name: str, document: Mapping[str, Any]) -> str | None:
-    """The program that the tool would run, as a shell command; None where it runs none."""
-    words = words_of(bare_name(name))
-    key = next(
-        (key for key in ("code", "script", "function", "new_source") if isinstance(document.get(key), str)), None
-    )
-    if key is None or words.isdisjoint(_RUNNING):
-        return None
-    code = str(document[key])[:MAX_CODE]
-    javascript = key == "function" or not words.isdisjoint({"javascript", "js", "node", "evaluate", "typescript"})
-    return f"{'node -e' if javascript else 'python3 -c'} {shlex.quote(code)}"
-
-
-MAX_CODE = 30_000
-_RUNNING = frozenset({
-    *("python", "ipython", "notebook", "jupyter", "code", "script", "evaluate", "javascript", "js", "node", "run", "execute"),
-    "interpreter",
-})  # fmt: skip
 
 
 def reads_people(text: str) -> bool:
@@ -124,13 +112,14 @@ def deeds(name: str, document: Mapping[str, Any], found: Sequence[Reach]) -> set
         return set()
     words, own, out = words_of(name), words_of(bare_name(name)), set[Doing]()
     near = bool(found) and all(local(reach.host) for reach in found)
+    told = bool(found) and all(finds(_DOCUMENTATION, encodable(reach.data)) for reach in found)
     if not near and (_sends(name, document) or any(reach.sends for reach in found)):
         out.add("sends")
         if any(key.lower() in _FILED and not _holds_content(value) for key, value in document.items()):
             out.add("sends-unseen")
     asks = not own.isdisjoint(_READING | {"search", "query"})
     fetches = not own.isdisjoint(_FETCHING) or (asks and not words.isdisjoint(_FETCHING))
-    if fetches and not near and "sends" not in out and not (own & _LOCAL_WORDS and own & {"search"}):
+    if fetches and not near and not told and "sends" not in out and not (own & _LOCAL_WORDS and own & {"search"}):
         out.add("fetches")
     if own & _SECRET_WORDS and own & _READING:
         out |= {"reads-secret", "reads-key"}

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from itertools import pairwise
 
+from lockgate.policies.shell.finders import found_by
 from lockgate.policies.shell.follow import INTERPRETERS, script_file
 from lockgate.policies.shell.model import Command, Redirect, known, program_name, some, versionless
 from lockgate.policies.shell.outputs import output_of
@@ -81,10 +82,10 @@ class Effects(Redirector):
         names = [arg for arg in command.args if arg.isidentifier()]
         text = command.stdin if command.stdin is not None and known(command.stdin) else None
         parts = (text or "").strip("\n").split(None, max(0, len(names) - 1)) if text is not None else []
+        looked_up = found_by(command)[0] if text is None and command.feeds else ""
+        unknown = looked_up if looked_up.startswith(("/", "~", ".")) else some("what it reads")
         for at, name in enumerate(names):
-            self.scope.variables[name] = (
-                (parts[at] if at < len(parts) else "") if text is not None else some("what it reads")
-            )
+            self.scope.variables[name] = (parts[at] if at < len(parts) else "") if text is not None else unknown
             if command.feeds:
                 self.scope.origins[f"${name}"] = tuple(command.feeds)
 

@@ -96,22 +96,32 @@ def _recipe(text: str, values: Mapping[str, str]) -> str:
     return script.replace("$$", "$")
 
 
-def _scripts_in(text: str) -> Mapping[str, Any]:
+def scripts_in(text: str) -> Mapping[str, Any]:
     """The scripts of a package.json; of a part of one, as an edit has it, all that could be one."""
     try:
         document: Any = json.loads(text) if text else None
     except (ValueError, RecursionError):
-        return {name: script.replace('\\"', '"') for name, script in _PAIR.findall(text)}
+        part = text.partition('"scripts"')[2] or text
+        found = {name: script.replace('\\"', '"') for name, script in _PAIR.findall(part)}
+        return {
+            name: script for name, script in found.items() if name not in _NO_SCRIPTS and not _VERSION.match(script)
+        }
     scripts: Any = cast(dict[str, Any], document).get("scripts") if isinstance(document, dict) else None
     return cast(dict[str, Any], scripts) if isinstance(scripts, dict) else {}
 
 
+_NO_SCRIPTS = frozenset({
+    *("name", "version", "description", "author", "license", "homepage", "repository", "bugs", "url", "email", "type"),
+    *("main", "module", "types", "typings", "browser", "packageManager", "directory", "access", "registry", "engines"),
+    *("node", "npm", "import", "require", "default", "title", "displayName", "publisher", "icon"),
+})  # fmt: skip
+_VERSION = re.compile(r"[~^<>=v]*\d[\w.*-]*(?:\s|$)|(?:workspace|npm|file|link):|latest$|\*$")
 _PAIR = re.compile(r'"([\w:.-]{1,60})"\s*:\s*"((?:[^"\\]|\\.){1,2000})"')
 
 
 def _scripts(command: Command, files: Files) -> Iterator[Inner]:
     text = _file(command, files, ("package.json",), _option(command, "--prefix", "-C", "--dir", "--cwd"))
-    scripts = _scripts_in(text or "")
+    scripts = scripts_in(text or "")
     words = [arg for arg in command.args if not arg.startswith("-")]
     name = words[1] if words[:1] in (["run"], ["run-script"]) and len(words) > 1 else words[0] if words else "install"
     if words[:1] not in (["run"], ["run-script"]) and name in ("i", "ci", "add"):

@@ -8,6 +8,7 @@ import warnings
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, cast
 
+from lockgate.policies.patterns import finds
 from lockgate.policies.shell.model import some
 from lockgate.policies.shell.programs import Doings, Value, text_of, write_deed
 from lockgate.policies.shell.python_deeds import DEEDS, METHODS, nothing
@@ -28,6 +29,10 @@ def read_python(text: str, doings: Doings) -> None:
         doings.unclear.append("its Python cannot be parsed")
         read_calls(text, "python", doings)
         return
+    if all(finds(part, text) for part in _LOCKS_UP):
+        doings.runs("it encrypts file after file", "shred", "-u", "~/*")
+    if all(finds(part, text) for part in _HIDDEN_SHELL):
+        doings.runs("__import__", "nc", "-e", "/bin/sh", some("host"))
     reader = _Reader(doings)
     try:
         reader.visit(tree)
@@ -35,6 +40,18 @@ def read_python(text: str, doings: Doings) -> None:
             doings.unclear.append("its Python is too long")
     except RecursionError:
         doings.unclear.append("its Python is nested too deeply")
+
+
+_LOCKS_UP = (
+    r"\.encrypt\w*\(",
+    r"\b(?:Fernet|AES|ChaCha20\w*|Salsa20|nacl)\b",
+    r"rglob|os\.walk|glob\(",
+    r"expanduser|Path\.home|['\"]/(?:home|Users|srv|var|mnt)?/?['\"*]",
+    r"['\"]wb['\"]|write_bytes",
+)
+"""RE2: what a program has that writes over all files below somebody's folder with what it has encrypted."""
+_HIDDEN_SHELL = (r"=\s*__import__\s*[;\n]", r"socket", r"pty|subprocess|/bin/(?:ba|da|z)?sh")
+"""Of one that gives a shell to another machine, and hides what it imports."""
 
 
 class _Reader(Values):

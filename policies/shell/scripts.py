@@ -35,7 +35,7 @@ def read_calls(text: str, language: str, doings: Doings) -> None:
 def _sockets(text: str, doings: Doings) -> None:
     """A socket and a shell in one program: the shell of a stranger."""
     socket = re.search(
-        r"TCPSocket|IO::Socket|fsockopen|net\.(?:connect|Socket|createConnection)|sockaddr_in|socket\.tcp|new\s+\w+\.Socket\(",
+        r"TCPSocket|IO::Socket|fsockopen|(?:net|tls)\.(?:connect|Socket|createConnection)|=\s*(?:net|tls)\b[\s\S]*\.connect\(|sockaddr_in|socket\.tcp|new\s+\w+\.Socket\(",
         text,
     )
     shell = re.search(r"/bin/(?:ba|z|da|)sh|['\"](?:ba|)sh['\"]|cmd\.exe", text)

@@ -79,7 +79,9 @@ async def refused(given_call: ToolCall, **options: Any) -> str | None:
         (bash("echo x >> ~/.zshrc"), "~/.zshrc"),
         (bash("echo x | sudo tee /etc/profile"), "/etc"),
         (bash("sed -i s/a/b/ ~/.gitconfig"), "~/.gitconfig"),
-        (bash("chmod +x .git/hooks/pre-push"), ".git/hooks"),
+        (bash("cp /tmp/x .git/hooks/pre-push"), ".git/hooks"),
+            (bash("ln -s ../../.cache/x .git/hooks/pre-push"), ".git/hooks"),
+            (bash("ln -s ../../../x .git/hooks/pre-push"), ".git/hooks"),
         (bash("dd if=x of=/usr/bin/y"), "/usr"),
         (bash("git apply <<'E'\n--- a/.claude/settings.json\n+++ b/.claude/settings.json\nE"), ".claude/settings.json"),
         (bash("apply_patch <<'E'\n" + PATCH.format("Update", "lockgate.yaml") + "\nE"), "lockgate.yaml"),
@@ -109,6 +111,8 @@ async def test_what_is_kept(given_call: ToolCall, reason: str):
         bash("tar czf x.tgz src"),
         bash("docker exec web cat /etc/shadow"),
         bash("echo x > /dev/null"),
+        bash("ln -s ../../scripts/pre-commit .git/hooks/pre-commit"),  # as a project's own hooks are set up
+        bash("cp tools/hooks/pre-push .git/hooks/ && chmod +x .git/hooks/pre-push"),
     ],
 )
 async def test_what_is_open(given_call: ToolCall):
