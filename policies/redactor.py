@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from typing import Any, Literal
 
@@ -12,12 +12,13 @@ from lockgate.config import Section
 from lockgate.events import Event, Path, Request, Role, TextDelta, ToolCall, text_delta
 from lockgate.exchange import Exchange
 from lockgate.policies.base import Blocked
-from lockgate.policies.json_strings import changed_strings, is_json, shortened
+from lockgate.policies.json_strings import changed_keys, changed_strings, is_json, keys_in, shortened
 from lockgate.policies.patterns import Re2, finds
-from lockgate.policies.said import Said, said_in
+from lockgate.policies.said import Said, inputs_in, said_in
 from lockgate.policies.seen import Clean, digest
 from lockgate.policies.spans import Detector, SpanWindow, replaced
 from lockgate.policies.window import TextWindow
+from lockgate.wire import document as json_document
 
 type Act = Literal["redact", "block", "alert", "off"]
 
@@ -111,7 +112,20 @@ class Redactor(TextWindow):
         for said in said_in(request):
             if said.role in self.options.roles and (out := self._new_text(said)) is not None:
                 values[said.path] = out
+        if "assistant" in self.options.roles:
+            values |= self._new_keys(request, values)
         self._looked = (request, values, {**self._kinds})
+
+    def _new_keys(self, request: Request, values: Mapping[Path, Any]) -> Mapping[Path, Any]:
+        """The arguments of calls in which a key was found, with these values and other keys."""
+        keyed = [path for path, arguments in inputs_in(request) if any(map(self._is_found, set(keys_in(arguments))))]
+        if not keyed:
+            return {}
+        document = request.with_values(values).document
+        return {path: changed_keys(_at(document, path), self._redacted) for path in keyed}
+
+    def _is_found(self, key: str) -> bool:
+        return self._new_text(Said((), "assistant", key)) is not None
 
     async def on_event(self, event: Event, x: Exchange) -> Iterable[Event]:
         if isinstance(event, TextDelta):
@@ -181,7 +195,13 @@ class Redactor(TextWindow):
         if not self._detector.spans(near, 0, len(near)):
             return text
         out = self._redacted(text)
-        return out if out == text or is_json(out) or not is_json(text) else text
+        return out if out == text or is_json(out) or not is_json(text) else self._by_keys(text)
+
+    def _by_keys(self, text: str) -> str:
+        """The JSON text where only its keys can be changed: several may become the same."""
+        document = json_document.loads_exact(text)
+        changed = changed_keys(document, self._redacted)
+        return text if changed == document else json_document.dumps(changed).decode("utf-8", "surrogatepass")
 
     def _redacted(self, text: str, name: str = "") -> str:
         assert self._detector
@@ -198,3 +218,9 @@ class Redactor(TextWindow):
         if self._x is not None and self.conceals:
             self._x.conceal(found, instead)
         return found if self._act == "alert" else instead
+
+
+def _at(document: Any, path: Path) -> Any:
+    for key in path:
+        document = document[key]
+    return document
