@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, cast
+from typing import Any, Self, cast
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from lockgate.config import Section
 from lockgate.events import Request
 from lockgate.exchange import Exchange
 from lockgate.policies.base import Blocked, Policy
+from lockgate.policies.option_types import doing
 from lockgate.wire.document import dumps
 
 _MEDIA = frozenset(
@@ -36,6 +37,10 @@ class Options(Section):
     """Images, files and sound."""
     media_bytes: int | None = Field(default=None, ge=0)
     """The bytes of each of them, as it is encoded."""
+
+    @model_validator(mode="after")
+    def _does_something(self) -> Self:
+        return doing(self, *type(self).model_fields, off=(None,))
 
 
 class ContextGuard(Policy):

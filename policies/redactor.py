@@ -4,15 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
-from typing import Any, Literal
+from typing import Any, Literal, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from lockgate.config import Section
 from lockgate.events import Event, Path, Request, Role, TextDelta, ToolCall, text_delta
 from lockgate.exchange import Exchange
 from lockgate.policies.base import Blocked
 from lockgate.policies.json_strings import changed_keys, changed_strings, is_json, keys_in, shortened
+from lockgate.policies.option_types import doing
 from lockgate.policies.patterns import Re2, finds
 from lockgate.policies.said import Said, inputs_in, said_in
 from lockgate.policies.seen import Clean, digest
@@ -33,12 +34,16 @@ class Options(Section):
     """What happens to a find in the model's text."""
     arguments: Act = "redact"
     """What happens to a find in the arguments of the model's tool calls."""
-    roles: list[Role] = Field(default=["system", "user", "assistant", "tool", "definition"])
+    roles: list[Role] = Field(default=["system", "user", "assistant", "tool", "definition"], min_length=1)
     """In requests: whose texts to look at. `tool` are results of tools, `definition` the descriptions of tools."""
     allow: list[Re2] = Field(default_factory=list[Re2])
     """Patterns of what may pass: a find in which one is found stays."""
     remember: int = Field(default=20_000, ge=0)
     """How many texts that were found clean to remember, as conversations are sent again with every turn."""
+
+    @model_validator(mode="after")
+    def _does_something(self) -> Self:
+        return doing(self, "requests", "text", "arguments", off=("off",))
 
 
 NEAR_CHARS = 2_000

@@ -5,13 +5,15 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
+from typing import Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from lockgate.events import Event, Role, ToolCall
 from lockgate.exchange import Exchange
 from lockgate.policies import commands
 from lockgate.policies.json_strings import changed_strings
+from lockgate.policies.option_types import doing
 from lockgate.policies.patterns import Re2
 from lockgate.policies.pii import Kind
 from lockgate.policies.pii_scan import PiiDetector
@@ -29,7 +31,7 @@ class Options(SecretOptions):
     """Whether credentials are replaced, as `secret_guard` finds them."""
     kinds: list[Kind] = Field(default=["email", "phone", "card", "iban", "national-id"])
     """The personal data that is replaced, as `pii` finds it."""
-    roles: list[Role] = Field(default=["system", "user", "assistant", "tool"])
+    roles: list[Role] = Field(default=["system", "user", "assistant", "tool"], min_length=1)
     """Whose texts in requests to look at."""
     allow: list[Re2] = Field(default_factory=list[Re2])
     """Patterns of what the model may see: a find in which one is found stays."""
@@ -39,6 +41,10 @@ class Options(SecretOptions):
     """How many placeholders are remembered for each, beyond the request that they stand in."""
     remember: int = Field(default=20_000, ge=0)
     """How many texts that were found clean to remember, as conversations are sent again with every turn."""
+
+    @model_validator(mode="after")
+    def _does_something(self) -> Self:
+        return doing(self, "secrets", "kinds", off=(False, []))
 
 
 @dataclass(frozen=True, slots=True)

@@ -37,7 +37,7 @@ def _usual() -> list[Rewrite]:
 class Options(Section):
     """Which commands become which; the first that fits counts."""
 
-    rewrites: list[Rewrite] = Field(default_factory=_usual)
+    rewrites: list[Rewrite] = Field(default_factory=_usual, min_length=1)
     """By default pip becomes uv, and rm becomes trash."""
 
 

@@ -9,9 +9,9 @@ from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from functools import partial
 from pathlib import Path
-from typing import Literal
+from typing import Literal, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from lockgate.config import Section
 from lockgate.events import Request
@@ -20,6 +20,7 @@ from lockgate.policies.base import Blocked, Policy
 from lockgate.policies.definition_pins import Pins, digest_of, read_pins
 from lockgate.policies.definition_signs import Sign, hidden, lookalikes, shadowing
 from lockgate.policies.definitions import Definition, definitions_in
+from lockgate.policies.option_types import doing
 
 type Measure = Literal["allow", "alert", "deny"]
 
@@ -52,6 +53,12 @@ class Options(Section):
     and tell the model much."""
     ignore: list[str] = Field(default_factory=list[str])
     """Tools that are not looked at; `*` and `?` stand for any letters, `SERVER/NAME` is a tool of a server."""
+
+    @model_validator(mode="after")
+    def _does_something(self) -> Self:
+        if self.unpinned != "allow" and self.pins_file is None:
+            raise ValueError("'unpinned' can never apply: name the file of pinned tools in 'pins_file'")
+        return doing(self, "drift", "hidden", "shadowing", "lookalike", "unpinned", off=("allow",))
 
 
 @dataclass(slots=True)
