@@ -140,7 +140,8 @@ def _fault(call: ToolCall, tool: Definition) -> tuple[Case, str] | None:
     try:
         arguments = document_of(call)
     except Unreadable as error:
-        return "unreadable", str(error)
+        sentence = str(error)
+        return "unreadable", f"{sentence[0].upper()}{sentence[1:]}."
     return _unfit(call, arguments, tool.schema)
 
 
@@ -154,7 +155,7 @@ def _unfit(call: ToolCall, arguments: Mapping[str, Any], document: Any) -> tuple
         fault = schema.fault(arguments)
     except Unusable as error:
         return "unusable", str(error)
-    return ("unfit", f"The arguments of {call.name[:100]} do not fit. {fault}") if fault else None
+    return ("unfit", f"The arguments of {call.name[:100]} are not what its schema allows: {fault}.") if fault else None
 
 
 def _values(arguments: str) -> int:
