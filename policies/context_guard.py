@@ -18,6 +18,8 @@ _MEDIA = frozenset(
     {"image", "document", "image_url", "input_image", "input_file", "file", "input_audio", "audio", "video"}
 )
 """The types of parts that are no text, in any format."""
+_SAID = ("system", "messages", "input", "prompt")
+"""What holds such parts: schemas of tools have types of their own."""
 
 
 class Options(Section):
@@ -69,7 +71,7 @@ class ContextGuard(Policy):
         """What is bounded, and how much of it there is."""
         options: Options = self.options
         lengths = [len(spot.text) for spot in request.texts()] if options.characters or options.text_characters else []
-        media = list(_media(request.document)) if options.media is not None or options.media_bytes is not None else []
+        media = _media([request.document.get(name) for name in _SAID]) if options.media is not None or options.media_bytes is not None else []
         counts = {
             "bytes": lambda: len(request.raw) or len(dumps(request.document)),
             "characters": lambda: sum(lengths),
@@ -94,7 +96,8 @@ def _media(value: Any) -> list[int]:
     if not isinstance(value, dict):
         return []
     part = cast(dict[str, Any], value)
-    if part.get("type") in _MEDIA:
+    kind = part.get("type")
+    if isinstance(kind, str) and kind in _MEDIA:  # in schemas a type may be a list
         return [_longest(part)]
     return [size for item in part.values() for size in _media(item)]
 
