@@ -3,20 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, cast
+from typing import Any, Self, cast
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from lockgate.config import Section
 from lockgate.events import Request
 from lockgate.exchange import Exchange
 from lockgate.policies.base import Blocked, Policy
+from lockgate.policies.option_types import doing
 from lockgate.wire.document import dumps
 
 _MEDIA = frozenset(
     {"image", "document", "image_url", "input_image", "input_file", "file", "input_audio", "audio", "video"}
 )
 """The types of parts that are no text, in any format."""
+_SAID = ("system", "messages", "input", "prompt")
+"""What holds such parts: schemas of tools have types of their own."""
 
 
 class Options(Section):
@@ -36,6 +39,10 @@ class Options(Section):
     """Images, files and sound."""
     media_bytes: int | None = Field(default=None, ge=0)
     """The bytes of each of them, as it is encoded."""
+
+    @model_validator(mode="after")
+    def _does_something(self) -> Self:
+        return doing(self, *type(self).model_fields, off=(None,))
 
 
 class ContextGuard(Policy):
@@ -64,7 +71,7 @@ class ContextGuard(Policy):
         """What is bounded, and how much of it there is."""
         options: Options = self.options
         lengths = [len(spot.text) for spot in request.texts()] if options.characters or options.text_characters else []
-        media = list(_media(request.document)) if options.media is not None or options.media_bytes is not None else []
+        media = _media([request.document.get(name) for name in _SAID]) if options.media is not None or options.media_bytes is not None else []
         counts = {
             "bytes": lambda: len(request.raw) or len(dumps(request.document)),
             "characters": lambda: sum(lengths),
@@ -89,7 +96,8 @@ def _media(value: Any) -> list[int]:
     if not isinstance(value, dict):
         return []
     part = cast(dict[str, Any], value)
-    if part.get("type") in _MEDIA:
+    kind = part.get("type")
+    if isinstance(kind, str) and kind in _MEDIA:  # in schemas a type may be a list
         return [_longest(part)]
     return [size for item in part.values() for size in _media(item)]
 

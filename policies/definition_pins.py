@@ -111,8 +111,7 @@ class Pins:
 
     def pin(self, x: Exchange, tool: Definition, digest: str) -> None:
         """From now on this is what the session showed."""
-        for key in _keys(x)[:1]:
-            pins = self._sessions[key]
+        for pins in [self._sessions[key] for key in _keys(x)[:1] if key in self._sessions]:
             self._count += tool.full_name not in pins
             pins[tool.full_name] = digest
         self._contents[digest] = contents_of(tool)

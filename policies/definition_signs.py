@@ -105,7 +105,7 @@ _ENDS = re.compile(r"[.!?](?:\s|$)|\n\s*\n")
 
 def shadowing(tool: Definition, others: Sequence[Definition]) -> tuple[float, str]:
     """How much the definition says what to do about tools of others, and of which."""
-    text = "\n".join(texts_of(defining(tool)))[:SCAN_CHARS]
+    text = encodable("\n".join(texts_of(defining(tool)))[:SCAN_CHARS])
     best, whose = 0.0, ""
     for other in others:
         if other.full_name == tool.full_name or (other.server == tool.server and other.server):

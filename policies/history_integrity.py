@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Literal, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from lockgate.config import Section
 from lockgate.events import Request
 from lockgate.exchange import Exchange
 from lockgate.policies.base import Blocked, Policy
+from lockgate.policies.option_types import doing
 
 type Measure = Literal["allow", "alert", "deny"]
 
@@ -42,6 +43,10 @@ class Options(Section):
     """The log could not be asked in time, or only the provider knows the history."""
     sentence: str = Field(default="")
     """What the client is told instead of Lockgate's own words."""
+
+    @model_validator(mode="after")
+    def _does_something(self) -> Self:
+        return doing(self, "altered", "foreign", "compacted", "unknown", off=("allow",))
 
 
 class HistoryIntegrity(Policy):

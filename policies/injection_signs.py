@@ -156,7 +156,7 @@ def examine(text: str) -> Finding:
     shown = [sign if places is None else _moved(sign, places) for sign in signs]
     hidden = list(_hidden(text, plain if places is None else ""))
     every = [*shown, *hidden]
-    if _GUIDE.search(text[:200]):
+    if _GUIDE.search(encodable(text[:200])):
         every = [sign for sign in every if sign.name not in ("address", "mention", "named", "duty", "order", "trigger")]
     if every:
         own: list[tuple[int, int]] = [found.span() for found in _OWN.finditer(encodable(text))]

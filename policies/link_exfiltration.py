@@ -52,7 +52,7 @@ class LinkExfiltration(Redactor):
     """
 
     Options = Options
-    sentence = "There is a {kinds} in this {where} that would carry data to a host that is not allowed."
+    sentence = "Something in this {where} ({kinds}) would carry data to a host that is not allowed."
     conceals = False
 
     @classmethod

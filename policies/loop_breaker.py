@@ -6,7 +6,7 @@ import hashlib
 import re
 from collections import Counter, OrderedDict, deque
 from collections.abc import Iterable
-from typing import Any
+from typing import Any, Self
 
 from pydantic import Field, model_validator
 
@@ -14,6 +14,7 @@ from lockgate.config import Section
 from lockgate.events import Event, ToolCall
 from lockgate.exchange import Exchange
 from lockgate.policies.base import Blocked, Policy
+from lockgate.policies.option_types import doing
 
 MAX_SESSIONS = 2_000
 MAX_CHARS = 20_000
@@ -42,6 +43,10 @@ class Options(Section):
                     f"give a larger 'last' or a smaller '{name}'"
                 )
         return self
+
+    @model_validator(mode="after")
+    def _does_something(self) -> Self:
+        return doing(self, "same", "near", "at_once", off=(0,))
 
 
 class Shared:

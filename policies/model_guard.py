@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from fnmatch import fnmatchcase
-from typing import Any
+from typing import Any, Self
 
 from pydantic import Field, model_validator
 
@@ -12,6 +12,7 @@ from lockgate.config import Section
 from lockgate.events import Path, Request
 from lockgate.exchange import Exchange
 from lockgate.policies.base import Blocked, Policy
+from lockgate.policies.option_types import doing
 
 
 class Bounds(Section):
@@ -24,6 +25,7 @@ class Bounds(Section):
 
     @model_validator(mode="after")
     def _are_in_order(self) -> Bounds:
+        doing(self, "least", "most", off=(None,))
         if self.least is not None and self.most is not None and self.least > self.most:
             raise ValueError("'least' is larger than 'most'")
         return self
@@ -46,6 +48,23 @@ class Options(Section):
     remove: list[str] = Field(default_factory=list[str])
     """Parameters that are left out."""
 
+    @model_validator(mode="after")
+    def _does_something(self) -> Self:
+        return doing(self, *type(self).model_fields, off=([], {}))
+
+    @model_validator(mode="after")
+    def _can_be_followed(self) -> Self:
+        if refused := next((to for to in self.map.values() if not self.may_be_asked(to)), None):
+            raise ValueError(f"'map' leads to {refused}, which 'allow' and 'deny' do not let pass")
+        if both := next((name for name in self.remove if name in self.set or name in self.clamp), None):
+            raise ValueError(f"'remove' names {both}, and so does 'set' or 'clamp': leave it out of one of them")
+        return self
+
+    def may_be_asked(self, model: str) -> bool:
+        """Whether the model is one of those that `allow` and `deny` let pass."""
+        allowed = not self.allow or any(_fits(model, name) for name in self.allow)
+        return allowed and not any(_fits(model, name) for name in self.deny)
+
 
 class ModelGuard(Policy):
     """Allows and maps models, and keeps the parameters of requests within bounds.
@@ -63,16 +82,17 @@ class ModelGuard(Policy):
     async def on_request(self, request: Request, x: Exchange) -> Request:
         options: Options = self.options
         model = next((to for name, to in options.map.items() if _fits(request.model, name)), request.model)
-        if any(_fits(model, name) for name in options.deny) or (
-            options.allow and not any(_fits(model, name) for name in options.allow)
-        ):
+        if not options.may_be_asked(model):
             allowed = f" Allowed are: {', '.join(options.allow)}." if options.allow else ""
             raise Blocked(f"The model {model or 'that is not named'} may not be asked here.{allowed}")
         request = with_model(request, model)
         values: dict[Path, Any] = {}
         for name, bounds in options.clamp.items():
             path = tuple(name.split("."))
-            if (number := _clamped(_at(request.document, path), bounds)) is not None:
+            value = _at(request.document, path)
+            if not isinstance(value, int | float | None) or isinstance(value, bool):
+                raise Blocked(f"The parameter {name} is no number here, so it cannot be held within its bounds.")
+            if (number := _clamped(value, bounds)) is not None:
                 values[path] = number
         out = request.with_values(values) if values else request
         return _with_settings(out, options)
@@ -98,9 +118,9 @@ def _at(document: Mapping[str, Any], path: Path) -> Any:
     return value  # pyright: ignore[reportUnknownVariableType]
 
 
-def _clamped(value: Any, bounds: Bounds) -> float | int | None:
-    """The number that it becomes; None where it stays, or is none."""
-    if isinstance(value, bool) or not isinstance(value, int | float):
+def _clamped(value: float | int | None, bounds: Bounds) -> float | int | None:
+    """The number that it becomes; None where it stays, or is not given."""
+    if value is None:
         return None
     low = bounds.least if bounds.least is not None and value < bounds.least else value
     new = bounds.most if bounds.most is not None and low > bounds.most else low

@@ -21,7 +21,7 @@ ALL: list[Kind] = ["email", "phone", "card", "iban", "national-id"]
 class PiiOptions(Section):
     """Which personal data to look for."""
 
-    kinds: list[Kind] = Field(default=ALL)
+    kinds: list[Kind] = Field(default=ALL, min_length=1)
     """E-mail addresses, phone numbers, payment cards, bank accounts, national numbers of persons. Cards, accounts and
     national numbers are checked by their check digits."""
 

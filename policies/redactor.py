@@ -2,22 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
-from typing import Any, Literal
+from typing import Any, Literal, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from lockgate.config import Section
 from lockgate.events import Event, Path, Request, Role, TextDelta, ToolCall, text_delta
 from lockgate.exchange import Exchange
 from lockgate.policies.base import Blocked
-from lockgate.policies.json_strings import changed_strings, is_json, shortened
+from lockgate.policies.json_strings import changed_keys, changed_strings, is_json, keys_in, shortened
+from lockgate.policies.option_types import doing
 from lockgate.policies.patterns import Re2, finds
-from lockgate.policies.said import Said, said_in
+from lockgate.policies.said import Said, inputs_in, said_in
 from lockgate.policies.seen import Clean, digest
 from lockgate.policies.spans import Detector, Span, SpanWindow, replaced
 from lockgate.policies.window import TextWindow
+from lockgate.wire import document as json_document
 
 type Act = Literal["redact", "block", "alert", "off"]
 
@@ -32,12 +34,16 @@ class Options(Section):
     """What happens to a find in the model's text."""
     arguments: Act = "redact"
     """What happens to a find in the arguments of the model's tool calls."""
-    roles: list[Role] = Field(default=["system", "user", "assistant", "tool", "definition"])
+    roles: list[Role] = Field(default=["system", "user", "assistant", "tool", "definition"], min_length=1)
     """In requests: whose texts to look at. `tool` are results of tools, `definition` the descriptions of tools."""
     allow: list[Re2] = Field(default_factory=list[Re2])
     """Patterns of what may pass: a find in which one is found stays."""
     remember: int = Field(default=20_000, ge=0)
     """How many texts that were found clean to remember, as conversations are sent again with every turn."""
+
+    @model_validator(mode="after")
+    def _does_something(self) -> Self:
+        return doing(self, "requests", "text", "arguments", off=("off",))
 
 
 NEAR_CHARS = 2_000
@@ -111,7 +117,20 @@ class Redactor(TextWindow):
         for said in said_in(request):
             if said.role in self.options.roles and (out := self._new_text(said)) is not None:
                 values[said.path] = out
+        if "assistant" in self.options.roles:
+            values |= self._new_keys(request, values)
         self._looked = (request, values, {**self._kinds})
+
+    def _new_keys(self, request: Request, values: Mapping[Path, Any]) -> Mapping[Path, Any]:
+        """The arguments of calls in which a key was found, with these values and other keys."""
+        keyed = [path for path, arguments in inputs_in(request) if any(map(self._is_found, set(keys_in(arguments))))]
+        if not keyed:
+            return {}
+        document = request.with_values(values).document
+        return {path: changed_keys(_at(document, path), self._redacted) for path in keyed}
+
+    def _is_found(self, key: str) -> bool:
+        return self._new_text(Said((), "assistant", key)) is not None
 
     async def on_event(self, event: Event, x: Exchange) -> Iterable[Event]:
         if isinstance(event, TextDelta):
@@ -181,7 +200,13 @@ class Redactor(TextWindow):
         if not self._detector.whole(near):
             return text
         out = self._redacted(text)
-        return out if out == text or is_json(out) or not is_json(text) else text
+        return out if out == text or is_json(out) or not is_json(text) else self._by_keys(text)
+
+    def _by_keys(self, text: str) -> str:
+        """The JSON text where only its keys can be changed: several may become the same."""
+        document = json_document.loads_exact(text)
+        changed = changed_keys(document, self._redacted)
+        return text if changed == document else json_document.dumps(changed).decode("utf-8", "surrogatepass")
 
     def _redacted(self, text: str, name: str = "") -> str:
         assert self._detector
@@ -199,3 +224,9 @@ class Redactor(TextWindow):
         if self._x is not None and self.conceals:
             self._x.conceal(found, instead)
         return found if self._act == "alert" else instead
+
+
+def _at(document: Any, path: Path) -> Any:
+    for key in path:
+        document = document[key]
+    return document

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import re
+from collections import Counter
+from collections.abc import Iterable, Sequence
 
 from pydantic import Field
 
@@ -12,6 +14,12 @@ from lockgate.exchange import Exchange
 from lockgate.policies.base import Policy
 from lockgate.policies.commands import command_of, runs_commands, with_command
 from lockgate.policies.shell.read import read
+
+
+_SETTING = re.compile(r"""(?:[A-Za-z_]\w*+=[^\s"'`$\\]*+\s++)++""")
+_OPTIONS = re.compile(r"""^(?:\s+-(?!-(?:\s|$))[^\s"'`$\\]+(?=\s|$))+""")
+"""Options that stand as they are, up to the -- that ends them."""
+_BEFORE, _AFTER = frozenset({"", *" \t\n;&|({`!"}), frozenset({"", *" \t\n;&|)}`<>"})
 
 
 class Rewrite(Section):
@@ -37,7 +45,7 @@ def _usual() -> list[Rewrite]:
 class Options(Section):
     """Which commands become which; the first that fits counts."""
 
-    rewrites: list[Rewrite] = Field(default_factory=_usual)
+    rewrites: list[Rewrite] = Field(default_factory=_usual, min_length=1)
     """By default pip becomes uv, and rm becomes trash."""
 
 
@@ -63,22 +71,46 @@ class RewriteCall(Policy):
 
 
 def rewritten(text: str, rewrites: Iterable[Rewrite]) -> str:
-    """The command with its parts rewritten that begin as a rewrite says, and stand in it only once."""
+    """The command with its parts rewritten that begin as a rewrite says, where all that reads so is a command."""
     known = list(rewrites)
-    for command in read(text).commands:
-        if command.via or text.count(command.source) != 1:
-            continue
-        typed = command.source.split()
-        fits = (one for one in known if typed[: len(one.words.split())] == one.words.split())
-        if (rewrite := next(fits, None)) is not None:
-            text = text.replace(command.source, _begun(command.source, rewrite))
+    typed = Counter(command.source for command in read(text).commands if not command.via)
+    for source, count in typed.items():
+        new = _begun(source, known)
+        places = _places(text, source) if new != source else []
+        if len(places) <= count:
+            for at in reversed(places):
+                text = text[:at] + new + text[at + len(source) :]
     return text
 
 
-def _begun(source: str, rewrite: Rewrite) -> str:
-    rest = source
-    for word in rewrite.words.split():
-        rest = rest.lstrip().removeprefix(word)
-    while rewrite.without_options and rest.lstrip().startswith("-"):
-        rest = " " + rest.lstrip().partition(" ")[2]
-    return rewrite.by + rest
+def _places(text: str, source: str) -> list[int]:
+    """Where the words stand by themselves, not as a part of longer ones."""
+    found, at = list[int](), text.find(source) if source else -1
+    while at >= 0:
+        end = at + len(source)
+        if text[at - 1 : at] in _BEFORE and text[end : end + 1] in _AFTER:
+            found.append(at)
+        at = text.find(source, end)
+    return found
+
+
+def _begun(source: str, rewrites: Iterable[Rewrite]) -> str:
+    """The command as the first rewrite that fits has it begin; what sets variables for it stays before it."""
+    at = found.end() if (found := _SETTING.match(source)) else 0
+    words = source[at:].split()
+    for rewrite in rewrites:
+        first = rewrite.words.split()
+        if words[: len(first)] == first:
+            rest = _after(source[at:], first)
+            if rewrite.without_options:
+                rest = _OPTIONS.sub("", rest, count=1)
+                if rest.lstrip().startswith("-") and rest.split()[0] != "--":
+                    return source  # an option that is quoted, or made by the shell
+            return source[:at] + rewrite.by + rest
+    return source
+
+
+def _after(source: str, words: Sequence[str]) -> str:
+    for word in words:
+        source = source.lstrip().removeprefix(word)
+    return source

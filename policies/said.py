@@ -31,6 +31,14 @@ def said_in(request: Request) -> Iterator[Said]:
     yield from _responses(request.document)
 
 
+def inputs_in(request: Request) -> Iterator[tuple[Path, Mapping[str, Any]]]:
+    """The arguments of calls that the format keeps as objects, and where they stand."""
+    for at, message in _objects(request.document.get("messages")):
+        for place, block in _objects(message.get("content")):
+            if block.get("type") == "tool_use" and isinstance(block.get("input"), dict):
+                yield ("messages", at, "content", place, "input"), block["input"]
+
+
 def _chat(document: Mapping[str, Any]) -> Iterator[Said]:
     for at, message in _objects(document.get("messages")):
         yield from _texts(("messages", at, "function_call"), _mapping(message.get("function_call")))

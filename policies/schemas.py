@@ -51,8 +51,8 @@ class Schema:
             error = next(iter(self._validator.iter_errors(value)))
         except (ValueError, TypeError) as failure:
             raise Unusable("the schema cannot be held against these arguments") from failure
-        where = ".".join(map(str, error.instance_path))[:200] or "the arguments"
-        return f"{where}: not what the tool's schema allows ({_told(error.kind)})"
+        where = ".".join(map(str, error.instance_path))[:200]
+        return f"{where}: {_told(error.kind)}" if where else _told(error.kind)
 
 
 def _told(kind: Any) -> str:

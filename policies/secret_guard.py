@@ -5,12 +5,14 @@ from __future__ import annotations
 import hashlib
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from lockgate.config import Section, secret_from_environment
 from lockgate.exchange import Exchange
 from lockgate.policies import redactor
+from lockgate.policies.option_types import doing
 from lockgate.policies.redactor import Redactor
 from lockgate.policies.secret_known import known_secrets
 from lockgate.policies.secret_rules import Prefilter, load_rules, own_rules
@@ -39,6 +41,10 @@ class SecretOptions(Section):
 
 class Options(redactor.Options, SecretOptions):
     """What to look for, and what to do where it is found."""
+
+    @model_validator(mode="after")
+    def _looks_for_something(self) -> Self:
+        return doing(self, *SecretOptions.model_fields, off=(False, []))
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,6 +17,8 @@ from lockgate.policies.secret_values import entropy
 
 VAGUE_CHARS = 3
 """A keyword that is no longer stands in nearly every text."""
+MOST_ENTROPY = 7
+"""No ASCII text has more bits for each character."""
 OWN_RULES = Path(__file__).with_name("secrets.toml")
 type Allowed = Callable[[str, str], bool]
 """Whether a find is let be: given the secret and the whole match."""
@@ -143,8 +145,23 @@ def load_rules(path: Path) -> list[SecretRule]:
     if not isinstance(rules, list):
         raise ConfigError(f"{path}: 'rules' is a list of tables, [[rules]]")
     everywhere = [*_allowlists(document, str(path))]
+    _check_extend(document, path)
     given = cast(list[Any], rules)
-    return [_rule(rule, everywhere, path) for rule in given if not isinstance(rule, dict) or "regex" in rule]
+    found = [_rule(rule, everywhere, path) for rule in given if not _is_about_paths(rule)]
+    if not found:
+        raise ConfigError(f"{path} holds no rules for texts: each is a table [[rules]] with an 'id' and a 'regex'")
+    return found
+
+
+def _check_extend(document: Mapping[str, Any], path: Path) -> None:
+    extend: Any = document.get("extend")
+    if isinstance(extend, dict) and (key := next((key for key in ("path", "url") if key in extend), None)):
+        raise ConfigError(f"{path}: 'extend' is not followed to another {key}: name each file in the rule's options")
+
+
+def _is_about_paths(rule: Any) -> bool:
+    """Whether the rule says nothing about texts: gitleaks has some for names of files."""
+    return isinstance(rule, dict) and "path" in rule and "regex" not in rule
 
 
 def _rule(rule: Any, everywhere: Sequence[Allowed], path: Path) -> SecretRule:
@@ -152,12 +169,14 @@ def _rule(rule: Any, everywhere: Sequence[Allowed], path: Path) -> SecretRule:
         raise ConfigError(f"{path}: every rule is a table with an 'id'")
     table = cast(dict[str, Any], rule)
     subject = f"{path}: rule '{table['id']}'"
+    if "regex" not in table:
+        raise ConfigError(f"{subject} has no 'regex'; it has: {', '.join(table)}")
     regex = _compiled(table["regex"], subject)
     group, least = table.get("secretGroup", 0), table.get("entropy", 0)
     if type(group) is not int or not 0 <= group <= regex.groups:
         raise ConfigError(f"{subject}: secretGroup is {group!r}, and the pattern has {regex.groups} groups")
-    if not isinstance(least, int | float):
-        raise ConfigError(f"{subject}: entropy is a number, not {least!r}")
+    if not isinstance(least, int | float) or not 0 <= least <= MOST_ENTROPY:
+        raise ConfigError(f"{subject}: entropy is a number from 0 to {MOST_ENTROPY}, not {least!r}")
     return SecretRule(
         id=table["id"],
         regex=regex,

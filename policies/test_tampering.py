@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator
-from typing import Any, cast
+from typing import Any, Self, cast
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from lockgate.config import Section
 from lockgate.events import Event, ToolCall
@@ -15,6 +15,7 @@ from lockgate.policies.accesses import accesses
 from lockgate.policies.arguments import strings_of
 from lockgate.policies.base import Blocked, Policy
 from lockgate.policies.commands import document_of
+from lockgate.policies.option_types import doing
 from lockgate.policies.patches import is_patch, paths_in
 from lockgate.policies.patterns import Re2, finds
 
@@ -46,6 +47,10 @@ class Options(Section):
     """Stops edits that take more checks out than they put in, or put in one that always holds."""
     spare: int = Field(default=0, ge=0, le=100)
     """So many checks an edit may take out without being stopped."""
+
+    @model_validator(mode="after")
+    def _does_something(self) -> Self:
+        return doing(self, "deleting", "skipping", "weakening", off=(False,))
 
 
 class TestTampering(Policy):

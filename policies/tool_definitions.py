@@ -9,9 +9,9 @@ from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from functools import partial
 from pathlib import Path
-from typing import Literal
+from typing import Literal, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from lockgate.config import Section
 from lockgate.events import Request
@@ -20,6 +20,7 @@ from lockgate.policies.base import Blocked, Policy
 from lockgate.policies.definition_pins import Pins, digest_of, read_pins
 from lockgate.policies.definition_signs import Sign, hidden, lookalikes, shadowing
 from lockgate.policies.definitions import Definition, definitions_in
+from lockgate.policies.option_types import doing
 
 type Measure = Literal["allow", "alert", "deny"]
 
@@ -53,6 +54,12 @@ class Options(Section):
     ignore: list[str] = Field(default_factory=list[str])
     """Tools that are not looked at; `*` and `?` stand for any letters, `SERVER/NAME` is a tool of a server."""
 
+    @model_validator(mode="after")
+    def _does_something(self) -> Self:
+        if self.unpinned != "allow" and self.pins_file is None:
+            raise ValueError("'unpinned' can never apply: name the file of pinned tools in 'pins_file'")
+        return doing(self, "drift", "hidden", "shadowing", "lookalike", "unpinned", off=("allow",))
+
 
 @dataclass(slots=True)
 class Shared:
@@ -84,11 +91,18 @@ class ToolDefinitions(Policy):
     def provision(cls, options: Options) -> Shared:
         return Shared(read_pins(options.pins_file))
 
+    def __init__(self, options: Options, shared: Shared) -> None:
+        super().__init__(options, shared)
+        self._shown: list[tuple[Definition, str]] = []
+        """Definitions that count from now on, and their digests."""
+
     async def on_request(self, request: Request, x: Exchange) -> Request:
         signs = await self._signs(request, x)
         for sign in signs:
             if getattr(self.options, sign.case) == "deny":
                 raise Blocked(_sentence(sign), reason=_reason(sign), score=sign.score)
+        for tool, digest in self._shown:  # what was refused was not shown
+            self.shared.pins.pin(x, tool, digest)
         news = [sign for sign in signs if self._is_news(sign, x)]
         if news:
             self.score = max(sign.score for sign in news)
@@ -123,9 +137,7 @@ class ToolDefinitions(Policy):
         score *= OWN if self._is_own(tool, x) else 1
         if old is not None and score >= self.options.threshold:
             yield Sign("drift", tool.full_name, round(score, 3), "is another one than at first in this session")
-            if self.options.drift == "deny":
-                return  # what the session showed first stays what counts
-        pins.pin(x, tool, digest)
+        self._shown.append((tool, digest))
 
     async def _scanned(self, digest: str, tools: Mapping[str, Definition], x: Exchange) -> list[Sign]:
         tool, every = tools[digest], list(tools.values())

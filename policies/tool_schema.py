@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from fnmatch import fnmatchcase
-from typing import Any, Literal
+from typing import Any, Literal, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from lockgate.config import Section
 from lockgate.events import Event, Request, ToolCall
@@ -14,6 +14,7 @@ from lockgate.exchange import Exchange
 from lockgate.policies.base import Blocked, Policy
 from lockgate.policies.commands import Unreadable, document_of
 from lockgate.policies.definitions import Definition, definitions_in, loaded_names
+from lockgate.policies.option_types import doing
 from lockgate.policies.schemas import Unusable, ready
 
 type Measure = Literal["allow", "alert", "deny"]
@@ -47,6 +48,10 @@ class Options(Section):
     """The schema itself is broken, refers to another place, or would take too long: then nothing can be said."""
     ignore: list[str] = Field(default_factory=list[str])
     """Tools whose calls are not looked at; `*` and `?` stand for any letters."""
+
+    @model_validator(mode="after")
+    def _does_something(self) -> Self:
+        return doing(self, "undeclared", "unfit", "unreadable", "unusable", off=("allow",))
 
 
 class ToolSchema(Policy):
@@ -135,7 +140,8 @@ def _fault(call: ToolCall, tool: Definition) -> tuple[Case, str] | None:
     try:
         arguments = document_of(call)
     except Unreadable as error:
-        return "unreadable", str(error)
+        sentence = str(error)
+        return "unreadable", f"{sentence[0].upper()}{sentence[1:]}."
     return _unfit(call, arguments, tool.schema)
 
 
@@ -149,7 +155,7 @@ def _unfit(call: ToolCall, arguments: Mapping[str, Any], document: Any) -> tuple
         fault = schema.fault(arguments)
     except Unusable as error:
         return "unusable", str(error)
-    return ("unfit", f"The arguments of {call.name[:100]} do not fit. {fault}") if fault else None
+    return ("unfit", f"The arguments of {call.name[:100]} are not what its schema allows: {fault}.") if fault else None
 
 
 def _values(arguments: str) -> int:

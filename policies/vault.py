@@ -5,14 +5,18 @@ from __future__ import annotations
 import hashlib
 import secrets
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from lockgate.policies.patterns import compile_pattern
 from lockgate.policies.spans import Detector, Span
 
 START = "REDACTED_"
-PLACEHOLDER = compile_pattern(r"REDACTED_[A-Z0-9_]{1,40}_[0-9a-f]{8}")
-_BEGUN = compile_pattern(r"^REDACTED_[A-Z0-9_]{0,40}(?:_[0-9a-f]{0,7})?$")
+_FORM = r"EDACTED\\?_(?:[A-Z0-9]|\\?_){1,40}?\\?_[0-9A-F]{8}"
+"""Models write one in other case, and escape its underscores, as Markdown has them."""
+PLACEHOLDER = compile_pattern(f"R(?i:{_FORM})")
+_ANY_CASE = compile_pattern(f"(?i)R{_FORM}")
+_BEGUN = compile_pattern(r"^REDACTED_[A-Z0-9_]{0,40}(?:_[0-9A-F]{0,7})?$")
+_LONGEST = 2 * (len(START) + 40 + 9)
 _PROCESS_KEY = secrets.token_bytes(32)
 """Without it, a placeholder tells nothing about a value that could be guessed."""
 
@@ -27,8 +31,10 @@ class Vault:
     def placeholder(self, kind: str, value: str) -> str:
         """The same for the same value: a prompt cache then hits, and the model knows it again."""
         data = b"\0".join((self._name, kind.encode(), value.encode("utf-8", "surrogatepass")))
-        digest = hashlib.blake2b(data, key=_PROCESS_KEY, digest_size=4).hexdigest()
-        name = f"{START}{kind.upper().replace('-', '_')[:40]}_{digest}"
+        name = _named(kind, data)
+        while self._values.get(name, value) != value:  # another value has this name by chance
+            data += b"\0"
+            name = _named(kind, data)
         self._values[name] = value
         self._values.move_to_end(name)
         if len(self._values) > self._size:
@@ -39,17 +45,29 @@ class Vault:
         """What it stands for; None where it was never given out here, or was forgotten."""
         return self._values.get(placeholder)
 
-    def restored(self, text: str) -> str:
-        """The text with what the placeholders stand for."""
-        if START not in text:
-            return text
-        out, at = list[str](), 0
-        for span in PlaceholderDetector().spans(text, 0, len(text)):
-            name = text[span.start : span.end]
-            value = self.value(name)
-            out += (text[at : span.start], name if value is None else value)
-            at = span.end
-        return "".join([*out, text[at:]])
+
+
+def _named(kind: str, data: bytes) -> str:
+    digest = hashlib.blake2b(data, key=_PROCESS_KEY, digest_size=4).hexdigest()
+    return f"{START}{kind.upper().replace('-', '_')[:40]}_{digest}"
+
+
+def replaced_names(text: str, instead: Callable[[str], str | None]) -> str:
+    """The text with what is given for each placeholder, in whatever case; one stays where nothing is given."""
+    if "_" not in text:
+        return text
+    out, at = list[str](), 0
+    for match in _ANY_CASE.finditer(_ascii(text)):
+        value = instead(canonical(match[0]))
+        out += (text[at : match.start()], match[0] if value is None else value)
+        at = match.end()
+    return "".join([*out, text[at:]])
+
+
+def canonical(name: str) -> str:
+    """A placeholder as it was given out, however the model writes it."""
+    plain = name.replace("\\", "")
+    return plain[:-8].upper() + plain[-8:].lower()
 
 
 class Vaults:
@@ -76,13 +94,9 @@ class PlaceholderDetector(Detector):
     context_chars = 0
 
     def settled(self, text: str, start: int) -> int:
-        if START[0] not in text:
-            return len(text)
-        at = text.rfind(START, start)
-        if at >= 0 and _BEGUN.match(text[at:].encode("ascii", "replace").decode()):
-            return at
-        at = text.find(START[0], max(start, len(text) - len(START) + 1))
-        while at >= 0 and not START.startswith(text[at:]):
+        """Where the last one begins that more text may complete."""
+        at = text.find(START[0], max(start, len(text) - _LONGEST))
+        while at >= 0 and not _is_begun(text[at:]):
             at = text.find(START[0], at + 1)
         return at if at >= 0 else len(text)
 
@@ -92,7 +106,20 @@ class PlaceholderDetector(Detector):
         return super().advance(text, start)
 
     def spans(self, text: str, start: int, end: int) -> Sequence[Span]:
-        if START not in text:
+        if START[0] not in text:
             return ()
-        data = text[start:end].encode("ascii", "replace").decode()
-        return [Span(start + match.start(), start + match.end(), "") for match in PLACEHOLDER.finditer(data)]
+        found = PLACEHOLDER.finditer(_ascii(text[start:end]))
+        return [Span(start + match.start(), start + match.end(), "") for match in found]
+
+
+def _is_begun(text: str) -> bool:
+    """Whether it begins a placeholder, and holds no whole one."""
+    plain = text.replace("\\", "").upper()
+    if START.startswith(plain):
+        return True
+    return plain.startswith(START) and bool(_BEGUN.match(_ascii(plain))) and not PLACEHOLDER.match(_ascii(text))
+
+
+def _ascii(text: str) -> str:
+    """The text with one character for each, so that places stay the same."""
+    return text.encode("ascii", "replace").decode()

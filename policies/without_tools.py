@@ -110,7 +110,7 @@ def _names(choice: Mapping[str, Any], names: Collection[str]) -> bool:
     inner: Any = choice.get(str(kind))
     holders = [choice, *([cast(Mapping[str, Any], inner)] if isinstance(inner, dict) else [])]
     said = [holder[key] for holder in holders for key in ("name", "server_label") if key in holder]
-    return any(name in names for name in (said or [kind]))
+    return any(isinstance(name, str) and name in names for name in (said or [kind]))
 
 
 # Anthropic.
@@ -142,7 +142,7 @@ def _content(message: Any) -> list[Any]:
 
 def _block(block: Mapping[str, Any], names: Collection[str]) -> tuple[Mapping[str, Any], bool]:
     """The block without references to these tools, and whether it is another one than before."""
-    gone = [path for path, one in references(block) if one.get("tool_name") in names]
+    gone = [path for path, one in references(block) if str(one.get("tool_name")) in names]
     return (_replaced(block, gone), True) if gone else (block, False)
 
 

@@ -94,6 +94,12 @@ def show(id: Id, /, *, frames: Frames = False, json_: Json = False, config: Conf
         print(f"\nWhat was changed: lockgate log diff {detail.exchange.id[-shown.SHORT_ID :]}")
 
 
+UNSEEN = (
+    "What was changed ({}) reads the same before and after: what a rule makes unreadable is so in both,"
+    " or only the spelling differs."
+)
+
+
 @app.command
 def diff(id: Id, /, *, json_: Json = False, config: ConfigFile = None) -> None:
     """Show what the rules changed in an exchange: original against final, of the request and the reply."""
@@ -112,9 +118,10 @@ def diff(id: Id, /, *, json_: Json = False, config: ConfigFile = None) -> None:
         print(json.dumps(whole, indent=2))
         return
     for *_, lines in changed:
-        console().print(coloured(lines), soft_wrap=True)
+        if lines:
+            console().print(coloured(lines), soft_wrap=True)
     if not any(lines for *_, lines in changed):
-        print("Nothing was changed.")
+        print(UNSEEN.format(", ".join(name for name, *_ in changed)) if changed else "Nothing was changed.")
 
 
 def _exchange(config: Path | None, id: str) -> tuple[ExchangeDetail, Marks]:

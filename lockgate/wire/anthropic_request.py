@@ -66,7 +66,8 @@ def _block(path: Path, block: Mapping[str, Any], role: Role) -> Iterator[Spot]:
         case "document":
             yield from _document(path, block, role)
         case "search_result":
-            yield from _string((*path, "title"), block.get("title"), role)
+            for key in ("title", "source"):
+                yield from _string((*path, key), block.get(key), role)
             yield from _content((*path, "content"), block.get("content"), role)
         case str(kind) if kind.endswith("_result"):  # of a client's tool, and of the provider's own
             yield from result_texts(path, block)

@@ -204,6 +204,12 @@ def test_diff_says_so_when_nothing_was_changed(database: str, said: Any) -> None
     assert json.loads(said("diff", records[0].id, "--json")) == {}
 
 
+def test_diff_says_so_when_what_was_changed_reads_the_same(database: str, said: Any) -> None:
+    records = exchange(final=REPLY)
+    remember(database, records)
+    assert said("diff", records[0].id).startswith("What was changed (reply) reads the same before and after: ")
+
+
 def test_an_unknown_id_says_how_to_find_one(database: str, said: Any) -> None:
     remember(database, exchange())
     with pytest.raises(Error, match="no exchange has the id 'abcdef': `lockgate log list --all`"):

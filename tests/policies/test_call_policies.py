@@ -51,6 +51,13 @@ async def out_of(rule: Rule, given_call: ToolCall, **exchange: Any) -> ToolCall 
         ("echo 'pip install x'", "echo 'pip install x'"),
         ("sudo rm x", "sudo rm x"),
         ("pip list", "pip list"),
+        ("rm a; rm ab; rm a", "trash a; trash ab; trash a"),
+        ("rm a; echo 'x; rm a ; y'", "rm a; echo 'x; rm a ; y'"),
+        ("rm a; echo 'rm a'", "trash a; echo 'rm a'"),
+        ("rm -f -- -rf x", "trash -- -rf x"),
+        ("rm\t-rf\tbuild", "trash\tbuild"),
+        ('rm --opt="a b" c', 'rm --opt="a b" c'),
+        ("A=1 B=x rm -r y", "A=1 B=x trash y"),
     ],
 )
 def test_rewrites(command: str, expected: str):

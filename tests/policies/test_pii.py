@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from typing import Any
 
 import pytest
 
@@ -13,6 +14,7 @@ from lockgate.policies.pii_scan import PiiDetector
 from lockgate.policies.registry import load_rules
 from lockgate.policies.spans import SpanWindow, replaced
 from tests.policies.chains import exchange_of
+from tests.policies.conversing import Call, Wire, asking, every_wire, exchanged, rule
 
 DETECTOR = PiiDetector(ALL)
 FOUND = [
@@ -76,8 +78,8 @@ def test_whole_and_cut_anywhere(text: str, expected: str):
 
 
 async def test_only_these_kinds_in_these_places():
-    rule = load_rules([RuleConfig.model_validate({"name": "p", "use": "pii", "with": {"kinds": ["iban"]}})]).rules[0]
-    policy = rule.policy(rule.options, rule.shared)
+    loaded = load_rules([RuleConfig.model_validate({"name": "p", "use": "pii", "with": {"kinds": ["iban"]}})]).rules[0]
+    policy = loaded.policy(loaded.options, loaded.shared)
     said = "ann@corp.io DE89370400440532013000"
     (text,) = await policy.on_event(TextDelta(block=NEW_BLOCK, text=said), exchange_of())
     assert text == TextDelta(block=NEW_BLOCK, text="ann@corp.io [iban]")
@@ -86,3 +88,25 @@ async def test_only_these_kinds_in_these_places():
     assert isinstance(out, ToolCall)
     assert json.loads(out.arguments) == {"to": "ann@corp.io [iban]"}
     assert policy.reason == "found in the call: iban"
+
+
+@every_wire
+async def test_keys_of_arguments_in_every_format(wire: Wire):
+    given = {"anna@corp.io": "admin", "bert@corp.io": {"carl@corp.io": "anna@corp.io"}, "n": 1}
+    hidden = {"[email]": "admin", "[email] (2)": {"[email]": "[email]"}, "n": 1}
+    said = await exchanged(asking(wire, **called(wire, given)), rule("pii"), Call("t", given))
+    body = json.dumps(said.request.document)
+    assert "@corp.io" not in body
+    assert "[email] (2)" in body
+    assert [json.loads(call.arguments) for call in said.calls] == [hidden]
+
+
+def called(wire: Wire, arguments: dict[str, Any]) -> dict[str, Any]:
+    """The keys of a request whose history has a call with these arguments."""
+    if wire.name == "anthropic":
+        call = {"type": "tool_use", "id": "c", "name": "t", "input": arguments}
+        return {"messages": [{"role": "user", "content": "x"}, {"role": "assistant", "content": [call]}]}
+    body = {"name": "t", "arguments": json.dumps(arguments)}
+    if wire.name == "openai-chat":
+        return {"messages": [{"role": "assistant", "tool_calls": [{"id": "c", "type": "function", "function": body}]}]}
+    return {"input": [{"type": "function_call", "call_id": "c", **body}]}

@@ -31,13 +31,12 @@ async def out(use: str, options: dict[str, Any], document: dict[str, Any], forma
 @pytest.mark.parametrize(
     ("options", "changed"),
     [
-        ({}, {}),
         ({"allow": ["claude-*"], "deny": ["*-2"]}, {}),
         ({"map": {"claude-big*": "claude-small", "*": "other"}}, {"model": "claude-small"}),
         ({"map": {"gpt-*": "x"}}, {}),
         ({"clamp": {"max_tokens": {"most": 4096}}}, {"max_tokens": 4096}),
         ({"clamp": {"max_tokens": {"least": 10000}}}, {"max_tokens": 10000}),
-        ({"clamp": {"max_tokens": {"most": 9000}, "top_k": {"most": 1}, "model": {"most": 1}}}, {}),
+        ({"clamp": {"max_tokens": {"most": 9000}, "top_k": {"most": 1}}}, {}),
         ({"set": {"store": False, "max_tokens": 9000}}, {"store": False}),
     ],
 )
@@ -53,12 +52,18 @@ async def test_model_guard_inside_and_away():
     assert made.raw == b""
 
 
-@pytest.mark.parametrize(
-    "options", [{"allow": ["gpt-*"]}, {"deny": ["CLAUDE-*"]}, {"map": {"*": "x"}, "allow": ["c*"]}]
-)
+@pytest.mark.parametrize("options", [{"allow": ["gpt-*"]}, {"deny": ["CLAUDE-*"]}])
 async def test_model_guard_blocks(options: dict[str, Any]):
     with pytest.raises(Refused, match="may not be asked here"):
         await out("model_guard", options, ASK)
+
+
+@pytest.mark.parametrize("value", ["9000", True, [9000]])
+async def test_model_guard_holds_only_numbers_within_bounds(value: Any):
+    with pytest.raises(Refused, match="The parameter max_tokens is no number here"):
+        await out("model_guard", {"clamp": {"max_tokens": {"most": 1}}}, {**ASK, "max_tokens": value})
+    absent = {**ASK, "max_tokens": None}
+    assert (await out("model_guard", {"clamp": {"max_tokens": {"most": 1}}}, absent)).document == absent
 
 
 def test_model_guard_bounds_in_order():

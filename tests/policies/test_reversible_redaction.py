@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import re
 from typing import Any
@@ -88,6 +89,51 @@ async def test_down_in_arguments_escaped_as_they_have_to_be(monkeypatch: pytest.
     assert json.loads(found[0].arguments) == {"command": f"login '{PASSWORD}' {MAIL}", "n": 1}
     assert found[1].arguments == script.replace(hidden, json.dumps(PASSWORD)[1:-1])
     assert found[2].arguments == f"+{PASSWORD}"
+
+
+@pytest.mark.parametrize("size", [1, 3, 7, 100])
+async def test_down_in_other_case_and_escaped(size: int):
+    pipeline, _, out = await sent(asking(MAIL))
+    name = user_text(out)
+    forms = [name.title(), name.replace("_", "\\_"), name[:9] + name[9:].upper(), name[:9] + name[9:].lower()]
+    reply = f"R Re {' '.join(forms)} {name}s R\\\\\\ REDACTED\\_"
+    events: list[Event] = [TextDelta(block=0, text=reply[at : at + size]) for at in range(0, len(reply), size)]
+    said = await passed(pipeline, [*events, BlockEnd(block=0), MessageEnd(stop_reason="end_turn")])
+    text = "".join(event.text for event in said if isinstance(event, TextDelta))
+    assert text == f"R Re {MAIL} {MAIL} {MAIL} {MAIL} {MAIL}s R\\\\\\ REDACTED\\_"
+    call = ToolCall(block=1, id="c", name="t", arguments=json.dumps({"a": [*forms, name.lower()], name: "a key"}))
+    (back,) = await passed(pipeline, [call])
+    assert isinstance(back, ToolCall)
+    assert json.loads(back.arguments) == {"a": [MAIL] * 5, MAIL: "a key"}
+
+
+async def test_what_is_put_back_from_an_earlier_turn_is_not_in_the_log():
+    here = rule()
+    _, _, out = await sent(asking(MAIL), here)
+    pipeline, x, _ = await sent(asking("and the address?"), here)
+    assert not x.concealed
+    await passed(pipeline, [TextDelta(block=0, text=f"{user_text(out)} ")])
+    assert x.concealed == {MAIL: user_text(out)}
+
+
+async def test_a_request_gets_all_of_its_own_back_however_many():
+    mails = " ".join(f"person{number}@corp-nine.io" for number in range(30))
+    pipeline, _, out = await sent(asking(mails), rule(entries=3))
+    call = ToolCall(block=1, id="c", name="t", arguments=json.dumps({"to": user_text(out)}))
+    (back,) = await passed(pipeline, [call])
+    assert isinstance(back, ToolCall)
+    assert json.loads(back.arguments) == {"to": mails}
+
+
+def test_two_values_never_share_a_placeholder(monkeypatch: pytest.MonkeyPatch):
+    def few(data: bytes, *, key: bytes, digest_size: int) -> Any:
+        return hashlib.sha256(bytes([data.count(b"\0")]))
+
+    monkeypatch.setattr("lockgate.policies.vault.hashlib.blake2b", few)
+    vault = Vault(9, "s")
+    names = {value: vault.placeholder("email", value) for value in ("a", "b", "c")}
+    assert {value: vault.value(name) for value, name in names.items()} == {"a": "a", "b": "b", "c": "c"}
+    assert vault.placeholder("email", "b") == names["b"]
 
 
 async def test_the_same_value_is_the_same_placeholder_in_a_session_and_no_other():

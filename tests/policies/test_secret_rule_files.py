@@ -109,7 +109,12 @@ async def test_all_words_of_a_find_are_replaced_where_none_went_on(tmp_path: Pat
         ),
         ("[[rules]]\nid = 'r'\nregex = '(?=a)b'", "RE2 has neither lookaround nor backreferences"),
         ("[[rules]]\nid = 'r'\nregex = 'a'\nsecretGroup = 2", "secretGroup is 2, and the pattern has 0 groups"),
-        ("[[rules]]\nid = 'r'\nregex = 'a'\nentropy = 'x'", "entropy is a number, not 'x'"),
+        ("[[rules]]\nid = 'r'\nregex = 'a'\nentropy = 'x'", "entropy is a number from 0 to 7, not 'x'"),
+        ("[[rules]]\nid = 'r'\nregex = 'a'\nentropy = 8", "entropy is a number from 0 to 7, not 8"),
+        ("[[rules]]\nid = 'r'\nregexp = 'a'", "rule 'r' has no 'regex'; it has: id, regexp"),
+        ("", "holds no rules for texts"),
+        ("[[rules]]\nid = 'r'\npath = 'a'", "holds no rules for texts"),
+        ("[extend]\npath = 'b.toml'\n[[rules]]\nid = 'r'\nregex = 'a'", "not followed to another path: name each file"),
         ("[[rules]]\nid = 'r'\nregex = 'a'\nkeywords = [1]", "keywords is a list of texts"),
     ],
 )

@@ -160,6 +160,13 @@ def test_a_wrong_file_is_told_at_once(tmp_path: Path, text: str | None, sentence
         load_rules([RuleConfig.model_validate(config)])
 
 
+async def test_what_was_refused_is_not_what_the_session_showed() -> None:
+    found = rule("tool_definitions", drift="deny", hidden="deny")
+    assert (await told(found, [described(MISLEADING[0])], session_id="s")).startswith("refused: hidden")
+    assert await told(found, [described("Finds a page of the handbook.")], session_id="s") == ""
+    assert (await told(found, [described("Deletes every page there is.")], session_id="s")).startswith("refused: drift")
+
+
 @pytest.mark.parametrize("text", MISLEADING)
 async def test_misleading_definitions(text: str) -> None:
     found = rule("tool_definitions", hidden="deny")

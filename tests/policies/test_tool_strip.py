@@ -170,3 +170,26 @@ async def test_recorded_sessions_lose_the_tool_and_nothing_else(name: str, forma
         assert not {"Edit", "apply_patch", "spawn_agent"} & set(format_of(format).read_request(
             json.dumps(dict(made.document)).encode()).tools)  # fmt: skip
     assert seen > 40
+
+
+SERVERS = [{"type": "url", "name": name, "url": "https://x.example"} for name in ("web", "docs")]
+
+
+@pytest.mark.parametrize("globs", [("mcp__*",), ("web/*",), ("mcp__web__*",)])
+async def test_servers_that_the_provider_asks(globs: tuple[str, ...]) -> None:
+    toolsets = [{"type": "mcp_toolset", "mcp_server_name": one["name"]} for one in SERVERS]
+    given = {"messages": SAID, "tools": [*named("b"), *toolsets], "mcp_servers": SERVERS}
+    left = [0] if globs == ("mcp__*",) else [0, 2]
+    expected: dict[str, Any] = {"messages": SAID, "tools": [given["tools"][at] for at in left]}
+    if len(left) > 1:
+        expected["mcp_servers"] = SERVERS[1:]
+    assert await out("anthropic", given, *globs) == expected
+    hosted = [{"type": "mcp", "server_label": one["name"], "server_url": "https://x.example"} for one in SERVERS]
+    left_hosted = {"tools": hosted[1:]} if len(left) > 1 else {}
+    assert await out("openai-responses", {"input": "x", "tools": hosted}, *globs) == {"input": "x", **left_hosted}
+
+
+async def test_a_search_of_the_provider_that_is_no_tool() -> None:
+    given: dict[str, Any] = {"messages": SAID, "web_search_options": {}}
+    assert await out("openai-chat", given, "web_search*") == {"messages": SAID}
+    assert await out("openai-chat", given, "mcp__*") == given

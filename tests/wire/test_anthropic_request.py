@@ -43,8 +43,8 @@ ASKED: Document = {
                         {
                             "type": "search_result",
                             "title": "R3",
-                            "source": "u",
-                            "content": [{"type": "text", "text": "R4"}],
+                            "source": "https://R4",
+                            "content": [{"type": "text", "text": "R5"}],
                         },
                     ],
                 },
@@ -64,9 +64,9 @@ ASKED: Document = {
             "content": [
                 {
                     "type": "bash_code_execution_tool_result",
-                    "content": {"type": "bash_code_execution_result", "stdout": "R5"},
+                    "content": {"type": "bash_code_execution_result", "stdout": "R6"},
                 },
-                {"type": "mcp_tool_result", "content": [{"type": "text", "text": "R6"}]},
+                {"type": "mcp_tool_result", "content": [{"type": "text", "text": "R7"}]},
                 {
                     "type": "web_search_tool_result",
                     "content": [{"type": "web_search_result", "encrypted_content": "e"}],
@@ -109,7 +109,7 @@ def test_texts_of_a_request_in_order_with_who_said_them():
         "system": ["S1", "S2", "S3"],
         "user": ["U1", "D1", "D2", "D3", "U2"],
         "assistant": ["A1", "ls", "x"],
-        "tool": ["R1", "R2", "R3", "R4", "R5", "R6"],
+        "tool": ["R1", "R2", "R3", "https://R4", "R5", "R6", "R7"],
         "definition": ["T1", "T2", "T3", "T4"],
     }
 
