@@ -149,9 +149,11 @@ def _check_known(key: str, wanted: Any, subject: str) -> None:
     for value in values:
         if isinstance(value, dict) or key not in FIELDS:
             continue
-        if key == "stream" and not isinstance(value, bool):
-            raise ConfigError(f"{subject}: 'stream' takes true or false, not {value!r}")
-        if key != "stream" and not isinstance(value, str):
+        if key == "stream":
+            if not isinstance(value, bool):
+                raise ConfigError(f"{subject}: 'stream' takes true or false, not {value!r}")
+            continue
+        if not isinstance(value, str):
             raise ConfigError(f"{subject}: '{key}' is text, which {value!r} is not: put it in quotes")
         if key in KNOWN and not any(fnmatchcase(known, value) for known in KNOWN[key]):
             known = ", ".join(filter(None, KNOWN[key]))
