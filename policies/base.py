@@ -110,6 +110,11 @@ class Policy:
         """The least `deadline_seconds` that its rule must have, which is also the rule's where it names none."""
         return 0.0
 
+    @classmethod
+    def usual_seconds(cls, options: Any) -> float:
+        """The `deadline_seconds` of its rule where it names none and these are more than usual."""
+        return cls.needed_seconds(options)
+
     async def on_request(self, request: Request, x: Exchange) -> Request:
         return request
 

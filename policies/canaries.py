@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import secrets
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from typing import Any
 
+from lockgate.errors import WireError
 from lockgate.events import ToolCall
 from lockgate.policies import commands
 from lockgate.wire import document as json_document
@@ -31,7 +34,15 @@ SECRET_PATHS = ("~/.ssh/id_ed25519", "~/.aws/credentials", "/etc/shadow", "~/.co
 
 
 def planted(call: ToolCall, own: Sequence[str] = ()) -> ToolCall | None:
-    """The call with something harmful in its place; None where it has no text to put it in. `own` go before ours."""
+    """The call with something harmful in its place; None where it has no text to put it in. `own` go before ours.
+
+    Its JSON has the white space and escapes of the call's, which would tell a planted one from a real one.
+    """
+    canary = _planted(call, own)
+    return canary and replace(canary, arguments=_spelled_as(call.arguments, canary.arguments))
+
+
+def _planted(call: ToolCall, own: Sequence[str]) -> ToolCall | None:
     command = secrets.choice(own) if own else secrets.choice(HARMFUL).format(host=_host(), word=_word())
     try:
         if commands.command_of(call) is not None:
@@ -46,6 +57,24 @@ def planted(call: ToolCall, own: Sequence[str] = ()) -> ToolCall | None:
     name = next((name for name in texts if "path" in name.lower()), longest)
     harmful = secrets.choice(SECRET_PATHS) if "path" in name.lower() else command
     return replace(call, arguments=json_document.dumps({**arguments, name: harmful}).decode())
+
+
+def _spelled_as(model: str, arguments: str) -> str:
+    """The arguments in the spelling of others; as they are where those are in no usual one."""
+    try:
+        ours, theirs = json_document.loads(arguments.encode()), json_document.loads(model.encode())
+    except WireError:
+        return arguments
+    for mine, spelling in zip(_spellings(ours), _spellings(theirs), strict=True):
+        if spelling == model:
+            return mine
+    return arguments
+
+
+def _spellings(document: Any) -> Iterator[str]:
+    """As models write JSON: also over several lines."""
+    yield from (text.decode("utf-8", "surrogatepass") for text in json_document.spellings(document))
+    yield from (json.dumps(document, indent=width, ensure_ascii=False) for width in (1, 2, 4))
 
 
 def _host() -> str:

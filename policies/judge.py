@@ -7,13 +7,14 @@ from itertools import islice
 from pathlib import Path
 from typing import Literal, Protocol
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import Field, model_validator
 
 from lockgate.config import Section
 from lockgate.events import NEW_BLOCK, BlockEnd, Event, MessageEnd, TextDelta, ToolCall
 from lockgate.exchange import Exchange
 from lockgate.policies.base import Blocked, Monitor
 from lockgate.policies.key import read_key
+from lockgate.policies.model_url import check_url
 from lockgate.policies.verdict import SCHEMA, Judged, JudgeFailed, Score, Verdicts, prompt, read_verdict, system
 from lockgate.ports import Ask
 
@@ -54,15 +55,9 @@ class Options(Section):
     cache_size: int = Field(default=1_000, ge=0, le=100_000)
     """How many verdicts are remembered."""
 
-    @field_validator("url")
-    @classmethod
-    def _is_url(cls, value: str) -> str:
-        if not value.startswith(("https://", "http://")):
-            raise ValueError("the judge's url is a whole one: https://HOST[:PORT]/PATH")
-        return value
-
     @model_validator(mode="after")
-    def _has_one_key(self) -> Options:
+    def _can_be_asked(self) -> Options:
+        check_url(self.url, self.format)
         if self.key_env and self.key_file:
             raise ValueError("the key is named by 'key_env' or by 'key_file', not by both")
         return self
@@ -105,6 +100,11 @@ class Judge(Monitor):
     @classmethod
     def provision(cls, options: Options) -> Shared:
         return Shared(read_key(options.key_env, options.key_file), Verdicts(options.cache_size))
+
+    @classmethod
+    def usual_seconds(cls, options: Options) -> float:
+        """One attempt, and a little more."""
+        return options.timeout_seconds + 5
 
     async def verdict(self, judged: Judged, x: Exchange) -> Score:
         """The score of anything else, for a policy that has a judge. Raises JudgeFailed."""

@@ -7,6 +7,7 @@ import math
 import time
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Sequence
+from itertools import takewhile
 
 from lockgate.exchange import Exchange
 
@@ -15,13 +16,25 @@ SESSIONS = 30_000
 
 
 def session_keys(x: Exchange) -> Sequence[str]:
-    """What the session is known by: its id, the agent's own word, and who began it with which words.
+    """What the session is known by: its id, and the agent's own word for it, or else who began it with which words.
 
-    A compaction or a fork changes the first, a conversation begun anew the last: whoever has one of them is meant.
+    A compaction or a fork changes the first: whoever has one of them is meant. Agents that name their sessions may
+    begin all of them with the same words, which say nothing then.
     """
-    first = next((spot.text for spot in x.request.texts() if spot.role == "user"), "")
-    words = hashlib.sha256(f"{x.client}\0{x.agent}\0{first}".encode("utf-8", "surrogatepass")).hexdigest()
-    return [key for key in (x.session_id, x.session.marker if x.session else "", words) if key]
+    marker = x.session.marker if x.session else ""
+    return [key for key in (x.session_id, marker or opening(x)) if key]
+
+
+def all_keys(x: Exchange) -> Sequence[str]:
+    """Its first words as well, so that a session that is ended is known again where its agent names none any more."""
+    return list(dict.fromkeys((*session_keys(x), opening(x))))
+
+
+def opening(x: Exchange) -> str:
+    """Who began the conversation, and all that they said before the model first answered, as a digest."""
+    spots = (spot for spot in x.request.texts() if spot.role not in ("system", "definition"))
+    said = "\0".join(spot.text for spot in takewhile(lambda spot: spot.role == "user", spots))
+    return hashlib.sha256(f"{x.client}\0{x.agent}\0{said}".encode("utf-8", "surrogatepass")).hexdigest()
 
 
 class Sessions:

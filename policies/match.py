@@ -7,10 +7,12 @@ import operator
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
-from typing import Any, cast
+from typing import Any, cast, get_args
 
 from lockgate.errors import ConfigError
 from lockgate.exchange import Exchange
+from lockgate.records import Attested, Purpose
+from lockgate.wire.endpoints import ENDPOINTS
 
 type Test = Callable[[Exchange, str], bool]
 """Given the exchange and the name of the tool that is called ("" for anything but a call)."""
@@ -33,6 +35,14 @@ FIELDS: Mapping[str, Callable[[Exchange, str], Any]] = {
     "client": lambda x, _: x.client,
     "tool": lambda _, tool: tool,
 }
+
+KNOWN: Mapping[str, tuple[str, ...]] = {
+    "provider": ("anthropic", "openai", "google"),
+    "format": tuple(dict.fromkeys(endpoint.format.name for endpoint in ENDPOINTS)),
+    "attested": get_args(Attested.__value__),
+    "purpose": get_args(Purpose.__value__),
+}
+"""All that these can be: a rule for anything else would never look at an exchange."""
 
 COMPARATORS: Mapping[str, Callable[[Any, Any], bool]] = {
     "<": operator.lt,
@@ -85,6 +95,7 @@ def _one(key: str, value: Any, subject: str) -> Test:
             look, compare = _lookup(key, subject), _comparison(value, f"{subject}: '{key}'")
             if key in FIELDS and _compares_numbers(value):
                 raise ConfigError(f"{subject}: '{key}' is no number; compare it with text")
+            _check_known(key, value, subject)
             if key == "label":
                 return lambda x, _: any(map(compare, x.labels))
             return lambda x, tool: compare(look(x, tool))
@@ -130,6 +141,23 @@ def _comparison(wanted: Any, subject: str) -> Callable[[Any], bool]:
             return _comparators(cast(dict[str, Any], wanted), subject)
         case _:
             return lambda value: value == wanted
+
+
+def _check_known(key: str, wanted: Any, subject: str) -> None:
+    """Raises ConfigError for a value that the condition never has, such as a name with a slip of the pen."""
+    values = cast(list[Any], wanted) if isinstance(wanted, list) else [wanted]
+    for value in values:
+        if isinstance(value, dict) or key not in FIELDS:
+            continue
+        if key == "stream":
+            if not isinstance(value, bool):
+                raise ConfigError(f"{subject}: 'stream' takes true or false, not {value!r}")
+            continue
+        if not isinstance(value, str):
+            raise ConfigError(f"{subject}: '{key}' is text, which {value!r} is not: put it in quotes")
+        if key in KNOWN and not any(fnmatchcase(known, value) for known in KNOWN[key]):
+            known = ", ".join(filter(None, KNOWN[key]))
+            raise ConfigError(f"{subject}: '{key}' is never {value!r}, so nothing would match; it takes: {known}")
 
 
 def _comparators(wanted: dict[str, Any], subject: str) -> Callable[[Any], bool]:

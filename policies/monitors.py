@@ -18,6 +18,8 @@ from lockgate.policies.base import Blocked, Heard, Monitor, Policy
 from lockgate.policies.registry import Rule, make_rule
 
 type Combine = Literal["max", "mean", "cascade"]
+type Kind = Literal["calls", "text"]
+"""What of a reply is scored."""
 
 
 class MonitorConfig(Section):
@@ -56,6 +58,8 @@ class One:
 
     config: MonitorConfig
     rule: Rule
+    kinds: frozenset[Kind]
+    """What it has a score for."""
 
     async def ask(self, said: ToolCall | str, x: Exchange) -> Heard:
         """What it says; without a score where it failed or was late. A new instance is asked each time."""
@@ -85,12 +89,14 @@ class Panel:
 
     async def score(self, said: ToolCall | str, x: Exchange, heard: list[Heard]) -> Scored:
         """The score of a call or a text; each monitor's word is added to `heard`. Raises MonitorFailed."""
+        kind = "calls" if isinstance(said, ToolCall) else "text"
+        monitors = [monitor for monitor in self.monitors if kind in monitor.kinds]
         if self._combine == "cascade":
-            return await self._cascade(said, x, heard)
-        answers = await asyncio.gather(*(monitor.ask(said, x) for monitor in self.monitors))
+            return await self._cascade(monitors, said, x, heard)
+        answers = await asyncio.gather(*(monitor.ask(said, x) for monitor in monitors))
         heard += answers
-        given = [(each, self._given(each, one)) for each, one in zip(answers, self.monitors, strict=True)]
-        scores = [(each, score, one.config.weight) for (each, score), one in zip(given, self.monitors, strict=True)
+        given = [(each, self._given(each, one)) for each, one in zip(answers, monitors, strict=True)]
+        scores = [(each, score, one.config.weight) for (each, score), one in zip(given, monitors, strict=True)
                   if score is not None]  # fmt: skip
         if not scores:
             raise MonitorFailed("no monitor gave a score: " + "; ".join(each.reason for each in answers))
@@ -99,11 +105,11 @@ class Panel:
         mean = sum(score * weight for _, score, weight in scores) / total
         return Scored(score=most[1] if self._combine == "max" else min(mean, 1.0), reason=_reason(most[0]))
 
-    async def _cascade(self, said: ToolCall | str, x: Exchange, heard: list[Heard]) -> Scored:
+    async def _cascade(self, monitors: Sequence[One], said: ToolCall | str, x: Exchange, heard: list[Heard]) -> Scored:
         """The first score outside the uncertain band, else the last: the later monitors are dearer."""
         low, high = self._uncertain
         last: Scored | None = None
-        for monitor in self.monitors:
+        for monitor in monitors:
             answer = await monitor.ask(said, x)
             heard.append(answer)
             score = self._given(answer, monitor)
@@ -126,23 +132,48 @@ def _reason(heard: Heard) -> str:
     return f"{heard.monitor}: {heard.reason}" if heard.reason else heard.monitor
 
 
-def make_panel(configs: Sequence[MonitorConfig], combine: Combine, uncertain: tuple[float, float]) -> Panel:
+def make_panel(
+    configs: Sequence[MonitorConfig], judges: Sequence[Kind], combine: Combine, uncertain: tuple[float, float]
+) -> Panel:
     """Raises ConfigError, also for what could never matter."""
     names = [config.name or config.use for config in configs]
     if repeated := next((name for name in names if names.count(name) > 1), None):
         raise ConfigError(f"monitor '{repeated}': the name is used twice; give each its own 'name'")
-    return Panel([_one(config, name) for config, name in zip(configs, names, strict=True)], combine, uncertain)
+    monitors = [_one(config, name, judges) for config, name in zip(configs, names, strict=True)]
+    for kind in judges:
+        if not any(kind in monitor.kinds for monitor in monitors):
+            raise ConfigError(f"'judges' names '{kind}', which no monitor has a score for: {', '.join(names)}")
+    if idle := next((monitor for monitor in monitors if not monitor.kinds & set(judges)), None):
+        [scored] = idle.kinds
+        raise ConfigError(f"monitor '{idle.rule.name}': it would never be asked, as 'judges' does not name '{scored}'")
+    return Panel(monitors, combine, uncertain)
 
 
-def _one(config: MonitorConfig, name: str) -> One:
+def _one(config: MonitorConfig, name: str, judges: Sequence[Kind]) -> One:
     rule = make_rule(RuleConfig.model_validate({"name": name, "use": config.use, "with": config.options}), "monitor")
-    if not rule.policy.sees(rule.options) & {"call", "text"}:
+    kinds = _kinds(rule)
+    if not kinds:
         raise ConfigError(f"monitor '{name}': the policy '{config.use}' has no score: it looks at no call and no text")
     if rule.policy.needed_seconds(rule.options):
         raise ConfigError(f"monitor '{name}': '{config.use}' asks a person, who gives no score; use a step that does")
-    if issubclass(rule.policy, Monitor) and "threshold" in config.options:
-        raise ConfigError(f"monitor '{name}': its 'threshold' can never apply here; put the score under 'steps'")
-    return One(config, rule)
+    if issubclass(rule.policy, Monitor):
+        if "threshold" in config.options:
+            raise ConfigError(f"monitor '{name}': its 'threshold' can never apply here; put the score under 'steps'")
+        if config.options.get("asks", judges[0]) not in judges:
+            raise ConfigError(f"monitor '{name}': its 'asks' can never apply here; put what is scored under 'judges'")
+    return One(config, rule, kinds)
+
+
+def _kinds(rule: Rule) -> frozenset[Kind]:
+    if issubclass(policy := rule.policy, Monitor):
+        has = {
+            "calls": policy.score_call is not Monitor.score_call,
+            "text": policy.score_text is not Monitor.score_text,
+        }
+    else:
+        seen = policy.sees(rule.options)
+        has = {"calls": "call" in seen, "text": "text" in seen}
+    return frozenset[Kind](kind for kind in ("calls", "text") if has[kind])
 
 
 async def _score(policy: Policy, said: ToolCall | str, x: Exchange) -> tuple[float, str]:

@@ -14,7 +14,7 @@ from lockgate.policies.asking import ask_person
 from lockgate.policies.asking_options import webhook_of
 from lockgate.policies.base import Blocked, Policy
 from lockgate.policies.key import read_key
-from lockgate.policies.ledger import Sessions, session_keys
+from lockgate.policies.ledger import Sessions, all_keys, session_keys
 from lockgate.policies.monitors import Panel, Scored, make_panel
 from lockgate.policies.protocol_options import OF_TURNS, Does, Options
 from lockgate.policies.trusted import deferred, edited, sampled
@@ -57,7 +57,11 @@ class Protocol(Policy):
     waits for its end then, and what goes on is one reply of one model; neither the client nor the model is told. The
     further requests go where the client's went, with its credentials, or where `trusted` says with the key that it
     names; they are comms of their own, related by `resample_of`. Where a monitor or a further request fails, or the
-    rule's `deadline_seconds` pass, `on_error` decides; give a rule that asks again enough of them.
+    rule's `deadline_seconds` pass, `on_error` decides. Left out, they are as many as monitors, a person and a further
+    request may take, where that is more than 30.
+
+    What a step does follows from the first score. To ask again at any high score, and to block what is suspicious even
+    then, put one rule after another: the second scores what the first let go on.
 
     Example:
         monitors:
@@ -90,7 +94,8 @@ class Protocol(Policy):
 
     @classmethod
     def provision(cls, options: Options) -> Shared:
-        panel = make_panel(options.monitors, options.combine, (options.uncertain[0], options.uncertain[1]))
+        low, high = options.uncertain
+        panel = make_panel(options.monitors, options.judges, options.combine, (low, high))
         key = read_key(options.trusted.key_env, options.trusted.key_file)
         return Shared(panel, key, Sessions(), webhook_of(options.approval))
 
@@ -98,6 +103,15 @@ class Protocol(Policy):
     def needed_seconds(cls, options: Options) -> float:
         """A person's time, where one is asked, and what the monitors may take."""
         return options.approval.needed_seconds if options.does("approve") else 0.0
+
+    @classmethod
+    def usual_seconds(cls, options: Options) -> float:
+        """What the monitors may take, what a person may, and a further request, whose reply is scored as well."""
+        times = [one.deadline_seconds for one in options.monitors]
+        scoring = sum(times) if options.combine == "cascade" else max(times)
+        needed = max(cls.needed_seconds(options), scoring)
+        asks_again = options.does("resample", "defer", "edit")
+        return needed + (options.timeout_seconds + scoring if asks_again else 0.0)
 
     async def on_request(self, request: Request, x: Exchange) -> Request:
         if self.shared.sessions.is_ended(session_keys(x)):
@@ -120,7 +134,7 @@ class Protocol(Policy):
             case "terminate":
                 self._settled = True
                 self._say("the session is ended")
-                self._end_session(session_keys(x), x)
+                self._end_session(all_keys(x), x)
                 return made_turn(x.format, x.request, self.options.ended_sentence)
             case _ if self._does(scores.text) in ("block", "edit", "approve"):
                 raise Blocked(self.options.sentence, reason=self.reason, score=self.score)

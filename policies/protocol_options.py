@@ -8,7 +8,7 @@ from pydantic import Field, model_validator
 
 from lockgate.config import Section
 from lockgate.policies.asking_options import Asking
-from lockgate.policies.monitors import Combine, MonitorConfig
+from lockgate.policies.monitors import Combine, Kind, MonitorConfig
 from lockgate.policies.trusted import Trusted
 
 type Does = Literal["flag", "edit", "approve", "block", "resample", "defer", "terminate"]
@@ -41,9 +41,9 @@ class Options(Section):
     """In a cascade: from the first score on, and below the second, the next monitor is asked."""
     steps: list[Step] = Field(min_length=1, max_length=20)
     """What is done at which score; below all of them nothing is."""
-    judges: list[Literal["calls", "text"]] = Field(default=["calls"], min_length=1)
-    """What of a reply is scored: its tool calls, its whole text. Where text is, the reply waits for its end. In
-    shadow mode, which makes nobody wait, only calls are scored."""
+    judges: list[Kind] = Field(default=["calls"], min_length=1)
+    """What of a reply is scored: its tool calls, its whole text, each by the monitors that have a score for it. Where
+    text is, the reply waits for its end. In shadow mode, which makes nobody wait, only calls are scored."""
     samples: int = Field(default=2, ge=1, le=10)
     """How many further replies `resample` asks for, all at once."""
     trusted: Trusted = Trusted()
@@ -98,9 +98,13 @@ class Options(Section):
     @model_validator(mode="after")
     def _cascade_is_one(self) -> Options:
         low, high = self.uncertain
+        if self.combine != "cascade" and "uncertain" in self.model_fields_set:
+            raise ValueError("'uncertain' can never apply: only 'combine: cascade' has such a band")
+        if self.combine != "mean" and any("weight" in monitor.model_fields_set for monitor in self.monitors):
+            raise ValueError("a 'weight' can never apply: only 'combine: mean' weighs the scores")
         if self.combine == "cascade" and len(self.monitors) < 2:
             raise ValueError("a cascade needs two monitors or more")
-        if self.combine == "cascade" and not 0 <= low < high:
+        if self.combine == "cascade" and not (0 <= low < high and low <= 1):
             raise ValueError("'uncertain' is a band such as [0.2, 0.8]: with this one no second monitor is ever asked")
         return self
 

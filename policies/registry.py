@@ -235,7 +235,7 @@ def make_rule(config: RuleConfig, kind: str = "rule", *, shares: Shares = ()) ->
         policy = load_policy(config.use)
         options = validate(policy.Options, config.options, f"policy '{config.use}'")
         shared = policy.provision(options)
-        deadline_seconds = _deadline(config, policy.needed_seconds(options))
+        deadline_seconds = _deadline(config, policy.needed_seconds(options), policy.usual_seconds(options))
     except Exception as error:
         sentences = error.sentences if isinstance(error, ConfigError) else (told(error),)
         raise ConfigError(*(f"{subject}: {each}" for each in sentences)) from error
@@ -255,15 +255,17 @@ def make_rule(config: RuleConfig, kind: str = "rule", *, shares: Shares = ()) ->
     )
 
 
-def _deadline(config: RuleConfig, needed: float) -> float:
+def _deadline(config: RuleConfig, needed: float, usual: float) -> float:
     """The rule's own where it names one. Raises ConfigError where it would pass too early."""
     given = config.deadline_seconds
-    if given < needed and "deadline_seconds" in config.model_fields_set:
+    if "deadline_seconds" not in config.model_fields_set:
+        return max(given, usual)
+    if given < needed:
         raise ConfigError(
             f"its 'deadline_seconds', {given:g}, would pass while a person may still decide: with these options it"
             f" takes up to {needed:g}; give it as much, or leave it out"
         )
-    return max(given, needed)
+    return given
 
 
 def _digest(content: bytes) -> str:

@@ -163,7 +163,7 @@ class Run:
         """What comes of a failure: raises Blocked, or records it where the rule forwards."""
         if isinstance(error, Blocked):
             raise error
-        reason = self._reason(error)
+        reason = f"{self._reason(error)}; on_error: {self.rule.on_error}"
         if self.rule.on_error == "block":
             raise Blocked(FAILED, reason=reason, score=self.policy.score) from error
         self.record("failure", "failed", began, refusal=Blocked(FAILED, reason=reason))

@@ -7,16 +7,19 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal, cast
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import Field, model_validator
 
 from lockgate.config import Section
 from lockgate.errors import Error
 from lockgate.events import ToolCall, Turn
 from lockgate.exchange import Exchange
 from lockgate.policies.declared import check_arguments, declared_schema
+from lockgate.policies.model_url import check_url
 from lockgate.policies.verdict import JudgeFailed, objects_in, shown
 from lockgate.ports import Ask, Origin, Resend
 from lockgate.wire.document import dumps
+
+_OPENAI = ("openai-chat", "openai-responses")
 
 
 class Trusted(Section):
@@ -36,15 +39,10 @@ class Trusted(Section):
     max_tokens: int = Field(default=4_096, gt=0, le=32_000)
     """The longest rewritten call."""
 
-    @field_validator("url")
-    @classmethod
-    def _is_url(cls, value: str) -> str:
-        if value and not value.startswith(("https://", "http://")):
-            raise ValueError("the url is a whole one: https://HOST[:PORT]/PATH")
-        return value
-
     @model_validator(mode="after")
-    def _has_one_key(self) -> Trusted:
+    def _can_be_asked(self) -> Trusted:
+        if self.url:  # of a client that speaks Responses, `defer` sends Responses on
+            check_url(self.url, self.format, ("anthropic",) if self.format == "anthropic" else _OPENAI)
         if self.key_env and self.key_file:
             raise ValueError("the key is named by 'key_env' or by 'key_file', not by both")
         return self

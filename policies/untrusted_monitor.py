@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import random
-from typing import Any
+from typing import Annotated, Any
 
-from pydantic import Field, model_validator
+from pydantic import Field, StringConstraints, model_validator
 
 from lockgate.events import ToolCall
 from lockgate.exchange import Exchange
@@ -23,7 +23,9 @@ class Options(judge.Options):
     """The share of calls beside which a planted one is judged; all, while the judge is void."""
     canary_score: float = Field(default=0.5, gt=0, le=1)
     """A planted call below this score was let pass."""
-    canaries: list[str] = Field(default_factory=list[str], max_length=1_000)
+    canaries: list[Annotated[str, StringConstraints(strip_whitespace=True, min_length=1)]] = Field(
+        default_factory=list[str], max_length=1_000
+    )
     """Harmful commands of your own to plant; without any, built-in ones with names that are new each time."""
     canary_window: int = Field(default=20, gt=0, le=1_000)
     """How many of the last planted calls count."""
@@ -35,6 +37,11 @@ class Options(judge.Options):
     def _asks_about_calls(self) -> Options:
         if self.asks != "calls":
             raise ValueError("option 'asks': only calls can be planted, so it is asked about 'calls'")
+        if self.allowed_misses >= self.canary_window:
+            raise ValueError(
+                f"'allowed_misses', {self.allowed_misses}, can never be passed: only the last"
+                f" {self.canary_window} planted calls count, as 'canary_window' says"
+            )
         return self
 
 

@@ -24,6 +24,8 @@ SCHEMA: Mapping[str, Any] = {
     "additionalProperties": False,
 }
 
+NO_VERDICT = "the judge's answer holds no verdict: a JSON object with a score and a reason"
+
 MAX_BRACES = 100
 """Each could begin a verdict and is tried."""
 
@@ -80,7 +82,7 @@ def read_verdict(answer: str) -> Score:
     """The score and reason of an answer with exactly one verdict in it, and any prose round it. Raises JudgeFailed."""
     objects = list(objects_in(answer))
     if len(objects) != 1:
-        raise JudgeFailed(f"the judge gave {len(objects) or 'no'} verdicts instead of one")
+        raise JudgeFailed(f"the judge gave {len(objects)} verdicts instead of one" if objects else NO_VERDICT)
     verdict = objects[0]
     score, reason = verdict.get("score"), verdict.get("reason", "")
     if set(verdict) - {"score", "reason"} or not isinstance(reason, str):

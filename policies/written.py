@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from lockgate.events import ToolCall
 from lockgate.exchange import Exchange
 from lockgate.policies.commands import Unreadable, command_of, folder_of
-from lockgate.policies.ledger import session_keys
+from lockgate.policies.ledger import opening
 from lockgate.policies.shell.model import HERE
 from lockgate.policies.shell.paths import place
 from lockgate.policies.shell.read import read
@@ -121,9 +121,9 @@ class Written:
 
     async def of(self, x: Exchange) -> Files:
         """The files of the exchange's session; those of its history, where the session is new here."""
-        *keys, words = session_keys(x)
+        keys = [key for key in (x.session_id, x.session.marker if x.session else "") if key]
         if not keys:  # others may begin with the same words, and all with none
-            keys = [words if any(spot.role == "user" and spot.text for spot in x.request.texts()) else x.id]
+            keys = [opening(x) if any(spot.role == "user" and spot.text for spot in x.request.texts()) else x.id]
         files = next((known for key in keys if (known := self._sessions.get(key)) is not None), None)
         if files is None:
             long = len(messages_of(x.format, x.request.document)) > SHORT

@@ -85,8 +85,9 @@ class ExchangeDetail:
     """By the id of its comm, each body that is stored in parts; all others are stored whole."""
 
     def chain(self, type: CommType) -> tuple[Comm, ...]:
-        """The client's request, or the reply to it: as it came, and then as each change left it."""
-        known = {comm.id: comm for comm in self.comms if comm.type == type and not comm.trigger}
+        """The request, a client's or our own, or the reply to it: as it came, and then as each change left it."""
+        own = self.exchange.trigger
+        known = {comm.id: comm for comm in self.comms if comm.type == type and comm.trigger == own}
         changes = {one.from_comm_id: one.to_comm_id for one in self.relations if one.type == "modified_to"}
         changed = set(changes.values())
         here = next((id for id in known if id not in changed), None)

@@ -37,7 +37,7 @@ _DECISION = DecisionModel.__table__.columns
 _MESSAGE = MessageModel.__table__.columns
 _RELATION = RelationModel.__table__.columns
 _THREAD = ThreadModel.__table__.columns
-_COMMS = tuple(_COMM[name] for name in ("id", "exchange_id", "type", "endpoint", "thread", "form", "digest"))
+_COMMS = tuple(_COMM[name] for name in ("id", "exchange_id", "type", "trigger", "endpoint", "thread", "form", "digest"))
 _NODES = (
     _THREAD.hash.label("node"), _THREAD.parent, _THREAD.message,
     _MESSAGE.hash, _MESSAGE.kind, _MESSAGE.role, _MESSAGE.content, _MESSAGE.blobs,
@@ -77,7 +77,9 @@ class _Walk:
 async def turns_of(ask: Ask, rows: Sequence[ExchangeRow]) -> list[Turn]:
     """Of these exchanges, in their order."""
     ids = [row.id for row in rows]
-    comms = await _all(ask, select(*_COMMS).where(_COMM.trigger == "").order_by(_COMM.id), _COMM.exchange_id, ids)
+    own = {row.id: row.trigger for row in rows}
+    comms = await _all(ask, select(*_COMMS).order_by(_COMM.id), _COMM.exchange_id, ids)
+    comms = [comm for comm in comms if comm["trigger"] == own[comm["exchange_id"]]]
     ends = await _ends(ask, comms)
     walks = {comm["id"]: _walk(comm) for comm in ends if comm["digest"] is not None}
     await _go(ask, list(walks.values()))

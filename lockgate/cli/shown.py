@@ -49,7 +49,7 @@ def exchange_table(rows: Sequence[ExchangeRow], columns: int, marks: Mapping[str
             "provider": row.provider,
             "model": row.model or (row.endpoint if row.kind == "other" else ""),
             "agent": row.agent,
-            "history": row.purpose or row.attested,
+            "history": row.trigger or row.purpose or row.attested,
             "tokens": _tokens(row),
             "cost": "" if row.cost_nano_usd is None else dollars(row.cost_nano_usd),
             "outcome": row.outcome,

@@ -40,7 +40,7 @@ class Which:
     min_cost: Annotated[str | None, _help("Those that cost at least so many US dollars.")] = None
     min_tokens: Annotated[int | None, _help("Those that took at least so many tokens.")] = None
     all_: Annotated[
-        bool, Parameter(name="--all", negative=(), help="Also what carries no conversation, and Lockgate's own.")
+        bool, Parameter(name="--all", negative=(), help="Also what carries no conversation, such as lists of models.")
     ] = False
 
     @property

@@ -57,6 +57,21 @@ def test_list_is_a_table_with_the_newest_last(database: str, said: Any) -> None:
     assert lines[0].endswith("99 ms")
 
 
+def test_a_question_of_lockgates_own_is_told_as_one_and_can_be_read(database: str, said: Any) -> None:
+    client = exchange_row(model="claude-x", endpoint=ENDPOINT)
+    judge = exchange_row(model="judge-1", endpoint=ENDPOINT, agent="lockgate", trigger="judge", attested="")
+    asked = comm(judge.id, content=json.dumps(REQUEST).encode(), trigger="judge")
+    came = comm(judge.id, type="RESPONSE", content=json.dumps(REPLY).encode(), trigger="judge")
+    of_client = comm(client.id, content=json.dumps(REQUEST).encode())
+    remember(database, [client, of_client, judge, asked, came,
+                        Relation(from_comm_id=of_client.id, to_comm_id=asked.id, type="judged_by")])  # fmt: skip
+    assert said("list").splitlines()[-1].split()[5:7] == ["lockgate", "judge"]
+    shown = said("show", judge.id)
+    assert "user: Touch it" in shown
+    assert "Of course." in shown
+    assert "judge-1" in said("show", client.id).partition("related")[2]
+
+
 def test_list_as_json_has_every_field_and_follows_limit_before_and_filters(database: str, said: Any) -> None:
     rows = [exchange_row(outcome=outcome) for outcome in ("passed", "blocked", "passed")]
     rows[0] = replace(rows[0], usage=None)

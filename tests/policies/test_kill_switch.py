@@ -11,7 +11,7 @@ import pytest
 from lockgate.exchange import Exchange, Ports
 from lockgate.policies import kill_switch
 from lockgate.policies.kill_switch import KillSwitch, described, refusal
-from lockgate.policies.ledger import session_keys
+from lockgate.policies.ledger import all_keys
 from lockgate.records import Kill, KillScope, SessionRow
 from lockgate.wire.anthropic import FORMAT
 
@@ -85,11 +85,12 @@ def test_what_comes_of_a_session_is_stopped_with_it() -> None:
 
 
 def test_the_first_words_of_a_session_name_it_only_where_a_rule_said_so() -> None:
-    by_hand, by_rule = Kill(scope="session", target="s-1"), Kill(scope="session", names=tuple(session_keys(exchange())))
+    by_hand, by_rule = Kill(scope="session", target="s-1"), Kill(scope="session", names=tuple(all_keys(exchange())))
     again = exchange("s-9", "")
     assert switch(by_hand).stops(exchange())
     assert switch(by_hand).stops(again) is None
     assert switch(by_rule).stops(again) is by_rule
+    assert switch(by_rule).stops(exchange("s-9", "m-9")) is None, "another session of an agent that names them"
 
 
 def test_the_exchange_in_which_a_rule_ends_its_session_goes_on() -> None:

@@ -34,6 +34,8 @@ X = exchange_of(
     ({"request.tools.0.name": "Bash"}, True),
     ({"request.tools.7.name": "Bash"}, False),
     ({"stream": True}, True),
+    ({"format": "openai*"}, False),
+    ({"purpose": ""}, True),
     ({"label": "ci/*"}, True),
     ({"label": ["day", "night"]}, True),
     ({"label": "day"}, False),
@@ -52,6 +54,12 @@ def test_a_condition_on_the_tool_is_decided_call_by_call() -> None:
 
 @pytest.mark.parametrize(("conditions", "named"), [
     ({"modle": "x"}, "unknown condition 'modle'"),
+    ({"provider": "anthropc"}, "'provider' is never 'anthropc', so nothing would match; it takes: anthropic"),
+    ({"not": {"attested": ["altered", "forged"]}}, "'attested' is never 'forged'"),
+    ({"format": "openai"}, "it takes: anthropic, openai-chat, openai-responses"),
+    ({"purpose": "sidecall"}, "'purpose' is never 'sidecall'"),
+    ({"stream": "yes"}, "'stream' takes true or false, not 'yes'"),
+    ({"project": 7}, "'project' is text, which 7 is not: put it in quotes"),
     ({"any": {"model": "x"}}, "'any' takes a list"),
     ({"not": ["x"]}, "a condition is a mapping"),
     ({"request.max_tokens": {"above": 3}}, "unknown comparator 'above'"),

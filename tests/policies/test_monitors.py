@@ -10,6 +10,8 @@ import pytest
 from lockgate.config import RuleConfig
 from lockgate.errors import ConfigError
 from lockgate.events import Event, ToolCall
+from lockgate.policies.base import Heard
+from lockgate.policies.monitors import MonitorConfig, make_panel
 from lockgate.policies.pipeline import Pipeline
 from lockgate.policies.registry import load_rules
 from tests.addons.scoring import ByNumber
@@ -54,7 +56,8 @@ async def scores(rules: Pipeline, said: str) -> tuple[float | None, bool, dict[s
     ],
 )
 async def test_scores_make_one(options: Any, said: str, expected: tuple[float, bool]) -> None:
-    rules = pipeline({**NUMBER, "weight": 3}, refuses("evil"), **options)
+    weight = {"weight": 3} if options else {}
+    rules = pipeline({**NUMBER, **weight}, refuses("evil"), **options)
     score, went_on, heard = await scores(rules, said)
     assert (round(score or 0, 6), went_on) == expected
     assert heard == {"p/number": float(said.split()[0]), "p/words": 1.0 if "evil" in said else 0.0}
@@ -92,6 +95,28 @@ async def test_without_any_score_the_rule_fails() -> None:
     assert "no monitor gave a score: no score within 0.001 s" in rules.x.decisions[-1].reason
 
 
+async def test_a_text_is_scored_by_those_that_have_a_score_for_it() -> None:
+    monitors = [MonitorConfig.model_validate(one) for one in (LATE, refuses("x"), NUMBER)]
+    heard: list[Heard] = []
+    panel = make_panel(monitors, ["calls", "text"], "max", (0.2, 0.8))
+    assert (await panel.score("0.4", exchange_of(), heard)).score == 0.4
+    assert [one.monitor for one in heard] == ["number"]
+
+
+@pytest.mark.parametrize(("options", "seconds"), [
+    ({}, 30),
+    ({"monitors": [{**NUMBER, "deadline_seconds": 60}]}, 60),
+    ({"steps": [{"at": 0.5, "do": "resample"}]}, 20 + 120 + 20),
+    ({"monitors": [NUMBER, refuses("x")], "combine": "cascade", "timeout_seconds": 10,
+      "steps": [{"at": 0.5, "do": "defer"}], "trusted": {"model": "m"}}, 40 + 10 + 40),
+    ({"steps": [{"at": 0.5, "do": "approve"}]}, 330),
+], ids=["usual", "slow", "resample", "cascade", "person"])  # fmt: skip
+def test_a_rule_has_the_time_that_its_options_may_take(options: dict[str, Any], seconds: float) -> None:
+    given = {"monitors": [NUMBER], "steps": [{"at": 0.5, "do": "block"}], **options}
+    rules = load_rules([RuleConfig.model_validate({"name": "p", "use": "protocol", "with": given})])
+    assert [rule.deadline_seconds for rule in rules.rules] == [seconds]
+
+
 async def test_the_same_call_is_scored_once_in_an_exchange() -> None:
     ByNumber.asked.clear()
     await passed(pipeline(NUMBER), [call("0.1"), call("0.1")])
@@ -108,14 +133,23 @@ async def test_the_same_call_is_scored_once_in_an_exchange() -> None:
         ({"steps": []}, "steps"),
         ({"combine": "cascade"}, "a cascade needs two monitors"),
         ({"monitors": [NUMBER, refuses("x")], "combine": "cascade", "uncertain": [0.8, 0.8]}, "no second monitor"),
+        ({"monitors": [NUMBER, refuses("x")], "combine": "cascade", "uncertain": [1.2, 1.5]}, "no second monitor"),
+        ({"uncertain": [0.2, 0.5]}, "only 'combine: cascade' has such a band"),
+        ({"monitors": [{**NUMBER, "weight": 3}]}, "only 'combine: mean' weighs the scores"),
         ({"monitors": [NUMBER, NUMBER]}, "the name is used twice"),
+        ({"monitors": [refuses("x")], "judges": ["text"]},
+         "'judges' names 'text', which no monitor has a score for: words"),
+        ({"monitors": [NUMBER, {**refuses("x"), "with": {"what": ["text"], "pattern": "x"}}]},
+         "monitor 'words': it would never be asked, as 'judges' does not name 'text'"),
+        ({"monitors": [{"use": "judge", "with": {"url": "http://x/v1/messages", "model": "m", "asks": "text"}}]},
+         "its 'asks' can never apply here; put what is scored under 'judges'"),
         ({"monitors": [{"use": "nope"}]}, "unknown policy 'nope'"),
         ({"monitors": [{"use": "noop"}]}, "monitor 'noop': the policy 'noop' has no score"),
         ({"steps": [{"at": 0.5, "do": "defer"}]}, "give it a 'model'"),
         ({"steps": [{"at": 0.5, "do": "edit"}], "trusted": {"model": "m"}}, "'url'"),
-        ({"steps": [{"at": 0.5, "do": "edit"}], "judges": ["text"], "trusted": {"model": "m", "url": "http://x"}},
+        ({"steps": [{"at": 0.5, "do": "edit"}], "judges": ["text"], "trusted": {"model": "m", "url": "http://x/v1/messages"}},
          "the step at 0.5 can never apply"),
-        ({"monitors": [{"use": "judge", "with": {"url": "http://x", "model": "m", "threshold": 0.3}}]},
+        ({"monitors": [{"use": "judge", "with": {"url": "http://x/v1/messages", "model": "m", "threshold": 0.3}}]},
          "its 'threshold' can never apply here"),
     ],
 )  # fmt: skip

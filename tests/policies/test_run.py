@@ -66,7 +66,7 @@ async def test_a_hook_that_is_late_fails():
     run = run_of(Never, deadline_seconds=0.01)
     with pytest.raises(Blocked) as caught:
         await run.event(TEXT)
-    assert caught.value.reason == "no verdict within 0.01 s"
+    assert caught.value.reason == "no verdict within 0.01 s; on_error: block"
     assert isinstance(run.policy, Never)
     assert isinstance(run.policy.ended, asyncio.CancelledError)
     task = asyncio.current_task()
