@@ -16,7 +16,7 @@ CONTEXT_CHARS = 480
 """A value stands no further from the beginning of its heading."""
 MAX_HEADING_CHARS = 240
 _HEADING = compile_bytes(
-    r"(?i)\b(?:passw(?:or)?d|passphrase|pwd|pass|secret|token|api[ _-]?key|access[ _-]?key)\b[^\n]*\n"
+    r"(?i)(?:\b|_)(?:passw(?:or)?d|passphrase|pwd|pass|secret|token|api[ _-]?key|access[ _-]?key)\b[^\n]*\n"
 )
 _RULE = compile_bytes(r"[|+: \t-]*-[|+: \t-]*\r?\n")
 """The line under the first of a table."""
