@@ -16,7 +16,7 @@ from lockgate.policies.json_strings import changed_strings, is_json, shortened
 from lockgate.policies.patterns import Re2, finds
 from lockgate.policies.said import Said, said_in
 from lockgate.policies.seen import Clean, digest
-from lockgate.policies.spans import Detector, SpanWindow, replaced
+from lockgate.policies.spans import Detector, SpanWindow, again, replaced
 from lockgate.policies.window import TextWindow
 
 type Act = Literal["redact", "block", "alert", "off"]
@@ -188,7 +188,7 @@ class Redactor(TextWindow):
         lead = f'"{name}": "' if name else ""
         text = lead + text
         spans = [span for span in self._detector.spans(text, 0, len(text)) if span.start >= len(lead)]
-        return replaced(text, len(lead), len(text), spans, self._instead)
+        return replaced(text, len(lead), len(text), again(text, len(lead), len(text), spans, {}), self._instead)
 
     def _instead(self, kind: str, found: str) -> str:
         if any(finds(pattern, found) for pattern in self.options.allow):

@@ -21,7 +21,8 @@ _TELLING = b"0123456789!@#$%^&*~+"
 
 _QUOTE = r"(?:\\{0,3}[\"'`]|&quot;|&#3[49];|%2[27]|\\u0022)"
 _TYPE = (
-    r"(?:[ \t]{0,4}:?[ \t]{0,4}(?:(?:as )?string\b|&?(?:'static )?str\b|(?:\[\]const u8|\[\]byte|char ?\*|"
+    r"(?:[ \t]{0,4}:?[ \t]{0,4}(?:(?:as |constant )?string\b|n?varchar2?\(\d{1,4}\)|&?(?:'static )?str\b|"
+    r"(?:\[\]const u8|\[\]byte|char ?\*|"
     r"option<string>)|secretstr|bytes|any|(?:optional|final)\[str\]|"
     r"final\b)"
     r"[ \t]{0,4}(?:\|[ \t]?None[ \t])?)?"
@@ -40,7 +41,7 @@ _SIGN = (
     r":?\*\*:?|=>|:=|===?|!=|<-|\?:|=|:|,|\b(?:was|is|has been|will be) (?:now )?(?:changed|reset|set|updated) to\b|"
     r"\bwill be\b|\bis\b(?: now)?:?|[ \t]?\bby lazy \{|\.(?:send_?keys|type|fill|setvalue)|"
     r"/?>\s{0,24}<value>|\bwas\b|\bset to\b|\?=|\|\|=?|\?\?=?|"
-    r"\bor\b|->|>|\bauf\b|\.{3,20}|"
+    r"\bor\b|\bfrom\b|->|>|\bauf\b|\.{3,20}|"
     r"%3[ad]|\||</(?:td|th|dt|key|name)>\s{0,24}<(?:td|dd|string|value)>|\b(?:to|es|est|ist|lautet|are|e)\b|"
     r"(?:for|of) (?:the )?[\w.@-]{1,40} (?:to|is|was))?"
 )
@@ -55,7 +56,7 @@ _OPENING = (
     r"[bBrRuUfFNL@$]{1,2}[\"']|<<[-~]?[\"']?[A-Z_]{2,12}[\"']?\r?\n[ \t]{0,12}|<<|<!\[CDATA\[|[0579][ \t]|\{|"
     r"\(\s{0,24}|\[|[fub]?\"\"\"|!!str )?((?:\\{0,3}[\"'`]|&quot;|"
     r"&#3[49];|%2[27]|\\\\u0022){0,3})"
-    r"(?:(?:bearer|token|basic|apikey|key)[ :]{1,2})?"
+    r"(?:(?:bearer|token|basic|apikey|key)[ :]{1,2}|\{(?:noop|plain)\})?"
 )
 _VALUE = compile_bytes(
     rf"(?i:^((?:{_QUOTE}|"
@@ -69,10 +70,12 @@ _OTHER_NAME = compile_bytes(
 """What stands before a name that then is none of a secret."""
 _HASHED = compile_bytes(r"(?i)(?:sha\d*|md5|hash|digest|bcrypt|crc32|hmac)\w*\(b?[\"']$")
 _ASSIGNS = compile_pattern(r"^[A-Za-z_](?:[\w.-]{0,40}\w)?=[^=]")
-_PARAMETER = compile_pattern(r"^(?:[A-Za-z]?[a-z]+(?:[_.-]?[A-Z]?[a-z]+)*|[A-Z]+(?:_[A-Z]+)*)\d*$")
+_MANY_SIGNS = 5
+"""What is made by chance of so many is no assignment."""
+_PARAMETER = compile_pattern(r"^(?:[A-Za-z]?[a-z]+(?:[_.-]?[A-Z]?[a-z]+)*|[A-Z]{2,}(?:_[A-Z]+)*)_?\d*$")
 """A name as parameters have it."""
 _WORDS_ONLY = compile_pattern(
-    r"^[ \t]*(?i:to|-{1,2}|es|est|ist|lautet|are|e|\||:?\*\*:?|(?:for|of) .*|(?:was|is|has been|will) .*|"
+    r"^[ \t]*(?i:to|from|-{1,2}|es|est|ist|lautet|are|e|\||:?\*\*:?|(?:for|of) .*|(?:was|is|has been|will) .*|"
     r"[a-z' ]*[a-z][a-z' ]*:)[ \t\"'`]*$"
 )
 _NEXT = compile_pattern(r"&(?:[\w.%-]+=|amp;[\w.%-]+=|amp;$|lt;|$)")
@@ -113,17 +116,26 @@ def _assigned(data: bytes, start: int) -> Iterator[Span]:
         if name is None or _is_plain(data[end : end + MAX_DISTANCE_CHARS]) or not _may_follow(data, end):
             continue
         lead = _VALUE.search(data[end : end + MAX_DISTANCE_CHARS + MAX_UNIT_CHARS])
-        if lead is None or not start <= (at := end + lead.start(3)) <= begin + MAX_DISTANCE_CHARS:
+        if lead is None or (at := end + lead.start(3)) > begin + MAX_DISTANCE_CHARS:
+            continue
+        after = _CHANGED.match(data[end + lead.end() : begin + 2 * MAX_DISTANCE_CHARS])
+        if at < start and after is None:
             continue
         before = data[max(0, begin - 1) : begin]
-        value = _secret(
-            name, lead.group(1).decode("ascii"), lead.group(2) != b"", lead.group(3).decode("ascii"), before
-        )
+        joint, quote = lead.group(1).decode("ascii"), lead.group(2)
+        quoted = quote != b"" or joint[-1:] in ("'", '"')
+        value = _secret(name, joint, quoted, lead.group(3).decode("ascii"), before)
         lead_in = data[max(0, found.start() - 60) : found.start()]
         if value and _may_be(value.encode()) and not _HASHED.search(lead_in) and not _OTHER_NAME.search(lead_in):
-            yield Span(at, at + len(value), name.kind)
+            if at >= start:
+                yield Span(at, at + len(value), name.kind)
+            changed = _secret(name, ' = "', True, after.group(1).decode("ascii"), b"") if after else ""
+            if changed and (to := end + lead.end() + after.start(1)) >= start:
+                yield Span(to, to + len(changed), name.kind)
 
 
+_CHANGED = compile_bytes(r"^\\?[\"'`]?,? (?:->|=>|=|to) \\?[\"'`]?([^\s\"'`<>]{6,200})")
+"""What a value is changed to."""
 _PLAIN = re.compile(
     rb"(?:[ \t]{1,12}|[ \t]{0,12}=[ \t]{0,12}|:[ \t]{1,12})[a-z]{1,15}(?:[._][a-z]{1,12}){0,2}"
     rb"(?:[\t\n\f\r ]|\([A-Za-z_]+)|\([A-Za-z_]+"
@@ -155,8 +167,8 @@ def _joins_nothing(found: bytes) -> bool:
 
 def _may_follow(data: bytes, at: int) -> bool:
     """Whether one of the next words holds a digit or a sign, as every secret does: cheaper than to look for a value."""
-    words = data[at : at + MAX_DISTANCE_CHARS].split(None, 14)[:14]
-    return any(map(_may_be, words)) or b"{" in words[:2]
+    words = data[at : at + MAX_DISTANCE_CHARS].split(None, 14)
+    return any(map(_may_be, words[:14])) or b"{" in words[:2]
 
 
 @lru_cache(maxsize=4096)
@@ -177,7 +189,9 @@ def _is_letters(word: bytes) -> bool:
     core = word.strip(b"\"'`=:,;>(){}[]\\")
     if core.isalpha():
         return not is_plain(core.decode("ascii"))
-    return _JUMBLED.search(word) is not None or is_joined(core.decode("ascii"), phrase=True)
+    if core.islower():  # or words of a phrase
+        return core.count(b"-") + core.count(b".") > 1 and is_joined(core.decode("ascii"), phrase=True)
+    return _JUMBLED.search(word) is not None
 
 
 def _says_otherwise(name: Name, joint: str, quoted: bool, value: str, before: bytes) -> bool:
@@ -204,6 +218,8 @@ def _assigns(name: Name, value: str) -> bool:
     """Whether it begins with another name that is given a value, and is no password with such a sign in it."""
     if _ASSIGNS.match(value) is None or is_token(left := value.partition("=")[0]):
         return False
+    if sum(not letter.isalnum() for letter in {*value}) >= _MANY_SIGNS and is_token(value):
+        return False
     return name.kind != "password" or _PARAMETER.match(left) is not None or not is_hard(value.replace("=", ""))
 
 
@@ -217,14 +233,13 @@ def _secret(name: Name, joint: str, quoted: bool, value: str, before: bytes) -> 
         "\n" in joint and "\\\n" not in joint and not _MEMBER.search(joint)
     ):
         return _certain(name, joint, quoted, value, before)
-    quoted = quoted or joint.endswith('"""')
     told = joint.strip(" \t\"'`\\") != "" or quoted or before == b"-" or name.text.startswith("-")
     for stop in ("&quot;", "&#34;", "&#39;", "%22", "%27", "\\u0022"):
         value = value.partition(stop)[0]
     value, environment = _trimmed(name.text.strip(".-"), joint, quoted, value, before)
     hard = is_hard(value)
     quoted = quoted or joint == "=" or (joint == ": " and value.isalnum())  # in a query, a command, a document
-    if told and _LOGIN.search(name.text) and is_hard(_AFTER_COLON.sub("", value, 1)) and ":" in value:
+    if told and _LOGIN.search(name.text) and _is_chosen(_AFTER_COLON.sub("", value, 1)) and ":" in value:
         return value
     if name.text.lower() == "pass" and not joint.strip(" \t\r\n\"'`"):
         good = hard and (is_token(value) or not _SIGNS.isdisjoint(value))  # a verb as well
@@ -245,11 +260,15 @@ def _secret(name: Name, joint: str, quoted: bool, value: str, before: bytes) -> 
     ) or (SECRET_ID.search(name.text) and len(value) < 30):
         good = False
     else:
-        good = is_token(value, strong=name.strong) and (name.strong or not _CHECKED.search(f"{name.text}:{value}"))
+        of_words = told and _CHOSEN_SECRET.search(name.text) is not None and is_joined(value, phrase=True)
+        token = is_token(value, strong=name.strong and joint.strip() != "from")
+        good = of_words or (token and (name.strong or not _CHECKED.search(f"{name.text}:{value}")))
     return value if good else ""
 
 
-_PHRASE = compile_pattern(r"(?i)phrase")
+_CHOSEN_SECRET = compile_pattern(r"(?i)(?:jwt|session|cookie|app|auth|hmac|signing|shared)[_-]?secret$")
+"""What people choose themselves."""
+_PHRASE = compile_pattern(r"(?i)phrase|master")
 _LOGIN = compile_pattern(r"(?i)(?:creds?|credentials?|auth|user_?pw?d?|userpass(?:word)?|login)$")
 _AFTER_COLON = compile_pattern(r"^[\w.@-]{1,40}:")
 """The name of the account, before its password."""
@@ -260,6 +279,10 @@ def _is_called_secret(name: Name, told: bool, value: str) -> bool:
     if _SIGNS.isdisjoint(value) and not (any(map(str.isupper, value)) and any(map(str.islower, value))):
         return False
     return (told or name.text.lower().endswith("secret")) if name.kind == "secret" else told and bool(_SIGNS & {*value})
+
+
+def _is_chosen(value: str) -> bool:
+    return is_hard(value) or is_chosen(value)
 
 
 def _aside(name: Name, value: str) -> str:

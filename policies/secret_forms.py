@@ -64,12 +64,13 @@ _SCHEME = compile_bytes(
 _FLAG = compile_bytes(
     r"(?:\bcurl\b[^\n|;]{0,100}?[ \t](?:-u|--proxy-user)[ =]{0,2}[\"']?[^\s:\"']{0,60}:|"
     r"\bhttps?\b[^\n|;]{0,60}?[ \t]-a[ =]{1,2}[\"']?[^\s:\"']{1,60}:|"
+    r"[ \t]-[uU][ =]?\S{1,60}[ \t]{1,2}-[pPw][ =]?|"
     r"[ \t](?:--(?:auth|creds?|credentials|userpwd|basic-auth|http-user|user)[ =]{1,2}|login=)[\"']?[^\s:\"']{1,60}:|"
     r"\b(?:mysql|mysqldump|mysqladmin|mariadb)\b[^\n|;]{0,60}?[ \t]-p|"
     r"\b(?:sshpass|redis-cli|mongo|mongosh|mongodump|docker login|az login|sqlcmd|psexec|smbclient|7za?|zip|unzip|"
     r"rar)\b"
     r"[^\n|;]{0,120}?[ \t](?:-h?p|-a|-P|-w)[ =]{0,2}|"
-    r"\bldap\w{3,8}\b[^\n|;]{0,100}?[ \t]-w[ \t]{1,2}|\bopenssl enc\b[^\n|;]{0,100}?[ \t]-k[ \t]{1,2}|"
+    r"\bldap\w{3,8}\b[^\n|;]{0,100}?[ \t]-w[ \t]{1,2}|\bopenssl enc\b[^\n|;]{0,100}?[ \t]-[kK][ \t]{1,2}|"
     r"\bnet use\b[^|;]{0,80}?/user:\S{1,60}[ \t]|\bnet user [\w.-]{1,40}[ \t]|[ \t]-U[ \t]?[\"']?[\w.\\@/-]{1,60}%|"
     r"[ \t]-{1,2}\w{0,20}(?:storepass|keypass|srcstorepass|deststorepass)(?::\w+)?[ =]{1,2}|"
     r"(?:^|[ \t])-pass(?:in|out)?[ =]{1,2}pass:|\bnet use (?:\w: )?\\\\[\w.$\\-]{3,60} |\bftp> user [\w.@-]{1,40} |"
@@ -78,10 +79,10 @@ _FLAG = compile_bytes(
     r"\bmachine[ \t]\S{1,60}\s+login[ \t]\S{1,60}\s+password[ \t]+|"
     r"\b(?:base64|btoa|b64encode|encode64)\w{0,6}\(b?[\"'`][\w.@-]{1,40}:|"
     r"(?i:\blogin|bind(?:_s)?|\b(?:cred|credential)s ?= ?|authenticate|username_pw_set|(?:basic|set|"
-    r"with)_?(?:basic_?)?auth|(?:set|"
-    r"with)_?credentials|auth ?= ?|WiFi\.begin|"
+    r"with)_?(?:basic_?)?auth|http_?basic|set_authentication|"
+    r"(?:set|with)_?credentials|auth\\?[\"']? ?(?:=>|=|:) ?|WiFi\.begin|"
     r"NetworkCredential|PasswordCredentials|PasswordAuthentication)"
-    r"\((?:[\"'][^\"'\s]{1,80}[\"'](?:,[ \t]{0,4}|[ \t])|[\w.]{1,40},[ \t]{0,4}[\"'])(?:Some\([\"'])?|"
+    r"[(\[](?:[\"'][^\"'\s]{1,80}[\"'](?:,[ \t]{0,4}|[ \t])|[\w.]{1,40},[ \t]{0,4}[\"'])(?:Some\([\"'])?|"
     r"\b(?i:identified (?:with \S{1,40} )?by|with password)[ \t]+(?:=[ \t]*N?)?|chpasswd[ \t]*<<<[ \t]*[\"']?\w+:|"
     r"--from-literal=[\w.-]{1,60}=|\blftp\b[^\n|;]{0,60}?[ \t]-u[ \t][^\s,]{1,40},|"
     r"\b(?:SecureString|secrets?[ -](?:set|add|create|put))\b[^\n|;]{0,120}?[ \t](?:--value|--body|"
@@ -98,7 +99,7 @@ _FLAG = compile_bytes(
     r"[ \t]/rp[ \t]{1,2}|"
     r"\b(?:xfreerdp3?|cmdkey)\b[^\n|;]{0,100}?[ \t]/p(?:ass)?:|"
     r"\bsnmp(?:walk|get|set|bulkwalk)\b[^\n|;]{0,60}?[ \t]-c[ \t]{0,2}|(?i:community string)[: =]{1,3}|"
-    r"\bsnmp-server community[ \t]|\badd_?user[ \t][\w.-]{1,40}[ \t]|"
+    r"\bsnmp(?:-server)? community[ \t]|\badd_?user[ \t][\w.-]{1,40}[ \t]|"
     r"\bhtpasswd[ \t](?:-\w{1,4}[ \t]){0,3}[^\s-]\S{0,60}[ \t][\w.-]{1,40}[ \t]|"
     r"(?:^|\s)[\w.*-]{1,60}:(?:\d{4,5}|\*):[\w*-]{1,40}:[\w*-]{1,40}:)([\"'`]?)([^\s\"'`<>]+)"
 )
@@ -129,7 +130,7 @@ _COOKIE = compile_bytes(
     r"([^\s;,\"'\\]{16,})"
 )
 _CLIENT = compile_bytes(
-    r"(?:[Cc]lient(?:::new)?|SDK|Sdk|Bot|Auth|[Ll]ogin|Credentials?(?:\.new|::new)?|Session|[Tt]wilio|OAuth\w{0,16}|"
+    r"(?:[Cc]lient(?:::new|\.new)?|SDK|Sdk|Bot|Auth|[Ll]ogin|Credentials?(?:\.new|::new)?|Session|[Tt]wilio|OAuth\w{0,16}|"
     r"[Ss]etApiKey|set_api_key|authenticate|"
     r"[a-z]search|"
     r"require\([\"'][\w@/-]{1,40}[\"']\))\("
@@ -144,13 +145,13 @@ _CRYPTO = compile_bytes(
     r"signWith|hmacShaKeyFor)\("
 )
 _CONNECT = compile_bytes(
-    r"(?:getConnection|\w{0,20}connect|PDO|createConnection|create_engine|\w{0,20}Credentials?|mysqli|\w{0,12}_login|"
+    r"(?:getConnection|\w{0,20}connect|PDO|createConnection|create_engine|\w{0,20}Credentials?(?:\.new|::new)?|mysqli|\w{0,12}_login|"
     r"PlainAuth|BasicAuth)\("
 )
 _ARGUMENT = compile_bytes(
     r"^\s{0,4}(?:(?:[\w.{}$ -]{1,40}|"
     r"\{[^{}\n]{0,120}\}),\s{0,4})?(?:(\w{1,20})[=:]\s?)?(?:(?:[\w.]{1,12}\.)?(?:fromhex|unhexlify|b64decode|"
-    r"from|Some)\()?[bru]?\\?[\"'`]([^\"'`\n\\]{0,200})\\?[\"'`](?:,|"
+    r"from|Some)\()?[bru]?\\?[\"'`]([^\"'`\n\\]{0,200})\\?[\"'`](?:\.(?:to_owned|to_string|into)\(\))?(?:,|"
     r"[)\]}])?"
 )
 _CHARACTERS = compile_bytes(r"\"([^\"\s\\]{6,64})\"\.toCharArray\(\)")

@@ -10,13 +10,11 @@ from lockgate.policies.patterns import compile_pattern, encodable
 from lockgate.policies.secret_values import is_made_up, is_random
 from lockgate.policies.spans import MAX_UNIT_CHARS, Span
 
-BEGINNINGS = (
-    "phrase", "Phrase", "nemonic", "-----BEGIN", "---- BEGIN SSH2", "Private-Lines:", "PHRASE", "NEMONIC",
-    *secret_phrases.MARKS,
-)  # fmt: skip
+_OWN = ("phrase", "Phrase", "nemonic", "-----BEGIN", "---- BEGIN SSH2", "Private-Lines:", "PHRASE", "NEMONIC")
+BEGINNINGS = (*_OWN, *secret_phrases.MARKS)
 """The usual ones first: what is found early spares looking far for the others."""
 _MARK_CHARS = max(map(len, BEGINNINGS))
-_MARK = compile_pattern("|".join(BEGINNINGS).replace(".", r"\."))
+_MARK = compile_pattern("|".join((*_OWN, secret_phrases.IN_LONG)))
 LONG_CHARS = 4_096
 """In a longer text all are looked for at once, which costs half as much where none is."""
 _SEP = r"[\s\"'`+,;>#|*()\\]"
@@ -124,8 +122,11 @@ def _is_key(block: str) -> bool:
 def begins(text: str, start: int = 0, end: int = sys.maxsize) -> int:
     """Where the first key may begin; -1 where none does."""
     part, first = text[start:end], -1
-    if not start and len(part) > LONG_CHARS:
-        return found.start() if (found := _MARK.search(encodable(part))) else -1
+    if len(part) > LONG_CHARS:
+        if found := _MARK.search(encodable(part)):
+            return start + found.start()
+        start += len(part) - secret_phrases.MAX_CHARS
+        part = part[-secret_phrases.MAX_CHARS :]
     for mark in BEGINNINGS:  # asked about each piece of a text, so without more machinery
         if mark in part and (first < 0 or part.find(mark) < first):
             first = part.find(mark)

@@ -8,7 +8,7 @@ from functools import lru_cache
 from lockgate.policies.patterns import compile_bytes, compile_pattern
 
 _WORDS = (
-    r"secret[_. -]?(?:access[_. -]?)?key|pass(?:word|wd|[ _-]?phrase|code|wort)?|pwd|psk|\bpsw\b|access code|"
+    r"secret[_. -]?(?:access[_. -]?)?key|pass(?:word|wd|[ _-]?phrase|code|wort)?|pa?ss?w(?:o?r)?d|pwd|psk|\bpsw\b|access code|"
     r"pre-?shared-?key|hash_?salt|(?:release|erlang)_cookie|-setcookie|pragma (?:re)?key|\bpw\b|bind_?pw|_pw\b|_pat\b|"
     r"(?:root|admin|user|db)pw\b|"
     r"mot[ _-]de[ _-]passe|kennwort|senha|clave|parola|lozinka|salasana|adgangskode|passord|jelszo|wachtwoord|heslo|"
@@ -30,7 +30,7 @@ _SECRET_NAME = compile_pattern(
     r"senha|clave|parola|lozinka|"
     r"salasana|adgangskode|"
     r"passord|jelszo|wachtwoord|heslo|contrasena|passw|"
-    r"passwd|pass[ _-]?phrase|passcode|pwd|psswd|(?:^|[^A-Za-z])pass(?:[^a-z]|$)|\bpw\b|_pw$",
+    r"pa?ss?w(?:o?r)?d|pass[ _-]?phrase|passcode|pwd|psswd|(?:^|[^A-Za-z])pass(?:[^a-z]|$)|\bpw\b|_pw$",
     ignore_case=True,
 )
 _STRONG = compile_pattern(
@@ -38,7 +38,7 @@ _STRONG = compile_pattern(
     r"refresh[_. -]?token|bot[_. -]?token|signing|encrypt|master|_pat$|_token$|\btoken$|[a-z]Token$|account[_. -]?key|"
     r"subscription[_. -]?key|webhook[_. -]?(?:key|secret)|license[_. -]?key|authorization$|credential|_authtoken|"
     r"app[_. -]?key|"
-    r"_key$|[a-z]Key$|x-[a-z0-9-]*key$",
+    r"_key$|[a-z]_salt$|[a-z]Key$|x-[a-z0-9-]*key$",
     ignore_case=True,
 )
 _NOT = compile_pattern(

@@ -24,6 +24,9 @@ _FORMS = {
     r"((?:[a-z]{3,12} ){3,9}[a-z]{3,12})(?:[^A-Za-z0-9_]|$)",
     "_": r"^_(?:KEY|SALT)'\s{0,4},\s{0,12}'([^'\n]{32,128})'",
 }
+_FOUR = r"[ \"'`=:(*][a-z]{4} [a-z]{4} [a-z]{4} [a-z]{4}"
+IN_LONG = rf"(?i:assword)[^\n]*{_FOUR}|gmail\.com[^\n]*\n?[^\n]*{_FOUR}|_(?:KEY|SALT)',?\s"
+"""What is in each find that begins with a mark, but for the last MAX_CHARS of a text."""
 _BEGUN = {
     "assword": rf"^(?i:assword){_CLOSE}[a-z:=,>]{{0,4}}[ \t]{{0,3}}[\"'`*(\\]{{0,4}}{_SOME_QUADS}",
     "app": rf"^(?i:assword)(?:[ ][\w.@'-]{{0,20}}){{0,9}}[\"'`:=*()\] ]{{0,9}}{_SOME_QUADS}",

@@ -40,7 +40,8 @@ _NUMBERS = compile_bytes(
     r"(?i:recovery key)\b[^\n\d]{0,20}((?:\d{6}-){7}\d{6})|"
     r"\b(?i:(?:licen[sc]e|product|activation|serial)(?: key| code|"
     r" number)?)[: =]{1,3}([A-Z0-9]{4,5}(?:-[A-Z0-9]{4,5}){3,5})\b|"
-    r"\b(?:PIN|pin[ \t]?[:=]|(?i:passcode))(?: code)?(?: (?:for|of) (?:[a-zA-Z']{1,12} ){0,3}[a-zA-Z]{1,12})?"
+    r"\b(?:PIN|pin[ \t]?[:=]|(?i:passcode|one-time (?:password|code)|otp))(?: code)?(?: (?:for|"
+    r"of) (?:[a-zA-Z']{1,12} ){0,3}[a-zA-Z]{1,12})?"
     r"(?: is|:| =|=)? {0,2}(\d{6,8})\b"
 )
 _SEED = compile_bytes(

@@ -84,7 +84,7 @@ _JOINED = compile_pattern(r"^[a-z]{3,12}(?:-[a-z]{3,12}){1,9}\d{0,4}$|^[a-z]{3,1
 _OTHERS = (
     f"{_THINGS} the and for from with into not your our this that get set use new old see has was are out all via prod "
     "production dev development staging stage main master demo sample example default backup service svc app api web "
-    "site page admin root database mysql postgres redis mongo kafka rabbit rabbitmq cache queue store storage path dir "
+    "site page admin root database mysql postgres redis mongo kafka rabbitmq cache queue store storage path dir "
     "bucket cluster node pod kube docker image build deploy release branch feature job task worker cron group role "
     "team "
     "org company project module package lib plugin local global remote public private internal external step option "
@@ -122,6 +122,7 @@ _EXAMPLE_JWT = compile_pattern(
     r'"(?:John Doe|1234567890|Jane Doe|Joe Coder)"|"role" ?: ?"anon"|example\.(?:com|org)/?"'
 )
 _ALNUM = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789")
+MIN_STREWN_CHARS, MIN_TURNS = 9, 3
 PLAIN_CHARS = 16
 """A word that is no longer may be in any language, or a name."""
 _EXAMPLES = frozenset(("2cafc0970149a84f", "f2d6ca16515033e5", "78a08441f4314f0a"))
@@ -303,14 +304,21 @@ def is_joined(value: str, *, phrase: bool = False) -> bool:
     sign = next(letter for letter in core if not letter.isalpha())
     words = core.split(sign)
     counted = core != value
-    least = (2 if counted else 4) if sign == "-" else 3 if counted else 5
-    return len(words) >= least - (phrase and not counted) and len(NAMING.intersection(words)) <= len(words) // 4
+    least = (2 if counted else 4) if sign == "-" else 3 if counted or phrase else 5
+    return len(words) >= least - (phrase and least == 4) and len(NAMING.intersection(words)) <= len(words) // 4
 
 
 def is_chosen(value: str) -> bool:
     """Whether it is words with a number after them that name nothing."""
     counted = _COUNTED_WORDS.match(value) is not None and value[-2:].isdigit() and not _OF_CODE.search(value)
-    return counted or is_joined(value)
+    return counted or is_joined(value) or _is_strewn(value)
+
+
+def _is_strewn(value: str) -> bool:
+    """Whether digits stand among its letters as in no name and no version."""
+    kinds = "".join("0" if letter.isdigit() else "a" for letter in value)
+    turns = sum(a != b for a, b in pairwise(kinds))
+    return len(value) >= MIN_STREWN_CHARS and value.isalnum() and turns >= MIN_TURNS and is_password(value, quoted=True)
 
 
 def is_jumbled(value: str) -> bool:
