@@ -5,10 +5,12 @@ Single-byte characters in, what may be there out: in one pass, and never less th
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 from lockgate.policies.patterns import matching, re2
 from lockgate.policies.secret_after import BETWEEN, MIN_LETTERS
+from lockgate.policies.secret_phrases import MARKS
 
 VALUE, WAITS, ECHO, KEY = 0, 1, 2, 3
 """A word that may be a secret; one that waits for what follows it; a command that does; the beginning of a key."""
@@ -44,14 +46,14 @@ _WORDS = (  # that are more than letters, or many
 )
 _THEN = rf"\(|[^ \n]*[\x80-\xff?]|(?i:{'|'.join(BETWEEN)}) "
 _WAITS = rf"(?:^|[ \n])(?:{'|'.join(_WORDS)})(?: +(?:{_THEN})[^\n]*| *[^ \n]*)$"
-_KEYS = ("phrase", "Phrase", "PHRASE", "nemonic", "NEMONIC", "-----BEGIN", "---- BEGIN", "Private-Lines:")
+_KEYS = ("phrase", "Phrase", "PHRASE", "nemonic", "NEMONIC", "-----BEGIN", "---- BEGIN", "Private-Lines:", *MARKS)
 
 
 def _compiled() -> Any:
     options = re2.Options()
     options.encoding, options.log_errors = re2.Options.Encoding.LATIN1, False
     made = re2.Set.SearchSet(options)
-    for pattern in (f"{_BEGIN}(?:{'|'.join(_VALUES)})", _WAITS, "echo ", "|".join(_KEYS)):
+    for pattern in (f"{_BEGIN}(?:{'|'.join(_VALUES)})", _WAITS, "echo ", "|".join(map(re.escape, _KEYS))):
         made.Add(pattern)
     made.Compile()
     return made

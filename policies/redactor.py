@@ -17,7 +17,7 @@ from lockgate.policies.option_types import doing
 from lockgate.policies.patterns import Re2, finds
 from lockgate.policies.said import Said, inputs_in, said_in
 from lockgate.policies.seen import Clean, digest
-from lockgate.policies.spans import Detector, Span, SpanWindow, replaced
+from lockgate.policies.spans import Detector, Span, SpanWindow, again, replaced
 from lockgate.policies.window import TextWindow
 from lockgate.wire import document as json_document
 
@@ -214,7 +214,7 @@ class Redactor(TextWindow):
         text = lead + text
         found = (span for span in self._detector.whole(text) if span.end > len(lead))
         spans = [Span(max(span.start, len(lead)), span.end, span.kind) for span in found]
-        return replaced(text, len(lead), len(text), spans, self._instead)
+        return replaced(text, len(lead), len(text), again(text, len(lead), len(text), spans, {}), self._instead)
 
     def _instead(self, kind: str, found: str) -> str:
         if any(finds(pattern, found) for pattern in self.options.allow):

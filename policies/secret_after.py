@@ -10,13 +10,13 @@ from collections.abc import Iterator, Set
 from typing import Any
 
 from lockgate.policies.patterns import compile_bytes, compile_pattern
-from lockgate.policies.secret_values import is_hard, is_password, is_random, is_token
+from lockgate.policies.secret_values import is_chosen, is_hard, is_password, is_random, is_token
 from lockgate.policies.spans import Span
 
 _SAYS = "is was that as are ist als come como comme est es should works serves goes that's thats which"
 _MARKS = "<- <-- - -- # //"
 _WHEN = "when if once"
-_INTO = "for into in to"
+_INTO = "for into in to under"
 _PASSWORD = (
     r"pass(?:word|wort|phrase|code)?|passwd|pwd|pw|pin|psk|kennwort|contrasena|clave|senha|mot de passe|wachtwoord"
 )
@@ -38,8 +38,8 @@ _AFTER = compile_bytes(
 _AFTER_PLACES = compile_bytes(_AFTER.pattern.decode(), groups=False)
 _TOLD = compile_bytes(
     rf"(?i)\b(?:[a-z]+_)*(?:({_PASSWORD.replace('code)?|', 'code)|').replace('|pin|', '|')})|({_KEY})|"
-    rf"auth[a-z]* header)\b[\"'`)]{{0,2}}((?:[,;]? [\w?.'/-]{{1,24}}){{1,10}}?)"
-    r"(?: (?:is|was|be|to|now|ist|lautet|est|es|e|=|are)(?: now)?:?|:) {1,2}[\"'`(]{0,2}([^\s\"'`<>()]{6,200})"
+    rf"auth[a-z]* header)\b[\"'`)]{{0,2}}(?:'s)?((?:[,;]? [\w?.'/-]{{1,24}}){{1,10}}?)"
+    r"(?: (?:is|was|be|to|now|ist|lautet|est|es|e|=|are)(?: now| still)?:?|:) {1,2}[\"'`(]{0,2}([^\s\"'`<>()]{6,200})"
 )
 """From a name to a value that a sentence gives it."""
 SENTENCES = (_AFTER, _TOLD)
@@ -50,12 +50,14 @@ _OTHER = compile_bytes(
     r"public|range|publishable|dedup\w*|group|index|search|lookup|idempoten\w*|translation|i18n|message|route|routing|"
     r"shard|map|dict|trace|event|site|registry|bucket|lock|host|gpg|pgp|rsa|node|peer|react|page|next|csrf|xsrf|"
     r"cancel\w*|sync|cursor|continuation|special|mask|stop|last|first|rules?|polic\w+|not|no|never|than|without|"
-    r"hashed|expired)[ _]"
+    r"hashed|expired|fingerprint)[ _]"
 )
 """What says that it is no secret, or another one."""
 _OF = compile_bytes(r"(?i)\b(?:of|for|about|with|that|where|from|behind) ")
 _ASKS = compile_bytes(r"(?i)\b(?:ask|prompt|want|request|need|quer)")
-_PLACE = compile_bytes(r"(?i) (?:field|box|header|prompt|input|called|named)|[A-Z]{2,}_?(?:TOKEN|KEY|SECRET|PASS)")
+_PLACE = compile_bytes(
+    r"(?i) (?:be the|field|box|header|prompt|input|called|named)|[A-Z]{2,}_?(?:TOKEN|KEY|SECRET|PASS)"
+)
 _STRONG = compile_bytes(
     r"(?i)secret|token|api|sign|auth|access|private|encrypt|master|prod|stag|bearer|admin|deploy|live"
 )
@@ -106,7 +108,7 @@ def _is_told(value: str, password: bool, said: bytes) -> bool:
     if "/" in value and is_hard(value):
         return is_token(value) and is_random(value)
     strong = (password or _STRONG.search(said) is not None) and not (_OF.search(said) and _ID.match(value))
-    return (password and is_hard(value)) or is_token(value, strong=strong)
+    return (password and (is_hard(value) or is_chosen(value))) or is_token(value, strong=strong)
 
 
 def _is_other(said: bytes) -> bool:
@@ -125,6 +127,8 @@ def _is_secret(value: str, quoted: bool, password: bool, said: bytes) -> bool:
         return False
     signs = any(sign in value for sign in "!#$%&*@^+=~?")
     said_so = start in _SAYS.split() or start[0] == "("
+    if said_so and is_chosen(value):
+        return True
     if said_so and quoted and not value.isalpha() and is_password(value, quoted=True):
         return True
     return is_hard(value) and (signs or (said_so and (value[-2:].isdigit() or not value.isalnum())))

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from functools import lru_cache
 
 from lockgate.policies.patterns import compile_bytes, compile_pattern, spans_in
 from lockgate.policies.secret_forms import secrets_by_form
-from lockgate.policies.secret_values import is_hard, is_mixed, is_password, is_plain, is_token
+from lockgate.policies.secret_names import NAME, SECRET_ID, Name, name_of
+from lockgate.policies.secret_values import is_chosen, is_hard, is_joined, is_mixed, is_password, is_plain, is_token
 from lockgate.policies.spans import MAX_UNIT_CHARS, Span
 
 MAX_DISTANCE_CHARS = 160
@@ -19,31 +19,18 @@ MAX_DISTANCE_CHARS = 160
 _TELLING = b"0123456789!@#$%^&*~+"
 
 
-_WORDS = (
-    r"secret[_. -]?(?:access[_. -]?)?key|pass(?:word|wd|[ _-]?phrase|code|wort)?|pwd|psk|\bpw\b|bind_?pw|_pw\b|_pat\b|"
-    r"(?:root|admin|user|db)pw\b|"
-    r"mot[ _-]de[ _-]passe|kennwort|senha|clave|parola|lozinka|salasana|adgangskode|passord|jelszo|wachtwoord|heslo|"
-    r"kata sandi|contrasena|psswd|jeton|schlussel|cle (?:api|secrete|d.acces)|chave (?:d[ae] )?(?:api|secreta|"
-    r"acesso)|(?-i:[a-z]Pat)\b|secret|(?:jwt|auth|api|signing|encryption):key|"
-    r"\bwif\b|token|api[_. -]?key|apikey|auth|"
-    r"credential|cred|bearer|"
-    r"(?:access|account|acct|private|priv|signing|sign|encryption|encrypt|enc|master|shared|service|server|"
-    r"webhook|app|"
-    r"application|deploy|license|subscription|integration|storage|admin|unseal|recovery|crypto|cookie|session|jwt|"
-    r"hmac|ssh|cipher|"
-    r"root|aes|data|rest|functions?|host|client|user|dev|write|read|ingest\w*|routing|customer|team|project|bot|"
-    r"primary|secondary)[_. -]?key|_key|[a-z]Key|x-[a-z0-9-]*key|connection[_. -]?string|salt|pepper|webhook"
-)
-_NAME = compile_bytes(rf"(?i:[A-Za-z0-9_.-]*(?:{_WORDS})[A-Za-z0-9_.-]*)|[A-Z0-9_]*(?:KEY|PW|PAT|SEED)\b|--?key\b")
 _QUOTE = r"(?:\\{0,3}[\"'`]|&quot;|&#3[49];|%2[27]|\\u0022)"
 _TYPE = (
-    r"(?:[ \t]{0,4}:?[ \t]{0,4}(?:(?:as )?string\b|&?(?:'static )?str\b|secretstr|bytes|any|(?:optional|final)\[str\]|"
+    r"(?:[ \t]{0,4}:?[ \t]{0,4}(?:(?:as |constant )?string\b|n?varchar2?\(\d{1,4}\)|&?(?:'static )?str\b|"
+    r"(?:\[\]const u8|\[\]byte|char ?\*|"
+    r"option<string>)|secretstr|bytes|any|(?:optional|final)\[str\]|"
     r"final\b)"
     r"[ \t]{0,4}(?:\|[ \t]?None[ \t])?)?"
 )
 _SIGN = (
     r"(?:"
-    r"[ \t]?\{[^{}]{0,120}?\b(?:value|default)[ \t]{0,8}=|"
+    r"[ \t]?\{[^{}]{0,120}?\b(?:value|default)[ \t]{0,8}=|\{ ?get;[^{}]{0,30}\}[ \t]?=|-{1,2}value\b|"
+    r"(?:[a-z][\w:-]{0,20}=\\?[\"'][^\"'<>\n]{0,40}\\?[\"'][ \t]?){1,2}>|=>\s{1,4}string\(\d{1,4}\)|"
     r"(?:[a-z']{1,12}[ \t]){0,6}[a-z'](?:[a-z']{0,11}|[\w.-]{0,30}@[\w.-]{1,40})[ \t]?:(?:[ \t]|\r?\n)|&gt;|"
     r"[:=][ \t]?[\w.]{1,40}\([^()\n]{0,60}\)(?:\.(?:default|catch|unwrap_or)\(|[ \t]{1,2}(?:\|\||\?\?|or)[ \t])|"
     r"-{1,2}[ \t]|"
@@ -54,7 +41,7 @@ _SIGN = (
     r":?\*\*:?|=>|:=|===?|!=|<-|\?:|=|:|,|\b(?:was|is|has been|will be) (?:now )?(?:changed|reset|set|updated) to\b|"
     r"\bwill be\b|\bis\b(?: now)?:?|[ \t]?\bby lazy \{|\.(?:send_?keys|type|fill|setvalue)|"
     r"/?>\s{0,24}<value>|\bwas\b|\bset to\b|\?=|\|\|=?|\?\?=?|"
-    r"\bor\b|->|>|\bauf\b|\.{3,20}|"
+    r"\bor\b|\bfrom\b|->|>|\bauf\b|\.{3,20}|"
     r"%3[ad]|\||</(?:td|th|dt|key|name)>\s{0,24}<(?:td|dd|string|value)>|\b(?:to|es|est|ist|lautet|are|e)\b|"
     r"(?:for|of) (?:the )?[\w.@-]{1,40} (?:to|is|was))?"
 )
@@ -69,59 +56,12 @@ _OPENING = (
     r"[bBrRuUfFNL@$]{1,2}[\"']|<<[-~]?[\"']?[A-Z_]{2,12}[\"']?\r?\n[ \t]{0,12}|<<|<!\[CDATA\[|[0579][ \t]|\{|"
     r"\(\s{0,24}|\[|[fub]?\"\"\"|!!str )?((?:\\{0,3}[\"'`]|&quot;|"
     r"&#3[49];|%2[27]|\\\\u0022){0,3})"
-    r"(?:(?:bearer|token|basic|apikey|key)[ :]{1,2})?"
+    r"(?:(?:bearer|token|basic|apikey|key)[ :]{1,2}|\{(?:noop|plain)\})?"
 )
 _VALUE = compile_bytes(
     rf"(?i:^((?:{_QUOTE}|"
-    rf"[\])]){{0,3}}{_TYPE}{_REMARK}(?:[ \t]\?{{2,20}}){{0,3}}[ \t]{{0,12}}{_SIGN}{_GAP}{_OPENING})([^\s\"'`<>]+))"
-)
-_SECRET_NAME = compile_pattern(
-    r"(?:^|[_-])psk$|(?:root|admin|user|db)pw$|bind_?pw$|[a-z]pass$|mot[ _-]de[ _-]passe|kata sandi|kennwort|"
-    r"senha|clave|parola|lozinka|"
-    r"salasana|adgangskode|"
-    r"passord|jelszo|wachtwoord|heslo|contrasena|passw|"
-    r"passwd|pass[ _-]?phrase|passcode|pwd|psswd|(?:^|[^A-Za-z])pass(?:[^a-z]|$)|\bpw\b|_pw$",
-    ignore_case=True,
-)
-_STRONG = compile_pattern(
-    r"api[_. -]?key|secret|access[_. -]?key|auth[_. -]?(?:token|key)|access[_. -]?token|private[_. -]?key|bearer|"
-    r"refresh[_. -]?token|bot[_. -]?token|signing|encrypt|master|_pat$|_token$|\btoken$|[a-z]Token$|account[_. -]?key|"
-    r"subscription[_. -]?key|webhook[_. -]?(?:key|secret)|license[_. -]?key|authorization$|credential|_authtoken|"
-    r"app[_. -]?key|"
-    r"_key$|[a-z]Key$|x-[a-z0-9-]*key$",
-    ignore_case=True,
-)
-_NOT = compile_pattern(
-    r"(?:^|_)gpg[_-]?key$|(?-i:^salt$)|addr(?:ess)?$|instrumentation|algo$|^(?:get|fetch|load|find|lookup|"
-    r"read)_?(?:secret|password|token|key|"
-    r"credential)|public|publish|pub_?key|hash|digest|checksum|integrity|(?:^|[_-])sha\d*(?:[_-]|$)|md5|fingerprint|"
-    r"thumbprint|"
-    r"(?:^|[^A-Za-z])(?:max|min|num|total|prompt|completion|input|output|cache\w*|reasoning)[_-]?tokens?|tokens$|"
-    r"token[_-]?(?:type|count|"
-    r"limit|url|uri|endpoint|name|usage|length|expir\w*|ttl|budget|ize\w*|ids?$)|(?:page|next|continuation|sync|"
-    r"cursor|"
-    r"cancel|cancellation|design|syntax|start|end|eos|bos|pad|unk|mask|resume|sas_?exp\w*)[_-]?token|csrf|xsrf|"
-    r"authenticity|request_?verification|idempot|"
-    r"(?:primary|foreign|sort|partition|cache|object|s3|row|unique|composite|natural|hash|range|dedup\w*|group|item|"
-    r"issue|query|translation|i18n|sort|route|shard|map|dict|storage_?object|trace|event|build|restore|index|lock|hot|"
-    r"bucket|turn|fly)[_.-]?keys?$|key[_-]?(?:ids?|name|path|file|size|length|code|board|word|vault|ring|type|usage|"
-    r"press|down|up|frame|store(?:$|[_-]?(?:file|path|type|provider|loc))|pair|s$)|author(?:s|ed|ity)?(?:[_.-]|$)|"
-    r"keyboard|monkey$|keyword|turkey|hotkey|tokeniz|"
-    r"^auth0$|\.(?:txt|json|ya?ml|toml|pem|crt|env|py|js|ts|go|sh|md|html?|xml|cfg|conf|csv|zip|gz|enc|gpg|asc)$|"
-    r"site[_-]?key|client[_-]?id|secret(?:ary|[_-]?(?:name|arn|ids?$|ref|version|path|store|manager|length|key_?ref))|"
-    r"passive|passenger|bypass|compass|passport[_-]?(?:no|js)|passed|passing|passes|encompass|surpass|"
-    r"password[_-]?(?:hash\w*|field|polic\w*|reset\w*|min\w*|max\w*|length|strength|confirm\w*|input|label|hint|"
-    r"rule\w*)|"
-    r"(?:[_.-](?:path|file|filename|url|uri|name|ids?|policy|arn|length|size|ttl|expir\w*|type|version|header|field|"
-    r"param|label|prompt|hint|column|regex|pattern|manager|provider|class|env|ref|count|at|alg\w*|method|mode|scope|"
-    r"enabled|required|format|prefix|suffix|index|error|status|handler|service|test|func|function|validator|info|"
-    r"schema|model|view|form|node|list|map|set|cache|store|limit|default))$|"
-    r"[a-z](?:Path|File|Url|Uri|Name|Id|Policy|Arn|Length|Size|Ttl|Type|Version|Header|Field|Label|Hint|"
-    r"Provider|Class|"
-    r"Manager|Count|Regexp?|Pattern|Rules?|Format|Input|Strength|Placeholder|Validator|Alg|Algorithm|Method|Hash|"
-    r"Digest|Status|Error|Schema|Service|Handler|Accessor|Default)$|salt_?rounds|_accessor$|"
-    r"default[_.-]?(?:key|token|auth\w*|credential\w*|user|bearer|cred|webhook|secret[_-]?(?:name|ref))",
-    ignore_case=True,
+    rf"[\])]|\[\d{{0,4}}\]){{0,3}}{_TYPE}{_REMARK}(?:[ \t]\?{{2,20}}){{0,3}}[ \t]{{0,40}}{_SIGN}{_GAP}{_OPENING})"
+    rf"([^\s\"'`<>]+))"
 )
 _OTHER_NAME = compile_bytes(
     r"(?i)(?:cancel\w*|continuation|resume|sync|next|page|csrf|xsrf|checksum/|hash/|(?:sha\d*|"
@@ -130,9 +70,13 @@ _OTHER_NAME = compile_bytes(
 """What stands before a name that then is none of a secret."""
 _HASHED = compile_bytes(r"(?i)(?:sha\d*|md5|hash|digest|bcrypt|crc32|hmac)\w*\(b?[\"']$")
 _ASSIGNS = compile_pattern(r"^[A-Za-z_](?:[\w.-]{0,40}\w)?=[^=]")
+_MANY_SIGNS = 5
+"""What is made by chance of so many is no assignment."""
+_PARAMETER = compile_pattern(r"^(?:[A-Za-z]?[a-z]+(?:[_.-]?[A-Z]?[a-z]+)*|[A-Z]{2,}(?:_[A-Z]+)*)_?\d*$")
+"""A name as parameters have it."""
 _WORDS_ONLY = compile_pattern(
-    r"^[ \t]*(?i:to|-{1,2}|es|est|ist|lautet|are|e|\||:?\*\*:?|(?:for|of) .*|(?:was|is|has been|will) .*|"
-    r"[a-z' ]+:)[ \t\"'`]*$"
+    r"^[ \t]*(?i:to|from|-{1,2}|es|est|ist|lautet|are|e|\||:?\*\*:?|(?:for|of) .*|(?:was|is|has been|will) .*|"
+    r"[a-z' ]*[a-z][a-z' ]*:)[ \t\"'`]*$"
 )
 _NEXT = compile_pattern(r"&(?:[\w.%-]+=|amp;[\w.%-]+=|amp;$|lt;|$)")
 """What begins the next parameter of a query."""
@@ -152,7 +96,6 @@ _TYPED = compile_pattern(
 )
 """Calls that take what is given, or give it another type."""
 _MEMBER = compile_pattern(r"value|default|<string>|<td|<dd")
-_SECRET_ID = compile_pattern(r"secret[_-]?id$|pepper$", ignore_case=True)
 _CHECKED = compile_pattern(r"(?i)auth:(?:[0-9a-f]{40}|[0-9a-f]{64})$")
 """A library's name and its checksum."""
 _ENVIRONMENT = compile_pattern(r"^[A-Z][A-Z0-9_]*$")
@@ -167,32 +110,39 @@ def secrets_in(data: bytes, start: int) -> Sequence[Span]:
 
 def _assigned(data: bytes, start: int) -> Iterator[Span]:
     low = data.rfind(b"\n", 0, max(0, start - MAX_DISTANCE_CHARS)) + 1  # no name goes on in the next line
-    for begin, end in spans_in(_NAME, data, low):
+    for begin, end in spans_in(NAME, data, low):
         if begin + MAX_DISTANCE_CHARS < start:
             continue  # what it names stood in what went before
-        name = _name(data[begin:end]) if end - begin <= MAX_DISTANCE_CHARS else None
+        name = name_of(data[begin:end]) if end - begin <= MAX_DISTANCE_CHARS else None
         if name is None or _is_plain(data, end) or not _may_follow(data, end):
             continue
         lead = _VALUE.search(data[end : end + MAX_DISTANCE_CHARS + MAX_UNIT_CHARS])
-        if lead is None or not start <= (at := end + lead.start(3)) <= begin + MAX_DISTANCE_CHARS:
+        if lead is None or (at := end + lead.start(3)) > begin + MAX_DISTANCE_CHARS:
             continue
-        if _NAMES.fullmatch(lead.group(3)):
+        after = _CHANGED.match(data[end + lead.end() : begin + 2 * MAX_DISTANCE_CHARS])
+        if after is None and (at < start or _NAMES.fullmatch(lead.group(3))):
             continue
         before = data[max(0, begin - 1) : begin]
-        value = _secret(
-            name, lead.group(1).decode("ascii"), lead.group(2) != b"", lead.group(3).decode("ascii"), before
-        )
+        joint, quote = lead.group(1).decode("ascii"), lead.group(2)
+        quoted = quote != b"" or joint[-1:] in ("'", '"')
+        value = _secret(name, joint, quoted, lead.group(3).decode("ascii"), before)
         lead_in = data[max(0, begin - 60) : begin]
         if value and _may_be(value.encode()) and not _HASHED.search(lead_in) and not _OTHER_NAME.search(lead_in):
-            yield Span(at, at + len(value), name.kind)
+            if at >= start:
+                yield Span(at, at + len(value), name.kind)
+            changed = _secret(name, ' = "', True, after.group(1).decode("ascii"), b"") if after else ""
+            if changed and (to := end + lead.end() + after.start(1)) >= start:
+                yield Span(to, to + len(changed), name.kind)
 
 
+_CHANGED = compile_bytes(r"^\\?[\"'`]?,? (?:->|=>|=|to) \\?[\"'`]?([^\s\"'`<>]{6,200})")
+"""What a value is changed to."""
 _PLAIN = re.compile(
     rb"(?:[ \t]{1,12}|[ \t]{0,12}=[ \t]{0,12}|:[ \t]{1,12})[a-z]{1,15}(?:[._][a-z]{1,12}){0,2}"
     rb"(?:[\t\n\f\r ]|\([A-Za-z_]+)|\([A-Za-z_]+"
 )
 """One of ours, whose parts are all bounded, so that `re` is as safe, and three times as cheap at each name."""
-_NAMES = re.compile(rb"[a-z]{1,15}(?:[._()\[\]]{1,4}[a-z]{1,15}){0,8}[._()\[\],;:]{0,4}")
+_NAMES = re.compile(rb"[a-z]{1,15}(?:[._()\[\]]{1,4}[a-z]{1,15}){0,2}[._()\[\],;:]{0,4}")
 """A name in small letters, its members and calls, as code has it where a value stands: no part of it is a secret."""
 _PLAIN_BEGINS = frozenset((b" ", b"\t", b"=", b":", b"("))
 _APART = bytes.maketrans(b":=(", b"   ")
@@ -211,6 +161,8 @@ def _is_plain(data: bytes, at: int) -> bool:
     end = match.end()
     if b": " in data[end - 1 : end + 24].partition(b"\n")[0]:  # what is in the next line, no name gives a value
         return False
+    if data.find(b":\n\n", match.end(), match.end() + 24) >= 0:
+        return False
     return _joins_nothing(match.group())
 
 
@@ -219,34 +171,10 @@ def _joins_nothing(found: bytes) -> bool:
     return _JOINTS.isdisjoint(found.translate(_APART).lower().split())
 
 
-@dataclass(frozen=True, slots=True)
-class _Name:
-    """What a name promises of its value."""
-
-    text: str
-    kind: str
-    strong: bool
-    """Whether it can only be a secret."""
-
-
-@lru_cache(maxsize=4096)
-def _name(found: bytes) -> _Name | None:
-    """What the name promises; None where its value is no secret."""
-    name = found.decode("ascii")
-    if name.lower().endswith("user.signingkey"):
-        return None  # names a public key
-    text = name.strip(".-")
-    last = text.rpartition(".")[2]
-    text = last if _NAME.search(last.encode()) else text
-    if _NOT.search(text) and not _SECRET_ID.search(text):
-        return None
-    kind = "password" if _SECRET_NAME.search(text) else _kind(text)
-    return _Name(name, kind, _STRONG.search(text) is not None)
-
-
 def _may_follow(data: bytes, at: int) -> bool:
     """Whether one of the next words holds a digit or a sign, as every secret does: cheaper than to look for a value."""
-    return any(map(_may_be, data[at : at + MAX_DISTANCE_CHARS].split(None, 14)[:14]))
+    words = data[at : at + MAX_DISTANCE_CHARS].split(None, 14)
+    return any(map(_may_be, words[:14])) or b"{" in words[:2]
 
 
 @lru_cache(maxsize=4096)
@@ -265,15 +193,19 @@ def _is_letters(word: bytes) -> bool:
     if len(word) < 16 and word[1:].islower():
         return False
     core = word.strip(b"\"'`=:,;>(){}[]\\")
-    return _JUMBLED.search(word) is not None if not core.isalpha() else not is_plain(core.decode("ascii"))
+    if core.isalpha():
+        return not is_plain(core.decode("ascii"))
+    if core.islower():  # or words of a phrase
+        return core.count(b"-") + core.count(b".") > 1 and is_joined(core.decode("ascii"), phrase=True)
+    return _JUMBLED.search(word) is not None
 
 
-def _says_otherwise(name: _Name, joint: str, quoted: bool, value: str, before: bytes) -> bool:
+def _says_otherwise(name: Name, joint: str, quoted: bool, value: str, before: bytes) -> bool:
     """Whether what stands there is code, a remark or another name's, and no value of this one."""
     return bool(
         not joint
         or (joint[-1] in "({" and not quoted)
-        or ("=" in value and _ASSIGNS.match(value) and not is_token(value.partition("=")[0]))
+        or ("=" in value and _assigns(name, value))
         or "basic" in joint.lower()
         or (joint[-1], value[0]) == (">", "@")
         or (joint, before) == (":", b":")
@@ -288,7 +220,16 @@ def _says_otherwise(name: _Name, joint: str, quoted: bool, value: str, before: b
     )
 
 
-def _secret(name: _Name, joint: str, quoted: bool, value: str, before: bytes) -> str:
+def _assigns(name: Name, value: str) -> bool:
+    """Whether it begins with another name that is given a value, and is no password with such a sign in it."""
+    if _ASSIGNS.match(value) is None or is_token(left := value.partition("=")[0]):
+        return False
+    if sum(not letter.isalnum() for letter in {*value}) >= _MANY_SIGNS and is_token(value):
+        return False
+    return name.kind != "password" or _PARAMETER.match(left) is not None or not is_hard(value.replace("=", ""))
+
+
+def _secret(name: Name, joint: str, quoted: bool, value: str, before: bytes) -> str:
     """The value without what follows it, where the name says that it is secret and itself says nothing else."""
     if joint == " (" and value[-1:] in ").,":
         return _aside(name, value)
@@ -298,47 +239,59 @@ def _secret(name: _Name, joint: str, quoted: bool, value: str, before: bytes) ->
         "\n" in joint and "\\\n" not in joint and not _MEMBER.search(joint)
     ):
         return _certain(name, joint, quoted, value, before)
-    quoted = quoted or joint.endswith('"""')
     told = joint.strip(" \t\"'`\\") != "" or quoted or before == b"-" or name.text.startswith("-")
     for stop in ("&quot;", "&#34;", "&#39;", "%22", "%27", "\\u0022"):
         value = value.partition(stop)[0]
     value, environment = _trimmed(name.text.strip(".-"), joint, quoted, value, before)
     hard = is_hard(value)
     quoted = quoted or joint == "=" or (joint == ": " and value.isalnum())  # in a query, a command, a document
-    if told and _LOGIN.search(name.text) and is_hard(_AFTER_COLON.sub("", value, 1)) and ":" in value:
+    if told and _LOGIN.search(name.text) and _is_chosen(_AFTER_COLON.sub("", value, 1)) and ":" in value:
         return value
-    if name.kind == "password" and _WORDS_ONLY.match(joint):
-        good = hard or is_token(value)
+    if name.text.lower() == "pass" and not joint.strip(" \t\r\n\"'`"):
+        good = hard and (is_token(value) or not _SIGNS.isdisjoint(value))  # a verb as well
+    elif name.kind == "password" and _WORDS_ONLY.match(joint):
+        good = hard or is_token(value) or (joint.strip() != "" and is_chosen(value))
     elif name.kind == "password":
-        good = (told or hard or (len(value) >= 16 and is_token(value))) and (
-            hard or is_password(value, quoted=quoted or environment) or is_token(value)
+        of_words = _PHRASE.search(name.text) is not None
+        phrase = (told or of_words) and is_joined(value, phrase=of_words)
+        good = (told or hard or phrase or (len(value) >= 16 and is_token(value))) and (
+            hard or phrase or is_password(value, quoted=quoted or environment) or is_token(value)
         )
-    elif hard and name.strong and not _SECRET_ID.search(name.text) and _is_called_secret(name, told, value):
+    elif hard and name.strong and not SECRET_ID.search(name.text) and _is_called_secret(name, told, value):
         good = True
     elif (
         not told
         and (len(value) < 20 or (value.count("_") > 1 and not is_mixed(value)))
         and name.text.lower() != "bearer"
-    ) or (_SECRET_ID.search(name.text) and len(value) < 30):
+    ) or (SECRET_ID.search(name.text) and len(value) < 30):
         good = False
     else:
-        good = is_token(value, strong=name.strong) and (name.strong or not _CHECKED.search(f"{name.text}:{value}"))
+        of_words = told and _CHOSEN_SECRET.search(name.text) is not None and is_joined(value, phrase=True)
+        token = is_token(value, strong=name.strong and joint.strip() != "from")
+        good = of_words or (token and (name.strong or not _CHECKED.search(f"{name.text}:{value}")))
     return value if good else ""
 
 
+_CHOSEN_SECRET = compile_pattern(r"(?i)(?:jwt|session|cookie|app|auth|hmac|signing|shared)[_-]?secret$")
+"""What people choose themselves."""
+_PHRASE = compile_pattern(r"(?i)phrase|master")
 _LOGIN = compile_pattern(r"(?i)(?:creds?|credentials?|auth|user_?pw?d?|userpass(?:word)?|login)$")
 _AFTER_COLON = compile_pattern(r"^[\w.@-]{1,40}:")
 """The name of the account, before its password."""
 
 
-def _is_called_secret(name: _Name, told: bool, value: str) -> bool:
+def _is_called_secret(name: Name, told: bool, value: str) -> bool:
     """Whether a key may be words and numbers, as passwords are."""
     if _SIGNS.isdisjoint(value) and not (any(map(str.isupper, value)) and any(map(str.islower, value))):
         return False
     return (told or name.text.lower().endswith("secret")) if name.kind == "secret" else told and bool(_SIGNS & {*value})
 
 
-def _aside(name: _Name, value: str) -> str:
+def _is_chosen(value: str) -> bool:
+    return is_hard(value) or is_chosen(value)
+
+
+def _aside(name: Name, value: str) -> str:
     """The value in parentheses after its name: only what can be nothing else."""
     value = value.rstrip(".,;").removesuffix(")").strip("\"'`")
     hard = (name.kind == "password" or not _SIGNS.isdisjoint(value)) and is_hard(value) and not value.isupper()
@@ -351,7 +304,7 @@ _REMARKED = compile_pattern(r"^(?:[0-9a-f]{7,31}|[0-9a-f]{40}|[0-9a-fA-F]{8}-[0-
 """Ids, which stand in parentheses as well."""
 
 
-def _certain(name: _Name, joint: str, quoted: bool, value: str, before: bytes) -> str:
+def _certain(name: Name, joint: str, quoted: bool, value: str, before: bytes) -> str:
     """The value where it stands in a call, or on the next line: only what can be nothing else."""
     value, _ = _trimmed(name.text.strip(".-"), joint, quoted, value, before)
     wrapped = "(" in joint and _CALL.search(joint) is not None
@@ -365,11 +318,6 @@ def _certain(name: _Name, joint: str, quoted: bool, value: str, before: bytes) -
 
 _GIVES = compile_pattern(r":|=[^\n]*<<|=\s+(?:\(\s*)?[\"'`]")
 """What stands before a value on the next line."""
-
-
-def _kind(name: str) -> str:
-    lowered = name.lower()
-    return "token" if "token" in lowered or "bearer" in lowered else "secret" if "secret" in lowered else "api-key"
 
 
 def _trimmed(name: str, joint: str, quoted: bool, value: str, before: bytes) -> tuple[str, bool]:

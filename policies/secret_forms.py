@@ -19,7 +19,16 @@ from lockgate.policies.secret_after import SENTENCES, secrets_in_sentences
 from lockgate.policies.secret_lists import LISTS, secrets_listed
 from lockgate.policies.secret_said import SAID, secrets_said
 from lockgate.policies.secret_told import OTHER_KEY, TOLD, secrets_told
-from lockgate.policies.secret_values import is_hard, is_jumbled, is_made_up, is_password, is_random, is_token, is_wordy
+from lockgate.policies.secret_values import (
+    is_chosen,
+    is_hard,
+    is_jumbled,
+    is_made_up,
+    is_password,
+    is_random,
+    is_token,
+    is_wordy,
+)
 from lockgate.policies.spans import Span
 
 CONTEXT_CHARS = 480
@@ -53,44 +62,51 @@ _SCHEME = compile_bytes(
     r"(?:(?:token|key|api[_-]?key)[=:])?\\?[\"']?([^\s\"'`<>,;\\]{12,})"
 )
 _FLAG = compile_bytes(
-    r"(?:\bcurl\b[^\n|;]{0,100}?[ \t](?:-u|--user|--proxy-user)[ =]{0,2}[\"']?[^\s:\"']{0,60}:|"
+    r"(?:\bcurl\b[^\n|;]{0,100}?[ \t](?:-u|--proxy-user)[ =]{0,2}[\"']?[^\s:\"']{0,60}:|"
     r"\bhttps?\b[^\n|;]{0,60}?[ \t]-a[ =]{1,2}[\"']?[^\s:\"']{1,60}:|"
-    r"[ \t]--(?:auth|creds?|credentials|userpwd|basic-auth|http-user)[ =]{1,2}[\"']?[^\s:\"']{1,60}:|"
+    r"[ \t]-[uU][ =]?\S{1,60}[ \t]{1,2}-[pPw][ =]?|"
+    r"[ \t](?:--(?:auth|creds?|credentials|userpwd|basic-auth|http-user|user)[ =]{1,2}|login=)[\"']?[^\s:\"']{1,60}:|"
     r"\b(?:mysql|mysqldump|mysqladmin|mariadb)\b[^\n|;]{0,60}?[ \t]-p|"
     r"\b(?:sshpass|redis-cli|mongo|mongosh|mongodump|docker login|az login|sqlcmd|psexec|smbclient|7za?|zip|unzip|"
     r"rar)\b"
-    r"[^\n|;]{0,120}?[ \t](?:-p|-a|-P|-w)[ =]{0,2}|"
-    r"\bldap\w{3,8}\b[^\n|;]{0,100}?[ \t]-w[ \t]{1,2}|\bopenssl enc\b[^\n|;]{0,100}?[ \t]-k[ \t]{1,2}|"
-    r"\bnet use\b[^\n|;]{0,80}?/user:\S{1,60}[ \t]|\bnet user [\w.-]{1,40}[ \t]|[ \t]-U[ \t]?[\"']?[\w.\\@/-]{1,60}%|"
+    r"[^\n|;]{0,120}?[ \t](?:-h?p|-a|-P|-w)[ =]{0,2}|"
+    r"\bldap\w{3,8}\b[^\n|;]{0,100}?[ \t]-w[ \t]{1,2}|\bopenssl enc\b[^\n|;]{0,100}?[ \t]-[kK][ \t]{1,2}|"
+    r"\bnet use\b[^|;]{0,80}?/user:\S{1,60}[ \t]|\bnet user [\w.-]{1,40}[ \t]|[ \t]-U[ \t]?[\"']?[\w.\\@/-]{1,60}%|"
     r"[ \t]-{1,2}\w{0,20}(?:storepass|keypass|srcstorepass|deststorepass)(?::\w+)?[ =]{1,2}|"
     r"(?:^|[ \t])-pass(?:in|out)?[ =]{1,2}pass:|\bnet use (?:\w: )?\\\\[\w.$\\-]{3,60} |\bftp> user [\w.@-]{1,40} |"
     r"--pass\w{0,12}-(?:command|file)[ =]{1,2}[\"']?(?:<\()?(?:echo|printf) {1,2}|"
-    r"(?i:ConvertTo-SecureString)(?: -String)?[ \t]+|"
+    r"(?i:ConvertTo-SecureString)(?: -(?i:string|asplaintext|force))*[ \t]+|"
     r"\bmachine[ \t]\S{1,60}\s+login[ \t]\S{1,60}\s+password[ \t]+|"
     r"\b(?:base64|btoa|b64encode|encode64)\w{0,6}\(b?[\"'`][\w.@-]{1,40}:|"
-    r"(?i:\blogin|bind(?:_s)?|\b(?:cred|credential)s ?= ?|authenticate|(?:basic|set|with)_?(?:basic_?)?auth|(?:set|"
-    r"with)_?credentials|auth ?= ?|WiFi\.begin|"
+    r"(?i:\blogin|bind(?:_s)?|\b(?:cred|credential)s ?= ?|authenticate|username_pw_set|(?:basic|set|"
+    r"with)_?(?:basic_?)?auth|http_?basic|set_authentication|"
+    r"(?:set|with)_?credentials|auth\\?[\"']? ?(?:=>|=|:) ?|WiFi\.begin|"
     r"NetworkCredential|PasswordCredentials|PasswordAuthentication)"
-    r"\([\"'][^\"'\s]{1,80}[\"'],[ \t]{0,4}|"
+    r"[(\[](?:[\"'][^\"'\s]{1,80}[\"'](?:,[ \t]{0,4}|[ \t])|[\w.]{1,40},[ \t]{0,4}[\"'])(?:Some\([\"'])?|"
     r"\b(?i:identified (?:with \S{1,40} )?by|with password)[ \t]+(?:=[ \t]*N?)?|chpasswd[ \t]*<<<[ \t]*[\"']?\w+:|"
     r"--from-literal=[\w.-]{1,60}=|\blftp\b[^\n|;]{0,60}?[ \t]-u[ \t][^\s,]{1,40},|"
     r"\b(?:SecureString|secrets?[ -](?:set|add|create|put))\b[^\n|;]{0,120}?[ \t](?:--value|--body|"
     r"--secret-string)[ =]{1,2}|"
-    r"\b(?:setx|setenv|ENV)[ \t]{1,2}\w{0,40}(?i:pass(?:wor)?d?|pwd|secret|token|key)[ \t]{1,4}|"
-    r"\bansible-vault encrypt_string[ \t]+|\b\S{0,20}(?:secret|passw)[^\n|;]{0,60}[ \t]<<<[ \t]{0,2}|"
+    r"\b(?:setx|(?i:setenv)|ENV)[ \t]{1,2}\w{0,40}(?i:pass(?:wor)?d?|pwd|secret|token|key)[ \t]{1,4}|"
+    r"\bansible-vault encrypt_string[ \t]+|\b(?:\S{0,20}(?:secret|passw)|cryptsetup|sudo|keepassxc-cli|kinit|su|gpg)"
+    r"[^\n|;]{0,80}?[ \t]<<<[ \t]{0,2}|"
+    r"\bconfig http-basic\.\S{1,60} [\w.-]{1,40} |\bbundle config \S{1,60} [\w.-]{1,40}:|\bbw unlock |"
+    r"\b(?:token set|snyk auth|wpa_passphrase \S{1,40}|spring encrypt --key) |\biwconfig \w{1,12} key s:|"
+    r"\b(?:(?:tacacs|radius)-server key|key-string) |\bsp_(?:addlogin|password) N?'[^'\s]{1,60}', ?|"
+    r"<auth-user-pass>\s{1,4}\S{1,60}\s{1,4}|"
     r"\bmc alias set \S{1,40} \S{1,80} \S{1,80} |: (?:EAP|PSK|XAUTH) |\bisakmp key |"
     r"\]:\d{2,5}[ \t]{1,4}[\w.@-]{1,60}:|\bssh-keygen\b[^\n|;]{0,100}?[ \t]-[NP][ \t]|(?i:password) /d[ \t]{1,2}|"
     r"[ \t]/rp[ \t]{1,2}|"
-    r"\b(?:xfreerdp3?|cmdkey)\b[^\n|;]{0,100}?[ \t]/p(?:ass)?:|\bkinit\b[^\n|;]{0,60}?<<<[ \t]{0,2}|"
+    r"\b(?:xfreerdp3?|cmdkey)\b[^\n|;]{0,100}?[ \t]/p(?:ass)?:|"
     r"\bsnmp(?:walk|get|set|bulkwalk)\b[^\n|;]{0,60}?[ \t]-c[ \t]{0,2}|(?i:community string)[: =]{1,3}|"
-    r"\bsnmp-server community[ \t]|\badd_?user[ \t][\w.-]{1,40}[ \t]|"
+    r"\bsnmp(?:-server)? community[ \t]|\badd_?user[ \t][\w.-]{1,40}[ \t]|"
     r"\bhtpasswd[ \t](?:-\w{1,4}[ \t]){0,3}[^\s-]\S{0,60}[ \t][\w.-]{1,40}[ \t]|"
     r"(?:^|\s)[\w.*-]{1,60}:(?:\d{4,5}|\*):[\w*-]{1,40}:[\w*-]{1,40}:)([\"'`]?)([^\s\"'`<>]+)"
 )
 """What stands before a password on a command line, or in a call."""
 _PAIR = compile_bytes(
-    r"(?i)\b(?:creds?|credentials?|zugang|(?:zugangs|login|anmelde)daten|identifiants?|credenciales|credenziali|"
-    r"log[ -]?in|logon|account|password|pin)\b[^\n]{0,60}? [/|] ([^\s\"'`<>|]{8,64})|"
+    r"(?i)\b(?:creds?|credentials?|admin|user|username|e-?mail|zugang|(?:zugangs|login|anmelde)daten|identifiants?|credenciales|credenziali|"
+    r"log[ -]?in|logon|account|password|pin)\b[^\n]{0,60}? [/|] [\"'`]?([^\s\"'`<>|]{8,64})|"
     r"\b(?:host|server|vpn|nas|router|panel|console)\b[^\n|]{0,40}? / ([^\s\"'`<>|]{8,64})"
 )
 """A name and a password, side by side."""
@@ -102,16 +118,19 @@ _LONG_FLAG = compile_bytes(
     r"\b(?i:key)s?[ \t](?:\d{1,2}|\([^()\n]{1,60}\)):\s{1,4})[\"']?([^\s\"'`<>&#;|]{20,})"
 )
 """What stands before a key, and before much else."""
-_MAIL = compile_bytes(r"[\w.+-]{1,60}@[\w.-]{2,60}\.[A-Za-z]{2,10}:([^\s\"'`<>/|,;]{6,64})(?:[\s\"'`<>|,;]|$)")
+_MAIL = compile_bytes(
+    r"[\w.+-]{1,60}@[\w.-]{2,60}\.[A-Za-z]{2,10}(?::|[\"'`]? [/|] [\"'`]?)([^\s\"'`<>/|,;]{6,64})(?:[\s\"'`<>|,;]|$)"
+)
 _COOKIES = compile_bytes(
-    r"(?i)(?:\b(?:set-)?cookies?\\?[\"']?[ \t]{0,2}[:=,][ \t]{0,2}\\?[\"']?|\bcurl\b[^\n|;]{0,80}? -b [\"']?)"
+    r"(?i)(?:\b(?:set-)?cookies?\\?[\"']?[ \t]{0,2}[:=,][ \t]{0,2}\\?[\"']?|\bcurl\b[^\n|;]{0,80}? (?:-b|"
+    r"--cookie)[ =][\"']?)"
 )
 _COOKIE = compile_bytes(
     r"(?i)(?:[\w.-]{0,40}(?:sess|auth|token|login|remember|jwt|ticket|identity)[\w.-]{0,40}|[\w.-]{0,30}sid)="
     r"([^\s;,\"'\\]{16,})"
 )
 _CLIENT = compile_bytes(
-    r"(?:[Cc]lient(?:::new)?|SDK|Sdk|Bot|Auth|[Ll]ogin|Credentials?(?:\.new|::new)?|Session|[Tt]wilio|OAuth\w{0,16}|"
+    r"(?:[Cc]lient(?:::new|\.new)?|SDK|Sdk|Bot|Auth|[Ll]ogin|Credentials?(?:\.new|::new)?|Session|[Tt]wilio|OAuth\w{0,16}|"
     r"[Ss]etApiKey|set_api_key|authenticate|"
     r"[a-z]search|"
     r"require\([\"'][\w@/-]{1,40}[\"']\))\("
@@ -126,13 +145,13 @@ _CRYPTO = compile_bytes(
     r"signWith|hmacShaKeyFor)\("
 )
 _CONNECT = compile_bytes(
-    r"(?:getConnection|\w{0,20}connect|PDO|createConnection|create_engine|\w{0,20}Credentials?|mysqli|\w{0,12}_login|"
+    r"(?:getConnection|\w{0,20}connect|PDO|createConnection|create_engine|\w{0,20}Credentials?(?:\.new|::new)?|mysqli|\w{0,12}_login|"
     r"PlainAuth|BasicAuth)\("
 )
 _ARGUMENT = compile_bytes(
     r"^\s{0,4}(?:(?:[\w.{}$ -]{1,40}|"
     r"\{[^{}\n]{0,120}\}),\s{0,4})?(?:(\w{1,20})[=:]\s?)?(?:(?:[\w.]{1,12}\.)?(?:fromhex|unhexlify|b64decode|"
-    r"from)\()?[bru]?\\?[\"'`]([^\"'`\n\\]{0,200})\\?[\"'`](?:,|"
+    r"from|Some)\()?[bru]?\\?[\"'`]([^\"'`\n\\]{0,200})\\?[\"'`](?:\.(?:to_owned|to_string|into)\(\))?(?:,|"
     r"[)\]}])?"
 )
 _CHARACTERS = compile_bytes(r"\"([^\"\s\\]{6,64})\"\.toCharArray\(\)")
@@ -241,6 +260,9 @@ def _given(data: bytes, met: Set[Any]) -> Iterator[Span]:
     """Given to a command, in a header, beside a name."""
     for match in _FLAG.finditer(data) if _FLAG in met else ():
         value = match.group(2).decode("ascii").rstrip(";,")
+        value = value.rstrip(")") if "(" not in value else value
+        if not match.group(1) and value.rstrip(".").isalpha() and not is_jumbled(value):
+            continue  # a word of a sentence
         if is_password(value, quoted=True) or is_token(value):
             yield Span(match.start(2), match.start(2) + len(value), "password")
     for match in _SHORT_FLAG.finditer(data) if _SHORT_FLAG in met else ():
@@ -253,7 +275,7 @@ def _given(data: bytes, met: Set[Any]) -> Iterator[Span]:
     for match in _PAIR.finditer(data) if _PAIR in met else ():
         group = 1 if match.group(1) else 2
         value = match.group(group).decode("ascii").rstrip(".,;:)")
-        if is_hard(value):
+        if is_hard(value) or is_chosen(value):
             yield Span(match.start(group), match.start(group) + len(value), "password")
     for match in _MAIL.finditer(data) if _MAIL in met else ():
         value = match.group(1).decode("ascii").rstrip(".:!?)")
@@ -275,7 +297,7 @@ def _as_arguments(data: bytes, met: Set[Any]) -> Iterator[Span]:
     for match in _CRYPTO.finditer(data) if _CRYPTO in met else ():
         yield from _arguments(data, match.end(), _is_signing)
     for match in _CONNECT.finditer(data) if _CONNECT in met else ():
-        yield from _arguments(data, match.end(), lambda value: is_hard(value) or is_jumbled(value))
+        yield from _arguments(data, match.end(), lambda value: is_hard(value) or is_jumbled(value) or is_chosen(value))
     for match in _CHARACTERS.finditer(data) if b".toCharArray(" in data else ():
         if is_password(match.group(1).decode("ascii"), quoted=True):
             yield Span(match.start(1), match.end(1), "password")

@@ -1,18 +1,20 @@
-"""Private keys in PEM, and PuTTY's, from their first line to their last; and the words of a wallet."""
+"""Private keys in PEM, and PuTTY's, from their first line to their last; the words of a wallet, of a passphrase."""
 
 from __future__ import annotations
 
 import sys
 from collections.abc import Iterator
 
+from lockgate.policies import secret_phrases
 from lockgate.policies.patterns import compile_pattern, encodable
 from lockgate.policies.secret_values import is_made_up, is_random
 from lockgate.policies.spans import MAX_UNIT_CHARS, Span
 
-BEGINNINGS = ("phrase", "Phrase", "nemonic", "-----BEGIN", "---- BEGIN SSH2", "Private-Lines:", "PHRASE", "NEMONIC")
+_OWN = ("phrase", "Phrase", "nemonic", "-----BEGIN", "---- BEGIN SSH2", "Private-Lines:", "PHRASE", "NEMONIC")
+BEGINNINGS = (*_OWN, *secret_phrases.MARKS)
 """The usual ones first: what is found early spares looking far for the others."""
 _MARK_CHARS = max(map(len, BEGINNINGS))
-_MARK = compile_pattern("|".join(BEGINNINGS))
+_MARK = compile_pattern("|".join((*_OWN, secret_phrases.IN_LONG)))
 LONG_CHARS = 4_096
 """In a longer text all are looked for at once, which costs half as much where none is."""
 _SEP = r"[\s\"'`+,;>#|*()\\]"
@@ -49,7 +51,8 @@ def keys(text: str, start: int, end: int) -> Iterator[Span]:
     """The private keys in text[start:end]."""
     for at, stop, _ in _blocks(text, start, end):
         if text[at] != "-" and not text.startswith("Private", at):
-            yield from _phrase(text, at, stop)
+            phrase = secret_phrases.find(text, at, end)[0]
+            yield from (phrase,) if phrase else _phrase(text, at, stop)
         elif _is_key(text[at:stop]):
             yield Span(at, stop, "private-key")
 
@@ -80,8 +83,14 @@ def _blocks(text: str, start: int, end: int) -> Iterator[tuple[int, int, bool]]:
 
 def _extent(text: str, at: int, end: int) -> tuple[int, bool]:
     """Where the key ends that begins at `at`; `at` itself where none does."""
+    if text[at] in "aAg_":
+        phrase, is_open = secret_phrases.find(text, at, end)
+        return phrase.end if phrase else at, is_open
     data = text[at:end].encode("ascii", "replace").decode()
     if data[0] not in "-P" or data[:6].lower() == "phrase":
+        phrase, is_open = secret_phrases.find(text, at, end)
+        if phrase or is_open:
+            return phrase.end if phrase else at, is_open
         if data[0] in "pP" and not _OF_A_WALLET.search(text[max(0, at - 10) : at]):
             return at, False
         head = _PHRASE.match(data)
@@ -113,8 +122,11 @@ def _is_key(block: str) -> bool:
 def begins(text: str, start: int = 0, end: int = sys.maxsize) -> int:
     """Where the first key may begin; -1 where none does."""
     part, first = text[start:end], -1
-    if not start and len(part) > LONG_CHARS:
-        return found.start() if (found := _MARK.search(encodable(part))) else -1
+    if len(part) > LONG_CHARS:
+        if found := _MARK.search(encodable(part)):
+            return start + found.start()
+        start += len(part) - secret_phrases.MAX_CHARS
+        part = part[-secret_phrases.MAX_CHARS :]
     for mark in BEGINNINGS:  # asked about each piece of a text, so without more machinery
         if mark in part and (first < 0 or part.find(mark) < first):
             first = part.find(mark)

@@ -28,17 +28,18 @@ _NAMED = compile_bytes(
     r"(?i)\\?\"(?:name|key|id|keyname|parameterkey|variable|label)\\?\"\s{0,4}:\s{0,4}\\?\"[^\"\n]{0,80}(?:passw|"
     r"secret|token|"
     r"api[_-]?key|private|/key|key\d)[^\"\n]{0,40}\\?\"(?:\s{0,4},\s{0,16}\\?\"[^\"\n]{1,30}\\?\"\s{0,4}:\s{0,4}"
-    r"(?:\\?\"[^\"\n]{0,60}\\?\"|[\w.]{1,20})){0,4}\s{0,4},\s{0,16}\\?\"(?:secret_?)?(?:value|"
+    r"(?:\\?\"[^\"\n]{0,60}\\?\"|[\w.]{1,20})){0,4}\s{0,4},\s{0,16}\\?\"(?:secret_?|parameter)?(?:value|"
     r"string)\\?\"\s{0,4}:\s{0,4}\\?\"([^\"\s\\]{6,400})|"
     r"noecho[\"']?:[ \t]?[\"']?true[\"']?,?\s{1,24}[\"']?default[\"']?:[ \t]?[\"']?([^\s\"',]{6,128})|"
     r"\b(?:AKIA|ASIA)[A-Z0-9]{16}[\"']?(?:[ \t]{0,2}[,;:/|][ \t]{0,2}|[ \t]{1,4}(?:and[ \t])?|"
     r"[ \t]{0,2}\r?\n[ \t]{0,4})[\"']?([A-Za-z0-9/+]{40})\b|"
+    r"\baccounts\\?[\"']?[ \t]?:[ \t]?\[\s{0,12}[\"'](0x[0-9a-f]{64})[\"']|"
     r"\"random_password\"[^\n]{0,200}?\"result\"\s{0,4}:\s{0,4}\"([^\"\s]{6,128})|"
     r"define\(\s{0,4}'\w{0,24}(?:_key|_salt)',\s{0,12}'([^'\s]{32,100})'"
 )
 
 
-_SALT = 5
+_SALT = 6
 """The group of that pattern whose value is made of any signs."""
 LISTS = (_LIST, _CODES, _NAMED)
 """What a first look asks for."""
@@ -56,7 +57,7 @@ def secrets_listed(data: bytes, met: Set[Any]) -> Iterator[Span]:
             if any(map(str.isdigit, item.group(1).decode("ascii"))):
                 yield Span(item.start(1), item.end(1), "recovery-code")
     for match in _NAMED.finditer(data) if _NAMED in met else ():
-        group = next(number for number in range(1, 6) if match.group(number))
+        group = next(number for number in range(1, 7) if match.group(number))
         value = match.group(group).decode("ascii")
         if group == _SALT or is_hard(value) or is_token(value) or is_password(value, quoted=True):
             yield Span(match.start(group), match.end(group), "secret")

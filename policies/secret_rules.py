@@ -115,7 +115,8 @@ _ABROAD = {
     **dict(zip("éèêëàáãâäüúùöóôõñíìçłÉÜÖÄ", "eeeeaaaaauuuooooniiclEUOA", strict=True)),
     **dict(zip("ąćęńśźżčďěňřšťůýžőűğışășțåæøßîïûòðþđ", "acenszzcdenrstuyzougisastaaosiiuodtd", strict=True)),
     **dict(zip("ŚŻŹŁĆČŘŠŽÅÆØÓÀÇÊÎÔÁÍÚÑ", "SZZLCCRSZAAOOACEIOAIUN", strict=True)),
-    **{"—": "-", "–": "-"},
+    **{"—": "-", "–": "-", "→": "="},
+    **dict.fromkeys("│┃║", "|"),
     **dict.fromkeys("«»「」『』", '"'),
     **{"“": '"', "”": '"', "„": '"', "‘": "'", "’": "'"},
 }

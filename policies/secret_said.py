@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from lockgate.policies.patterns import compile_bytes
-from lockgate.policies.secret_values import is_hard, is_password, is_token
+from lockgate.policies.secret_values import is_chosen, is_hard, is_password, is_token
 from lockgate.policies.spans import Span
 
 CONTEXT_CHARS = 400
@@ -79,7 +79,12 @@ def _is_chosen(value: str) -> bool:
 
 def _is_given(value: str) -> bool:
     """Whether it holds capitals, small letters and digits, and is no path."""
-    return is_hard(value) and "/" not in value and any(map(str.isupper, value)) and any(map(str.islower, value))
+    return (
+        (is_hard(value) or is_chosen(value))
+        and "/" not in value
+        and any(map(str.isupper, value))
+        and any(map(str.islower, value))
+    )
 
 
 def _is_answer(value: str) -> bool:

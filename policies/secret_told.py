@@ -29,7 +29,8 @@ _CACHED = compile_pattern(r"^(?:[A-Za-z][\w.]*-)+[0-9a-f]{32,64}$")
 """The name of what is kept, and its hash."""
 _PLAIN_KEY = compile_bytes(
     r"(?i)(?:\b|-D)(?:(?:use this|use the|with the|here is|here's|my|our|server|"
-    r"isakmp|live|prod|production|staging|api|secret|access) key|(?:recovery|backup|activation|unlock|"
+    r"isakmp|live|prod|production|staging|api|secret|access) key|master\.key[\"'`:)]{0,2}\s{1,4}|(?:recovery|backup|"
+    r"activation|unlock|"
     r"scratch) codes?(?: is)?:?|"
     r"sonar\.login[ \t]?=|"
     r"key\w{0,12}[ \t]{0,2}:?=[ \t]{0,2}(?:\[\]byte\(|buffer\.from\(|bytes\(|b)[\"'`])"
@@ -39,7 +40,8 @@ _NUMBERS = compile_bytes(
     r"(?i:recovery key)\b[^\n\d]{0,20}((?:\d{6}-){7}\d{6})|"
     r"\b(?i:(?:licen[sc]e|product|activation|serial)(?: key| code|"
     r" number)?)[: =]{1,3}([A-Z0-9]{4,5}(?:-[A-Z0-9]{4,5}){3,5})\b|"
-    r"\b(?:PIN|pin[ \t]?[:=]|(?i:passcode))(?: code)?(?: (?:for|of) (?:[a-zA-Z']{1,12} ){0,3}[a-zA-Z]{1,12})?"
+    r"\b(?:PIN|pin[ \t]?[:=]|(?i:passcode|one-time (?:password|code)|otp))(?: code)?(?: (?:for|"
+    r"of) (?:[a-zA-Z']{1,12} ){0,3}[a-zA-Z]{1,12})?"
     r"(?: is|:| =|=)? {0,2}(\d{6,8})\b"
 )
 _SEED = compile_bytes(
@@ -53,8 +55,8 @@ _MEMBER = compile_bytes(
     r"\b(?:jwt|jws|auth\w*|api|signing|signature|encrypt\w*|crypto\w*|security|secrets?|credentials?|openai|"
     r"azure|stripe|"
     r"twilio|sendgrid|mailgun|algolia|cloudflare|datadog|pusher|"
-    r"maps)\\?\"?[ \t]{0,2}:\s{0,8}\{?[^{}]{0,120}?[\s\"]key\\?\"?"
-    r"[ \t]{0,2}:[ \t]{0,2}\\?[\"']?([A-Za-z0-9_+/=.~-]{20,})"
+    r"maps|crypt)\\?[\"']?[ \t]{0,2}(?::|=>)\s{0,8}[{\[]?[^{}\[\]]{0,120}?[\s\"']key\\?[\"']?"
+    r"[ \t]{0,2}(?::|=>)[ \t]{0,2}\\?[\"']?([A-Za-z0-9_+/=.~-]{20,})"
 )
 """A document's member that says what the key is for."""
 _ACCOUNT = compile_bytes(
@@ -124,7 +126,7 @@ def _accounts(data: bytes, met: Set[Any]) -> Iterator[Span]:
     """Passwords beside the names of accounts, and what a script answers when it is asked for one."""
     for match in _ACCOUNT.finditer(data) if _ACCOUNT in met else ():
         value = match.group(1).decode("ascii").rstrip(".!?")
-        if is_hard(value) and not value.isalnum():
+        if (is_hard(value) and not value.isalnum()) or is_token(value):
             yield Span(match.start(1), match.start(1) + len(value), "password")
     for match in _ORACLE.finditer(data) if _ORACLE in met else ():
         if is_password(match.group(1).decode("ascii"), quoted=True):

@@ -61,7 +61,8 @@ _ORDINARY = compile_pattern(
     r"\\{1,2}(?:f[A-Z0-9(]|s-?\d|\*\(|-).*|.*\\\*\(.*|(?:Uint|Int|Float)\d+(?:Clamped)?Array|u?int\d+_t|"
     r"[*&+!-]{0,2}[A-Za-z_$][\w$.]*[!?]?\(.*|.*\)\)?|(?:Callable|Optional|Union|List|Dict|Tuple|Type|Literal|Annotated|"
     r"Mapping|Sequence|Iterable|Promise|Map|Array)[\[<].*|RFC-?\d.*|[A-Za-z_][\w.]*\[[^\]]*\].*|(?:ssh-(?:rsa|"
-    r"ed25519|dss)|ecdsa-sha2).*|-----.*|[^A-Za-z0-9]+|/?\^.*|.*\(\?[=!:<].*)$"
+    r"ed25519|dss)|ecdsa-sha2).*|-----.*|\d?\*[A-Z]+|.*\\{1,2}\..*|.*[\])]\{\d+.*|XXH\w*|_mm\d*_\w+|[a-zA-Z]\w*_t|[\w.]*(?:PrivateKey|PublicKey|KeyTypes)|"
+    r"[^A-Za-z0-9]+|/?\^(?:.*[\[({\\|$]|[a-z. ]*$|.*\.[*+]).*|.*\(\?[=!:<].*)$"
 )
 """Numbers, versions, dates, addresses, paths, calls and indexing."""
 _SEALED = compile_pattern(r"^Ag[A-C][A-Za-z0-9+/]{80}|^(?:AQICAHh|AQECAHg|AAAA[BCE][23][A-Z])")
@@ -78,6 +79,22 @@ _THINGS = (
     "input arg name type text sha hmac aes utf base string str number num config setting test data node item http "
     "version copy temp tmp hash salt column prop account server client host"
 )
+_JOINED = compile_pattern(r"^[a-z]{3,12}(?:-[a-z]{3,12}){1,9}\d{0,4}$|^[a-z]{3,12}(?:[._][a-z]{3,12}){2,9}\d{0,4}$")
+"""Words side by side, as people and programs choose them for passwords, and as things are named."""
+_OTHERS = (
+    f"{_THINGS} the and for from with into not your our this that get set use new old see has was are out all via prod "
+    "production dev development staging stage main master demo sample example default backup service svc app api web "
+    "site page admin root database mysql postgres redis mongo kafka rabbitmq cache queue store storage path dir "
+    "bucket cluster node pod kube docker image build deploy release branch feature job task worker cron group role "
+    "team "
+    "org company project module package lib plugin local global remote public private internal external step option "
+    "mode level env environment region zone east west north south central asia europe manager provider reference ref "
+    "title label placeholder here input bearer scheme basic policy rule reset change forgot confirm current required "
+    "valid invalid wrong strong weak short long manual auto system network access control grant code error missing "
+    "empty plain encrypted encoded hashed protected based only less free change rotate rotation expired check"
+)
+NAMING = frozenset(_OTHERS.split())
+"""Words of which the names of things are made."""
 _GROUPS = compile_pattern(r"^[a-z]{4}(?:-[a-z]{4}){3}$")
 """As issuers of mail write passwords for programs."""
 _OF_CODE = compile_pattern(
@@ -88,6 +105,7 @@ _CAPITALISED = compile_pattern(r"^[A-Za-z]+\d{1,8}(?:[A-Z][A-Za-z]+)?$")
 _SHUFFLED = compile_pattern(r"^[A-Za-z0-9!@#$%^&*()_=+-]{24,}$")
 """Characters that generators of keys draw from: no comma, no quote, no bracket of a list."""
 _HEX = compile_pattern(r"^[0-9a-fA-F-]+$")
+_HEX_PART = compile_pattern(r"[0-9a-f-]{20,}|[0-9A-F-]{20,}")
 _UUID = compile_pattern(r"^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$", ignore_case=True)
 _BIGRAMS_WORDS = (
     "th he in er an re on at en nd ti es or te of ed is it al ar st to nt ng se ha as ou io le ve co me de hi ri "
@@ -104,6 +122,7 @@ _EXAMPLE_JWT = compile_pattern(
     r'"(?:John Doe|1234567890|Jane Doe|Joe Coder)"|"role" ?: ?"anon"|example\.(?:com|org)/?"'
 )
 _ALNUM = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789")
+MIN_STREWN_CHARS, MIN_TURNS = 9, 3
 PLAIN_CHARS = 16
 """A word that is no longer may be in any language, or a name."""
 _EXAMPLES = frozenset(("2cafc0970149a84f", "f2d6ca16515033e5", "78a08441f4314f0a"))
@@ -118,6 +137,8 @@ def entropy(value: str) -> float:
 
 def is_random(value: str) -> bool:
     """Whether its characters are spread as chance spreads them, and follow no pattern."""
+    part = max(_HEX_PART.findall(value), key=len, default="")
+    value = part if 3 * len(part) > 2 * len(value) else value
     size = len(value)
     if size < 8 or _spread(value) < (0.66 if size < 24 and _HEX.match(value) else 0.72):
         return False
@@ -258,6 +279,8 @@ def is_password(value: str, *, quoted: bool = False) -> bool:
         return True
     if is_jumbled(value) or (_COUNTED_WORDS.match(value) and (quoted or "." in value) and not _OF_CODE.search(value)):
         return True
+    if quoted and is_joined(value):
+        return True
     core = "".join(filter(str.isalpha, value)).lower()
     if (
         (core in _COMMON and not (core in _CHOSEN and len(value) >= 10 and len(_classes(value)) == 4))
@@ -271,6 +294,31 @@ def is_password(value: str, *, quoted: bool = False) -> bool:
     if "digit" not in classes and not ("symbol" in classes and len(classes) >= 3):
         return len(value) >= 8 and not is_wordy(value)
     return not _is_technical(value)
+
+
+def is_joined(value: str, *, phrase: bool = False) -> bool:
+    """Whether it is words that name nothing together, or so many that only a `phrase` is made of them."""
+    if _JOINED.match(value) is None:
+        return False
+    core = value.rstrip("0123456789")
+    sign = next(letter for letter in core if not letter.isalpha())
+    words = core.split(sign)
+    counted = core != value
+    least = (2 if counted else 4) if sign == "-" else 3 if counted or phrase else 5
+    return len(words) >= least - (phrase and least == 4) and len(NAMING.intersection(words)) <= len(words) // 4
+
+
+def is_chosen(value: str) -> bool:
+    """Whether it is words with a number after them that name nothing."""
+    counted = _COUNTED_WORDS.match(value) is not None and value[-2:].isdigit() and not _OF_CODE.search(value)
+    return counted or is_joined(value) or _is_strewn(value)
+
+
+def _is_strewn(value: str) -> bool:
+    """Whether digits stand among its letters as in no name and no version."""
+    kinds = "".join("0" if letter.isdigit() else "a" for letter in value)
+    turns = sum(a != b for a, b in pairwise(kinds))
+    return len(value) >= MIN_STREWN_CHARS and value.isalnum() and turns >= MIN_TURNS and is_password(value, quoted=True)
 
 
 def is_jumbled(value: str) -> bool:
@@ -292,6 +340,7 @@ def is_hard(value: str) -> bool:
         and has[0]
         and sum((*has, symbols)) >= 3
         and (_COUNTED_WORDS.match(value) is None or _CHOSEN_WORDS.match(value) is not None)
+        and _JOINED.match(value) is None
         and is_password(value, quoted=True)
     )
 

@@ -16,6 +16,10 @@ CONTEXT_CHARS = 2_048
 """So much context may gather before a window lets go of it."""
 OVERLAP_CHARS = 4_096
 """What of such a piece is judged once more with the next one."""
+MIN_AGAIN_CHARS = 12
+"""A shorter find may be said again by chance."""
+MAX_AGAIN_COUNT = 32
+"""So many finds of a text are looked for in what follows them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +68,8 @@ class SpanWindow:
         """The context of what is held back, and what is held back."""
         self._at = 0
         """Where in it what is held back begins."""
+        self._again: dict[str, str] = {}
+        """What was found, and its kind: it is looked for in what follows, by itself."""
         self.finds = 0
 
     @property
@@ -75,7 +81,7 @@ class SpanWindow:
         at, text = self._at, self._text + text
         end, spans = self._detector.advance(text, at)
         self._text = text
-        if spans or len(text) > CONTEXT_CHARS:
+        if spans or len(text) > CONTEXT_CHARS or (self._again and any(map(text[at:end].__contains__, self._again))):
             return self._let_go(spans, end) + self._shorten()
         self._at = end
         return text[at:end]
@@ -109,6 +115,7 @@ class SpanWindow:
         return self._let_go(spans, max([bound, *(span.end for span in spans)]))
 
     def _let_go(self, spans: Sequence[Span], end: int) -> str:
+        spans = again(self._text, self._at, end, spans, self._again)
         out = replaced(self._text, self._at, end, spans, self._instead)
         self.finds += len(spans)
         keep = max(0, end - self._detector.context_chars)
@@ -126,6 +133,34 @@ def merged(spans: Iterable[Span]) -> list[Span]:
         else:
             out.append(span)
     return out
+
+
+def again(text: str, start: int, end: int, spans: Sequence[Span], known: dict[str, str]) -> Sequence[Span]:
+    """The spans in text[start:end], and where it says once more what one of them, or one that is known, said before.
+
+    What is found becomes known.
+    """
+    out = [span for value, kind in known.items() for span in _places(text, value, kind, start, end)]
+    for span in spans:
+        value = text[span.start : span.end]
+        if len(known) < MAX_AGAIN_COUNT and value not in known and _may_come_again(value):
+            known[value] = span.kind
+            out += _places(text, value, span.kind, span.end, end)
+    return merged([*spans, *out]) if out else spans
+
+
+def _may_come_again(value: str) -> bool:
+    """Whether it is one word that can be said again by no chance."""
+    return len(value) >= MIN_AGAIN_CHARS and any(map(str.isdigit, value)) and value.split() == [value]
+
+
+def _places(text: str, value: str, kind: str, start: int, end: int) -> Iterable[Span]:
+    at = text.find(value, start, end)
+    while at >= 0:
+        after = at + len(value)
+        if not (text[max(0, at - 1) : at].isalnum() or text[after : after + 1].isalnum()):
+            yield Span(at, after, kind)
+        at = text.find(value, after, end)
 
 
 def replaced(text: str, start: int, end: int, spans: Sequence[Span], instead: Instead) -> str:

@@ -21,7 +21,7 @@ from lockgate.policies.secret_guard import SecretGuard
 from lockgate.policies.secret_rules import OWN_RULES, Prefilter
 from lockgate.policies.secret_rules import load_rules as load_secret_rules
 from lockgate.policies.secret_scan import SecretDetector
-from lockgate.policies.spans import SpanWindow, replaced
+from lockgate.policies.spans import SpanWindow, again, replaced
 from lockgate.wire import anthropic, openai_chat, openai_responses
 from tests.datasets.reading import rows
 from tests.policies.chains import exchange_of, passed, pipeline_of
@@ -58,7 +58,8 @@ def pipeline(x: Exchange | None = None, **options: Any) -> Pipeline:
 
 
 def redacted(text: str, detector: SecretDetector = DETECTOR) -> str:
-    return replaced(text, 0, len(text), detector.spans(text, 0, len(text)), lambda kind, _: f"<{kind}>")
+    spans = again(text, 0, len(text), detector.spans(text, 0, len(text)), {})
+    return replaced(text, 0, len(text), spans, lambda kind, _: f"<{kind}>")
 
 
 def streamed(pieces: Sequence[str], detector: SecretDetector = DETECTOR) -> str:
@@ -96,6 +97,25 @@ def test_only_the_last_word_is_held_back(text: str):
         given += f"{piece} "
         window.receive_text(f"{piece} ")
         assert window.held == ""
+
+
+def test_what_was_found_is_found_again_where_nothing_names_it():
+    value = "Qz7" + "mKp2" * 2 + "vX9t"
+    text = f"{value} is odd.\nDB_PASSWORD={value}\nThen it said {value}, x{value} and /{value}?a=1 and {value}"
+    expected = text.replace(f"={value}", "=<password>").replace(f"id {value}", "id <password>")
+    expected = expected.replace(f"/{value}", "/<password>").replace(f"and {value}", "and <password>")
+    assert redacted(text) == expected
+    for cut in range(len(text)):
+        assert streamed([text[:cut], text[cut:]]) == expected
+    assert streamed([*text]) == expected
+
+
+async def test_what_was_found_in_a_request_is_found_again():
+    value = "Qz7" + "mKp2" * 2 + "vX9t"
+    call = ToolCall(block=0, id="a", name="t", arguments=json.dumps({"x": f"password={value} and {value}"}))
+    (out,) = await guard().on_event(call, exchange_of())
+    assert isinstance(out, ToolCall)
+    assert value not in out.arguments
 
 
 def test_a_word_without_an_end_is_held_back_in_bounds():
