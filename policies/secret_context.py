@@ -130,9 +130,10 @@ def _assigned(data: bytes, start: int) -> Iterator[Span]:
         if value and _may_be(value.encode()) and not _HASHED.search(lead_in) and not _OTHER_NAME.search(lead_in):
             if at >= start:
                 yield Span(at, at + len(value), name.kind)
-            changed = _secret(name, ' = "', True, after.group(1).decode("ascii"), b"") if after else ""
-            if changed and (to := end + lead.end() + after.start(1)) >= start:
-                yield Span(to, to + len(changed), name.kind)
+            if after and (changed := _secret(name, ' = "', True, after.group(1).decode("ascii"), b"")):
+                to = end + lead.end() + after.start(1)
+                if to >= start:
+                    yield Span(to, to + len(changed), name.kind)
 
 
 _CHANGED = compile_bytes(r"^\\?[\"'`]?,? (?:->|=>|=|to) \\?[\"'`]?([^\s\"'`<>]{6,200})")
