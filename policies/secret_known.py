@@ -68,7 +68,7 @@ class KnownSecrets:
     def occurs(self, data: bytes) -> bool:
         """Whether one can be in a text of single-byte characters."""
         letters = data.translate(None, _DELETED)
-        return any(form in letters for form in self._bytes)
+        return bool(self._match(letters)) and any(form in letters for form in self._bytes)
 
     def may_matter(self, data: bytes, bound: int) -> bool:
         """Whether one may stand in a text of single-byte characters, or one that begins before `bound` may go on."""

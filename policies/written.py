@@ -42,6 +42,8 @@ class Files:
 
     def __init__(self) -> None:
         self._texts: dict[str, str] = {}
+        self._names: dict[str, str] = {}
+        """Each file's name, without its folder, by its path."""
         self._chars = 0
 
     def write(self, write: Write) -> None:
@@ -50,13 +52,17 @@ class Files:
 
     def put(self, path: str, text: str | None) -> None:
         """The file holds this from now on; None where that is not known."""
-        self._chars -= len(self._texts.pop(path, ""))
+        self._forget(path)
         if text is None or len(text) > MAX_CHARS:
             return
-        self._texts[path] = text
+        self._texts[path], self._names[path] = text, path.rpartition("/")[2]
         self._chars += len(text)
         while len(self._texts) > FILES or self._chars > CHARS:
-            self._chars -= len(self._texts.pop(next(iter(self._texts))))
+            self._forget(next(iter(self._texts)))
+
+    def _forget(self, path: str) -> None:
+        self._chars -= len(self._texts.pop(path, ""))
+        self._names.pop(path, None)
 
     def note(self, call: ToolCall, wrote: Mapping[str, str | None] | None = None) -> None:
         """Remembers what the call writes; `wrote` is what its command does."""
@@ -75,7 +81,7 @@ class Files:
     def fork(self) -> Files:
         """A copy that may go on by itself."""
         other = Files()
-        other._texts, other._chars = self._texts.copy(), self._chars
+        other._texts, other._names, other._chars = self._texts.copy(), self._names.copy(), self._chars
         return other
 
     def named_in(self, command: str) -> dict[str, str | None]:
@@ -84,9 +90,9 @@ class Files:
         texts = [command] if self._texts else []
         while texts and len(found) < USED:
             text = texts.pop()
-            named = {name: _named(name, text) for name in {path.rpartition("/")[2] for path in self._texts}}
-            for path, content in reversed(self._texts.items()):
-                if path not in found and named[path.rpartition("/")[2]]:
+            named = {name for name in set(self._names.values()) if _named(name, text)}
+            for path, content in reversed(self._texts.items()) if named else ():
+                if path not in found and self._names[path] in named:
                     found[path] = content
                     texts.append(content)
         return {name: found[path] for path in reversed(found) for name in _names(path, command)}
