@@ -298,6 +298,8 @@ async def test_a_client_that_leaves_ends_the_wait(tls: Tls, wire: Wire, client: 
         assert answer.cancelled()
         assert row.outcome == "gone"
         assert not at.gate._judging
+        came, got = (each.content or b"" for each in at.log.comms if each.type == "RESPONSE")
+        assert (b"rm 0.9" in came, b"rm 0.9" in got) == (True, False), "the client never had the call"
 
 
 async def test_a_new_approval_is_told_to_the_webhook(tls: Tls, monkeypatch: pytest.MonkeyPatch) -> None:
