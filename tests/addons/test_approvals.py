@@ -238,7 +238,7 @@ async def test_where_nobody_can_be_asked_nothing_is_let_go(tls: Tls, wire: Wire)
         await at.log.ended()
     assert b"could not be checked" in reply.body
     assert "database" not in reply.body.decode()
-    assert at.log.decisions[-1].reason == "the database is away"
+    assert at.log.decisions[-1].reason == "the database is away; on_error: block"
 
 
 @every_wire
