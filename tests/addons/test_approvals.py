@@ -298,6 +298,7 @@ async def test_a_client_that_leaves_ends_the_wait(tls: Tls, wire: Wire, client: 
         assert answer.cancelled()
         assert row.outcome == "gone"
         assert not at.gate._judging
+        assert [each.action for each in at.log.decisions] == ["held"]
         came, got = (each.content or b"" for each in at.log.comms if each.type == "RESPONSE")
         assert (b"rm 0.9" in came, b"rm 0.9" in got) == (True, False), "the client never had the call"
 
