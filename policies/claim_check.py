@@ -35,7 +35,7 @@ class Options(Section):
     act: Literal["notice", "alert", "block"] = "notice"
     """`notice` adds a sentence to the reply, `alert` only records the score, `block` holds each reply to its end and
     refuses one that claims too much."""
-    threshold: float = Field(default=0.5, ge=0, le=1)
+    threshold: float = Field(default=0.5, ge=0, le=CONTRADICTED)
     """From this score on something is done: 0.9 where the last run failed, 0.6 where nothing was ever run though files
     were edited, 0.5 where files were edited after the last run."""
     subjects: list[Subject] = Field(default=["tests", "build", "types", "lint"], min_length=1)
