@@ -272,7 +272,7 @@ class Passage:
             self._history.ended(self._standing)
         try:
             await self.pipeline.close()
-            replies = self._replies()
+            replies = self._replies(is_cut=outcome in ("gone", "cut"))
             if self.kept:
                 replies = (*replies, *await self.kept.rows(self.x, self._began, changed=self._changed))
         except Exception as error:  # a row must not stay open for what went wrong in telling more
@@ -294,14 +294,17 @@ class Passage:
         counted = reply.usage or Usage(input_tokens=stay.input_tokens)
         return replace(counted, output_tokens=max(counted.output_tokens, text_tokens(self._said_characters)))
 
-    def _replies(self) -> Sequence[Record]:
+    def _replies(self, *, is_cut: bool) -> Sequence[Record]:
+        """What came, and what the client got of it: also where it ended while a call was held."""
         if self.flow.response is None:
             return ()
         if self.reply is None and self.refused:
             return self._recorder.refusal(self._concealed(self.flow.response.raw_content or b""))
         first = self.set_aside or self.reply
         came = (first.message() if first else None) or self.unread
-        final = self._final() if self._changed else None
+        final = self._final() if self._changed or (is_cut and self.reply and self.pipeline.judges_reply) else None
+        if is_cut and final == came:
+            final = None
         return self._recorder.reply(came and self._concealed(came), final and self._concealed(final))
 
     def _titled(self, record: Record, may_be_read: bool) -> Record:

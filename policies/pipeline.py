@@ -125,7 +125,9 @@ class Pipeline:
         return events if same else out
 
     async def close(self) -> None:
-        """Wait until the shadow rules are done, each within its deadline."""
+        """Tell what still waits for a person, and wait until the shadow rules are done, each within its deadline."""
+        for run in self._runs:
+            run.leave()
         for shadow in self._shadows:
             await shadow.close()
 

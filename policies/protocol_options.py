@@ -8,6 +8,7 @@ from pydantic import Field, model_validator
 
 from lockgate.config import Section
 from lockgate.policies.asking_options import Asking
+from lockgate.policies.model_url import check_url
 from lockgate.policies.monitors import Combine, Kind, MonitorConfig
 from lockgate.policies.trusted import Trusted
 
@@ -114,4 +115,6 @@ class Options(Section):
             raise ValueError("'defer' and 'edit' ask the model that 'trusted' names: give it a 'model'")
         if self.does("edit") and not self.trusted.url:
             raise ValueError("'edit' asks at a 'url' that 'trusted' has to name")
+        if self.does("edit"):
+            check_url(self.trusted.url, self.trusted.format)
         return self

@@ -132,6 +132,12 @@ class Run:
             self.record("turn", "forwarded" if same else "replaced", began, given=said[0], out=said[1])
         return out
 
+    def leave(self) -> None:
+        """The exchange is over: that a call still waits for a person is recorded, as nothing else will tell of it."""
+        if self.policy.held:
+            self.policy.reason, self.policy.held = self.policy.held, ""
+            self.record("toolcall", "held", perf_counter())
+
     async def _ask[Answer](
         self, began: float, checked: Callable[[Any], Answer], hook: Callable[..., Awaitable[Any]], *given: Any
     ) -> Answer | None:

@@ -238,7 +238,7 @@ async def test_where_nobody_can_be_asked_nothing_is_let_go(tls: Tls, wire: Wire)
         await at.log.ended()
     assert b"could not be checked" in reply.body
     assert "database" not in reply.body.decode()
-    assert at.log.decisions[-1].reason == "the database is away"
+    assert at.log.decisions[-1].reason == "the database is away; on_error: block"
 
 
 @every_wire
@@ -298,6 +298,9 @@ async def test_a_client_that_leaves_ends_the_wait(tls: Tls, wire: Wire, client: 
         assert answer.cancelled()
         assert row.outcome == "gone"
         assert not at.gate._judging
+        assert [each.action for each in at.log.decisions] == ["held"]
+        came, got = (each.content or b"" for each in at.log.comms if each.type == "RESPONSE")
+        assert (b"rm 0.9" in came, b"rm 0.9" in got) == (True, False), "the client never had the call"
 
 
 async def test_a_new_approval_is_told_to_the_webhook(tls: Tls, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from lockgate.errors import ConfigError
 from lockgate.events import ToolCall
 from lockgate.policies.check_runs import CALLS, Run, asks_for_checks, runs_in, subjects_of
 from lockgate.policies.claim_check import verdicts_on
@@ -100,6 +101,11 @@ async def test_alerts_and_blocks(wire: Wire) -> None:
     assert high.text == TEXT
     other = await exchanged(asked, rule("claim_check", subjects=["lint"]), Text(TEXT))
     assert (other.text, other.score) == (TEXT, None)
+
+
+def test_a_threshold_above_every_score_is_refused() -> None:
+    with pytest.raises(ConfigError, match=r"'threshold': it has to be at most 0\.9"):
+        rule("claim_check", threshold=0.95)
 
 
 @every_wire

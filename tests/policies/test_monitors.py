@@ -147,6 +147,8 @@ async def test_the_same_call_is_scored_once_in_an_exchange() -> None:
         ({"monitors": [{"use": "noop"}]}, "monitor 'noop': the policy 'noop' has no score"),
         ({"steps": [{"at": 0.5, "do": "defer"}]}, "give it a 'model'"),
         ({"steps": [{"at": 0.5, "do": "edit"}], "trusted": {"model": "m"}}, "'url'"),
+        ({"steps": [{"at": 0.5, "do": "edit"}],
+          "trusted": {"model": "m", "url": "http://x/v1/responses", "format": "openai"}}, "speaks openai-responses"),
         ({"steps": [{"at": 0.5, "do": "edit"}], "judges": ["text"], "trusted": {"model": "m", "url": "http://x/v1/messages"}},
          "the step at 0.5 can never apply"),
         ({"monitors": [{"use": "judge", "with": {"url": "http://x/v1/messages", "model": "m", "threshold": 0.3}}]},

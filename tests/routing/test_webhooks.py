@@ -50,7 +50,10 @@ def to(server: Server, path: str = "/hooks/T0P-SECRET") -> Webhook:
     return Webhook(url=server.url.partition("/v1/")[0] + path, key=KEY)
 
 
-async def test_what_is_posted_is_signed_as_the_specification_says(said: Callable[[], list[str]]) -> None:
+async def test_what_is_posted_is_signed_as_the_specification_says(
+    said: Callable[[], list[str]], caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO)
     async with serving({}) as server, hooks() as each:
         each.post(to(server), "019aa", DOCUMENT, until=now() + SOON)
         await told(each)
@@ -63,6 +66,7 @@ async def test_what_is_posted_is_signed_as_the_specification_says(said: Callable
     assert abs(int(headers["webhook-timestamp"]) - now().timestamp()) < 60
     assert headers["content-type"] == "application/json"
     assert said() == []
+    assert "T0P-SECRET" not in caplog.text, "the library's own lines"
 
 
 def test_the_signature_of_the_specifications_own_example() -> None:
