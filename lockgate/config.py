@@ -326,7 +326,7 @@ def _resolve_host(host: Any, folder: Path) -> Any:
 
 
 def _resolve_rule(rule: Any, folder: Path) -> Any:
-    """A file of a policy, and an option whose name ends in `_file`, are paths, also in rules inside rules."""
+    """A file of a policy, options whose names end in `_file`, and files of rules are paths, also inside others."""
     if isinstance(rule, list):
         return [_resolve_rule(each, folder) for each in cast(list[Any], rule)]
     if not isinstance(rule, dict):
@@ -339,13 +339,19 @@ def _resolve_value(name: Any, value: Any, folder: Path) -> Any:
     if isinstance(value, str) and name == "use" and ".py:" in value:
         file, _, class_name = value.rpartition(":")
         return f"{folder / Path(file).expanduser()}:{class_name}"
-    if isinstance(value, str) and str(name).endswith("_file"):
+    if isinstance(value, str) and (str(name).endswith("_file") or (name == "file" and value.endswith(_WRITTEN))):
         return str(folder / Path(value).expanduser())
+    if name == "rules" and isinstance(value, list):  # those in rules are no texts
+        files = cast(list[Any], value)
+        value = [str(folder / Path(each).expanduser()) if isinstance(each, str) else each for each in files]
     return _resolve_rule(value, folder) if name in _NESTING else value
 
 
-_NESTING = frozenset({"with", "trusted", "monitors", "rules", "branches"})
+_NESTING = frozenset({"with", "trusted", "monitors", "rules", "branches", "judge", "approval", "webhook"})
 """Where options and rules stand inside others; whatever else is named like a path may be a pattern."""
+
+
+_WRITTEN = (".yaml", ".yml")
 
 
 def _kind(value: object) -> str:

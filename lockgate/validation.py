@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, TypeAliasType, get_args
 
 from pydantic import BaseModel, ValidationError
@@ -48,14 +48,19 @@ def validate[Model: BaseModel](model: type[Model], values: Any, subject: str) ->
         raise ConfigError(*dict.fromkeys(_sentences(error, model, subject))) from error
 
 
+def meaning(word: str, known: Sequence[str]) -> str:
+    """The question whether the one that comes close was meant; "" where none does."""
+    close = difflib.get_close_matches(word, known, 1)
+    return f" (did you mean '{close[0]}'?)" if close else ""
+
+
 def _sentences(error: ValidationError, model: type[BaseModel], subject: str) -> Iterator[str]:
     for detail in error.errors(include_url=False, include_input=False):
         where = ".".join(str(part) for part in detail["loc"] if not str(part).startswith(("literal[", "list[")))
         if detail["type"] == "extra_forbidden":
             known = _keys_at(model, detail["loc"][:-1])
-            close = difflib.get_close_matches(str(detail["loc"][-1]), known, 1)
-            meant = f" (did you mean '{close[0]}'?)" if close else ""
-            yield f"{subject}: unknown option '{where}'{meant}; it takes: {', '.join(known)}"
+            meant = meaning(str(detail["loc"][-1]), known)
+            yield f"{subject}: unknown option '{where}'{meant}; it takes: {', '.join(known) or 'no options'}"
         elif detail["type"] == "missing":
             yield f"{subject}: the option '{where}' is missing"
         else:

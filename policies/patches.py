@@ -9,6 +9,7 @@ _OWN = re.compile(r"\*\*\* (?:(?:Add|Update|Delete) File|Move to): ?([^\r\n]+)")
 _DIFF = re.compile(r"(?m)^(?:---|\+\+\+) ([^\t\r\n]+)")
 _GIT = re.compile(r"(?m)^diff --git (\S+) (\S+)$")
 _RENAME = re.compile(r"(?m)^(?:rename|copy) (?:from|to) ([^\r\n]+)$")
+_FILES = re.compile(r"(?m)^(?=\*\*\* (?:Add|Update|Delete) File:|diff --git |--- [^\n]*\n\+\+\+ )")
 _SCRIPTED = re.compile(r"\*\*\* (?:(?:Add|Update|Delete) File|Move to): ?((?:[^\\\r\n\"'`]|\\[^nr])+)")
 
 
@@ -20,6 +21,11 @@ def is_patch(text: str) -> bool:
 def paths_in(patch: str) -> Iterator[str]:
     """Every path that the patch reads or writes, each once, in order."""
     yield from dict.fromkeys(_paths(patch))
+
+
+def parts_of(patch: str) -> list[str]:
+    """The patch, file by file."""
+    return [part for part in _FILES.split(patch) if part]
 
 
 def paths_in_script(script: str) -> Iterator[str]:

@@ -176,6 +176,7 @@ class Redactor(TextWindow):
             return
         kinds = ", ".join(self._kinds)
         self.score, self.reason = 1.0, f"found in the {self._where}: {kinds}"
+        self.moved = self._act == "alert"
         if self._act == "block":
             sentence = self.sentence.format(kinds=kinds, where=self._where)
             raise Blocked(sentence, reason=self.reason, score=1.0, shown=shown)

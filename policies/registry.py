@@ -22,7 +22,7 @@ from lockgate.policies.base import Policy, Refusal
 from lockgate.policies.composition import Shares, flattened
 from lockgate.policies.match import Match, compile_match
 from lockgate.policies.pack import DEFAULT, pack
-from lockgate.validation import validate
+from lockgate.validation import meaning, validate
 from lockgate.wire.document import dumps
 
 if TYPE_CHECKING:
@@ -169,7 +169,9 @@ def load_policy(use: str) -> type[Policy]:
     target = BUILT_IN.get(use) or discover().get(use, use)  # packages are looked through only where they have to be
     module_name, colon, class_name = target.rpartition(":")
     if not colon:
-        raise ConfigError(f"unknown policy '{use}'; there are: {', '.join(sorted(discover()))}, or ./FILE.py:CLASS")
+        known = sorted(discover())
+        meant = meaning(use.replace("-", "_"), known)
+        raise ConfigError(f"unknown policy '{use}'{meant}; there are: {', '.join(known)}, or ./FILE.py:CLASS")
     try:
         module = _load_file(Path(module_name)) if module_name.endswith(".py") else importlib.import_module(module_name)
     except Exception as error:

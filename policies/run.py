@@ -81,7 +81,7 @@ class Run:
         policy.score, policy.reason, policy.held, policy.moved = None, "", "", False
         try:
             heard = policy.hear(given, self.x)
-            if policy.moved and isinstance(heard, TextDelta):
+            if policy.moved and policy.score is None and isinstance(heard, TextDelta):
                 return heard  # nearly always
             out = _events((heard,) if isinstance(heard, TextDelta) else heard)
         except Exception as error:
@@ -96,9 +96,9 @@ class Run:
         """What goes on, after what is worth it was recorded; `out` is None where the policy failed."""
         if out is None:
             return tuple(self.policy.let_go(given))
-        if self.policy.moved:
+        if self.policy.moved and self.policy.score is None:
             return out
-        same = len(out) == 1 and out[0] is given
+        same = self.policy.moved or (len(out) == 1 and out[0] is given)
         if not same or isinstance(given, ToolCall) or self.policy.score is not None:
             action: Action = "forwarded" if same else "replaced" if out else "dropped"
             self.record(_subject(given), action, began, given=event_json(given), out=b"" if same else events_json(out))

@@ -16,7 +16,7 @@ from lockgate.policies.arguments import strings_of
 from lockgate.policies.base import Blocked, Policy
 from lockgate.policies.commands import document_of
 from lockgate.policies.option_types import doing
-from lockgate.policies.patches import is_patch, paths_in
+from lockgate.policies.patches import is_patch, parts_of, paths_in
 from lockgate.policies.patterns import Re2, finds
 
 SKIPS = (
@@ -76,18 +76,22 @@ class TestTampering(Policy):
         options: Options = self.options
         if options.deleting and (gone := _removed(call, options.files)):
             return f"it removes {gone}"
-        for path, old, new in edits_of(call):
-            if not finds(options.files, path):
-                continue
-            if options.skipping and _count(SKIPS, new) > _count(SKIPS, old):
-                return f"it skips tests in {path}"
-            hollow = _count(HOLLOW, new) > _count(HOLLOW, old)
-            if options.weakening and (hollow or _count(CHECKS, old) - _count(CHECKS, new) > options.spare):
-                return f"it takes checks out of {path}"
+        edits = [edit for edit in edits_of(call) if finds(options.files, edit[0])]
+        path = ", ".join(dict.fromkeys(path for path, _, _ in edits))
+        old, new = ("\n".join(edit[side] for edit in edits) for side in (1, 2))  # what one takes out, another may put in
+        if options.skipping and _count(SKIPS, new) > _count(SKIPS, old):
+            return f"it skips tests in {path}"
+        hollow = _count(HOLLOW, new) > _count(HOLLOW, old)
+        if options.weakening and (hollow or _count(CHECKS, old) - _count(CHECKS, new) > options.spare):
+            return f"it takes checks out of {path}"
         return ""
 
 
 _TOLD = "This would delete, skip or weaken tests. Make the code right instead, or ask the person you work for."
+
+
+_MADE = r"(?:^|/)(?:__pycache__|\.\w+_cache|\.cache|node_modules)(?:/|$)|\.py[co]$"
+"""What runs of tests leave behind."""
 
 
 def _count(pattern: str, text: str) -> int:
@@ -98,7 +102,9 @@ def _removed(call: ToolCall, files: str) -> str:
     """A test file, or a folder of tests, that the call removes."""
     for access in accesses(call):
         path = str(access.place)
-        if access.by in ("rm", "unlink", "shred", "git rm") and (finds(files, path) or finds(files, f"{path}/")):
+        if access.by not in ("rm", "unlink", "shred", "git rm") or finds(_MADE, path):
+            continue
+        if finds(files, path) or finds(files, f"{path}/"):
             return path
     deleted = (re.findall(r"\*\*\* Delete File: ([^\n\r\"\\]+)", text) for text in strings_of(document_of(call)))
     return next((path for paths in deleted for path in paths if finds(files, path)), "")
@@ -116,8 +122,8 @@ def edits_of(call: ToolCall) -> Iterator[tuple[str, str, str]]:
             if isinstance(old, str) and isinstance(new, str):
                 yield path, old, new
     for text in strings_of(document):
-        if is_patch(text):
-            lines = text.split("\n")
+        for part in parts_of(text) if is_patch(text) else ():
+            lines = part.split("\n")
             old = "\n".join(line[1:] for line in lines if line.startswith("-") and not line.startswith("---"))
             new = "\n".join(line[1:] for line in lines if line.startswith("+") and not line.startswith("+++"))
-            yield from ((changed, old, new) for changed in paths_in(text))
+            yield from ((changed, old, new) for changed in list(paths_in(part))[:1])

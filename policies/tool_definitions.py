@@ -47,7 +47,8 @@ class Options(Section):
     threshold: float = Field(default=0.5, ge=0, le=1)
     """From this score on something is done."""
     pins_file: Path | None = None
-    """Pinned definitions in YAML, `tools:` with NAME: DIGEST below it, as `lockgate policy pin` writes them."""
+    """Pinned definitions in YAML, `tools:` with NAME: DIGEST below it, as `lockgate policy pin ID` prints them of an
+    exchange in the log. Each wire format has digests of its own."""
     trusted_agents: list[str] = Field(default=["claude-code", "codex"])
     """Agents whose own tools, those of no server, are the agent's own word: they change with its version and settings,
     and tell the model much."""

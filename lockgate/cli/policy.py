@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 from cyclopts import App, Parameter, validators
 
+from lockgate.cli.reading import ConfigFile
 from lockgate.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -173,25 +174,29 @@ def explain(
 
 @app.command
 def pin(
-    request: Path,
+    request: str,
     /,
     *,
     format: Literal["anthropic", "openai-chat", "openai-responses"] | None = None,
+    config: ConfigFile = None,
 ) -> None:
     """Print the definitions of a request's tools as pins, for the option `pins_file` of `tool_definitions`.
 
     Parameters
     ----------
     request
-        The body of a request, as JSON.
+        The file with the body of a request, as JSON; or the id of an exchange in the log, whose request it is.
     format
         Its wire format; otherwise it is seen from the request.
+    config
+        The configuration file.
     """
+    from lockgate.cli.reading import request_of
     from lockgate.cli.trial import format_of as seen_format
     from lockgate.policies.definition_pins import pins_text
     from lockgate.wire.whole import format_of
 
-    body = _read(request)
+    body = request_of(request, config)
     print(pins_text(format_of(format or seen_format(body)).read_request(body)), end="")
 
 

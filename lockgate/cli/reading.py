@@ -37,6 +37,24 @@ def ask[T](config: Path | None, question: Callable[[Queries], Awaitable[T]]) -> 
     return asyncio.run(asked())
 
 
+def request_of(source: str, config: Path | None) -> bytes:
+    """The body of a request: of a file, or else of the exchange in the log that has this id."""
+    if (file := Path(source)).exists() or file.suffix:
+        try:
+            return file.read_bytes()
+        except OSError as error:
+            raise Error(f"{file} cannot be read: {error.strerror}") from error
+
+    async def asked(log: Queries) -> bytes | None:
+        if (detail := await log.exchange(source)) is None:
+            raise no_such(source)
+        return next((comm.content for comm in detail.chain("REQUEST")), None)
+
+    if (body := ask(config, asked)) is None:
+        raise Error(f"the log does not hold the request of the exchange {source!r}")
+    return body
+
+
 def no_such(id: str) -> Error:
     return Error(f"no exchange has the id {id!r}: `lockgate log list --all` shows those that there are")
 

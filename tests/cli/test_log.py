@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from lockgate.cli import policy
 from lockgate.errors import Error, StorageError
 from lockgate.records import Record, Relation
 from tests.cli.remembered import database, remember, said
@@ -223,6 +224,15 @@ def test_diff_says_so_when_what_was_changed_reads_the_same(database: str, said: 
     records = exchange(final=REPLY)
     remember(database, records)
     assert said("diff", records[0].id).startswith("What was changed (reply) reads the same before and after: ")
+
+
+def test_the_tools_of_an_exchange_are_pinned(database: str, capsys: pytest.CaptureFixture[str]) -> None:
+    records = exchange()
+    remember(database, records)
+    policy.app(["pin", records[0].id[-8:]], result_action="return_value")
+    assert capsys.readouterr().out.startswith("tools:\n")
+    with pytest.raises(Error, match="no exchange has the id 'abcdef'"):
+        policy.app(["pin", "abcdef"], result_action="return_value")
 
 
 def test_an_unknown_id_says_how_to_find_one(database: str, said: Any) -> None:

@@ -123,6 +123,9 @@ def edit(path: str, old: str, new: str) -> ToolCall:
         (edit("tests/test_a.py", "assert a == 1", "assert True"), "it takes checks out of"),
         (call("apply_patch", "*** Begin Patch\n*** Update File: tests/a.py\n@@\n-assert x\n+pass\n*** End Patch",
               custom=True), "it takes checks out of tests/a.py"),
+        (call("apply_patch", "*** Begin Patch\n*** Update File: src/a.py\n@@\n-x\n+assert x\n"
+              "*** Update File: tests/a.py\n@@\n-assert x\n+pass\n*** End Patch", custom=True),
+         "it takes checks out of tests/a.py"),
     ],
 )  # fmt: skip
 async def test_tampering_with_tests(given_call: ToolCall, reason: str):
@@ -140,7 +143,17 @@ async def test_tampering_with_tests(given_call: ToolCall, reason: str):
         bash("rm -rf build && pytest tests"),
         bash("rm src/a.py"),
         call("Read", {"file_path": "tests/test_a.py"}),
+        bash("rm -rf tests/__pycache__ .pytest_cache tests/.cache"),
+        call("MultiEdit", {"file_path": "tests/test_a.py", "edits": [
+            {"old_string": "assert a", "new_string": ""}, {"old_string": "b", "new_string": "b\nassert a"},
+        ]}),
+        call("apply_patch", "*** Begin Patch\n*** Update File: src/a.py\n@@\n-assert x\n+check(x)\n"
+             "*** Update File: tests/test_a.py\n@@\n-x = 1\n+x = 2\n*** End Patch", custom=True),
+        call("apply_patch", "*** Begin Patch\n*** Update File: tests/test_a.py\n@@\n-assert x\n"
+             "*** Add File: tests/test_b.py\n+assert x\n*** End Patch", custom=True),
+        bash("git apply <<'X'\n--- a/src/a.py\n+++ b/src/a.py\n@@ -1 +1 @@\n-assert x\n+y\n"
+             "--- a/tests/test_a.py\n+++ b/tests/test_a.py\n@@ -1 +1 @@\n-x\n+y\nX"),
     ],
-)
+)  # fmt: skip
 async def test_ordinary_edits(given_call: ToolCall):
     assert await out_of(rule_of("test_tampering"), given_call) is given_call

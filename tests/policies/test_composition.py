@@ -104,3 +104,24 @@ def test_paths_are_relative_to_the_file_also_inside(tmp_path: Path) -> None:
     assert given[2].options["monitors"][0] == {
         "use": f"{tmp_path / 'mine.py'}:Mine", "with": {"key_file": str(tmp_path / "k")}
     }  # fmt: skip
+
+
+def test_files_of_rules_and_keys_are_relative_to_the_file(tmp_path: Path) -> None:
+    (tmp_path / "c.yaml").write_text(
+        "rules:\n"
+        "  - {name: s, use: secret_guard, with: {rules: [own.toml, /abs.toml]}}\n"
+        "  - {name: f, use: flow_rules, with: {file: flows.yaml}}\n"
+        "  - {name: i, use: injection_scan, with: {judge: {key_file: k}}}\n"
+        "  - {name: a, use: approval, with: {webhook: {key_file: k}}}\n"
+        "  - {name: o, use: './mine.py:Mine', with: {file: '*.py'}}\n"
+    )
+    given = load_config(tmp_path / "c.yaml").rules
+    assert given
+    key = {"key_file": str(tmp_path / "k")}
+    assert [rule.options for rule in given] == [
+        {"rules": [str(tmp_path / "own.toml"), "/abs.toml"]},
+        {"file": str(tmp_path / "flows.yaml")},
+        {"judge": key},
+        {"webhook": key},
+        {"file": "*.py"},
+    ]

@@ -45,3 +45,16 @@ def test_options_that_do_nothing(use: str, options: dict[str, Any], sentence: st
 
 def test_none_at_all_is_a_bound():
     assert rule("context_guard", tools=0).options.tools == 0
+
+
+@pytest.mark.parametrize(("use", "meant"), [("secretguard", "secret_guard"), ("claim-check", "claim_check")])
+def test_a_policy_that_is_nearly_named(use: str, meant: str):
+    with pytest.raises(ConfigError) as caught:
+        rule(use)
+    assert f"unknown policy '{use}' (did you mean '{meant}'?); there are: " in str(caught.value)
+
+
+def test_a_policy_without_options_says_so():
+    with pytest.raises(ConfigError) as caught:
+        rule("noop", text="x")
+    assert str(caught.value).endswith("unknown option 'text'; it takes: no options")

@@ -14,7 +14,7 @@ from lockgate.policies.pii_scan import PiiDetector
 from lockgate.policies.registry import load_rules
 from lockgate.policies.spans import SpanWindow, replaced
 from tests.policies.chains import exchange_of
-from tests.policies.conversing import Call, Wire, asking, every_wire, exchanged, rule
+from tests.policies.conversing import Call, Text, Wire, asking, every_wire, exchanged, rule
 
 DETECTOR = PiiDetector(ALL)
 FOUND = [
@@ -99,6 +99,17 @@ async def test_keys_of_arguments_in_every_format(wire: Wire):
     assert "@corp.io" not in body
     assert "[email] (2)" in body
     assert [json.loads(call.arguments) for call in said.calls] == [hidden]
+
+
+@every_wire
+async def test_what_is_only_told_of_is_not_told_as_replaced(wire: Wire):
+    alert = rule("pii", requests="alert", text="alert", arguments="alert")
+    text, arguments = "write to anna@corp.io, and so on", {"to": "anna@corp.io"}
+    said = await exchanged(wire, alert, Text(text), Call("t", arguments))
+    assert (said.text, json.loads(said.calls[0].arguments)) == (text, arguments)
+    assert {(one.action, one.reason) for one in said.decisions} == {
+        ("forwarded", "found in the text: email"), ("forwarded", "found in the call: email"),
+    }  # fmt: skip
 
 
 def called(wire: Wire, arguments: dict[str, Any]) -> dict[str, Any]:
