@@ -92,9 +92,10 @@ def _count(pattern: str, text: str) -> int:
 def _removed(call: ToolCall, files: str) -> str:
     """A test file, or a folder of tests, that the call removes."""
     for access in accesses(call):
-        path = str(access.place)
-        if access.by in ("rm", "unlink", "shred", "git rm") and (finds(files, path) or finds(files, f"{path}/")):
-            return path
+        if access.by in ("rm", "unlink", "shred", "git rm"):
+            path = str(access.place)
+            if finds(files, path) or finds(files, f"{path}/"):
+                return path
     deleted = (re.findall(r"\*\*\* Delete File: ([^\n\r\"\\]+)", text) for text in strings_of(document_of(call)))
     return next((path for paths in deleted for path in paths if finds(files, path)), "")
 

@@ -33,6 +33,8 @@ _RUN_BY = {
     "gnumakefile": re.compile(r"\bmake\b"),
     "package.json": re.compile(r"\b(?:npm|pnpm|yarn|bun)\b"),
     "justfile": re.compile(r"\bjust\b"),
+    "conftest.py": re.compile(r"\b(?:pytest|tox)\b"),
+    "setup.py": re.compile(r"\bpip3?\s+install\b"),
 }
 _HOME = re.compile(r"/(?:home|Users)/[^/]+/|/root/")
 
@@ -42,7 +44,11 @@ class Files:
 
     def __init__(self) -> None:
         self._texts: dict[str, str] = {}
+        self._names: dict[str, str] = {}
+        """The name of each file, by its path."""
         self._chars = 0
+        self._shared = False
+        """Whether another one goes on from the same files: they are copied before either changes."""
 
     def write(self, write: Write) -> None:
         path = place(write.path).text
@@ -50,13 +56,18 @@ class Files:
 
     def put(self, path: str, text: str | None) -> None:
         """The file holds this from now on; None where that is not known."""
+        if self._shared:
+            self._texts, self._names, self._shared = self._texts.copy(), self._names.copy(), False
         self._chars -= len(self._texts.pop(path, ""))
+        self._names.pop(path, None)
         if text is None or len(text) > MAX_CHARS:
             return
         self._texts[path] = text
+        self._names[path] = path.rpartition("/")[2]
         self._chars += len(text)
         while len(self._texts) > FILES or self._chars > CHARS:
-            self._chars -= len(self._texts.pop(next(iter(self._texts))))
+            self._names.pop(oldest := next(iter(self._texts)))
+            self._chars -= len(self._texts.pop(oldest))
 
     def note(self, call: ToolCall, wrote: Mapping[str, str | None] | None = None) -> None:
         """Remembers what the call writes; `wrote` is what its command does."""
@@ -75,25 +86,28 @@ class Files:
     def fork(self) -> Files:
         """A copy that may go on by itself."""
         other = Files()
-        other._texts, other._chars = self._texts.copy(), self._chars
+        other._texts, other._names, other._chars = self._texts, self._names, self._chars
+        self._shared = other._shared = True
         return other
 
     def named_in(self, command: str) -> dict[str, str | None]:
         """The files that the command, or one that it names, may run, by every place that they may be known by."""
-        found: dict[str, str] = {}
-        texts = [command] if self._texts else []
+        found, names = dict[str, str](), frozenset(self._names.values())
+        texts = [command] if names else []
         while texts and len(found) < USED:
             text = texts.pop()
-            named = {name: _named(name, text) for name in {path.rpartition("/")[2] for path in self._texts}}
-            for path, content in reversed(self._texts.items()):
-                if path not in found and named[path.rpartition("/")[2]]:
+            named = {name for name in names if _named(name, text)}
+            for path, content in reversed(self._texts.items()) if named else ():
+                if path not in found and self._names[path] in named:
                     found[path] = content
                     texts.append(content)
         return {name: found[path] for path in reversed(found) for name in _names(path, command)}
 
 
 def _named(name: str, text: str) -> bool:
-    return name in text or ((runs := _RUN_BY.get(name.lower())) is not None and runs.search(text) is not None)
+    if name in text:
+        return True
+    return (runs := _RUN_BY.get(name) or _RUN_BY.get(name.lower())) is not None and runs.search(text) is not None
 
 
 def _names(path: str, command: str) -> Iterator[str]:
