@@ -1,4 +1,4 @@
-"""`test_tampering`: edits that delete, skip or weaken tests."""
+"""`test_tampering`: edits that delete, skip, weaken or silence tests, and commits past their checks."""
 
 from __future__ import annotations
 
@@ -14,9 +14,10 @@ from lockgate.exchange import Exchange
 from lockgate.policies.accesses import accesses
 from lockgate.policies.arguments import strings_of
 from lockgate.policies.base import Blocked, Policy
-from lockgate.policies.commands import document_of
+from lockgate.policies.commands import command_of, document_of, folder_of
 from lockgate.policies.patches import is_patch, paths_in
-from lockgate.policies.patterns import Re2, finds
+from lockgate.policies.patterns import Re2, compile_pattern, encodable, finds
+from lockgate.policies.shell.read import read
 
 SKIPS = (
     r"@(?:pytest\.mark\.(?:skip|xfail)|unittest\.skip|Ignore\b|Disabled\b)|pytest\.(?:skip|xfail)\("
@@ -29,6 +30,20 @@ HOLLOW = (
     r"\bassert\s+(?:True|1)\b(?:\s*$|\s*#)"
     r"|expect\(true\)\.(?:toBe\(true\)|toBeTruthy)|assertTrue\(true\)|assert!\(true\)"
 )
+
+SILENCED = (
+    r"(?i)\b(?:pytest|tox|unittest|jest|vitest|mocha|rspec|phpunit|ctest|mypy|pyright|eslint|tsc|ruff|clippy|"
+    r"(?:npm|pnpm|yarn|bun)(?: run)? (?:test|lint|check)\S*|(?:go|cargo|mvn|dotnet|just) (?:test|check|lint))\b"
+    r"[^\n|;&]{0,200}\|\|\s*(?:true|:|exit 0|echo)\b|"
+    r"continue-on-error:\s*true|--exit-zero|--passWithNoTests|allow_failure:\s*true"
+)
+"""A check whose failure no longer matters."""
+PIPELINES = (
+    r"(?i)(?:^|/)(?:package\.json|makefile|justfile|tox\.ini|noxfile\.py|\.pre-commit-config\.ya?ml|"
+    r"\.gitlab-ci\.yml|azure-pipelines\.yml)$|"
+    r"(?:^|/)(?:\.github/workflows|\.circleci|\.husky|\.git/hooks|\.githooks)/"
+)
+"""Files that say which checks are run."""
 
 
 class Options(Section):
@@ -44,6 +59,8 @@ class Options(Section):
     """Stops edits that add a mark which skips a test, or one that leaves all others out."""
     weakening: bool = True
     """Stops edits that take more checks out than they put in, or put in one that always holds."""
+    silencing: bool = True
+    """Stops edits by which a check may fail unheard (`pytest || true`), and commits and pushes past their hooks."""
     spare: int = Field(default=0, ge=0, le=100)
     """So many checks an edit may take out without being stopped."""
 
@@ -51,7 +68,8 @@ class Options(Section):
 class TestTampering(Policy):
     """Stops edits that make tests pass by deleting, skipping or weakening them.
 
-    It looks at edit tools with an old and a new text, at patches, and at commands that remove files.
+    It looks at edit tools with an old and a new text, at patches, and at commands that remove files or leave out the
+    checks before a commit.
 
     Example:
         weakening: true
@@ -71,7 +89,11 @@ class TestTampering(Policy):
         options: Options = self.options
         if options.deleting and (gone := _removed(call, options.files)):
             return f"it removes {gone}"
+        if options.silencing and (past := _past_hooks(call)):
+            return f"{past} goes past the checks"
         for path, old, new in edits_of(call):
+            if options.silencing and finds(PIPELINES, path) and _silenced(new) > _silenced(old):
+                return f"it has checks in {path} fail unheard"
             if not finds(options.files, path):
                 continue
             if options.skipping and _count(SKIPS, new) > _count(SKIPS, old):
@@ -87,6 +109,22 @@ _TOLD = "This would delete, skip or weaken tests. Make the code right instead, o
 
 def _count(pattern: str, text: str) -> int:
     return len(re.findall(pattern, text[:200_000], re.MULTILINE))
+
+
+def _silenced(text: str) -> int:
+    return len(compile_pattern(SILENCED).findall(encodable(text[:200_000])))
+
+
+def _past_hooks(call: ToolCall) -> str:
+    """The command that leaves out the checks before a commit or a push."""
+    command = command_of(call)
+    for one in read(command, folder_of(call)).commands if command is not None and "git" in command else ():
+        if one.name == "git" and one.args[:1] in (("commit",), ("push",), ("merge",)):
+            if "--no-verify" in one.args or (one.args[0] == "commit" and "-n" in one.args):
+                return f"git {one.args[0]} --no-verify"
+            if one.assignments.get("HUSKY") == "0" or "SKIP" in one.assignments:
+                return f"git {one.args[0]}"
+    return ""
 
 
 def _removed(call: ToolCall, files: str) -> str:
