@@ -96,18 +96,15 @@ class Files:
         texts = [command] if names else []
         while texts and len(found) < USED:
             text = texts.pop()
-            named = {name for name in names if _named(name, text)}
+            named = {
+                name for name in names
+                if name in text or ((low := name.lower()) in _RUN_BY and _RUN_BY[low].search(text))
+            }  # fmt: skip
             for path, content in reversed(self._texts.items()) if named else ():
                 if path not in found and self._names[path] in named:
                     found[path] = content
                     texts.append(content)
         return {name: found[path] for path in reversed(found) for name in _names(path, command)}
-
-
-def _named(name: str, text: str) -> bool:
-    if name in text:
-        return True
-    return (runs := _RUN_BY.get(name) or _RUN_BY.get(name.lower())) is not None and runs.search(text) is not None
 
 
 def _names(path: str, command: str) -> Iterator[str]:
