@@ -122,6 +122,12 @@ class Guarded:
         """Whether the place is, or is in, what is guarded; or, taken as a whole, holds it."""
         return self.fits(tuple(_readings(found, _lower(found), self.anchor)), whole=whole)
 
+    def may(self, names: frozenset[str] | None, *, whole: bool) -> bool:
+        """Whether a place of these names can be meant at all; None where some of them are patterns."""
+        if names is None or not self.parts or _globs(self.parts[0]) or (whole and self.anchor):
+            return True
+        return self.parts[0] in names
+
     def fits(self, readings: Iterable[tuple[str, ...]], *, whole: bool) -> bool:
         """The same for what a place's parts are below the anchor."""
         for parts in readings:
@@ -186,7 +192,7 @@ class Shared:
     def __init__(self, options: Options) -> None:
         own = [_own_folder()] if options.own else []
         self.read = [*map(guarded, (*options.read, *options.also_read)), *own]
-        self.write = list(map(guarded, (*options.write, *options.also_write)))
+        self.read_or_written = [*self.read, *map(guarded, (*options.write, *options.also_write))]
         self.allow = list(map(guarded, options.allow))
 
 
@@ -235,10 +241,15 @@ class ProtectedPaths(Policy):
         """The pattern or setting that the access breaks; "" where it breaks none."""
         options, shared = self.options, self.shared
         parts = _lower(access.place)
+        names = None if any(map(_globs, parts)) else frozenset(parts)
+        kept = shared.read if access.way == "read" else shared.read_or_written
+        meant = [one for one in kept if one.may(names, whole=access.whole)]
+        if not meant and options.outside == "allow":
+            return ""
         readings = {anchor: tuple(_readings(access.place, parts, anchor)) for anchor in ("", "/", "~")}
         if any(one.fits(readings[one.anchor], whole=False) for one in shared.allow) or _is_device(access.place):
             return ""
-        for one in (*shared.read, *(shared.write if access.way == "write" else ())):
+        for one in meant:
             if one.fits(readings[one.anchor], whole=access.whole):
                 return one.pattern
         if (

@@ -1,4 +1,4 @@
-"""`test_tampering`: edits that delete, skip or weaken tests."""
+"""`test_tampering`: edits that delete, skip, weaken or silence tests, and commits past their checks."""
 
 from __future__ import annotations
 
@@ -14,10 +14,11 @@ from lockgate.exchange import Exchange
 from lockgate.policies.accesses import accesses
 from lockgate.policies.arguments import strings_of
 from lockgate.policies.base import Blocked, Policy
-from lockgate.policies.commands import document_of
+from lockgate.policies.commands import command_of, document_of, folder_of
 from lockgate.policies.option_types import doing
 from lockgate.policies.patches import is_patch, parts_of, paths_in
-from lockgate.policies.patterns import Re2, finds
+from lockgate.policies.patterns import Re2, compile_pattern, encodable, finds
+from lockgate.policies.shell.read import read
 
 SKIPS = (
     r"@(?:pytest\.mark\.(?:skip|xfail)|unittest\.skip|Ignore\b|Disabled\b)|pytest\.(?:skip|xfail)\("
@@ -30,6 +31,20 @@ HOLLOW = (
     r"\bassert\s+(?:True|1)\b(?:\s*$|\s*#)"
     r"|expect\(true\)\.(?:toBe\(true\)|toBeTruthy)|assertTrue\(true\)|assert!\(true\)"
 )
+
+SILENCED = (
+    r"(?i)\b(?:pytest|tox|unittest|jest|vitest|mocha|rspec|phpunit|ctest|mypy|pyright|eslint|tsc|ruff|clippy|"
+    r"(?:npm|pnpm|yarn|bun)(?: run)? (?:test|lint|check)\S*|(?:go|cargo|mvn|dotnet|just) (?:test|check|lint))\b"
+    r"[^\n|;&]{0,200}\|\|\s*(?:true|:|exit 0|echo)\b|"
+    r"continue-on-error:\s*true|--exit-zero|--passWithNoTests|allow_failure:\s*true"
+)
+"""A check whose failure no longer matters."""
+PIPELINES = (
+    r"(?i)(?:^|/)(?:package\.json|makefile|justfile|tox\.ini|noxfile\.py|\.pre-commit-config\.ya?ml|"
+    r"\.gitlab-ci\.yml|azure-pipelines\.yml)$|"
+    r"(?:^|/)(?:\.github/workflows|\.circleci|\.husky|\.git/hooks|\.githooks)/"
+)
+"""Files that say which checks are run."""
 
 
 class Options(Section):
@@ -45,18 +60,21 @@ class Options(Section):
     """Stops edits that add a mark which skips a test, or one that leaves all others out."""
     weakening: bool = True
     """Stops edits that take more checks out than they put in, or put in one that always holds."""
+    silencing: bool = True
+    """Stops edits by which a check may fail unheard (`pytest || true`), and commits and pushes past their hooks."""
     spare: int = Field(default=0, ge=0, le=100)
     """So many checks an edit may take out without being stopped."""
 
     @model_validator(mode="after")
     def _does_something(self) -> Self:
-        return doing(self, "deleting", "skipping", "weakening", off=(False,))
+        return doing(self, "deleting", "skipping", "weakening", "silencing", off=(False,))
 
 
 class TestTampering(Policy):
     """Stops edits that make tests pass by deleting, skipping or weakening them.
 
-    It looks at edit tools with an old and a new text, at patches, and at commands that remove files.
+    It looks at edit tools with an old and a new text, at patches, and at commands that remove files or leave out the
+    checks before a commit.
 
     Example:
         weakening: true
@@ -76,7 +94,13 @@ class TestTampering(Policy):
         options: Options = self.options
         if options.deleting and (gone := _removed(call, options.files)):
             return f"it removes {gone}"
-        edits = [edit for edit in edits_of(call) if finds(options.files, edit[0])]
+        if options.silencing and (past := _past_hooks(call)):
+            return f"{past} goes past the checks"
+        every = list(edits_of(call))
+        for path, old, new in every if options.silencing else ():
+            if finds(PIPELINES, path) and _silenced(new) > _silenced(old):
+                return f"it has checks in {path} fail unheard"
+        edits = [edit for edit in every if finds(options.files, edit[0])]
         path = ", ".join(dict.fromkeys(path for path, _, _ in edits))
         old, new = ("\n".join(edit[side] for edit in edits) for side in (1, 2))  # what one takes out, another may put in
         if options.skipping and _count(SKIPS, new) > _count(SKIPS, old):
@@ -96,6 +120,22 @@ _MADE = r"(?:^|/)(?:__pycache__|\.\w+_cache|\.cache|node_modules)(?:/|$)|\.py[co
 
 def _count(pattern: str, text: str) -> int:
     return len(re.findall(pattern, text[:200_000], re.MULTILINE))
+
+
+def _silenced(text: str) -> int:
+    return len(compile_pattern(SILENCED).findall(encodable(text[:200_000])))
+
+
+def _past_hooks(call: ToolCall) -> str:
+    """The command that leaves out the checks before a commit or a push."""
+    command = command_of(call)
+    for one in read(command, folder_of(call)).commands if command is not None and "git" in command else ():
+        if one.name == "git" and one.args[:1] in (("commit",), ("push",), ("merge",)):
+            if "--no-verify" in one.args or (one.args[0] == "commit" and "-n" in one.args):
+                return f"git {one.args[0]} --no-verify"
+            if one.assignments.get("HUSKY") == "0" or "SKIP" in one.assignments:
+                return f"git {one.args[0]}"
+    return ""
 
 
 def _removed(call: ToolCall, files: str) -> str:

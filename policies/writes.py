@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, cast
 
@@ -11,6 +11,7 @@ from lockgate.events import ToolCall
 from lockgate.policies.arguments import strings_of
 from lockgate.policies.commands import Unreadable, bare_name, document_of
 from lockgate.policies.patches import is_patch
+from lockgate.policies.remembered import remembered
 
 MAX_CHARS = 100_000
 """What a longer text holds is not known later."""
@@ -39,16 +40,21 @@ class Write:
         return before.replace(self.old, self.text, 1) if self.old and self.old in before else f"{before}\n{self.text}"
 
 
-def writes_of(call: ToolCall) -> Iterator[Write]:
+def writes_of(call: ToolCall) -> Sequence[Write]:
     """Everything that the call's own arguments write; nothing where they cannot be read."""
-    if bare_name(call.name) in _LOOKS:
-        return
+    return _writes(call.name, call.arguments, call.custom)
+
+
+@remembered(1_000_000)
+def _writes(name: str, arguments: str, custom: bool) -> Sequence[Write]:
+    if bare_name(name) in _LOOKS:
+        return ()
     try:
-        document = document_of(call)
+        document = document_of(ToolCall(block=0, id="", name=name, arguments=arguments, custom=custom))
     except Unreadable:
-        return
-    found = ([] if call.custom else [*_arguments(document)]) or _patches(document)
-    yield from (write for write in found if len(write.text) <= MAX_CHARS and write.path)
+        return ()
+    found = ([] if custom else [*_arguments(document)]) or _patches(document)
+    return tuple(write for write in found if len(write.text) <= MAX_CHARS and write.path)
 
 
 def _arguments(document: Mapping[str, Any]) -> Iterator[Write]:

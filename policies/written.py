@@ -33,6 +33,8 @@ _RUN_BY = {
     "gnumakefile": re.compile(r"\bmake\b"),
     "package.json": re.compile(r"\b(?:npm|pnpm|yarn|bun)\b"),
     "justfile": re.compile(r"\bjust\b"),
+    "conftest.py": re.compile(r"\b(?:pytest|tox)\b"),
+    "setup.py": re.compile(r"\bpip3?\s+install\b"),
 }
 _HOME = re.compile(r"/(?:home|Users)/[^/]+/|/root/")
 
@@ -43,8 +45,10 @@ class Files:
     def __init__(self) -> None:
         self._texts: dict[str, str] = {}
         self._names: dict[str, str] = {}
-        """Each file's name, without its folder, by its path."""
+        """The name of each file, by its path."""
         self._chars = 0
+        self._shared = False
+        """Whether another one goes on from the same files: they are copied before either changes."""
 
     def write(self, write: Write) -> None:
         path = place(write.path).text
@@ -52,6 +56,8 @@ class Files:
 
     def put(self, path: str, text: str | None) -> None:
         """The file holds this from now on; None where that is not known."""
+        if self._shared:
+            self._texts, self._names, self._shared = self._texts.copy(), self._names.copy(), False
         self._forget(path)
         if text is None or len(text) > MAX_CHARS:
             return
@@ -81,16 +87,17 @@ class Files:
     def fork(self) -> Files:
         """A copy that may go on by itself."""
         other = Files()
-        other._texts, other._names, other._chars = self._texts.copy(), self._names.copy(), self._chars
+        other._texts, other._names, other._chars = self._texts, self._names, self._chars
+        self._shared = other._shared = True
         return other
 
     def named_in(self, command: str) -> dict[str, str | None]:
         """The files that the command, or one that it names, may run, by every place that they may be known by."""
-        found: dict[str, str] = {}
-        texts = [command] if self._texts else []
+        found, names = dict[str, str](), frozenset(self._names.values())
+        texts = [command] if names else []
         while texts and len(found) < USED:
             text = texts.pop()
-            named = {name for name in set(self._names.values()) if _named(name, text)}
+            named = {name for name in names if name in text or _runs(name, text)}
             for path, content in reversed(self._texts.items()) if named else ():
                 if path not in found and self._names[path] in named:
                     found[path] = content
@@ -98,8 +105,9 @@ class Files:
         return {name: found[path] for path in reversed(found) for name in _names(path, command)}
 
 
-def _named(name: str, text: str) -> bool:
-    return name in text or ((runs := _RUN_BY.get(name.lower())) is not None and runs.search(text) is not None)
+def _runs(name: str, text: str) -> bool:
+    runs = _RUN_BY.get(name.lower())
+    return runs is not None and runs.search(text) is not None
 
 
 def _names(path: str, command: str) -> Iterator[str]:

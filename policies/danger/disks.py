@@ -75,6 +75,9 @@ def _(c: Command, s: Setting) -> float:
         return 0.7 if endless and real else 0.0
     if c.name == "yes":
         return 0.65 if real else 0.0
+    if c.name in ("cat", "tee") and c.feeds and c.feeds[0].name == "yes":
+        named = any(not arg.startswith(("-", "/dev/")) for arg in c.args) if c.name == "tee" else False
+        return 0.65 if (real or named) and not any(one.name in ("head", "timeout") for one in c.feeds) else 0.0
     return 0.65 if c.name == "cat" and re.search(r"/dev/(?:zero|u?random)", text) and real else 0.0
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 
 from lockgate.policies.accesses import Access
 from lockgate.policies.danger.hosts import Reach, drop, host_of, local, reaches
@@ -138,7 +138,7 @@ _TABLE: tuple[tuple[Doing, str, str] | tuple[Doing, str, str, str], ...] = (
     ("verifies", "sha256sum shasum sha512sum gpg gpgv cosign minisign slsa-verifier", r"(?:^|\s)(?:-c|--check|--verify|verify|-a\s*\d+\s+-c|-V|verify-\w+)\b"),
     ("verifies", "gh", r"^attestation\s+verify"),
     ("looks-for-secrets", "find fd locate", r"(?i)(?:id_rsa|id_ed25519|\.pem|\.key\b|\.env\b|credential|passw|secret|wallet|\.kdbx|\.p12|\.pfx|\.tfstate)"),
-    ("looks-for-secrets", "trufflehog gitleaks detect-secrets noseyparker", r"", r"protect|--staged|version|--help"),
+    ("looks-for-secrets", "trufflehog gitleaks detect-secrets noseyparker", r"", r"protect|--staged|version|--help|--redact"),
 )  # fmt: skip
 """What programs do, told by RE2 patterns of their words, and by what may not stand there."""
 _SECRET_NAME = r"(?i)(?:SECRET|TOKEN|PASSW|API_?KEY|ACCESS_KEY|PRIVATE|CREDENTIAL|DATABASE_URL|_DSN|_KEY\b)"
@@ -245,10 +245,12 @@ def _fetched(command: Command) -> Iterator[Doing]:
     outside = [url for url in urls if not local(host_of(url))]
     if not outside:
         return
-    if not any(reach.sends for reach in reaches(command)):  # what answers an upload is seldom read
-        yield "fetches"
     kept = any(True for _ in made(command, "")) or any(one.kind in ("write", "append") for one in command.redirects)
-    if kept and not well_known(command) and not (released(command) and "github.com/" not in line(command)):
+    if not (kept and released(command)) and not any(
+        reach.sends for reach in reaches(command)
+    ):  # what answers an upload is seldom read
+        yield "fetches"
+    if kept and not well_known(command) and not released(command):
         yield "downloads"
     if any(_carries(url, command) for url in outside) or any(drop(url) for url in outside if command.feeds):
         yield "sends"
@@ -382,10 +384,10 @@ def files_run(command: Command, workspace: str) -> Iterator[Place]:
             yield place(f"{folder or '.'}/{file}", command.cwd, command.links, workspace)
 
 
-def running(commands: Sequence[Command], workspace: str) -> Iterator[Doing]:
-    """Whether files are run by themselves, or by a tool that builds and tests."""
+def running(commands: Iterable[Command]) -> Iterator[Doing]:
+    """Whether the files that these commands run are run by themselves, or by a tool that builds and tests."""
     for command in commands:
-        if command.name != "git" and any(True for _ in files_run(command, workspace)):
+        if command.name != "git":
             aimed = command.name in ("make", "gmake", "just", "task") and finds(_SETS_UP, line(command))
             yield "builds" if command.name in _MAKES and not aimed else "runs-file"
 

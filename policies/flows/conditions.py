@@ -96,7 +96,7 @@ class Condition(Section):
         acts = seen.acts
         return (
             (not self.does or not acts.does.isdisjoint(self.does))
-            and (not self.tool or any(fnmatchcase(acts.tool.lower(), name.lower()) for name in self.tool))
+            and (not self.tool or _called(acts.tool, tuple(self.tool)))
             and (not self.taint or any(label in seen.labels for label in self.taint))
             and (not self.reads or _holds(self.reads, acts, "read"))
             and (not self.writes or _holds(self.writes, acts, "write"))
@@ -110,6 +110,11 @@ class Condition(Section):
 
 def _runs(tool: str) -> bool:
     return runs_commands(ToolCall(block=0, id="", name=tool, arguments='{"command": "true"}'))
+
+
+@lru_cache(maxsize=4096)
+def _called(tool: str, names: tuple[str, ...]) -> bool:
+    return any(fnmatchcase(tool.lower(), name.lower()) for name in names)
 
 
 @lru_cache(maxsize=1024)

@@ -82,7 +82,7 @@ class Confidential:
 
     def _with_copies(self, acts: Acts) -> Confidential:
         copied = bool(acts.writes) and any(command.name in _COPIES for command in acts.commands)
-        if copied and any(self._holds(found) for found in acts.reads):
+        if copied and any(self._holds(found) for found in acts.reads if found not in acts.writes):
             return replace(self, copies=(*self.copies, *acts.writes)[-MAX_FILES:])
         written = acts.writes if not acts.commands else (place(".git/HEAD"),) if _commits(acts) else ()
         if (written or _commits(acts)) and any(self._said(acts.texts)):
@@ -100,6 +100,8 @@ class Confidential:
         values = [value for value in values if value not in self.values]
         values += [Value(cell) for cell in cells_in(result)] if "dumps-data" in acts.does else []
         records = [] if _is_source(acts) else [record for record in records_in(result) if record not in self.records]
+        if not values and not records:
+            return self
         files = (acts.reads or tuple(_named_files(acts))) if values and len(acts.reads) <= 3 else ()
         return replace(
             self, values=(*self.values, *values)[-MAX_VALUES:], records=(*self.records, *records)[-MAX_RECORDS:],

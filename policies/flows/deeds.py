@@ -70,7 +70,8 @@ def _acts(call: ToolCall, workspace: str) -> Acts:
             does.add("dumps-data")
         found += [access for one in judge(command, cwd=folder).script.commands for access in of_command(one, workspace)]
     said = _said(call, command) if any(access.way == "write" for access in found) else ()
-    does |= {doing for access in found for doing in deeds_of_access(access, said)}
+    by = {call.name} if command is None else _SAYING
+    does |= {doing for access in found for doing in deeds_of_access(access, said if access.by in by else ())}
     commands, findings, reaches, runs, files = (), (), list[Reach](), list[Place](), dict[str, str | None]()
     goes: Place | None = None
     if command is not None:
@@ -87,11 +88,13 @@ def _acts(call: ToolCall, workspace: str) -> Acts:
             and not any(is_secret(one.place) for one in found)
         ):
             does.add("reads-key")
-        if all(one.by in command_deeds.naming(commands) for one in found if one.way == "read" and is_secret(one.place)):
-            does -= {"reads-secret", "reads-key"} if command_deeds.naming(commands) else set()
-        runs = [ran for one in commands for ran in command_deeds.files_run(one, workspace)]
+        naming = command_deeds.naming(commands)
+        if naming and all(one.by in naming for one in found if one.way == "read" and is_secret(one.place)):
+            does -= {"reads-secret", "reads-key"}
+        ran = [(one, tuple(command_deeds.files_run(one, workspace))) for one in commands]
+        runs = [file for _, files_run in ran for file in files_run]
         found += [access for one in commands for access in command_deeds.made(one, workspace)]
-        does.update(command_deeds.running(commands, workspace))
+        does.update(command_deeds.running(one for one, files_run in ran if files_run))
         goes = command_deeds.left_in(commands, workspace)
     else:
         reaches = list(tool_deeds.reaches(call.name, document))
@@ -108,14 +111,21 @@ def _said(call: ToolCall, command: str | None) -> Sequence[str]:
     """What the call writes, where all of it stands in the call."""
     if command is None:
         return tuple(write.text for write in writes_of(call))
-    commands = judge(command, cwd=folder_of(call)).script.commands
-    if any(one.name not in ("echo", "printf", "cd", "source", "cat", "grep", "tee") for one in commands):
-        return ()
+    writers = [
+        one for one in judge(command, cwd=folder_of(call)).script.commands
+        if one.name in _SAYING and any(redirect.kind in ("write", "append") for redirect in one.redirects)
+    ]  # fmt: skip
     return tuple(
-        " ".join(arg for arg in one.args if arg not in ("-e", "-n", "%s\\n")) if one.name != "cat" else one.stdin or ""
-        for one in commands
-        if one.name in ("echo", "printf", "cat") and any(redirect.kind != "read" for redirect in one.redirects)
+        (one.stdin or "" if not one.args else "?")
+        if one.name == "cat"
+        else " ".join(a for a in one.args if a not in _ECHOES)
+        for one in writers
     )
+
+
+_SAYING = frozenset({"echo", "printf", "cat"})
+"""Programs that write what stands in the call."""
+_ECHOES = ("-e", "-n", "%s", "%s\\n")
 
 
 def _texts(document: Mapping[str, object], command: str | None) -> Iterator[str]:

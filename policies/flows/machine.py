@@ -95,6 +95,8 @@ class Progress:
                 marks[at - 1], known, now = (), (), None
             earlier = (now,) if now is not None and at and not course.same[at] else ()
             now = None
+            if at and not earlier and not known:  # there is nothing that it could go on from
+                continue
             if (refused and not step.attempted) or not step.fits(seen):
                 continue
             if (start := _start(at, (*earlier, *reversed(known)), step, seen, index)) is None:
@@ -195,7 +197,7 @@ class FlowState:
         if not past and not refused and self.confidential.leak(step.call, acts):
             acts = replace(acts, does=acts.does | {"carries-secret"})
         seen = Seen(acts=acts, result=step.result, labels=frozenset(self.labels))
-        made = replace(step, acts=acts)
+        made = step if acts is step.acts else replace(step, acts=acts)
         found = list[Match]()
         for at, one in enumerate(self.progress):
             self.progress[at], match = one.take(seen, made, self.count, refused=refused)

@@ -91,7 +91,7 @@ _MORE_SECRETS = (
 """Places that hold secrets, beside those that are harm by themselves."""
 _NO_SECRETS = (
     r"(?i)(?:[._-](?:example|sample|template|tpl|tmpl|dist|schema)(?:\.\w+)?$|[._-](?:pub|md|rst|mdx|html?|py|pyi|js|jsx|ts|tsx|go|rs|java|kt|rb|php|"
-    r"c|h|cpp|cs|swift|scala|ex|vue|svelte|css|svg|png|test|spec|crt|cer|lock|sql)$|(?:^|/)(?:docs?|examples?|fixtures|testdata|test-data|"
+    r"c|h|cpp|cs|swift|scala|ex|vue|svelte|css|svg|png|test|spec|crt|cer|lock|sql)$|(?:^|/)(?:docs?|examples?|tests?|fixtures|testdata|test-data|"
     r"node_modules|site-packages|__tests__|__mocks__|templates|certs/ca|ca-certificates)/|known_hosts$|(?:^|/)(?:ca|cert|fullchain|chain|"
     r"cacert|ca-bundle)[\w.-]*\.pem$|\.env\.(?:test|ci|defaults?)$)"
 )

@@ -31,6 +31,16 @@ def recipes(command: Command, files: Files) -> Iterator[Inner]:
         yield from _made(command, files)
     elif name in ("npm", "pnpm", "yarn", "bun"):
         yield from _scripts(command, files)
+    elif name in ("pytest", "py.test", "tox", "pip", "pip3") and (code := _imported(command, files)) is not None:
+        yield Inner(via=name, script=code, language="python", reads_input=False)
+
+
+def _imported(command: Command, files: Files) -> str | None:
+    """The project's Python that the command starts with: `conftest.py`, or what sets the project up."""
+    if command.name.startswith("pip"):
+        folder = next((arg for arg in command.args if arg == "." or arg.startswith(("./", "../", "/"))), "")
+        return _file(command, files, ("setup.py",), folder) if folder and command.args[:1] == ("install",) else None
+    return _file(command, files, ("conftest.py", "tests/conftest.py"), "")
 
 
 def _file(command: Command, files: Files, names: tuple[str, ...], folder: str) -> str | None:
@@ -88,11 +98,16 @@ def _rules(text: str, *, just: bool) -> dict[str, tuple[list[str], str]]:
     return rules
 
 
+def _of_environment(found: re.Match[str]) -> str:
+    """`$(HOME)` is the environment's, where the file sets none of its own."""
+    return f"${{{found[1]}}}" if found[1] in ("HOME", "USER", "PWD", "TMPDIR") else found[0]
+
+
 def _recipe(text: str, values: Mapping[str, str]) -> str:
     lines = [re.sub(r"^[@+-]+", "", line.strip()) for line in text.split("\n")]
     script = "\n".join(lines)
     for _ in range(4):
-        script = _USE.sub(lambda found: values.get(found[1], found[0]), script)
+        script = _USE.sub(lambda found: values.get(found[1], _of_environment(found)), script)
     return script.replace("$$", "$")
 
 

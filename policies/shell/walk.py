@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
+from lockgate.policies.shell.lines import parsed
 from lockgate.policies.shell.model import SPLIT, Command, Redirect, known, some
 from lockgate.policies.shell.rough import errors_in, redirected, rough_commands
 from lockgate.policies.shell.start import Starter
@@ -41,8 +42,7 @@ class Walker(Starter):
         if len(text) > MAX_TEXT or work.characters > MAX_TOTAL or len(self._via) > MAX_SCRIPTS or work.scripts > 500:
             work.note("it is too long or too deeply nested to be read", text)
             return None
-        self._source = text.encode()
-        root = work.parse(self._source)
+        root, self._source = parsed(work, text.encode())
         if root is None:
             work.note("it takes too long to be parsed", text)
             self._rough(text[:20_000])

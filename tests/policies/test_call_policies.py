@@ -126,6 +126,12 @@ def edit(path: str, old: str, new: str) -> ToolCall:
         (call("apply_patch", "*** Begin Patch\n*** Update File: src/a.py\n@@\n-x\n+assert x\n"
               "*** Update File: tests/a.py\n@@\n-assert x\n+pass\n*** End Patch", custom=True),
          "it takes checks out of tests/a.py"),
+        (edit(".github/workflows/ci.yml", "run: pytest -q", "run: pytest -q || true"), "it has checks in"),
+        (edit(".github/workflows/ci.yml", "- run: make", "- run: make\n  continue-on-error: true"), "it has checks in"),
+        (edit("package.json", '"test": "jest"', '"test": "jest --ci || exit 0"'), "it has checks in"),
+        (bash("git commit -am x --no-verify"), "git commit --no-verify goes past"),
+        (bash("cd a && HUSKY=0 git push"), "git push goes past"),
+        (bash("git commit -n -m x"), "git commit --no-verify goes past"),
     ],
 )  # fmt: skip
 async def test_tampering_with_tests(given_call: ToolCall, reason: str):
@@ -142,6 +148,10 @@ async def test_tampering_with_tests(given_call: ToolCall, reason: str):
         edit("tests/test_a.py", "x = 1", "x = 2\nassert x"),
         bash("rm -rf build && pytest tests"),
         bash("rm src/a.py"),
+        bash("git commit -m 'no --no-verify here' && git push -n"),
+        bash("pytest -q || true"),
+        edit("docs/ci.md", "a", "pytest || true"),
+        edit("package.json", '"test": "jest || true"', '"test": "jest || true", "a": "b"'),
         call("Read", {"file_path": "tests/test_a.py"}),
         bash("rm -rf tests/__pycache__ .pytest_cache tests/.cache"),
         call("MultiEdit", {"file_path": "tests/test_a.py", "edits": [

@@ -31,7 +31,7 @@ NOTHING = "as it stands it does nothing: give one of"
         ("tool_definitions", {"unpinned": "deny"}, "name the file of pinned tools in 'pins_file'"),
         ("tool_schema", dict.fromkeys(("undeclared", "unfit", "unreadable", "unusable"), "allow"), NOTHING),
         ("history_integrity", {"altered": "allow", "foreign": "allow"}, NOTHING),
-        ("test_tampering", dict.fromkeys(("deleting", "skipping", "weakening"), False), NOTHING),
+        ("test_tampering", dict.fromkeys(("deleting", "skipping", "weakening", "silencing"), False), NOTHING),
         ("loop_breaker", {"same": 0, "near": 0, "at_once": 0}, NOTHING),
         ("rewrite_call", {"rewrites": []}, "option 'rewrites': it needs 1 or more"),
         ("claim_check", {"threshold": 0.95}, "option 'threshold': it has to be at most 0.9"),
