@@ -50,7 +50,7 @@ _SIGNS = tuple((name, weight, compile_pattern("|".join(patterns), True)) for nam
 _GUARDED = compile_pattern(r"(?:do not|don't|never|must not|should not|avoid|without|no)\b[^.\n;,]{0,40}$", True)
 """Before a find: the text asks for the contrary."""
 _HIDDEN = HiddenDetector()
-_OF_TOOLS = frozenset({"order", "duty", "exfiltration", "danger", "output", "user", "trigger", "unasked"})
+_OF_TOOLS = frozenset({"order", "duty", "exfiltration", "danger", "output", "user", "trigger", "unasked", "memory"})
 """What definitions say as well that only tell how the tool is used: by themselves they say little."""
 
 
@@ -70,11 +70,13 @@ def hidden(tool: Definition) -> tuple[float, str]:
     finding = examine(text)
     found: dict[str, float] = {}
     for name, weight, pattern in _SIGNS:
-        hits = (match for match in pattern.finditer(encodable(text)) if not _guarded(text, match.start()))
+        hits = (match for match in pattern.finditer(encodable(text)) if not _is_harmless(text, *match.span()))
         if next(hits, None) is not None:
             found[name] = weight
     told = [sign for sign in finding.signs if sign not in _OF_TOOLS]
-    clear = 1 - (finding.score if told else min(finding.score, 0.2))
+    if told == ["secrecy"] and "covers" in found and not {"danger", "exfiltration"} & set(finding.signs):
+        told = []  # the same words
+    clear = 1 - (finding.score if told else min(finding.score, 0.15))
     for weight in found.values():
         clear *= 1 - weight
     if _HIDDEN.spans(text, 0, len(text)):
@@ -83,8 +85,10 @@ def hidden(tool: Definition) -> tuple[float, str]:
     return round(1 - clear, 3), ", ".join([*found, *finding.signs])
 
 
-def _guarded(text: str, start: int) -> bool:
-    return _GUARDED.search(encodable(text[max(0, start - 60) : start])) is not None
+def _is_harmless(text: str, start: int, end: int) -> bool:
+    """Whether the text asks for the contrary, or for a public key."""
+    is_public = ".pub" in text[end : end + 24]
+    return is_public or _GUARDED.search(encodable(text[max(0, start - 60) : start])) is not None
 
 
 # Claims on other tools.

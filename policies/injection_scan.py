@@ -73,9 +73,10 @@ class InjectionScan(Policy):
     """Scores how much the results of tools try to instruct the model, and wraps, strips or blocks those that do.
 
     It looks for orders to forget earlier instructions, for text that speaks to an AI, asks for secrecy or for secrets,
-    poses as the system or the user; also in hidden HTML, invisible characters, base64 and a dozen languages. No sign
-    decides alone that people give each other as well. Text that speaks about such attacks, and quotes them, scores
-    low, and so does an AGENTS.md that only tells agents how to work. The highest score of a request is recorded.
+    poses as the system or the user; also in hidden HTML, invisible characters, escapes, base64 and a dozen languages.
+    No sign decides alone that people give each other as well, and a plain request in a mail or a task is none. Text
+    that speaks about such attacks, reports or quotes them scores low, and so does an AGENTS.md that only tells agents
+    how to work. The highest score of a request is recorded.
 
     Example:
         act: strip

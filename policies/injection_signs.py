@@ -11,6 +11,7 @@ import unicodedata
 from collections.abc import Iterator, Sequence, Set
 from dataclasses import dataclass
 from functools import cache
+from itertools import islice
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote
@@ -25,8 +26,10 @@ _HIDDEN_HTML = compile_pattern(_DOCUMENT["hidden_html"])
 _TALK = compile_pattern(_DOCUMENT["talk"])
 _BLOB = compile_pattern(r"[A-Za-z0-9+/_-]{48,}={0,2}")
 _ESCAPES = compile_pattern(
-    r"(?i)[^\n]{0,200}?(?:(?:&#x?[0-9a-f]{2,5};|%20|\\u00[2-7][0-9a-f])[^\n]{0,60}?){3,}[^\n]{0,60}"
+    r"(?i)(?:\S{0,40}?%20){3,}\S{0,60}|"
+    r"(?:[^\n]{0,20}?(?:&#(?:x[46][1-9a-f]|x[57][0-9a]|6[5-9]|[7-9]\d|1[01]\d|12[0-2]);|\\u00[4-7][0-9a-f])){3,}[^\n]{0,80}"
 )
+"""Rows of letters, which nobody has to escape, or of blanks in an address."""
 _UNICODE = re.compile(r"\\u(00[2-7][0-9a-fA-F])")
 _LETTERS = compile_pattern(r"(?:\b[A-Za-z](?: {1,4}|[-._*]{1,2} {0,3})){9,}[A-Za-z]\b")
 _JOINING = str.maketrans("", "", "-._*")
@@ -38,6 +41,8 @@ _HIDDEN_LETTERS = re.compile("[\u00ad\u200b-\u200f\u202a-\u202e\u2060-\u2069\ufe
 SETS = 18
 """Parts of a sentence that may be apart make states that multiply in one set: more sets have fewer states to build."""
 AROUND_CHARS = 240
+MAX_ESCAPES = 50
+"""So many rows of escapes of a text are read: each is as dear as a short text."""
 ACTS = frozenset({"order", "exfiltration", "danger", "unasked"})
 """What people ask each other for as well: by itself it says little."""
 WEAK = ACTS | {"named", "duty", "authority", "output", "task", "trigger", "user", "reminder"}
@@ -78,7 +83,7 @@ _FORBIDDEN = compile_pattern(
     r"\bcannot)(?: ever| again| just| simply)? {1,3}$"
 )
 """Before an act: not to do it is no harm."""
-_FORBIDDABLE = frozenset({"danger", "exfiltration", "prompt"})
+_FORBIDDABLE = frozenset({"danger", "exfiltration", "prompt", "override"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -185,7 +190,8 @@ def _together(signs: Sequence[_Sign], first: _Sign) -> tuple[float, tuple[str, .
 
 
 def _is_harm(names: Set[str]) -> bool:
-    return bool(names & {"exfiltration", "danger"} or ("output" in names and names & {"named", "duty"}))
+    """Whether weak signs say together that something shall be done, and what no manual asks for."""
+    return bool(names & {"exfiltration", "danger"} or (names & {"output", "user"} and names & {"named", "duty"}))
 
 
 def _plain(text: str) -> tuple[str, list[int] | None]:
@@ -247,11 +253,11 @@ def _signs(text: str) -> Iterator[_Sign]:
 def _standing(text: str, start: int, end: int, is_act: bool) -> float:
     """How much a find counts: less where the text only speaks of it, quotes it, or says what it is about."""
     before, after = text[max(0, start - AROUND_CHARS) : start], text[end : end + AROUND_CHARS // 2]
-    words = {match.group().lower(): (match[1], match[2]) for match in _TALK.finditer(f"{before} {after}".encode())}
-    talk = sum(2 if clear else bool(word) for clear, word in words.values())
-    if talk and _is_in(_BLOCK, before[-80:]):
+    found = [match for match in _TALK.finditer(f"{before} {after}".encode()) if match[1] or match[2]]
+    talk = 2 * len({match[1].lower() for match in found if match[1]}) + any(match[2] for match in found)
+    if talk > 1 and _is_in(_BLOCK, before[-80:]):
         talk += 1
-    scoped = 0.5 if _is_in(_SCOPED, after[:60]) or _is_in(_REPORTED, before[-60:]) else 1.0
+    scoped = 0.5 if (not is_act and _is_in(_SCOPED, after[:60])) or _is_in(_REPORTED, before[-60:]) else 1.0
     quoted = _is_quoted(before, after, is_talk=talk > 1)
     if quoted and not (is_act and not talk):  # a command is often quoted
         return scoped * (0.1 if talk else 0.35)
@@ -299,7 +305,7 @@ def _escaped(text: str) -> Iterator[_Sign]:
     """Lines of character references, of URLs or of JSON."""
     if "&#" not in text and "%20" not in text and "\\u00" not in text:
         return
-    for match in _ESCAPES.finditer(encodable(text)):
+    for match in islice(_ESCAPES.finditer(encodable(text)), MAX_ESCAPES):
         said = html.unescape(unquote(_UNICODE.sub(lambda found: chr(int(found[1], 16)), match.group())))
         if any(sign.weight >= 0.4 and sign.name not in ACTS for sign in _signs(said)):
             yield _Sign("encoded", 0.7, match.start(), match.end())

@@ -32,6 +32,9 @@ _OVERRIDES = "\u202d\u202e"
 _FLAG = "\U0001f3f4"
 _FLAG_TAGS = re.compile("(?:[\U000e0061-\U000e007a\U000e0030-\U000e0039]{2,6})\U000e007f")
 """What makes a black flag the flag of a region."""
+_LINE_STARTS = ("", "\n", "\t", "\u2192")
+"""Before the mark that many a file begins with; tools put the number of the line and an arrow or a tab there."""
+_UNSPACED = re.compile("[\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff]{2}")
 AROUND_CHARS = 64
 """Within so many characters, letters written from right to left explain a mark of direction."""
 
@@ -77,6 +80,10 @@ def _explained(letter: str, row: str, at: int, before: str, after: str, around: 
         return len(row) <= 2 and chained and _joins(before) and _joins(after)
     if kind in ("bidi-mark", "bidi-control") and letter not in _OVERRIDES:
         return len(row) <= 4 and (_is_rtl(after) or any(map(_is_rtl, around)))
+    if letter == "\ufeff":
+        return len(row) == 1 and before in _LINE_STARTS
+    if letter == "\u200b":  # where a line may be broken in scripts without blanks
+        return len(row) == 1 and _UNSPACED.match(before + after) is not None
     return letter == "\u00ad" and len(row) == 1 and before.isalpha() and after.isalpha()
 
 
@@ -111,7 +118,8 @@ class InvisibleText(Redactor):
     """Takes invisible characters out of requests, of the model's text and of its tool calls.
 
     Characters of no width, tags, marks that turn text round, rows of variation selectors: people do not see them,
-    models read them. Emoji, flags and joiners, and the marks that Arabic and Hebrew need, stay.
+    models read them. Emoji, flags and joiners, the marks that Arabic, Hebrew and Thai need, and the one that a file
+    begins with, stay.
 
     Example:
         requests: redact

@@ -40,6 +40,8 @@ STAYS = [
     "العربية\u200e (text)",
     "auto\u00admobil",
     "tab\tline\n\u00a0nbsp",
+    "\ufeffusing System; // 1\u2192\ufeffusing",
+    "\u0e2a\u0e27\u0e31\u0e2a\u0e14\u0e35\u200b\u0e04\u0e23\u0e31\u0e1a",
 ]
 
 
