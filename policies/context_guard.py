@@ -71,7 +71,11 @@ class ContextGuard(Policy):
         """What is bounded, and how much of it there is."""
         options: Options = self.options
         lengths = [len(spot.text) for spot in request.texts()] if options.characters or options.text_characters else []
-        media = _media([request.document.get(name) for name in _SAID]) if options.media is not None or options.media_bytes is not None else []
+        media = (
+            _media([request.document.get(name) for name in _SAID])
+            if options.media is not None or options.media_bytes is not None
+            else []
+        )
         counts = {
             "bytes": lambda: len(request.raw) or len(dumps(request.document)),
             "characters": lambda: sum(lengths),

@@ -15,7 +15,6 @@ from lockgate.policies.base import Policy
 from lockgate.policies.commands import command_of, runs_commands, with_command
 from lockgate.policies.shell.read import read
 
-
 _SETTING = re.compile(r"""(?:[A-Za-z_]\w*+=[^\s"'`$\\]*+\s++)++""")
 _OPTIONS = re.compile(r"""^(?:\s+-(?!-(?:\s|$))[^\s"'`$\\]+(?=\s|$))+""")
 """Options that stand as they are, up to the -- that ends them."""

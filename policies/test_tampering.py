@@ -102,7 +102,9 @@ class TestTampering(Policy):
                 return f"it has checks in {path} fail unheard"
         edits = [edit for edit in every if finds(options.files, edit[0])]
         path = ", ".join(dict.fromkeys(path for path, _, _ in edits))
-        old, new = ("\n".join(edit[side] for edit in edits) for side in (1, 2))  # what one takes out, another may put in
+        old, new = (
+            "\n".join(edit[side] for edit in edits) for side in (1, 2)
+        )  # what one takes out, another may put in
         if options.skipping and _count(SKIPS, new) > _count(SKIPS, old):
             return f"it skips tests in {path}"
         hollow = _count(HOLLOW, new) > _count(HOLLOW, old)

@@ -15,7 +15,6 @@ from lockgate.policies.base import Blocked, Policy
 from lockgate.policies.definitions import Definition, definitions_in, objects
 from lockgate.policies.without_tools import without
 
-
 _SERVERS = ("mcp", "mcp_toolset")
 """The kinds that stand for all tools of a server, which the provider asks."""
 _SEARCH = "web_search_options"

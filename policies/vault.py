@@ -46,7 +46,6 @@ class Vault:
         return self._values.get(placeholder)
 
 
-
 def _named(kind: str, data: bytes) -> str:
     digest = hashlib.blake2b(data, key=_PROCESS_KEY, digest_size=4).hexdigest()
     return f"{START}{kind.upper().replace('-', '_')[:40]}_{digest}"

@@ -80,17 +80,7 @@ def _acts(call: ToolCall, workspace: str) -> Acts:
         files = judgement.script.files
         reaches = [reach for reach, _ in hosts_of(command, folder)]
         does |= command_deeds.deeds(commands, findings, reaches)
-        if "sends" in does and command_deeds.sends_unseen(commands):
-            does.add("sends-unseen")
-        if (
-            command_deeds.reads_store(commands)
-            and "reads-secret" in does
-            and not any(is_secret(one.place) for one in found)
-        ):
-            does.add("reads-key")
-        naming = command_deeds.naming(commands)
-        if naming and all(one.by in naming for one in found if one.way == "read" and is_secret(one.place)):
-            does -= {"reads-secret", "reads-key"}
+        does = _of_what(does, commands, found)
         ran = [(one, tuple(command_deeds.files_run(one, workspace))) for one in commands]
         runs = [file for _, files_run in ran for file in files_run]
         found += [access for one in commands for access in command_deeds.made(one, workspace)]
@@ -105,6 +95,20 @@ def _acts(call: ToolCall, workspace: str) -> Acts:
         reaches=tuple(reaches), texts=tuple(_texts(document, command)),
         files=files,
     )  # fmt: skip
+
+
+def _of_what(does: set[Doing], commands: Sequence[Command], found: Sequence[Access]) -> set[Doing]:
+    """What commands do, given what they read and send."""
+    more = set[Doing]()
+    if "sends" in does and command_deeds.sends_unseen(commands):
+        more.add("sends-unseen")
+    secrets = [access for access in found if is_secret(access.place)]
+    if "reads-secret" in does and not secrets and command_deeds.reads_store(commands):
+        more.add("reads-key")
+    naming = command_deeds.naming(commands)
+    if naming and all(access.by in naming for access in secrets if access.way == "read"):
+        return (does | more) - {"reads-secret", "reads-key"}
+    return does | more
 
 
 def _said(call: ToolCall, command: str | None) -> Sequence[str]:
