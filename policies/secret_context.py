@@ -206,7 +206,8 @@ def _is_letters(word: bytes) -> bool:
     core = word.strip(b"\"'`=:,;>(){}[]\\")
     if core.isalpha():
         return not is_plain(core.decode("ascii"))
-    return core.count(b"-") > 1 or _JUMBLED.search(word) is not None
+    of_words = core.islower() and core.count(b"-") > 1 and core.replace(b"-", b"").isalpha()
+    return of_words or _JUMBLED.search(word) is not None
 
 
 def _says_otherwise(name: Name, joint: str, quoted: bool, value: str, before: bytes) -> bool:

@@ -62,7 +62,7 @@ _ORDINARY = compile_pattern(
     r"[*&+!-]{0,2}[A-Za-z_$][\w$.]*[!?]?\(.*|.*\)\)?|(?:Callable|Optional|Union|List|Dict|Tuple|Type|Literal|Annotated|"
     r"Mapping|Sequence|Iterable|Promise|Map|Array)[\[<].*|RFC-?\d.*|[A-Za-z_][\w.]*\[[^\]]*\].*|(?:ssh-(?:rsa|"
     r"ed25519|dss)|ecdsa-sha2).*|-----.*|\d?\*[A-Z]+|.*\\{1,2}\..*|.*[\])]\{\d+.*|XXH\w*|_mm\d*_\w+|[a-zA-Z]\w*_t|[\w.]*(?:PrivateKey|PublicKey|KeyTypes)|"
-    r"[^A-Za-z0-9]+|/?\^(?:.*[\[({\\|$]|[a-z. ]*$|.*\.[*+]).*|.*\(\?[=!:<].*)$"
+    r"(?:[0-9A-Fa-f]{2}:){3,}[0-9A-Fa-f]{2}|[^A-Za-z0-9]+|/?\^(?:.*[\[({\\|$]|[a-z. ]*$|.*\.[*+]).*|.*\(\?[=!:<].*)$"
 )
 """Numbers, versions, dates, addresses, paths, calls and indexing."""
 _SEALED = compile_pattern(r"^Ag[A-C][A-Za-z0-9+/]{80}|^(?:AQICAHh|AQECAHg|AAAA[BCE][23][A-Z])")
