@@ -21,7 +21,8 @@ _TELLING = b"0123456789!@#$%^&*~+"
 
 _QUOTE = r"(?:\\{0,3}[\"'`]|&quot;|&#3[49];|%2[27]|\\u0022)"
 _TYPE = (
-    r"(?:[ \t]{0,4}:?[ \t]{0,4}(?:(?:as |constant )?string\b|n?varchar2?\(\d{1,4}\)|&?(?:'static )?str\b|"
+    r"(?:[ \t]{0,4}:?[ \t]{0,4}(?:string::from\(|(?:as |constant )?string\b|n?varchar2?\(\d{1,4}\)|"
+    r"&?(?:'static )?str\b|"
     r"(?:\[\]const u8|\[\]byte|char ?\*|"
     r"option<string>)|secretstr|bytes|any|(?:optional|final)\[str\]|"
     r"final\b)"
@@ -29,8 +30,8 @@ _TYPE = (
 )
 _SIGN = (
     r"(?:"
-    r"[ \t]?\{[^{}]{0,120}?\b(?:value|default)[ \t]{0,8}=|\{ ?get;[^{}]{0,30}\}[ \t]?=|-{1,2}value\b|"
-    r"(?:[a-z][\w:-]{0,20}=\\?[\"'][^\"'<>\n]{0,40}\\?[\"'][ \t]?){1,2}>|=>\s{1,4}string\(\d{1,4}\)|"
+    r"[ \t]?\{[^{}]{0,120}?\b(?:value|default)[ \t]{0,8}=|\{ ?get;[^{}]*\}[ \t]?=|-{1,2}value\b|"
+    r"[a-z][\w:-]*=\\?[\"'][^\"'<>\n]*\\?[\"']>|=>\s{1,4}string\(\d{1,4}\)|"
     r"(?:[a-z']{1,12}[ \t]){0,6}[a-z'](?:[a-z']{0,11}|[\w.-]{0,30}@[\w.-]{1,40})[ \t]?:(?:[ \t]|\r?\n)|&gt;|"
     r"[:=][ \t]?[\w.]{1,40}\([^()\n]{0,60}\)(?:\.(?:default|catch|unwrap_or)\(|[ \t]{1,2}(?:\|\||\?\?|or)[ \t])|"
     r"-{1,2}[ \t]|"
@@ -60,7 +61,7 @@ _OPENING = (
 )
 _VALUE = compile_bytes(
     rf"(?i:^((?:{_QUOTE}|"
-    rf"[\])]|\[\d{{0,4}}\]){{0,3}}{_TYPE}{_REMARK}(?:[ \t]\?{{2,20}}){{0,3}}[ \t]{{0,40}}{_SIGN}{_GAP}{_OPENING})"
+    rf"[\])]|\[\d{{0,4}}\]){{0,3}}{_TYPE}{_REMARK}(?:[ \t]\?{{2,20}}){{0,3}}[ \t]*{_SIGN}{_GAP}{_OPENING})"
     rf"([^\s\"'`<>]+))"
 )
 _OTHER_NAME = compile_bytes(
@@ -92,7 +93,7 @@ _CODE = compile_pattern(r"\{[a-z-]{2,30}:|\)\{|&&|=>|\|\||\};")
 _CALL = compile_pattern(r"\w\([\"'`\\]*$")
 _TYPED = compile_pattern(
     r"(?i)\.(?:send_?keys|type|fill|setvalue)\(|\W(?:byte|bytes|str|string|some|just|secretstr(?:ing)?|secret|"
-    r"sensitive|buffer\.from|utf8|password|fromhex)\(?[\"'`\\]*$"
+    r"sensitive|string::from|buffer\.from|utf8|password|fromhex)\(?[\"'`\\]*$"
 )
 """Calls that take what is given, or give it another type."""
 _MEMBER = compile_pattern(r"value|default|<string>|<td|<dd")
@@ -119,24 +120,39 @@ def _assigned(data: bytes, start: int) -> Iterator[Span]:
         lead = _VALUE.search(data[end : end + MAX_DISTANCE_CHARS + MAX_UNIT_CHARS])
         if lead is None or (at := end + lead.start(3)) > begin + MAX_DISTANCE_CHARS:
             continue
-        after = _CHANGED.match(data[end + lead.end() : begin + 2 * MAX_DISTANCE_CHARS])
-        if after is None and (at < start or _NAMES.fullmatch(lead.group(3))):
+        stop = end + lead.end()
+        if b" " not in data[stop : stop + 8] and (at < start or _NAMES.fullmatch(lead.group(3))):
             continue
         before = data[max(0, begin - 1) : begin]
         joint, quote = lead.group(1).decode("ascii"), lead.group(2)
         quoted = quote != b"" or joint[-1:] in ("'", '"')
         value = _secret(name, joint, quoted, lead.group(3).decode("ascii"), before)
         lead_in = data[max(0, begin - 60) : begin]
-        if value and _may_be(value.encode()) and not _HASHED.search(lead_in) and not _OTHER_NAME.search(lead_in):
-            if at >= start:
-                yield Span(at, at + len(value), name.kind)
-            if after and (changed := _secret(name, ' = "', True, after.group(1).decode("ascii"), b"")):
-                to = end + lead.end() + after.start(1)
-                if to >= start:
-                    yield Span(to, to + len(changed), name.kind)
+        if (
+            value
+            and _may_be(value.encode())
+            and _may_be(_word(data, end, at))
+            and not _HASHED.search(lead_in)
+            and not _OTHER_NAME.search(lead_in)
+        ):
+            spans = (Span(at, at + len(value), name.kind), *_changed(name, data, stop, begin + MAX_DISTANCE_CHARS))
+            yield from (span for span in spans if span.start >= start)
 
 
-_CHANGED = compile_bytes(r"^\\?[\"'`]?,? (?:->|=>|=|to) \\?[\"'`]?([^\s\"'`<>]{6,200})")
+def _word(data: bytes, start: int, at: int) -> bytes:
+    """The word around a place, from `start` on: of it alone it depends whether a value is looked for there."""
+    before = (data[start:at] + b"x").split()[-1][:-1]
+    return before + data[at : at + MAX_UNIT_CHARS].split(None, 1)[0]
+
+
+def _changed(name: Name, data: bytes, at: int, end: int) -> Iterator[Span]:
+    """What the value at whose end `at` is was changed to, no further than `end`."""
+    after = _CHANGED.match(data[at : end + MAX_DISTANCE_CHARS])
+    if after and at + after.start(1) <= end and (value := _secret(name, ' = "', True, after.group(1).decode(), b"")):
+        yield Span(at + after.start(1), at + after.start(1) + len(value), name.kind)
+
+
+_CHANGED = compile_bytes(r"^\\?[\"'`]?,? (?:->|=>|to) \\?[\"'`]?([^\s\"'`<>]{6,200})")
 """What a value is changed to."""
 _PLAIN = re.compile(
     rb"(?:[ \t]{1,12}|[ \t]{0,12}=[ \t]{0,12}|:[ \t]{1,12})[a-z]{1,15}(?:[._][a-z]{1,12}){0,2}"
@@ -148,7 +164,7 @@ _NAMES = re.compile(rb"[a-z]{1,15}(?:[._()\[\]]{1,4}[a-z]{1,15}){0,2}[._()\[\],;
 _PLAIN_BEGINS = frozenset((b" ", b"\t", b"=", b":", b"("))
 _APART = bytes.maketrans(b":=(", b"   ")
 _JOINTS = frozenset(
-    b"value default for far fir fur fer pour para per voor is was set or to es est ist lautet are e of string str "
+    b"value default from for far fir fur fer pour para per voor is was set or to es est ist lautet are e of string str "
     b"bytes any secretstr optional final bearer token basic apikey key has will "
     b"we you i he she by do k na til zum zur vom".split()
 )
@@ -196,9 +212,8 @@ def _is_letters(word: bytes) -> bool:
     core = word.strip(b"\"'`=:,;>(){}[]\\")
     if core.isalpha():
         return not is_plain(core.decode("ascii"))
-    if core.islower():  # or words of a phrase
-        return core.count(b"-") + core.count(b".") > 1 and is_joined(core.decode("ascii"), phrase=True)
-    return _JUMBLED.search(word) is not None
+    of_words = core.islower() and core.count(b"-") > 1 and core.replace(b"-", b"").isalpha()
+    return of_words or _JUMBLED.search(word) is not None
 
 
 def _says_otherwise(name: Name, joint: str, quoted: bool, value: str, before: bytes) -> bool:
@@ -255,9 +270,8 @@ def _secret(name: Name, joint: str, quoted: bool, value: str, before: bytes) -> 
     elif name.kind == "password":
         of_words = _PHRASE.search(name.text) is not None
         phrase = (told or of_words) and is_joined(value, phrase=of_words)
-        good = (told or hard or phrase or (len(value) >= 16 and is_token(value))) and (
-            hard or phrase or is_password(value, quoted=quoted or environment) or is_token(value)
-        )
+        good = hard or phrase or is_chosen(value) or is_token(value, strong=told)
+        good = good or (told and is_password(value, quoted=quoted or environment))
     elif hard and name.strong and not SECRET_ID.search(name.text) and _is_called_secret(name, told, value):
         good = True
     elif (

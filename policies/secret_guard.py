@@ -88,7 +88,8 @@ class SecretGuard(Redactor):
     It knows the keys of some 250 issuers by their form, passwords and keys by the name beside them (in some twenty
     languages), in sentences also by one that follows ("use X as the password"), or by where they stand (URLs, webhooks,
     headers, cookies, flags, lists, columns, Kubernetes secrets, base64, the answer to a question, the output of a
-    command), private keys, wallets' words, and the credentials of the exchange itself, also encoded, reversed or split.
+    command), private keys, wallets' words, passphrases, app passwords in groups, and the credentials of the exchange
+    itself, also encoded, reversed or split. A long one is found again where the text goes on to say it without a name.
     In a streamed text, a word that may be a secret waits for a few more, in which its name may stand.
     Examples, fixtures, hashes, ids and public keys stay. A placeholder such as [secret:github-token:1a2b3c] is the
     same for the same secret. What is found is made unreadable in the log as well.

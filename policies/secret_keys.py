@@ -66,9 +66,11 @@ def _phrase(text: str, at: int, stop: int) -> Iterator[Span]:
 
 def settled(text: str, start: int, bound: int) -> int:
     """`bound`, or where a key begins before it that goes on after it, or may."""
+    free = start
     for at, stop, is_open in _blocks(text, start, len(text)):
         if at < bound and (is_open or stop > bound):
-            return max(start, at)
+            return at if text[at] == "-" else max(free, *(text.rfind(white, free, at) + 1 for white in " \n\t\r"))
+        free = stop if stop > at else free
     return bound
 
 
@@ -84,13 +86,12 @@ def _blocks(text: str, start: int, end: int) -> Iterator[tuple[int, int, bool]]:
 def _extent(text: str, at: int, end: int) -> tuple[int, bool]:
     """Where the key ends that begins at `at`; `at` itself where none does."""
     if text[at] in "aAg_":
-        phrase, is_open = secret_phrases.find(text, at, end)
-        return phrase.end if phrase else at, is_open
+        return secret_phrases.find(text, at, end)[1:]
     data = text[at:end].encode("ascii", "replace").decode()
     if data[0] not in "-P" or data[:6].lower() == "phrase":
-        phrase, is_open = secret_phrases.find(text, at, end)
+        phrase, stop, is_open = secret_phrases.find(text, at, end)
         if phrase or is_open:
-            return phrase.end if phrase else at, is_open
+            return stop, is_open
         if data[0] in "pP" and not _OF_A_WALLET.search(text[max(0, at - 10) : at]):
             return at, False
         head = _PHRASE.match(data)

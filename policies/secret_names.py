@@ -8,7 +8,8 @@ from functools import lru_cache
 from lockgate.policies.patterns import compile_bytes, compile_pattern
 
 _WORDS = (
-    r"secret[_. -]?(?:access[_. -]?)?key|pass(?:word|wd|[ _-]?phrase|code|wort)?|pa?ss?w(?:o?r)?d|pwd|psk|\bpsw\b|access code|"
+    r"secret[_. -]?(?:access[_. -]?)?key|pass(?:word|wd|[ _-]?phrase|code|wort)?|pa?ss?w(?:o?r)?d|pwd|psk|\bpsw\b|"
+    r"access code|"
     r"pre-?shared-?key|hash_?salt|(?:release|erlang)_cookie|-setcookie|pragma (?:re)?key|\bpw\b|bind_?pw|_pw\b|_pat\b|"
     r"(?:root|admin|user|db)pw\b|"
     r"mot[ _-]de[ _-]passe|kennwort|senha|clave|parola|lozinka|salasana|adgangskode|passord|jelszo|wachtwoord|heslo|"

@@ -6,7 +6,7 @@ Each follows a mark. What is found, and whether more text could change that, dep
 from __future__ import annotations
 
 from lockgate.policies.patterns import compile_pattern
-from lockgate.policies.secret_values import NAMING, is_random, is_wordy
+from lockgate.policies.secret_values import NAMING, is_made_up, is_random, is_wordy
 from lockgate.policies.spans import Span
 
 MARKS = ("assword", "ASSWORD", "gmail.com", "_KEY'", "_SALT'")
@@ -19,18 +19,20 @@ _QUADS, _SOME_QUADS = r"([a-z]{4}(?: [a-z]{4}){3})(?:[^A-Za-z0-9_]|$)", r"(?:[a-
 _FORMS = {
     "assword": rf"^(?i:assword){_CLOSE}(?:=>|[:=,]|is|was){_OPEN}{_QUADS}",
     "app": rf"^(?i:assword){_SAID} ?(?:[:=]|is|are|was)?{_CLOSE} {_OPEN}{_QUADS}",
-    "gmail.com": rf"^gmail\.com[\"'`>)]{{0,2}},?\s{{0,12}}(?:[\"']?\w{{0,12}}[\"']?\s?[:=]\s?)?[\"'`]{{1,2}}{_QUADS}",
+    "gmail.com": rf"^gmail\.com[\"'`>)]{{0,2}},?[ \t]*\r?\n?[ \t]*"
+    rf"(?:[\"']?\w{{0,12}}[\"']?[ \t]?[:=][ \t]?)?[\"'`]{{1,2}}{_QUADS}",
     "phrase": rf"^(?i:phrase)(?:{_SAID}{_CLOSE}(?:=>|[:=]){_OPEN}|{_CLOSE}(?:is|was)?[ \t]{{0,3}}(?:[\"'`]|\\\"))"
     r"((?:[a-z]{3,12} ){3,9}[a-z]{3,12})(?:[^A-Za-z0-9_]|$)",
     "_": r"^_(?:KEY|SALT)'\s{0,4},\s{0,12}'([^'\n]{32,128})'",
 }
 _FOUR = r"[ \"'`=:(*][a-z]{4} [a-z]{4} [a-z]{4} [a-z]{4}"
-IN_LONG = rf"(?i:assword)[^\n]*{_FOUR}|gmail\.com[^\n]*\n?[^\n]*{_FOUR}|_(?:KEY|SALT)',?\s"
+IN_LONG = rf"(?i:assword)[^\n]*{_FOUR}|gmail\.com[^\n]*\n?[^\n]*{_FOUR}|_(?:KEY|SALT)'[\s,]"
 """What is in each find that begins with a mark, but for the last MAX_CHARS of a text."""
 _BEGUN = {
     "assword": rf"^(?i:assword){_CLOSE}[a-z:=,>]{{0,4}}[ \t]{{0,3}}[\"'`*(\\]{{0,4}}{_SOME_QUADS}",
     "app": rf"^(?i:assword)(?:[ ][\w.@'-]{{0,20}}){{0,9}}[\"'`:=*()\] ]{{0,9}}{_SOME_QUADS}",
-    "gmail.com": rf"^gmail\.com[\"'`>)]{{0,2}},?\s{{0,12}}[\"']?\w{{0,12}}[\"']?\s?[:=]?\s?[\"'`]{{0,2}}{_SOME_QUADS}",
+    "gmail.com": rf"^gmail\.com[\"'`>)]{{0,2}},?[ \t]*\r?\n?[ \t]*"
+    rf"[\"']?\w{{0,12}}[\"']?[ \t]?[:=]?[ \t]?[\"'`]{{0,2}}{_SOME_QUADS}",
     "phrase": rf"^(?i:phrase)(?:[ ][\w.@'-]{{0,20}}){{0,7}}{_CLOSE}[:=>]{{0,2}}[ \t]{{0,3}}[\"'`*(\\]{{0,4}}"
     r"(?:[a-z]{0,12} ){0,9}[a-z]{0,12}$",
     "_": r"^_(?:KEY|SALT)'\s{0,4},?\s{0,12}(?:'[^'\n]{0,128})?$",
@@ -55,17 +57,18 @@ _OF_SENTENCES = frozenset(_SENTENCE.split())
 _MIN_WORDS = 4
 
 
-def find(text: str, at: int, end: int) -> tuple[Span | None, bool]:
-    """The secret of the mark at `at` in text[:end], and whether more text could change that."""
+def find(text: str, at: int, end: int) -> tuple[Span | None, int, bool]:
+    """The secret of the mark at `at` in text[:end], where what tells it ends, and whether more text could change it."""
     sort = _sort(text, at)
     if not sort:
-        return None, False
+        return None, at, False
     data = text[at : min(end, at + MAX_CHARS)].encode("ascii", "replace").decode()
+    is_open = len(data) < MAX_CHARS and compile_pattern(_BEGUN[sort]).match(data) is not None
     if match := compile_pattern(_FORMS[sort]).match(data):
         size = _size(sort, match.group(1))
         span = Span(at + match.start(1), at + match.start(1) + size, "passphrase" if sort == "phrase" else "password")
-        return (span if size else None), match.end(1) == len(data) < MAX_CHARS
-    return None, len(data) < MAX_CHARS and compile_pattern(_BEGUN[sort]).match(data) is not None
+        return (span, at + match.end(), is_open) if size else (None, at, is_open)
+    return None, at, is_open
 
 
 def _sort(text: str, at: int) -> str:
@@ -89,4 +92,4 @@ def _size(sort: str, value: str) -> int:
     words = words[: next((number for number, word in enumerate(words) if word in _OF_SENTENCES), len(words))]
     usual = [word for word in words if word in NAMING or word.endswith(_ENDINGS)]
     is_prose = len(words) < _MIN_WORDS or len(usual) > len(words) // 4
-    return 0 if is_prose else len(" ".join(words))
+    return 0 if is_prose or is_made_up("-".join(words)) else len(" ".join(words))

@@ -26,9 +26,12 @@ _COLUMN_NAME = (
 )
 _COLUMN = compile_bytes(rf"(?i)^{_COLUMN_NAME}$")
 _NAME = compile_bytes(r"^[\w .-]{1,40}$")
+_SHORT_HASH = compile_bytes(r"^[0-9a-f]{6,12}$")
 _SPACED = compile_bytes(r"[^\s]+(?: [^\s]+)*")
 """A cell of a table that only white space sets apart: two blanks or more, or a tab."""
 MIN_SPACED_COUNT = 2
+_CODE = b"(){}[]=<>;:\"'`"
+"""What stands in no heading."""
 _OF_KEYS = compile_bytes(r"(?i)(?:api|access|secret|auth)_?keys?\b|secrets?\b|tokens?\b|credentials?\b")
 """Tables whose `key` and `value` are secrets."""
 _INSERT = compile_bytes(r"(?i)insert[ \t]+into[ \t]+([\w.`\"\[\]]{1,60})\s{0,4}\(([^()]{1,200})\)\s{0,4}values\s{0,4}")
@@ -59,7 +62,8 @@ def _table(data: bytes, first: int, at: int) -> Iterator[Span]:
     rule = _RULE.match(below) if below[:1] in _RULE_BEGINS and b"|" in line else None
     sign = b"|" if rule else next((sign for sign in (b",", b"\t", b";") if sign in line), b"")
     if not sign:
-        yield from _spaced(data, first, at)
+        if b"  " in line.strip() and line.translate(None, _CODE) == line:
+            yield from _spaced(data, first, at)
         return
     if (
         (not rule and line[:1].isspace())
@@ -122,4 +126,4 @@ def _inserted(data: bytes, first: int, at: int, heading: Sequence[bytes]) -> Ite
 
 def _is_secret(value: bytes) -> bool:
     text = value.decode("ascii")
-    return is_password(text, quoted=True) or is_token(text)
+    return _SHORT_HASH.match(value) is None and (is_password(text, quoted=True) or is_token(text))

@@ -62,7 +62,7 @@ _ORDINARY = compile_pattern(
     r"[*&+!-]{0,2}[A-Za-z_$][\w$.]*[!?]?\(.*|.*\)\)?|(?:Callable|Optional|Union|List|Dict|Tuple|Type|Literal|Annotated|"
     r"Mapping|Sequence|Iterable|Promise|Map|Array)[\[<].*|RFC-?\d.*|[A-Za-z_][\w.]*\[[^\]]*\].*|(?:ssh-(?:rsa|"
     r"ed25519|dss)|ecdsa-sha2).*|-----.*|\d?\*[A-Z]+|.*\\{1,2}\..*|.*[\])]\{\d+.*|XXH\w*|_mm\d*_\w+|[a-zA-Z]\w*_t|[\w.]*(?:PrivateKey|PublicKey|KeyTypes)|"
-    r"[^A-Za-z0-9]+|/?\^(?:.*[\[({\\|$]|[a-z. ]*$|.*\.[*+]).*|.*\(\?[=!:<].*)$"
+    r"(?:[0-9A-Fa-f]{2}:){3,}[0-9A-Fa-f]{2}|[^A-Za-z0-9]+|/?\^(?:.*[\[({\\|$]|[a-z. ]*$|.*\.[*+]).*|.*\(\?[=!:<].*)$"
 )
 """Numbers, versions, dates, addresses, paths, calls and indexing."""
 _SEALED = compile_pattern(r"^Ag[A-C][A-Za-z0-9+/]{80}|^(?:AQICAHh|AQECAHg|AAAA[BCE][23][A-Z])")
@@ -298,7 +298,7 @@ def is_password(value: str, *, quoted: bool = False) -> bool:
 
 def is_joined(value: str, *, phrase: bool = False) -> bool:
     """Whether it is words that name nothing together, or so many that only a `phrase` is made of them."""
-    if _JOINED.match(value) is None:
+    if _JOINED.match(value) is None or is_made_up(value):
         return False
     core = value.rstrip("0123456789")
     sign = next(letter for letter in core if not letter.isalpha())
@@ -311,7 +311,7 @@ def is_joined(value: str, *, phrase: bool = False) -> bool:
 def is_chosen(value: str) -> bool:
     """Whether it is words with a number after them that name nothing."""
     counted = _COUNTED_WORDS.match(value) is not None and value[-2:].isdigit() and not _OF_CODE.search(value)
-    return counted or is_joined(value) or _is_strewn(value)
+    return (counted and not is_made_up(value)) or is_joined(value) or _is_strewn(value)
 
 
 def _is_strewn(value: str) -> bool:

@@ -25,6 +25,8 @@ WORDS = sorted({word for text in TEXTS for word in text.split(" ")[:60]})
 NEAR = [
     *secret_after.BETWEEN, "echo", "(my", "password", "token", "phrase", "seed", "the", "is", "use", "as", "key:",
     "-----BEGIN", "---- BEGIN", "Private-Lines:", "password:", "password is", "— ", "为", "é", "__", "_x_", "a.b", "?",
+    "app password", "passphrase:", "passphrase", "PASSWORD=", 'x@gmail.com",', "'AUTH_KEY',", "define(", "'", "amber",
+    "otter", "velvet-otter-lamp", "mzlq", "wqrt", "kvzp", "xbnd", "from", "->", "{", "Password", "User", "  ",
     TOKEN, TOKEN[:16], "Wal" + "nut@58" + "13!x", *OWN, OWN[1][::-1], " ".join(OWN[0]), "-".join(OWN[1]), *FORMS,
 ]  # fmt: skip
 SPACE = st.sampled_from((" ", " ", " ", " ", "  ", "\n", "\t", "\r\n", ", ", "\x0b", "\u3000"))
