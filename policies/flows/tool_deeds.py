@@ -60,13 +60,20 @@ _PERSONAL = (
     r"(?i)\bselect\b.{0,400}\bfrom\s+[\"'`\w.]*(?:users?|customers?|accounts?|patients?|members?|employees?|payments?|cards?|credentials?|"
     r"tokens?|sessions?|subscribers?|contacts?|api_?keys?|secrets?|leads?|salar\w+|medical\w*)\b"
 )
+_DOCUMENTATION_HOSTS = (
+    "docs.python.org www.python.org docs.djangoproject.com docs.pytest.org docs.sqlalchemy.org docs.pydantic.dev "
+    "docs.celeryq.dev docs.astral.sh docs.conda.io pip.pypa.io setuptools.pypa.io packaging.pypa.io fastapi.tiangolo.com "
+    "requests.readthedocs.io numpy.org scikit-learn.org docs.docker.com kubernetes.io docs.ansible.com "
+    "developer.hashicorp.com docs.aws.amazon.com docs.github.com docs.gitlab.com git-scm.com docs.npmjs.com docs.nestjs.com "
+    "docs.deno.com docs.swift.org docs.oracle.com docs.anthropic.com doc.rust-lang.org www.rust-lang.org starship.rs "
+    "developer.mozilla.org developer.apple.com developer.android.com www.postgresql.org www.sqlite.org sqlite.org "
+    "www.typescriptlang.org nodejs.org vuejs.org react.dev go.dev angular.dev svelte.dev pnpm.io bun.sh vite.dev vitest.dev "
+    "nextjs.org guides.rubyonrails.org eslint.org tailwindcss.com jestjs.io playwright.dev"
+)
 _DOCUMENTATION = (
-    r"(?i)^https://(?:docs\.(?:python|djangoproject|pytest|sqlalchemy|docker|github|gitlab|npmjs|nestjs|astral|anthropic|rs|celeryq|"
-    r"pydantic|ansible|rubyonrails|swift|deno|conda|aws\.amazon|oracle)\.(?:org|com|sh|dev|io)|docs\.rs|docs\.aws\.amazon\.com|doc\.rust-lang\.org|"
-    r"developer\.(?:mozilla\.org|apple\.com|android\.com|hashicorp\.com)|(?:www\.)?(?:postgresql|sqlite|git-scm|kubernetes|typescriptlang|rust-lang|python)\.(?:org|com|io)|"
-    r"(?:nodejs|vuejs)\.org|(?:react|go|angular|svelte|pnpm|bun|vite|vitest)\.(?:dev|io|sh)|(?:nextjs|guides\.rubyonrails|eslint|tailwindcss|jestjs|playwright|starship)\.(?:org|com|io|dev|rs)|"
-    r"(?:learn|docs)\.microsoft\.com/[\w-]+/(?:dotnet|azure|powershell|windows|sql|typescript)|huggingface\.co/docs|cloud\.google\.com/[\w-]+/docs|"
-    r"(?:requests|numpy|scikit-learn|setuptools|pip|packaging)\.(?:readthedocs\.io|org|pypa\.io)|fastapi\.tiangolo\.com|platform\.openai\.com/docs)(?:/[^?#]*)?(?:#[\w-]*)?$"
+    rf"(?i)^https://(?:{'|'.join(map(re.escape, _DOCUMENTATION_HOSTS.split()))}|huggingface\.co/docs|"
+    r"learn\.microsoft\.com/[\w-]+/(?:dotnet|azure|powershell|windows|sql|typescript)|cloud\.google\.com/[\w-]+/docs|"
+    r"platform\.openai\.com/docs)(?:/[^?#]*)?(?:#[\w-]*)?$"
 )
 """Pages that the makers of tools and languages write themselves, and no stranger can write into."""
 _FILED = frozenset({
