@@ -291,8 +291,9 @@ async def test_an_alert_changes_nothing_and_is_recorded():
 
 
 async def test_what_is_off_is_not_looked_at():
-    assert guard().sees(guard(requests="off", text="off", arguments="off").options) == frozenset()
     assert guard().sees(guard(text="off", arguments="off").options) == {"request"}
+    with pytest.raises(ConfigError, match="it does nothing"):
+        guard(requests="off", text="off", arguments="off")
 
 
 async def test_what_is_allowed_stays():
