@@ -29,4 +29,4 @@ def check_arguments(schema: Mapping[str, Any] | None, arguments: Mapping[str, An
     except Unusable as error:
         raise NotAsDeclared(str(error)) from error
     if fault:
-        raise NotAsDeclared(fault)
+        raise NotAsDeclared(f"they are not what the tool's schema allows: {fault}")

@@ -129,7 +129,7 @@ def test_free_text_is_edited_as_it_is(here: Asked) -> None:
         (
             ("--arguments", '{"command": 5}'),
             {},
-            "command: not what the tool's schema allows (type: string); nothing was",
+            "they are not what the tool's schema allows: command: type: string; nothing was",
         ),
         ((), {"EDITOR": "true"}, "nothing was changed, and nothing decided"),
         ((), {"EDITOR": "false"}, "the editor ended with 1"),

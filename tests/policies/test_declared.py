@@ -39,7 +39,7 @@ def test_what_is_no_schema(tools: Any) -> None:
 def test_arguments() -> None:
     check_arguments(SCHEMA, {"a": "xx"})
     check_arguments(None, {"whatever": 1})
-    for arguments, where in (({"a": "secret"}, "a: not what"), ({}, "the arguments: not what")):
+    for arguments, where in (({"a": "secret"}, "allows: a: pattern"), ({}, "allows: required: a")):
         with pytest.raises(NotAsDeclared, match=where) as error:
             check_arguments(SCHEMA, arguments)
         assert "secret" not in str(error.value)
