@@ -38,7 +38,7 @@ _NOT_ASCII = re.compile("[^\x00-\x7f]")
 _FOLDED = {"\u017f": "s", "\u212a": "k"}
 """Letters beyond ASCII that patterns take for others which are in it."""
 _HIDDEN_LETTERS = re.compile("[\u00ad\u200b-\u200f\u202a-\u202e\u2060-\u2069\ufeff\U000e0000-\U000e007f\ufe00-\ufe0f]+")
-SETS = 18
+SETS = 12
 """Parts of a sentence that may be apart make states that multiply in one set: more sets have fewer states to build."""
 AROUND_CHARS = 240
 MAX_ESCAPES = 50

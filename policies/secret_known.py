@@ -61,6 +61,7 @@ class KnownSecrets:
         """A text of these alone holds none of those beginnings: much cheaper to see."""
         self._beginnings = frozenset(head[:size] for head in heads for size in range(1, HEAD_CHARS))
         self._begun = frozenset(map(str.encode, self._beginnings))
+        self._ending = frozenset(each[-1:] for each in self._begun)
 
     def __bool__(self) -> bool:
         return bool(self.forms)
@@ -72,13 +73,15 @@ class KnownSecrets:
 
     def may_matter(self, data: bytes, bound: int) -> bool:
         """Whether one may stand in a text of single-byte characters, or one that begins before `bound` may go on."""
-        if data.translate(None, self._usual) and self._match(data.translate(None, _DELETED)):
+        rest, letters = data[bound:], b""
+        if data.translate(None, self._usual) and self._match(letters := data.translate(None, _DELETED)):
             return True
-        rest = data[bound:]
         if len(rest) >= HEAD_CHARS - 1 and rest.isalnum():
             return False
-        letters = data.translate(None, _DELETED)
-        begun, after = self._begun, len(rest.translate(None, _DELETED))
+        letters = letters or data.translate(None, _DELETED)
+        if letters[-1:] not in self._ending:
+            return False  # nearly always: no beginning of a form ends so
+        begun, after = self._begun, len(rest.translate(None, _DELETED)) if rest else 0
         return (
             (after < 3 and letters[-3:] in begun)
             or (after < 2 and letters[-2:] in begun)
