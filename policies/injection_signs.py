@@ -258,6 +258,8 @@ def _standing(text: str, start: int, end: int, is_act: bool) -> float:
     if talk > 1 and _is_in(_BLOCK, before[-80:]):
         talk += 1
     scoped = 0.5 if (not is_act and _is_in(_SCOPED, after[:60])) or _is_in(_REPORTED, before[-60:]) else 1.0
+    if is_act and before.rpartition("\n")[2].lstrip().startswith("$ "):
+        scoped *= 0.8  # at a prompt it was done, and is not asked for
     quoted = _is_quoted(before, after, is_talk=talk > 1)
     if quoted and not (is_act and not talk):  # a command is often quoted
         return scoped * (0.1 if talk else 0.35)
