@@ -8,7 +8,7 @@ import html
 import re
 import tomllib
 import unicodedata
-from collections.abc import Iterator, Sequence, Set
+from collections.abc import Iterable, Iterator, Sequence, Set
 from dataclasses import dataclass
 from functools import cache
 from itertools import islice
@@ -40,6 +40,8 @@ _FOLDED = {"\u017f": "s", "\u212a": "k"}
 _HIDDEN_LETTERS = re.compile("[\u00ad\u200b-\u200f\u202a-\u202e\u2060-\u2069\ufeff\U000e0000-\U000e007f\ufe00-\ufe0f]+")
 SETS = 12
 """Parts of a sentence that may be apart make states that multiply in one set: more sets have fewer states to build."""
+MAX_FINDS = 50
+"""No more of one pattern count in a text."""
 AROUND_CHARS = 240
 MAX_ESCAPES = 50
 """So many rows of escapes of a text are read: each is as dear as a short text."""
@@ -152,6 +154,7 @@ def _compiled(number: int, *, is_ascii: bool = False) -> Any:
 
 
 _PATTERNS = tuple(_read())
+_ORDERS = frozenset(number for number, (name, *_) in enumerate(_PATTERNS) if name == "order")
 
 
 def examine(text: str) -> Finding:
@@ -232,22 +235,47 @@ def _moved(sign: _Sign, places: list[int]) -> _Sign:
 
 
 def _signs(text: str) -> Iterator[_Sign]:
+    """An order is looked for near other signs only: people give orders all day, and alone it says nothing."""
     is_ascii = text.isascii()
     subject = text.encode() if is_ascii else text
-    for number in _met(text):
-        name, weight, _ = _PATTERNS[number]
-        for count, match in enumerate(_compiled(number, is_ascii=is_ascii).finditer(subject)):
-            if count >= 50:
-                break
-            start, end = match.span()
-            if text[start:end].lstrip()[:7].lower() == "without" and _DENIED.search(text[max(0, start - 60) : start]):
-                continue
-            if name in _FORBIDDABLE and _FORBIDDEN.search(text[max(0, start - 30) : start]):
-                continue
-            standing = _standing(text, start, end, name in ACTS)
-            yield _Sign(name, weight * standing, start, end, number)
-            if name in ("address", "mention") and standing > 0.7 and _BIDDING.search(text[end - 1 : end + 80]):
-                yield _Sign("bidding", 0.12, start, end, number)
+    met = _met(text)
+    found = list[_Sign]()
+    for number in met:
+        if number not in _ORDERS:
+            found += islice(_found(text, number, _compiled(number, is_ascii=is_ascii).finditer(subject)), MAX_FINDS)
+    near = list(_near(found)) if found else []
+    for number in _ORDERS.intersection(met) if near else ():
+        pattern = _compiled(number, is_ascii=is_ascii)
+        matches = (match for place in near for match in pattern.finditer(subject, *place))
+        found += islice(_found(text, number, matches), MAX_FINDS)
+    yield from found
+
+
+def _near(signs: Iterable[_Sign]) -> Iterator[tuple[int, int]]:
+    """The places around signs within which others say something together with them, apart from each other."""
+    begin = end = -1
+    for sign in sorted(signs, key=lambda sign: sign.start):
+        if sign.start - NEAR_CHARS > end:
+            if end >= 0:
+                yield begin, end
+            begin = max(0, sign.start - NEAR_CHARS)
+        end = max(end, sign.end + NEAR_CHARS)
+    if end >= 0:
+        yield begin, end
+
+
+def _found(text: str, number: int, matches: Iterable[Any]) -> Iterator[_Sign]:
+    name, weight, _ = _PATTERNS[number]
+    for match in matches:
+        start, end = match.span()
+        if text[start:end].lstrip()[:7].lower() == "without" and _DENIED.search(text[max(0, start - 60) : start]):
+            continue
+        if name in _FORBIDDABLE and _FORBIDDEN.search(text[max(0, start - 30) : start]):
+            continue
+        standing = _standing(text, start, end, name in ACTS)
+        yield _Sign(name, weight * standing, start, end, number)
+        if name in ("address", "mention") and standing > 0.7 and _BIDDING.search(text[end - 1 : end + 80]):
+            yield _Sign("bidding", 0.12, start, end, number)
 
 
 def _standing(text: str, start: int, end: int, is_act: bool) -> float:
