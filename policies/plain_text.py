@@ -36,11 +36,13 @@ _VALUES = (  # in words of six characters or more
     rf"[{_AROUND}]*[{_LETTER}]+[{_CAPITAL}][{_LETTER}]*[{_CAPITAL}]",
 )
 _SIGN = r"\"'`<>()\[\]{}*.,;:!#=/\-"
-_PARTING = r"\"`<>()\[\]{}*.,;:!#="
-"""What makes two words of the letters around it."""
+_PARTING = r"\"`<>)\[\]{}*,;:!#="
+"""What makes two words of the letters around it; a member or a call of a name in small letters is one with it."""
 _WORDS = (  # that are more than letters, or many
     rf"[^ \n]*[^{_LETTER}_{_SIGN} \n][^ \n]*",
     rf"[^ \n]*[{_LETTER}_][{_SIGN}]*[{_PARTING}][{_SIGN}]*[{_LETTER}_][^ \n]*",
+    rf"[^ \n]*[.(][^ \n]*[{_CAPITAL}][^ \n]*",
+    rf"[^ \n]+[{_CAPITAL}][^ \n]*[.(][^ \n]*",
     rf"[{_SIGN}]*_[{_SIGN}_]*",
     rf"[^ \n]{{{MIN_LETTERS},}}",
 )

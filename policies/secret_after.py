@@ -159,4 +159,7 @@ def _is_plain(word: str) -> bool:
     if word.isalpha():
         return True
     core = word.strip(_SIGNS)
-    return not core or core.replace("'", "").replace("-", "").replace("_", "").replace("/", "").isalpha()
+    if not core:
+        return True
+    core = core.replace("'", "").replace("-", "").replace("_", "").replace("/", "")
+    return core.isalpha() or (core[1:].islower() and core.replace(".", "").replace("(", "").isalpha())
