@@ -16,7 +16,7 @@ from lockgate.policies.commands import Unreadable, document_of
 from lockgate.policies.patterns import encodable, finds
 from lockgate.policies.writes import writes_of
 
-MAX_CODE = 30_000
+MAX_CODE = 90_000
 """So much of a program is read."""
 _RUNNING = frozenset({
     *("python", "ipython", "notebook", "jupyter", "code", "script", "evaluate", "javascript", "js", "node", "run"),
