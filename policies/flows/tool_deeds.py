@@ -64,7 +64,7 @@ _DOCUMENTATION_HOSTS = (
     "docs.python.org www.python.org docs.djangoproject.com docs.pytest.org docs.sqlalchemy.org docs.pydantic.dev "
     "docs.celeryq.dev docs.astral.sh docs.conda.io pip.pypa.io setuptools.pypa.io packaging.pypa.io fastapi.tiangolo.com "
     "requests.readthedocs.io numpy.org scikit-learn.org docs.docker.com kubernetes.io docs.ansible.com "
-    "developer.hashicorp.com docs.aws.amazon.com docs.github.com docs.gitlab.com git-scm.com docs.npmjs.com docs.nestjs.com "
+    "developer.hashicorp.com docs.aws.amazon.com docs.github.com docs.gitlab.com git-scm.com docs.nestjs.com "
     "docs.deno.com docs.swift.org docs.oracle.com docs.anthropic.com doc.rust-lang.org www.rust-lang.org starship.rs "
     "developer.mozilla.org developer.apple.com developer.android.com www.postgresql.org www.sqlite.org sqlite.org "
     "www.typescriptlang.org nodejs.org vuejs.org react.dev go.dev angular.dev svelte.dev pnpm.io bun.sh vite.dev vitest.dev "
