@@ -15,7 +15,7 @@ from lockgate.policies.danger.hosts import Reach
 from lockgate.policies.danger.judge import judge
 from lockgate.policies.danger.rules import Finding
 from lockgate.policies.equivalents import program
-from lockgate.policies.flows import command_deeds, tool_deeds
+from lockgate.policies.flows import command_deeds, command_runs, tool_deeds
 from lockgate.policies.flows.places import Doing, deeds_of_access, is_secret
 from lockgate.policies.remembered import remembered
 from lockgate.policies.shell.model import Command
@@ -81,10 +81,10 @@ def _acts(call: ToolCall, workspace: str) -> Acts:
         reaches = [reach for reach, _ in hosts_of(command, folder)]
         does |= command_deeds.deeds(commands, findings, reaches)
         does = _of_what(does, commands, found)
-        ran = [(one, tuple(command_deeds.files_run(one, workspace))) for one in commands]
+        ran = [(one, tuple(command_runs.files_run(one, workspace))) for one in commands]
         runs = [file for _, files_run in ran for file in files_run]
         found += [access for one in commands for access in command_deeds.made(one, workspace)]
-        does.update(command_deeds.running(one for one, files_run in ran if files_run))
+        does.update(command_runs.running(one for one, files_run in ran if files_run))
         goes = command_deeds.left_in(commands, workspace)
     else:
         reaches = list(tool_deeds.reaches(call.name, document))
