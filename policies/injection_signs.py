@@ -18,7 +18,7 @@ from urllib.parse import unquote
 
 from lockgate.policies.first_look import FirstLook, single_bytes
 from lockgate.policies.patterns import compile_pattern, encodable, re2
-from lockgate.policies.spans import Span
+from lockgate.policies.spans import Span, merged
 
 SIGNS = Path(__file__).with_name("injections.toml")
 _DOCUMENT: dict[str, Any] = tomllib.loads(SIGNS.read_text("utf-8"))
@@ -243,25 +243,12 @@ def _signs(text: str) -> Iterator[_Sign]:
     for number in met:
         if number not in _ORDERS:
             found += islice(_found(text, number, _compiled(number, is_ascii=is_ascii).finditer(subject)), MAX_FINDS)
-    near = list(_near(found)) if found else []
+    near = merged(Span(max(0, sign.start - NEAR_CHARS), sign.end + NEAR_CHARS, sign.name) for sign in found)
     for number in _ORDERS.intersection(met) if near else ():
         pattern = _compiled(number, is_ascii=is_ascii)
-        matches = (match for place in near for match in pattern.finditer(subject, *place))
+        matches = (match for place in near for match in pattern.finditer(subject, place.start, place.end))
         found += islice(_found(text, number, matches), MAX_FINDS)
     yield from found
-
-
-def _near(signs: Iterable[_Sign]) -> Iterator[tuple[int, int]]:
-    """The places around signs within which others say something together with them, apart from each other."""
-    begin = end = -1
-    for sign in sorted(signs, key=lambda sign: sign.start):
-        if sign.start - NEAR_CHARS > end:
-            if end >= 0:
-                yield begin, end
-            begin = max(0, sign.start - NEAR_CHARS)
-        end = max(end, sign.end + NEAR_CHARS)
-    if end >= 0:
-        yield begin, end
 
 
 def _found(text: str, number: int, matches: Iterable[Any]) -> Iterator[_Sign]:

@@ -6,7 +6,7 @@ import re
 import tomllib
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, lru_cache
 from pathlib import Path
 from typing import Any, cast
 
@@ -37,8 +37,6 @@ class SecretRule:
     """What is in every find and costs less to look for; None where nothing is."""
     entropy: float
     allowed: tuple[Allowed, ...]
-    near: Any
-    """Finds at least one in every text that ends beside white space in which the rule finds any, however it goes on."""
 
     def secrets(self, data: bytes) -> Iterable[tuple[int, int, str]]:
         """Where secrets stand in a text of single-byte characters, and what they are."""
@@ -186,7 +184,6 @@ def _rule(rule: Any, everywhere: Sequence[Allowed], path: Path) -> SecretRule:
         hint=_compiled(table["hint"], subject) if "hint" in table else None,
         entropy=float(least),
         allowed=(*everywhere, *_allowlists(table, subject)),
-        near=_compiled(_ENDS.sub(_or_white, table["regex"]), subject),
     )
 
 
@@ -196,6 +193,12 @@ _ENDS = re.compile(r"\\Q.*?(?:\\E|$)|\\z|\\.|\[\^?\]?(?:\\.|\[:\^?\w+:\]|[^\]\\]
 
 def _or_white(found: re.Match[str]) -> str:
     return rf"(?:{found[0]}|\s)" if found[0] in ("$", r"\z") else found[0]
+
+
+@lru_cache(maxsize=1024)
+def near(pattern: bytes) -> Any:
+    """Finds one wherever the pattern finds any in a text that ends there, or goes on with white space."""
+    return re2.compile(_ENDS.sub(_or_white, pattern.decode("ascii")).encode("ascii"), _options())
 
 
 def _compiled(pattern: Any, subject: str) -> Any:

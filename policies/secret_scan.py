@@ -13,7 +13,7 @@ from lockgate.policies.patterns import compile_bytes, compile_pattern, spans_in
 from lockgate.policies.secret_context import secrets_in
 from lockgate.policies.secret_forms import decoded
 from lockgate.policies.secret_known import KnownSecrets
-from lockgate.policies.secret_rules import Prefilter, SecretRule, single_bytes
+from lockgate.policies.secret_rules import Prefilter, SecretRule, near, single_bytes
 from lockgate.policies.secret_values import PLAIN_CHARS, is_example, is_made_up, is_plain, is_random, is_wordy
 from lockgate.policies.spans import Detector, Span, merged
 
@@ -59,13 +59,14 @@ class SecretDetector(Detector):
 
     def spans(self, text: str, start: int, end: int) -> Sequence[Span]:
         """The finds in text[start:end], which begins and ends beside white space."""
-        clean = self._known is None and secret_keys.begins(text, start, end) < 0
-        return self._spans(text, start, end, clean=clean)
+        return self._spans(text, start, end, clean=self._is_clean(text, start, end))
 
     def whole(self, text: str) -> Sequence[Span]:
         """Also all words of what a rule of one's own finds: none of them went on before it was found."""
-        found = self.spans(text, 0, len(text))
-        return merged([*found, *self._in_context(_data(text, 0, len(text)), 0, clipped=False)]) if self._wide else found
+        return self._spans(text, 0, len(text), clean=self._is_clean(text, 0, len(text)), clipped=False)
+
+    def _is_clean(self, text: str, start: int, end: int) -> bool:
+        return self._known is None and secret_keys.begins(text, start, end) < 0
 
     def advance(self, text: str, start: int) -> tuple[int, Sequence[Span]]:
         """Both, with one glance at what is nearly always plain."""
@@ -109,17 +110,17 @@ class SecretDetector(Detector):
                 bound = max(start, last_white(text, start, first + 1) + 1)
         return bound, not (has_key or found)
 
-    def _spans(self, text: str, start: int, end: int, *, clean: bool) -> Sequence[Span]:
+    def _spans(self, text: str, start: int, end: int, *, clean: bool, clipped: bool = True) -> Sequence[Span]:
         longest = _longest(text, start, end) if end - start < SMALL_CHARS else MIN_TOKEN_CHARS
         if not clean or longest >= MIN_TOKEN_CHARS or self._wide:
-            return merged(self._found(text, start, end, longest, clean=clean))
+            return merged(self._found(text, start, end, longest, clean=clean, clipped=clipped))
         if longest < MIN_VALUE_CHARS or not self._named:
             return ()
         low = max(0, start - self.context_chars)  # nearly always
         found = secrets_in(_data(text, low, end), start - low)
         return merged(_moved(found, low)) if found else ()
 
-    def _found(self, text: str, start: int, end: int, longest: int, *, clean: bool) -> Iterator[Span]:
+    def _found(self, text: str, start: int, end: int, longest: int, *, clean: bool, clipped: bool) -> Iterator[Span]:
         low = max(0, start - self.context_chars)
         data = _data(text, low, end)
         if longest >= MIN_TOKEN_CHARS:
@@ -130,7 +131,7 @@ class SecretDetector(Detector):
         if longest >= MIN_VALUE_CHARS and self._named:
             yield from _moved(secrets_in(data, start - low), low)
         if self._wide:
-            yield from _moved(self._in_context(data, start - low), low)
+            yield from _moved(self._in_context(data, start - low, clipped=clipped), low)
         if not clean and self._known and self._known.occurs(data[start - low :]):
             yield from (span for span in self._known.spans(text[:end], start)[0])
 
@@ -150,15 +151,16 @@ class SecretDetector(Detector):
             if said and (any(True for _ in self._in_words(said.encode(), 0)) or any(secrets_in(said.encode(), 0))):
                 yield Span(begin, end, "encoded-secret")
 
-    def _in_context(self, data: bytes, start: int, *, clipped: bool = True) -> Iterator[Span]:
+    def _in_context(self, data: bytes, start: int, *, clipped: bool) -> Iterator[Span]:
         """Finds of rules that look at more than a word: each word is judged with what stands before it.
 
-        They are clipped to the word that they end in, as the words before it may be gone."""
+        Clipped, they are no more than the word that they end in, as the words before it may be gone.
+        """
         assert self._wide
         words = list[tuple[int, int]]()
         for rule in self._wide.rules(data):
             done = 0
-            for first, last in spans_in(rule.near, data):
+            for first, last in spans_in(near(rule.regex.pattern), data):
                 words = words or [word.span() for word in _WORD.finditer(data, start)]
                 done = max(done, bisect_right(words, first, key=itemgetter(1)))
                 while done < len(words) and words[done][0] <= last + self.context_chars:

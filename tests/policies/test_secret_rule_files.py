@@ -31,6 +31,19 @@ path = '\\.p12$'
 """
 
 
+def own(folder: Path, content: str) -> Prefilter:
+    (path := folder / "rules.toml").write_text(content)
+    return Prefilter(load_rules(path))
+
+
+def assert_found(detector: SecretDetector, text: str, expected: str) -> None:
+    """In the whole text, in its letters one by one, and in two pieces cut anywhere."""
+    assert redacted(text, detector) == expected
+    assert streamed(list(text), detector) == expected
+    for cut in range(len(text)):
+        assert streamed([text[:cut], text[cut:]], detector) == expected
+
+
 @pytest.mark.parametrize(
     ("text", "expected"),
     [
@@ -43,11 +56,7 @@ path = '\\.p12$'
     ],
 )
 def test_rules_in_gitleaks_format(tmp_path: Path, text: str, expected: str):
-    (path := tmp_path / "rules.toml").write_text(RULES)
-    detector = SecretDetector(Prefilter(()), Prefilter(load_rules(path)), named=False)
-    assert redacted(text, detector) == expected
-    for cut in range(len(text)):
-        assert streamed([text[:cut], text[cut:]], detector) == expected
+    assert_found(SecretDetector(Prefilter(()), own(tmp_path, RULES), named=False), text, expected)
 
 
 NAMES = """
@@ -77,12 +86,7 @@ regex = '(?:zz9)*'
     ],
 )
 def test_what_own_rules_name_is_found_though_it_is_plain_words(tmp_path: Path, text: str, expected: str):
-    (path := tmp_path / "rules.toml").write_text(NAMES)
-    detector = SecretDetector(own_rules(), Prefilter(load_rules(path)))
-    assert redacted(text, detector) == expected
-    assert streamed(list(text), detector) == expected
-    for cut in range(len(text)):
-        assert streamed([text[:cut], text[cut:]], detector) == expected
+    assert_found(SecretDetector(own_rules(), own(tmp_path, NAMES)), text, expected)
 
 
 async def test_all_words_of_a_find_are_replaced_where_none_went_on(tmp_path: Path):
